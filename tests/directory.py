@@ -37,6 +37,8 @@ objectClass: inetOrgPerson
 uid: ada
 cn: Ada
 sn: Ada
+displayName: Ada Lovelace
+mail: ada@example.org
 userPassword: ada's password
 entryUUID: {ADA_ID}
 

@@ -63,11 +63,13 @@ def signed_in(get_response: Any) -> Any:
 
 
 def person(request: HttpRequest) -> HttpResponse:
-    """Makes or changes somebody: {"username", "groups"}."""
+    """Makes or changes somebody: {"username", "groups", "name"}."""
     from django.contrib.auth.models import Group, User
 
     said = json.loads(request.body)
     user, _ = User.objects.get_or_create(username=said["username"])
+    user.first_name, _, user.last_name = said["name"].partition(" ")
+    user.save()
     user.groups.set([Group.objects.get_or_create(name=name)[0] for name in said["groups"]])
     return HttpResponse(str(user.pk))
 

@@ -370,6 +370,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "no_such_subject": _("“{text}” isn’t a user or group."),
     "username_taken": _("A user named “{username}” already exists."),
     "username_confusable": _("“{username}” looks too similar to another user name. Choose a different one."),
+    "display_name_too_long": _("A display name can have up to {limit} characters."),
     "username_character": _("User names can’t contain the character {code}."),
     "usernames_exhausted": _("Too many users are named “{name}”."),
     "group_name_taken": _("A group named “{name}” already exists."),

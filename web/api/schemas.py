@@ -67,6 +67,7 @@ class Me(BaseModel):
 
     id: str
     username: str
+    display_name: str
     is_admin: bool
     groups: list[str]
     scopes: list[str] | None
@@ -78,6 +79,7 @@ class Me(BaseModel):
         return cls(
             id=str(principal.user),
             username=principal.username,
+            display_name=principal.display_name,
             is_admin=principal.is_admin,
             groups=sorted(map(str, principal.groups)),
             scopes=None if principal.key_scopes is None else sorted(principal.key_scopes),
@@ -87,8 +89,12 @@ class Me(BaseModel):
 
 
 class User(BaseModel):
+    """`display_name` and `email` may be empty, and are not unique."""
+
     id: str
     username: str
+    display_name: str
+    email: str
     is_admin: bool
     is_active: bool
     groups: list[str]
@@ -98,6 +104,8 @@ class User(BaseModel):
         return cls(
             id=str(row.id),
             username=row.username,
+            display_name=row.display_name,
+            email=row.email,
             is_admin=row.is_admin,
             is_active=row.is_active,
             groups=[str(group.id) for group in row.member_of.all()],

@@ -72,6 +72,7 @@ def _profile(user: User) -> Iterator[Row]:
     yield {
         "id": user.id,
         "username": user.username,
+        "display_name": user.display_name,
         "email": user.email,
         "is_admin": user.is_admin,
         "is_active": user.is_active,

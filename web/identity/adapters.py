@@ -25,7 +25,14 @@ from cairn.settings.stored.encryption import decrypt, encrypt
 from web.i18n.localize import localize
 from web.identity.configured_providers import provider_from
 from web.identity.error_pages import render_failure, render_refusal
-from web.identity.jit_users import find_scim_user, groups_in, may_enter, rights_set, user_arrived
+from web.identity.jit_users import (
+    find_scim_user,
+    groups_in,
+    may_enter,
+    profile_fill,
+    rights_set,
+    user_arrived,
+)
 from web.identity.known_devices import remember_device
 from web.identity.sign_in_throttling import attempt_begin, remember_address
 
@@ -120,6 +127,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             _join(sociallogin, user)
         if sociallogin.is_existing and sociallogin.user.is_active:
             rights_set(sociallogin.user, provider, groups)
+            profile_fill(sociallogin.user, provider, sociallogin.claims)
 
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:  # noqa: ARG002
         provider = _provider_of(sociallogin)

@@ -34,6 +34,7 @@ def check_mail_server(server: MailServer | None = None) -> MailVerdict:
         return MailVerdict(False, CodedMessage("mail_not_configured"))
     try:
         with MailConnection(server) as connection:
+            assert connection.connection is not None  # it is open
             _announce_sender(connection.connection, server)
     except FAILURES as error:
         return _failure(error, server)

@@ -8,7 +8,6 @@ import smtplib
 import socket
 import ssl
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Final
@@ -86,7 +85,7 @@ class MailConnection(EmailBackend):
         )
 
     @property
-    def connection_class(self) -> Callable[..., smtplib.SMTP]:
+    def connection_class(self) -> type[smtplib.SMTP]:
         return _LimitedTls if self.use_ssl else _Limited
 
     @cached_property

@@ -7,7 +7,7 @@ has the whole recipe.
 
 from django.urls import path
 
-from web.pages.account import api_keys, impersonation, language, second_factor
+from web.pages.account import api_keys, display_name, impersonation, language, second_factor
 from web.pages.account import views as account_views
 from web.pages.chat import assistants as chat_assistants
 from web.pages.chat import mentions, shares
@@ -129,6 +129,7 @@ urlpatterns = [
     path("admin/keys", api_keys.all_keys, name="console-keys"),
     path("admin/keys/<str:key_id>/revoke", api_keys.any_key_revoke, name="console-key-revoke"),
     path("account", account_views.account, name="account"),
+    path("account/display-name", display_name.choose_own, name="account-display-name"),
     path("account/language", language.choose_own, name="account-language"),
     path("language", language.choose, name="language"),
     path("account/keys", account_views.key_create, name="key-create"),

@@ -36,6 +36,7 @@ class Access:
     username: str
     is_active: bool
     via: tuple[AccessPath, ...]
+    label: str = ""
 
     @property
     def role(self) -> Role | None:
@@ -110,7 +111,13 @@ def access_of(people: Iterable[User], base: KnowledgeBase) -> list[Access]:
     grants = list(Grant.objects.filter(knowledge_base=base).select_related("user", "group"))
     memberships = _memberships(users, [grant.group_id for grant in grants if grant.group_id])
     return [
-        Access(user.id, user.username, user.is_active, tuple(_access_paths(user, grants, memberships)))
+        Access(
+            user.id,
+            user.username,
+            user.is_active,
+            tuple(_access_paths(user, grants, memberships)),
+            user.label,
+        )
         for user in users
     ]
 

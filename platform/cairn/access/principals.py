@@ -17,7 +17,7 @@ def _groups_of(user: User) -> frozenset[UUID]:
 def principal_for_user(user: User) -> Principal:
     if not user.is_active:
         raise NotSignedIn
-    return Principal(user.id, user.username, user.is_admin, _groups_of(user))
+    return Principal(user.id, user.username, user.is_admin, _groups_of(user), display_name=user.display_name)
 
 
 def principal_viewed_as(user: User, *, viewer: User) -> Principal:
@@ -46,6 +46,7 @@ def principal_for_key(key: ApiKey) -> Principal:
         key_scopes=frozenset(key.scopes),
         key_bases=None if key.knowledge_bases is None else frozenset(map(UUID, key.knowledge_bases)),
         command=key.for_command,
+        display_name=key.user.display_name,
     )
 
 

@@ -37,6 +37,7 @@ class Principal:
     key_bases: frozenset[UUID] | None = None
     viewer: UUID | None = None
     command: bool = False
+    display_name: str = ""
 
     @property
     def actor(self) -> UUID:

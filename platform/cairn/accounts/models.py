@@ -43,6 +43,8 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser):
     """`is_admin` may administer people and manages every knowledge base.
 
+    `display_name`: what others read; several people may have the same. Only admins change `email`, since new
+    passwords can be sent there.
     `language`: of pages; "": what their browser asks for.
     `name_skeleton` is equal for names that look alike, see `cairn.accounts.confusable_names`. It is unique
     except for accounts that existed before look-alikes were refused: `has_older_lookalike` marks all but the
@@ -54,6 +56,7 @@ class User(AbstractBaseUser):
     username = models.CharField(max_length=150, unique=True, validators=[UnicodeUsernameValidator()])
     name_skeleton = models.CharField(max_length=600, blank=True, default="", editable=False, db_index=True)
     has_older_lookalike = models.BooleanField(default=False, editable=False)
+    display_name = models.CharField(max_length=150, blank=True, default="")
     email = models.EmailField(blank=True)
     is_admin = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
@@ -79,6 +82,11 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.username
+
+    @property
+    def label(self) -> str:
+        """The display name, and the user name that tells people with the same one apart."""
+        return f"{self.display_name} ({self.username})" if self.display_name else self.username
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.name_skeleton = name_skeleton(self.username)

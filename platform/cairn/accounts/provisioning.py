@@ -21,19 +21,36 @@ EXTERNAL_ID_LENGTH = 255
 MAX_MEMBERS = 5000
 
 
-def person_create(*, username: str, email: str, is_active: bool, external_id: str, actor: UUID) -> User:
+def person_create(
+    *, username: str, display_name: str | None, email: str, is_active: bool, external_id: str, actor: UUID
+) -> User:
     """Create a person without a password: they sign in through the directory."""
     with transaction.atomic():
-        user = user_create(username=username, email=email, is_active=is_active, actor=actor)
+        user = user_create(
+            username=username, display_name=display_name or "", email=email, is_active=is_active, actor=actor
+        )
         identity_set(user, source=SCIM, external_id=external_id, actor=actor)
     return user
 
 
 def person_update(
-    user: User, *, username: str, email: str, is_active: bool | None, external_id: str, actor: UUID
+    user: User,
+    *,
+    username: str,
+    display_name: str | None,
+    email: str,
+    is_active: bool | None,
+    external_id: str,
+    actor: UUID,
 ) -> None:
-    """`is_active` None leaves it as it is. Raises Conflict if no active admin were left."""
-    requested = {"username": username, "email": email, "is_active": is_active}
+    """`display_name` and `is_active` None leave them as they are. Raises Conflict if no active admin were
+    left."""
+    requested = {
+        "username": username,
+        "display_name": display_name,
+        "email": email,
+        "is_active": is_active,
+    }
     changes: dict[str, Any] = {
         name: value for name, value in requested.items() if value is not None and value != getattr(user, name)
     }

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
 from cairn.accounts.models import Group, User
 
@@ -13,12 +13,20 @@ def find_users(
     group: UUID | None = None,
     is_active: bool | None = None,
     is_admin: bool | None = None,
+    by_email: bool = False,
 ) -> "QuerySet[User]":
-    """Return users whose name contains the text and who have the given properties; None means any."""
-    found = User.objects.filter(username__icontains=text) if text else User.objects.all()
+    """Return users whose user name or display name contains the text and who have the given properties; None
+    means any. `by_email`: or whose address contains it, for admins only."""
+    found = User.objects.filter(match_user(text, by_email=by_email)) if text else User.objects.all()
     found = found if group is None else found.filter(member_of=group)
     found = found if is_active is None else found.filter(is_active=is_active)
     return found if is_admin is None else found.filter(is_admin=is_admin)
+
+
+def match_user(text: str, *, by_email: bool = False) -> Q:
+    """Match users whose names contain the text; `by_email`, or whose address does, for admins only."""
+    names = Q(username__icontains=text) | Q(display_name__icontains=text)
+    return names | Q(email__icontains=text) if by_email else names
 
 
 def find_groups(text: str = "", *, source: str | None = None) -> "QuerySet[Group]":

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from cairn.accounts.confusable_names import acceptable_name, check_name, name_skeleton, normalize_name
+from cairn.accounts.display_names import clean_display_name
 from cairn.accounts.models import ApiKey, Group, KeyScope, User
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound, Taken
@@ -78,6 +79,7 @@ def user_create(
     *,
     username: str,
     password: str | None = None,
+    display_name: str = "",
     email: str = "",
     is_admin: bool = False,
     is_active: bool = True,
@@ -89,10 +91,11 @@ def user_create(
     username = normalize_name(username)
     check_name(username)
     _require_free_name(username)
+    profile = {"display_name": clean_display_name(display_name), "email": email}
     try:
         with transaction.atomic():
             user = User.objects.create_user(
-                username, password, email=email, is_admin=is_admin, is_active=is_active
+                username, password, **profile, is_admin=is_admin, is_active=is_active
             )
             _memberships_set(user, groups)
             record(
@@ -115,6 +118,7 @@ def user_update(
     *,
     username: str | None = None,
     password: str | None = None,
+    display_name: str | None = None,
     email: str | None = None,
     is_admin: bool | None = None,
     is_active: bool | None = None,
@@ -125,11 +129,14 @@ def user_update(
     user's sessions stay ended when the account is enabled again."""
     require_valid_password(password)
     with transaction.atomic():
-        if is_admin is False or is_active is False:
+        may_lose_admin = is_admin is False or is_active is False
+        if may_lose_admin:
             lock_admins()
         user = User.objects.select_for_update().get(pk=user.pk)
         if username is not None:
             _rename(user, normalize_name(username))
+        if display_name is not None:
+            user.display_name = clean_display_name(display_name)
         user.email = email if email is not None else user.email
         user.is_admin = is_admin if is_admin is not None else user.is_admin
         if is_active is not None:
@@ -140,13 +147,15 @@ def user_update(
         _save_unique(user)
         if groups is not None:
             _memberships_set(user, groups)
-        require_an_admin()
+        if may_lose_admin:
+            require_an_admin()
         details = {
-            "username": username is not None,
-            "email": email is not None,
-            "password": password is not None,
+            "username": username,
+            "display_name": display_name,
+            "email": email,
+            "password": password,
         }
-        fields = sorted(name for name, sent in details.items() if sent)
+        fields = sorted(name for name, sent in details.items() if sent is not None)
         rights = {"is_admin": is_admin, "is_active": is_active, "groups": _ids(groups)}
         now = {name: value for name, value in rights.items() if value is not None}
         record("user.changed", actor=actor, subject=f"user:{user.id}", fields=fields, **now)

@@ -22,8 +22,9 @@ Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 
 
 class _Provider(BaseModel):
-    """`groups`, `username`, `scim`: names of the claims or attributes that tell a person's groups, their name
-    here, and the id by which SCIM knows them. `second_factor`: the provider asks for one itself."""
+    """`groups`, `username`, `display_name`, `scim`: names of the claims or attributes that tell a person's
+    groups, their user name, their display name, and the id by which SCIM knows them.
+    `second_factor`: the provider asks for one itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -31,6 +32,7 @@ class _Provider(BaseModel):
     name: str = Field(min_length=1, max_length=60)
     groups: str = "groups"
     username: str
+    display_name: str = "name"
     scim: str = ""
     allowed_groups: frozenset[str] = frozenset()
     admin_group: str = ""
@@ -72,6 +74,7 @@ class SamlProvider(_Provider):
     sp_entity_id: str = ""
     subject: str = ""
     username: str = "username"
+    display_name: str = "displayName"
     email: str = "email"
     signed: Annotated[str, Field(pattern="^(assertion|response)$")] = "assertion"
 

@@ -75,10 +75,19 @@ def test_somebody_of_the_directory_is_let_in_and_in_its_groups(ldap: LdapSetting
     assert (user.identities.get().source, user.identities.get().external_id) == ("ldap", ADA_ID)
     assert not user.is_admin
     assert not user.has_usable_password()
+    assert (user.label, user.email) == ("Ada Lovelace (ada)", "ada@example.org")
     assert memberships(user) == {("ldap", "Finance"), ("ldap", "Board")}
     assert not ours.members.exists()
     assert let_in("ada", ADAS)
     assert User.objects.count() == 1
+
+
+def test_an_empty_name_and_address_are_filled_in_and_others_stay(ldap: LdapSettings) -> None:
+    let_in("ada", ADAS)
+    User.objects.update(display_name="", email="other@example.org")
+    let_in("ada", ADAS)
+    user = User.objects.get()
+    assert (user.display_name, user.email) == ("Ada Lovelace", "other@example.org")
 
 
 def test_memberships_are_as_of_the_last_sign_in(ldap: LdapSettings) -> None:

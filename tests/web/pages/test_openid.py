@@ -28,8 +28,8 @@ class Provider:
     url: str
     subjects: dict[str, str] = field(default_factory=dict)
 
-    def person(self, username: str, *groups: str) -> None:
-        said = {"username": username, "groups": groups}
+    def person(self, username: str, *groups: str, name: str = "") -> None:
+        said = {"username": username, "groups": groups, "name": name}
         self.subjects[username] = httpx.post(f"{self.url}/test/person", json=said).text
 
     def authorize(self, address: str, username: str) -> str:
@@ -106,6 +106,18 @@ def test_somebody_comes_in_and_back_again(provider: Provider) -> None:
     assert not user.has_usable_password()
     account = SocialAccount.objects.get()
     assert (account.provider, account.uid, account.extra_data) == ("oidc:house", provider.subjects["rob"], {})
+
+
+def test_an_empty_display_name_is_filled_in_and_another_stays(provider: Provider) -> None:
+    provider.person("rob", name="Robert Roy")
+    sign_in(provider, "rob")
+    assert User.objects.get().label == "Robert Roy (rob)"
+    User.objects.update(display_name="")
+    sign_in(provider, "rob")
+    assert User.objects.get().display_name == "Robert Roy"
+    User.objects.update(display_name="Rob of Legal")
+    sign_in(provider, "rob")
+    assert User.objects.get().display_name == "Rob of Legal"
 
 
 def test_groups_are_what_the_provider_says_at_each_sign_in(provider: Provider) -> None:

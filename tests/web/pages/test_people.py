@@ -181,3 +181,15 @@ def test_knowledge_bases_keys_and_limits_are_searched_and_paged(
     assert counted("/admin/keys?q=user-011", "cairn_") == 1
     assert counted("/admin/limits?q=user-011", 'name="subject" value="user:') == 1
     assert counted("/admin/limits?q=nobody", "No matching overrides.") == 1
+
+
+def test_display_names_are_listed_searched_and_offered(signed_in: SignIn, admin: User, rob: User) -> None:
+    User.objects.filter(pk=rob.pk).update(display_name="Robert Roy", email="roy@example.org")
+    client = signed_in(admin)
+    for text in ("robert", "roy@", "rob"):
+        html = text_of(client.get(f"/admin/users?q={text}"))
+        assert _listed(html) == ["Robert Roy"]
+        assert "rob · roy@example.org" in html
+    assert 'data-label="Robert Roy (rob)"' in text_of(client.get("/choices/users?q=Roy"))
+    assert "roy@example.org" not in text_of(client.get("/choices/users?q=Roy"))
+    assert "Robert Roy" not in text_of(client.get("/choices/owners?q=roy%40"))

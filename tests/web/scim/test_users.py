@@ -109,6 +109,17 @@ def test_addresses_are_set_in_every_way(directory: Directory, operation: dict[st
     assert rob.email == ""
 
 
+def test_display_names_are_taken_over_and_stay_if_not_sent(directory: Directory) -> None:
+    made = directory.user_made("mia", displayName="Mia Meyer")
+    assert made["displayName"] == "Mia Meyer"
+    mia = f"/Users/{made['id']}"
+    changed = directory.patch(mia, {"op": "replace", "path": "displayName", "value": "Mia Schulz"})
+    assert changed.json()["displayName"] == "Mia Schulz"
+    kept = directory.send("PUT", mia, {"schemas": [USER], "userName": "mia"})
+    assert kept.json()["displayName"] == "Mia Schulz"
+    assert User.objects.get(pk=made["id"]).label == "Mia Schulz (mia)"
+
+
 def test_a_name_that_is_taken_is_said_to_be(directory: Directory) -> None:
     rob = user_create(username="Rob")
     eve = directory.user_made("eve", externalId="1")

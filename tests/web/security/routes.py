@@ -361,6 +361,7 @@ ROUTES: list[Route] = [
     page("POST", "/account/second-factor/passkeys/new", Guard.THEMSELVES, form={}),
     page("GET", "/account/second-factor/passkeys/{pk}/remove", Guard.THEMSELVES),
     page("POST", "/account/second-factor/passkeys/{pk}/remove", Guard.THEMSELVES, form={}),
+    page("POST", "/account/display-name", Guard.THEMSELVES),
     page("POST", "/account/language", Guard.THEMSELVES),
     page("POST", "/account/keys", Guard.THEMSELVES, form={}, lets_in=422),
     page("POST", "/account/keys/{key_id}/revoke", Guard.OWNER),

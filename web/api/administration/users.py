@@ -25,6 +25,8 @@ from web.api.framework.downloads import stream_attachment
 from web.api.framework.fields import (
     Body,
     Count,
+    DisplayName,
+    Email,
     Flag,
     Id,
     Members,
@@ -49,6 +51,8 @@ class NewUser(Body):
     """A new user. Without a password they can use keys, but not sign in with a password."""
 
     username: Username
+    display_name: DisplayName = ""
+    email: Email = ""
     password: Password | None = None
     is_admin: Flag = False
     is_active: Flag = True
@@ -57,6 +61,8 @@ class NewUser(Body):
 
 class UserPatch(Patch):
     username: Username | None = None
+    display_name: DisplayName | None = None
+    email: Email | None = None
     password: Password | None = None
     is_admin: Flag | None = None
     is_active: Flag | None = None
@@ -73,14 +79,15 @@ class PasswordLink(BaseModel):
 
 
 class UserQuery(PageQuery):
-    q: str = Field("", max_length=150, description="Part of the user name")
+    q: str = Field("", max_length=150, description="Part of the user name, display name or email address")
     group: str = Field("", max_length=140, description="Only members of this group")
     is_active: bool | None = None
     is_admin: bool | None = None
 
     def rows(self) -> "QuerySet[UserRow]":
         group = id_or_nobody(self.group) if self.group else None
-        return find_users(self.q, group=group, is_active=self.is_active, is_admin=self.is_admin)
+        rights = {"is_active": self.is_active, "is_admin": self.is_admin}
+        return find_users(self.q, group=group, by_email=True, **rights)
 
 
 class BatchAction(StrEnum):
@@ -127,6 +134,8 @@ def user_list(request: HttpRequest, page: Query[UserQuery]) -> Page[User]:
 def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
     row = user_create(
         username=payload.username,
+        display_name=payload.display_name,
+        email=payload.email,
         password=payload.password,
         is_admin=payload.is_admin,
         is_active=payload.is_active,

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
+from django.db.models import Q
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
@@ -92,8 +93,11 @@ class SharedConversation(BaseModel):
 
 
 class ShareSubject(BaseModel):
+    """`label`: the display name as well, to show to people."""
+
     subject: str
     name: str
+    label: str = ""
 
 
 class SubjectQuery(BaseModel):
@@ -206,11 +210,15 @@ def shared_continue(request: HttpRequest, share_id: str) -> Status[Conversation]
 def subject_list(request: HttpRequest, query: Query[SubjectQuery]) -> list[ShareSubject]:
     """Lists people whose names begin with the text, and such groups among your own."""
     principal = principal_of(request)
-    users = User.objects.active().filter(username__istartswith=query.q).exclude(pk=principal.user)
+    named = Q(username__istartswith=query.q) | Q(display_name__istartswith=query.q)
+    users = User.objects.active().filter(named).exclude(pk=principal.user)
     groups = Group.objects.filter(name__istartswith=query.q)
     if not principal.administers:
         groups = groups.filter(members=principal.user)
     return [
         *(ShareSubject(subject=f"group:{row.id}", name=str(row)) for row in groups[:SUGGESTED]),
-        *(ShareSubject(subject=f"user:{row.id}", name=row.username) for row in users[:SUGGESTED]),
+        *(
+            ShareSubject(subject=f"user:{row.id}", name=row.username, label=row.label)
+            for row in users[:SUGGESTED]
+        ),
     ]

@@ -70,6 +70,8 @@ def _account(
         "second_factor": has_second_factor(user),
         "languages": settings.LANGUAGES,
         "own_language": user.language,
+        "own_display_name": user.display_name,
+        "own_email": user.email,
         **context,
     }
     return show(request, principal, "pages/account.html", shown, status=status)

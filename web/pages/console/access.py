@@ -16,6 +16,7 @@ from cairn.access.models import Role
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, knowledge_base_named
 from cairn.accounts.models import User
+from cairn.accounts.selectors import find_users
 from cairn.library.models import Document
 from web.pages.library.document import about
 from web.pages.shell.decorators import fragment, number_in, page, show
@@ -80,7 +81,7 @@ def _find_people(request: HttpRequest, who_may: "QuerySet[User]") -> tuple[str, 
     """Return people with access, or the people found by name, who may have none. One more than is shown."""
     asked = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_NAME]
     number = number_in(request.GET.get("page", ""))
-    rows = User.objects.filter(username__icontains=asked) if asked else who_may
+    rows = find_users(asked) if asked else who_may
     begin = (number - 1) * PEOPLE_PER_PAGE
     return asked, list(rows.order_by("username", "id")[begin : begin + PEOPLE_PER_PAGE + 1]), number
 
@@ -94,7 +95,7 @@ def _people(
 
 def _row(found: Access, *, may: bool, more: Iterable[str] = ()) -> PersonRow:
     role = found.role.value if found.role else ""
-    return PersonRow(found.user, found.username, may, role, (*_reasons(found), *more))
+    return PersonRow(found.user, found.label, may, role, (*_reasons(found), *more))
 
 
 def _document_row(found: DocumentAccess) -> PersonRow:
@@ -144,7 +145,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
 def _load_reader_rows(found: Document) -> list[SubjectRow]:
     return [
         SubjectRow(
-            reader.subject, reader.user.username if reader.user else str(reader.group), _kind(reader.subject)
+            reader.subject, reader.user.label if reader.user else str(reader.group), _kind(reader.subject)
         )
         for reader in found.readers.select_related("user", "group")
     ]

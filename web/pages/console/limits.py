@@ -107,7 +107,12 @@ def _render_page(
 
 
 def _find_overrides(text: str) -> "QuerySet[Limit]":
-    named = Q(user__username__icontains=text) | Q(group__name__icontains=text) | Q(key__label__icontains=text)
+    named = (
+        Q(user__username__icontains=text)
+        | Q(user__display_name__icontains=text)
+        | Q(group__name__icontains=text)
+        | Q(key__label__icontains=text)
+    )
     rows = Limit.objects.exclude(user=None, group=None, key=None).select_related("user", "group", "key__user")
     return (rows.filter(named) if text else rows).order_by(
         "user__username", "group__name", "key__label", "id"
@@ -117,7 +122,7 @@ def _find_overrides(text: str) -> "QuerySet[Limit]":
 def _subject(limit: Limit, everyone: Mapping[Measure, Most]) -> Subject:
     fields = _fields(_values_of(limit), {**defaults(), **everyone})
     if limit.user:
-        return Subject(limit.subject, limit.user.username, gettext("user"), fields)
+        return Subject(limit.subject, limit.user.label, gettext("user"), fields)
     if limit.group:
         return Subject(limit.subject, str(limit.group), gettext("group"), fields)
     assert limit.key is not None  # a constraint of the table

@@ -125,7 +125,7 @@ def _row(document: Document) -> StaleRow:
         document.id,
         document.title,
         document.knowledge_base.name,
-        document.owner.username if document.owner else "",
+        document.owner.label if document.owner else "",
         document.active_version.created_at if document.active_version else None,
         document.review_by,
         bool(document.review_by and document.review_by < timezone.now().date()),

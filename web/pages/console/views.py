@@ -128,7 +128,7 @@ def _grant_row(grant: Grant, open_groups: Collection[UUID], principal: Principal
     role = Role(grant.role)
     higher = tuple(each.value for each in Role if each.rank > role.rank)
     if grant.user:
-        return GrantRow(grant.subject, grant.user.username, gettext("user"), role)
+        return GrantRow(grant.subject, grant.user.label, gettext("user"), role)
     if grant.group:
         closed = () if grant.group.id in open_groups else higher
         return GrantRow(grant.subject, str(grant.group), gettext("group"), role, closed)

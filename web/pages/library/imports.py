@@ -73,7 +73,7 @@ def _row(batch: Import, found: Summary) -> ImportRow:
         id=batch.id,
         label=batch.label,
         base=batch.knowledge_base.name,
-        username=batch.user.username if batch.user else "",
+        username=batch.user.label if batch.user else "",
         kind=gettext(KINDS[ImportKind(batch.kind)]),
         sum=sum_line(found, expected=batch.expected),
         state=found.state,

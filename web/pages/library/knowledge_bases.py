@@ -87,7 +87,7 @@ def _cards(
             *counts.get(base.id, (0, 0)),
             official=base.official,
             owner=base.owner_id,
-            owner_name=base.owner.username if base.owner else "",
+            owner_name=base.owner.label if base.owner else "",
             chosen=base.slug == chosen if isinstance(chosen, str) else str(base.id) in chosen,
         )
         for base in bases

@@ -166,7 +166,7 @@ def _build_found_row(document: Document, find: FindSpans, today: date) -> FoundR
         slug=document.knowledge_base.slug,
         kind=str(NAMES[kind]) if kind else "",
         icon=ICONS.get(kind, "doc") if kind else "doc",
-        owner=document.owner.username if document.owner else "",
+        owner=document.owner.label if document.owner else "",
         updated_at=shown.updated_at,
         review=review_state(document.review_by, today),
         review_by=document.review_by,

@@ -136,7 +136,7 @@ def _active_users(text: str) -> list[Choice]:
 
 
 def _user_choice(user: User) -> Choice:
-    return Choice(f"user:{user.pk}", user.username, gettext("user"))
+    return Choice(f"user:{user.pk}", user.label, gettext("user"))
 
 
 def _group_choice(group: Group, *, closed: bool = False) -> Choice:

@@ -37,7 +37,7 @@ def group(request: HttpRequest, principal: Principal, group_id: str) -> HttpResp
     require_admin(principal)
     team = get_or_not_found(Group.objects.all(), group_id)
     filters = ListFilter.read(request)
-    members = find_users(filters.q, group=team.pk).order_by("username", "id")
+    members = find_users(filters.q, group=team.pk, by_email=True).order_by("username", "id")
     managers = team.managers.order_by("username")
     context = {
         "tab": "groups",
@@ -45,6 +45,6 @@ def group(request: HttpRequest, principal: Principal, group_id: str) -> HttpResp
         "wanted": filters,
         "rows": page_of_rows(request, members),
         "member_filters": replace(filters, group=str(team.pk)).in_api,
-        "managers": [Choice(str(user.id), user.username) for user in managers],
+        "managers": [Choice(str(user.id), user.label) for user in managers],
     }
     return show(request, principal, "pages/people/group.html", context, area="console")

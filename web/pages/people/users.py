@@ -28,6 +28,8 @@ class UserRow:
 
     id: UUID
     username: str
+    display_name: str
+    email: str
     is_admin: bool
     is_active: bool
     created_at: datetime
@@ -42,7 +44,10 @@ def users(request: HttpRequest, principal: Principal) -> HttpResponse:
     filters = ListFilter.read(request)
     group = Group.objects.filter(pk=id_or_nobody(filters.group)).first() if filters.group else None
     found = find_users(
-        filters.q, group=id_or_nobody(filters.group) if filters.group else None, **filters.rights
+        filters.q,
+        group=id_or_nobody(filters.group) if filters.group else None,
+        by_email=True,
+        **filters.rights,
     )
     rows = page_of_rows(request, found.order_by(*filters.order(USER_ORDERS)).prefetch_related("member_of"))
     context = {
@@ -62,6 +67,8 @@ def _user_row(user: User) -> UserRow:
     return UserRow(
         user.id,
         user.username,
+        user.display_name,
+        user.email,
         user.is_admin,
         user.is_active,
         user.created_at,

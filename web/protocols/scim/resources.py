@@ -48,6 +48,7 @@ class User(Resource[Any]):
     __schema__ = Urn("urn:ietf:params:scim:schemas:core:2.0:User")
 
     user_name: Annotated[str | None, Uniqueness.server, Required.true] = None
+    display_name: str | None = None
     active: bool | None = None
     emails: list[Email] | None = None
 
@@ -102,6 +103,7 @@ def build_user_resource(request: HttpRequest, row: UserRow) -> User:
         id=str(row.id),
         external_id=external_id_of(row) or None,
         user_name=row.username,
+        display_name=row.display_name or None,
         active=row.is_active,
         emails=[Email(value=row.email, type=WORK, primary=True)] if row.email else None,
         meta=Meta(resource_type="User", created=row.created_at, location=_place(request, "user", row.id)),

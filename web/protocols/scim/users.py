@@ -27,6 +27,7 @@ def _create(request: HttpRequest, principal: Principal) -> HttpResponse:
     sent = User.model_validate(body_of(request), scim_ctx=Context.RESOURCE_CREATION_REQUEST)
     row = person_create(
         username=sent.user_name or "",
+        display_name=sent.display_name,
         email=email_of(sent),
         is_active=sent.active is not False,
         external_id=sent.external_id or "",
@@ -65,6 +66,7 @@ def _change(row: UserRow, sent: User, principal: Principal) -> None:
     person_update(
         row,
         username=sent.user_name or "",
+        display_name=sent.display_name,
         email=email_of(sent),
         is_active=sent.active,
         external_id=sent.external_id or "",

@@ -39,7 +39,7 @@ async function suggest(text) {
   const subjects = await api("GET", `/api/v1/share-subjects?q=${encodeURIComponent(text.trim())}`);
   if (turn !== asked) return;
   for (const each of subjects) found.set(each.name.toLowerCase(), each);
-  $("#share-names").replaceChildren(...subjects.map(({ name }) => el("option", { value: name })));
+  $("#share-names").replaceChildren(...subjects.map(({ name, label }) => el("option", { value: name, label: label || name })));
 }
 
 async function add() {
@@ -54,7 +54,8 @@ async function add() {
   field.focus();
 }
 
-function reader({ subject, name }) {
+function reader({ subject, name: given, label }) {
+  const name = label || given;
   return el("li", { class: "chip", "data-subject": subject }, el("span", { text: name }), el("button", { type: "button", class: "chip-remove", "aria-label": t("Remove {name}", { name }) }, icon("close")));
 }
 

@@ -3,7 +3,7 @@
 import logging
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ SECONDS = 5
 """To connect, and for each answer."""
 AWAY = gettext_noop("The directory isn’t responding. Try again in a moment. Local accounts still work.")
 DOWN = {RESULT_BUSY, RESULT_UNAVAILABLE}
+PROFILE = ("displayName", "cn", "mail")
 IDS = ("entryUUID", "objectGUID")
 GUID_BYTES = 16
 Entry = Mapping[str, Any]
@@ -32,10 +33,12 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class LdapPerson:
-    """`external_id` stays the same whatever the person is called."""
+    """`external_id` stays the same whatever the person is called. Display name and address may be empty."""
 
     external_id: str
     username: str
+    display_name: str
+    email: str
     groups: tuple[str, ...]
 
 
@@ -72,7 +75,8 @@ class Directory:
         with self._open_connection() as ours:
             _bind(ours)
             names = {"username": username}
-            people = self._entries(ours, settings.user_base, settings.user_filter, names, settings.user_name)
+            attributes = [settings.user_name, *PROFILE]
+            people = self._entries(ours, settings.user_base, settings.user_filter, names, attributes)
             if len(people) != 1:
                 return None
             [person] = people
@@ -85,7 +89,7 @@ class Directory:
         settings = self._settings
         if not settings.group_base:
             return ()
-        groups = self._entries(ours, settings.group_base, settings.group_filter, names, "cn", most=0)
+        groups = self._entries(ours, settings.group_base, settings.group_filter, names, ["cn"], most=0)
         return tuple(name for group in groups if (name := _text(group, "cn")))
 
     def _has_password(self, dn: str, password: str) -> bool:
@@ -101,7 +105,7 @@ class Directory:
         base: str,
         pattern: str,
         names: Mapping[str, str],
-        attribute: str,
+        attributes: Sequence[str],
         *,
         most: int = 2,
     ) -> list[Entry]:
@@ -110,7 +114,7 @@ class Directory:
             _fill_pattern(pattern, names),
             SUBTREE,
             dereference_aliases=DEREF_NEVER,
-            attributes=[attribute, *IDS],
+            attributes=[*attributes, *IDS],
             size_limit=most,
             time_limit=SECONDS,
         )
@@ -176,7 +180,8 @@ def _read_person(person: Entry, user_name: str, groups: tuple[str, ...]) -> Ldap
     if not (external_id and username):
         log.warning("the LDAP directory returned neither entryUUID nor objectGUID, or no %s", user_name)
         return None
-    return LdapPerson(external_id, username, groups)
+    display_name = _text(person, "displayName") or _text(person, "cn")
+    return LdapPerson(external_id, username, display_name, _text(person, "mail"), groups)
 
 
 def _id(person: Entry) -> str:
