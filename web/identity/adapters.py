@@ -29,7 +29,7 @@ from web.identity.jit_users import (
     find_scim_user,
     groups_in,
     may_enter,
-    profile_fill,
+    profile_complete,
     rights_set,
     user_arrived,
 )
@@ -127,7 +127,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             _join(sociallogin, user)
         if sociallogin.is_existing and sociallogin.user.is_active:
             rights_set(sociallogin.user, provider, groups)
-            profile_fill(sociallogin.user, provider, sociallogin.claims)
+            profile_complete(sociallogin.user, provider, sociallogin.claims)
 
     def save_user(self, request: HttpRequest, sociallogin: SocialLogin, form: Any = None) -> User:  # noqa: ARG002
         provider = _provider_of(sociallogin)

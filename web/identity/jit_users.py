@@ -5,20 +5,16 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
-
 from cairn.accounts.confusable_names import normalize_name
-from cairn.accounts.display_names import NAME_LENGTH, normalize_display_name
 from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import Identity, User
+from cairn.accounts.provisioning import profile_fill
 from cairn.accounts.services import distinguishable_name, user_create, user_update
 from cairn.errors import Conflict
 from cairn.settings.identity import IdentityProvider
 
 log = logging.getLogger(__name__)
 Claims = Mapping[str, Any]
-EMAIL_LENGTH = 254
 _UNUSUAL = re.compile(r"[^\w.@+-]+")
 
 
@@ -41,15 +37,13 @@ def user_arrived(provider: IdentityProvider, claims: Claims) -> User:
     """Create an account. A name that is taken, or looks like another, gets a suffix."""
     username = _text(claims.get(provider.username)) or _text(claims.get("email")).partition("@")[0]
     name = distinguishable_name(_UNUSUAL.sub("-", normalize_name(username)).strip("-"), addition=provider.id)
-    return user_create(username=name, display_name=_display_name(provider, claims), email=_email(claims))
+    return profile_complete(user_create(username=name), provider, claims)
 
 
-def profile_fill(user: User, provider: IdentityProvider, claims: Claims) -> None:
-    """Fill in the display name and address if they are empty. Others stay: an admin may have changed them."""
-    found = {"display_name": _display_name(provider, claims), "email": _email(claims)}
-    missing = {name: value for name, value in found.items() if value and not getattr(user, name)}
-    if missing:
-        user_update(user, **missing)
+def profile_complete(user: User, provider: IdentityProvider, claims: Claims) -> User:
+    """Fill in the display name and address if they are empty, at every sign-in."""
+    display_name, email = _text(claims.get(provider.display_name)), _text(claims.get("email"))
+    return profile_fill(user, display_name=display_name, email=email)
 
 
 def rights_set(user: User, provider: IdentityProvider, groups: frozenset[str]) -> None:
@@ -73,16 +67,3 @@ def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return _text(value[0]) if value else ""
     return value.strip() if isinstance(value, str) and "\0" not in value else ""
-
-
-def _display_name(provider: IdentityProvider, claims: Claims) -> str:
-    return normalize_display_name(_text(claims.get(provider.display_name)))[:NAME_LENGTH].strip()
-
-
-def _email(claims: Claims) -> str:
-    email = _text(claims.get("email"))
-    try:
-        validate_email(email)
-    except ValidationError:
-        return ""
-    return email if len(email) <= EMAIL_LENGTH else ""

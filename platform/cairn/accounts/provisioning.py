@@ -8,8 +8,12 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import EmailField
 
+from cairn.accounts.display_names import NAME_LENGTH as DISPLAY_NAME_LENGTH
+from cairn.accounts.display_names import normalize_display_name
 from cairn.accounts.external_groups import NAME_LENGTH
 from cairn.accounts.models import Group, Identity, User
 from cairn.accounts.services import user_create, user_update
@@ -58,6 +62,25 @@ def person_update(
         if changes:
             user_update(user, **changes, actor=actor)
         identity_set(user, source=SCIM, external_id=external_id, actor=actor)
+
+
+def profile_fill(user: User, *, display_name: str, email: str) -> User:
+    """Fill in the display name and address if they are empty here and valid there. Others stay: an admin may
+    have changed them."""
+    name = normalize_display_name(display_name)[:DISPLAY_NAME_LENGTH].strip()
+    name = "" if user.display_name or name == user.username else name
+    address = email if not user.email and _is_address(email) else ""
+    if not name and not address:
+        return user
+    return user_update(user, display_name=name or None, email=address or None)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        EmailField().run_validators(text)
+    except ValidationError:
+        return False
+    return True
 
 
 def identity_set(user: User, *, source: str, external_id: str, actor: UUID | None) -> None:

@@ -6,17 +6,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.backends import BaseBackend
-from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import EmailField
 from django.http import HttpRequest
 
 from cairn.accounts.confusable_names import acceptable_name, normalize_name
-from cairn.accounts.display_names import NAME_LENGTH, normalize_display_name
 from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.ldap.directory import Directory, LdapPerson
 from cairn.accounts.models import User
-from cairn.accounts.provisioning import identity_set
+from cairn.accounts.provisioning import identity_set, profile_fill
 from cairn.accounts.services import distinguishable_name, name_is_taken, user_create, user_update
 from cairn.errors import InvalidInput
 
@@ -56,7 +53,8 @@ def _let_in(found: LdapPerson) -> User | None:
         return None
     try:
         with transaction.atomic():
-            user = _fill_profile(_update_username(user, found) if user else _create_user(found), found)
+            user = _update_username(user, found) if user else _create_user(found)
+            user = profile_fill(user, display_name=found.display_name, email=found.email)
             groups_replace(user, source=LDAP, names=found.groups)
     except InvalidInput as error:
         log.warning("LDAP user rejected: %s", error.message)
@@ -71,25 +69,6 @@ def _create_user(found: LdapPerson) -> User:
     user = user_create(username=name)
     identity_set(user, source=LDAP, external_id=found.external_id, actor=None)
     return user
-
-
-def _fill_profile(user: User, found: LdapPerson) -> User:
-    """Fill in the display name and address if they are empty. Others stay: an admin may have changed them."""
-    display_name = normalize_display_name(found.display_name)[:NAME_LENGTH].strip()
-    values = {
-        "display_name": display_name if display_name != user.username else "",
-        "email": found.email if _is_email(found.email) else "",
-    }
-    missing = {name: value for name, value in values.items() if value and not getattr(user, name)}
-    return user_update(user, **missing) if missing else user
-
-
-def _is_email(text: str) -> bool:
-    try:
-        EmailField().run_validators(text)
-    except ValidationError:
-        return False
-    return True
 
 
 def _update_username(user: User, found: LdapPerson) -> User:
