@@ -94,6 +94,7 @@ def test_me_tells_whom_the_key_acts_for(db: None) -> None:
     assert caller.get("/me").json() == {
         "id": str(caller.user.id),
         "username": "kim",
+        "display_name": "",
         "is_admin": False,
         "groups": [],
         "scopes": ["ask", "search"],
