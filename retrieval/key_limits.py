@@ -1,12 +1,12 @@
 """Conversations that a key limited to some knowledge bases may access."""
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 
 from cairn.access.scope import Principal
-from retrieval.models import Conversation, ConversationBase
+from retrieval.models import Conversation, ConversationBase, ConversationQuerySet
 
 
-def conversations_within_limits(principal: Principal) -> "QuerySet[Conversation]":
+def conversations_within_limits(principal: Principal) -> ConversationQuerySet:
     """Return the conversations that the principal's key may access at all, whoever they belong to.
 
     A key limited to some knowledge bases reaches a conversation only if every question in it, on any branch,

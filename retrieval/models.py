@@ -143,12 +143,27 @@ class Channel(models.TextChoices):
     API = "api"
 
 
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def expired(self) -> "ConversationQuerySet":
+        return self.filter(expires_at__lte=timezone.now())
+
+    def remaining(self) -> "ConversationQuerySet":
+        """Exclude conversations that have expired and are about to be deleted."""
+        return self.exclude(expires_at__lte=timezone.now())
+
+    def listed(self) -> "ConversationQuerySet":
+        """Return what the history lists: conversations with a question that are not temporary."""
+        return self.exclude(title="").filter(temporary=False)
+
+
 class Conversation(models.Model):
     """A tree of messages; what is shown of it is the path from the first question to `current`.
 
     `pinned_at`: since when its owner keeps it at the top; null: not at all. `confined`: each of its questions
     was asked within the knowledge bases that `bases` lists. Started with an assistant, it keeps it:
-    `assistant_name` is its name when it was last asked, and `assistant` is null once it was deleted.
+    `assistant_name` is its name when it was last asked, and `assistant` is null once it was deleted. Nobody
+    can open it after `expires_at`, which only temporary ones have, and ones without a question; the latter
+    have no title either.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -162,8 +177,12 @@ class Conversation(models.Model):
         "assistants.Assistant", on_delete=models.SET_NULL, null=True, related_name="+"
     )
     assistant_name = models.CharField(max_length=120, blank=True, default="")
+    temporary = models.BooleanField(default=False)
+    expires_at = models.DateTimeField(null=True, db_index=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
+
+    objects = ConversationQuerySet.as_manager()
 
     class Meta:
         ordering = ["-updated_at", "-id"]

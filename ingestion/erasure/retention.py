@@ -12,7 +12,7 @@ from cairn.settings.stored.store import effective_environment
 from ingestion.documents.resumable_uploads import uploads_sweep
 from ingestion.documents.services import document_delete
 from ingestion.erasure.sqlite_wal import scrub
-from retrieval.conversations.services import conversations_expire
+from retrieval.conversations.services import conversations_expire, expired_conversations_delete
 from retrieval.conversations.undo import deleted_conversations_purge
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,9 @@ def apply_retention() -> int:
 
 
 def purge_conversations() -> int:
-    """Delete copies of deleted conversations that can no longer be restored; return how many."""
-    count = deleted_conversations_purge()
+    """Delete expired conversations, and copies of deleted ones that can no longer be restored; return how
+    many."""
+    count = deleted_conversations_purge() + expired_conversations_delete()
     if count:
         scrub()
     return count

@@ -152,7 +152,7 @@ class AnswerRecorder(Iterator[AnswerEvent]):
         self._events = events
         self._engine = engine
         self._step = step
-        self._passes_on = passes_on
+        self._passes_on = passes_on and not message.conversation.temporary
         self._ids = ids
         self._assistant = assistant
         self._record = _AnswerRecord(message, scope)

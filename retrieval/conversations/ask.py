@@ -46,6 +46,7 @@ from retrieval.conversations.services import (
     conversation_confine,
     conversation_follow_edit,
     conversation_for,
+    conversation_prolong,
     conversation_retitle_after_small_talk,
     conversation_start,
     history_for,
@@ -160,15 +161,14 @@ def _store_question(
             conversation_start(principal=principal, question=question, channel=channel),
             None,
         )
-        if found and after is None:
-            conversation_follow_edit(conversation=thread, question=question)
-        elif found and not talk:
-            conversation_retitle_after_small_talk(conversation=thread, question=question)
+        is_new = not thread.messages.exists()
+        if found:
+            _update_for_question(thread, after, question, is_talk=bool(talk))
         message = Message.objects.create(conversation=thread, parent_id=after, question=question, **reply)
         Conversation.objects.filter(pk=thread.pk).update(
             updated_at=timezone.now(), current=message, **_assistant_columns(assistant)
         )
-        conversation_confine(conversation=thread, scope=scope, is_new=found is None)
+        conversation_confine(conversation=thread, scope=scope, is_new=is_new)
         record(
             "question.asked",
             actor=principal.actor,
@@ -178,6 +178,18 @@ def _store_question(
             **({"assistant": str(assistant.id)} if assistant else {}),
         )
     return message
+
+
+def _update_for_question(
+    conversation: Conversation, after: UUID | None, question: str, *, is_talk: bool
+) -> None:
+    """Update title and expiry of an existing conversation before a question is added to it."""
+    if after is None:
+        conversation_follow_edit(conversation=conversation, question=question)
+    elif not is_talk:
+        conversation_retitle_after_small_talk(conversation=conversation, question=question)
+    if conversation.expires_at:
+        conversation_prolong(conversation=conversation)
 
 
 def _assistant_columns(assistant: Assistant | None) -> dict[str, object]:

@@ -10,8 +10,9 @@ from retrieval.models import Citation, Conversation, Message, MessageState
 
 
 def find_conversations(principal: Principal, query: str) -> "QuerySet[Conversation]":
-    """Mine whose title, questions or answers hold the query; all of them for an empty one."""
-    mine = conversations_for(principal)
+    """Mine whose title, questions or answers hold the query; all of them for an empty one. Temporary ones are
+    not found."""
+    mine = conversations_for(principal).listed()
     text = query.strip()
     if not text:
         return mine
@@ -21,7 +22,7 @@ def find_conversations(principal: Principal, query: str) -> "QuerySet[Conversati
 
 def find_matching_messages(principal: Principal, text: str) -> "QuerySet[Message]":
     """Return the principal's messages whose question or answer contains the text."""
-    messages = Message.objects.filter(conversation__in=conversations_for(principal))
+    messages = Message.objects.filter(conversation__in=conversations_for(principal).listed())
     answered = messages.filter(state=MessageState.DONE, answer__icontains=text)  # half ones may quote more
     matches = Q(question__icontains=text) | Q(id__in=_exclude_withheld(answered, principal).values("id"))
     return messages.filter(matches)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Prefetch, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -25,7 +25,16 @@ from retrieval.conversations.redaction import cited_sentences, has_uncited_text,
 from retrieval.conversations.small_talk import is_small_talk, render_small_talk, small_talk_in
 from retrieval.gaps.recorder import rating_record
 from retrieval.key_limits import conversations_within_limits
-from retrieval.models import Channel, Citation, Conversation, ConversationBase, Message, MessageState, Share
+from retrieval.models import (
+    Channel,
+    Citation,
+    Conversation,
+    ConversationBase,
+    ConversationQuerySet,
+    Message,
+    MessageState,
+    Share,
+)
 from retrieval.statistics.services import question_rate
 from retrieval.types import Turn
 
@@ -49,6 +58,8 @@ _CITED = Coalesce(
     ),
     0,
 )
+EXPIRES_AFTER = timedelta(hours=4)
+"""How long after its last question a temporary conversation is deleted at the latest."""
 CUT_OFF = frozenset({MessageState.STOPPED, MessageState.FAILED})
 TITLE_LENGTH = 80
 
@@ -73,10 +84,10 @@ class ShownMessage:
     withheld: bool
 
 
-def conversations_for(principal: Principal) -> "QuerySet[Conversation]":
+def conversations_for(principal: Principal) -> ConversationQuerySet:
     """Return the principal's conversations; none for an admin who views as the user."""
     mine = conversations_within_limits(principal).filter(user=principal.user, channel=Channel.CHAT)
-    return mine.none() if principal.viewer else mine
+    return mine.none() if principal.viewer else mine.remaining()
 
 
 def conversation_for(principal: Principal, value: object) -> Conversation:
@@ -89,7 +100,7 @@ def message_for(principal: Principal, value: object) -> Message:
 
 def own_message(principal: Principal, message: object) -> Message:
     """Return a message of the principal, asked through any channel."""
-    reachable = conversations_within_limits(principal).filter(user=principal.user)
+    reachable = conversations_within_limits(principal).filter(user=principal.user).remaining()
     mine = Message.objects.filter(conversation__in=reachable)
     return get_or_not_found(mine.none() if principal.viewer else mine, message)
 
@@ -101,18 +112,35 @@ def conversation_start(
     return Conversation.objects.create(user_id=principal.user, title=title, channel=channel)
 
 
+def conversation_create(*, principal: Principal, temporary: bool) -> Conversation:
+    """Create a conversation without a question. If nothing is asked in it, it expires."""
+    return Conversation.objects.create(
+        user_id=principal.user,
+        title="",
+        confined=True,
+        temporary=temporary,
+        expires_at=timezone.now() + EXPIRES_AFTER,
+    )
+
+
+def conversation_prolong(*, conversation: Conversation) -> None:
+    """Record that something is asked: a temporary conversation lasts longer, any other is kept."""
+    expires_at = timezone.now() + EXPIRES_AFTER if conversation.temporary else None
+    Conversation.objects.filter(pk=conversation.pk).update(expires_at=expires_at)
+
+
 def title_from(question: str) -> str:
     """Return the title that a conversation gets from its first question."""
     return _shorten(question.strip().splitlines()[0])
 
 
 def conversation_follow_edit(*, conversation: Conversation, question: str) -> None:
-    """Rename the conversation after its edited first question. A title that somebody chose stays.
+    """Title the conversation by its first question, also an edited one. A title that somebody chose stays.
 
-    Call it before the edited question is stored.
+    Call it before the question is stored.
     """
     firsts = conversation.messages.filter(parent=None).values_list("question", flat=True)
-    if conversation.title in map(title_from, firsts):
+    if not conversation.title or conversation.title in map(title_from, firsts):
         unchanged = Conversation.objects.filter(pk=conversation.pk, title=conversation.title)
         unchanged.update(title=title_from(question))
 
@@ -179,6 +207,17 @@ def conversations_expire(days: int) -> int:
         if count:
             unused.delete()
             record("conversations.expired", actor=None, conversations=count, days=days)
+    return count
+
+
+def expired_conversations_delete() -> int:
+    """Delete conversations that have expired; return how many."""
+    with transaction.atomic():
+        expired = Conversation.objects.expired()
+        count = expired.count()
+        if count:
+            expired.delete()
+            record("conversations.expired", actor=None, conversations=count, temporary=True)
     return count
 
 

@@ -98,6 +98,8 @@ def share_put(
     everyone, readers = _readers(subjects)
     with transaction.atomic():
         thread = Conversation.objects.select_for_update().get(pk=conversation.pk)
+        if thread.temporary:
+            raise Conflict(gettext("A temporary chat can’t be shared."))
         share = _shares_of(thread, message).first()
         made = share is None
         share = share or Share(conversation=thread, single=message is not None)

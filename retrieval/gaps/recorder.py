@@ -38,9 +38,9 @@ def rating_record(message: Message) -> None:
 
 
 def _counts(message: Message) -> bool:
-    """Questions of an access check, those that the asker wants to keep private, and small talk do not
-    count."""
-    if message.mode == AnswerMode.SMALL_TALK:
+    """Questions of an access check or a temporary chat, those that the asker wants to keep private, and small
+    talk do not count."""
+    if message.mode == AnswerMode.SMALL_TALK or message.conversation.temporary:
         return False
     if not environment().knowledge_gaps_enabled or not message.trace.get("passes_on", True):
         return False

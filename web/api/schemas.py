@@ -839,13 +839,16 @@ class ConversationAssistant(BaseModel):
 class Conversation(BaseModel):
     """`current`: the message at the end of the displayed path; null before the first question. `snippet`: in
     a search, the words around the hit; null if only the title matches. `assistant`: the one it was started
-    with; null if there is none.
+    with; null if there is none. `expires_at`: when a conversation that is temporary, or has no question, is
+    deleted; null for all others.
     """
 
     id: str
     title: str
     current: str | None
     pinned: bool
+    temporary: bool = False
+    expires_at: datetime | None = None
     created_at: datetime
     updated_at: datetime
     snippet: Snippet | None = None
@@ -858,6 +861,8 @@ class Conversation(BaseModel):
             title=row.title,
             current=str(row.current_id) if row.current_id else None,
             pinned=row.pinned_at is not None,
+            temporary=row.temporary,
+            expires_at=row.expires_at,
             created_at=row.created_at,
             updated_at=row.updated_at,
             snippet=Snippet.of(snippet) if snippet else None,

@@ -134,6 +134,7 @@ def _conversation(conversation: Conversation, principal: Principal) -> Row:
         "id": conversation.id,
         "title": conversation.title,
         "assistant": conversation.assistant_name,
+        "temporary": conversation.temporary,
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
         "messages": [_message(shown) for shown in load_all_branches(conversation, principal)],

@@ -214,6 +214,7 @@ ROUTES: list[Route] = [
     api("PATCH", "/assistants/{assistant_id}", Guard.MANAGER, MANAGE, body={"name": "renamed"}),
     api("DELETE", "/assistants/{assistant_id}", Guard.MANAGER, MANAGE),
     api("GET", "/conversations", Guard.SIGNED_IN, ASK),
+    api("POST", "/conversations", Guard.SIGNED_IN, ASK, body={}),
     api("GET", "/conversations/{conversation_id}", Guard.OWNER, ASK),
     api("PATCH", "/conversations/{conversation_id}", Guard.OWNER, ASK, body={"title": "renamed"}),
     api("DELETE", "/conversations/{conversation_id}", Guard.OWNER, ASK),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from retrieval.conversations import ask
 from retrieval.conversations.search import find_conversations
 from retrieval.conversations.services import (
+    conversation_create,
     conversation_delete,
     conversation_for,
     conversation_pin,
@@ -36,6 +37,13 @@ messages = Router(tags=["Conversations"], auth=needs("ask"))
 MARKDOWN_TYPE = "text/markdown; charset=utf-8"
 MARKDOWN = {"description": "Markdown", "content": {"text/markdown": {"schema": {"type": "string"}}}}
 ConversationTitle = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+
+
+class NewConversation(Body):
+    temporary: Flag = Field(
+        False,
+        description="Not in lists and knowledge gaps; deleted four hours after its last question",
+    )
 
 
 class ConversationPatch(Patch):
@@ -86,6 +94,15 @@ def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> 
     return Page(items=items, next_cursor=found.next_cursor)
 
 
+@router.post("", response={201: Conversation})
+def conversation_open(request: HttpRequest, payload: NewConversation) -> Status[Conversation]:
+    """Creates a conversation without a question; `POST /ask` with its id asks the first one. It is listed
+    from then on, and deleted after four hours if nothing is asked.
+    """
+    row = conversation_create(principal=principal_of(request), temporary=payload.temporary)
+    return Status(201, Conversation.of(row))
+
+
 @router.get("/{conversation_id}", response=ConversationWithMessages)
 def conversation_get(request: HttpRequest, conversation_id: str) -> ConversationWithMessages:
     """Returns the conversation with the displayed path of answers, oldest first.
@@ -116,12 +133,12 @@ def conversation_change(
 @router.delete("/{conversation_id}", response=Deleted, exclude_none=True)
 def conversation_remove(request: HttpRequest, conversation_id: str, query: Query[DeleteQuery]) -> Deleted:
     """Deletes the conversation at once. `POST /conversations/{id}/restore` brings it back if it was deleted
-    with `restorable`.
+    with `restorable`, except temporary ones.
     """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
     shape = Deleted(id=str(row.id))
-    if query.restorable:
+    if query.restorable and not row.temporary:
         shape.restorable_until = conversation_delete_restorably(conversation=row, actor=principal.actor)
     else:
         conversation_delete(conversation=row, actor=principal.actor)

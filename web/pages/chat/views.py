@@ -1,6 +1,7 @@
 """Chat pages: new chats, conversations, and fragments fetched by scripts."""
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count
@@ -19,6 +20,7 @@ from retrieval.assistants.models import Assistant
 from retrieval.assistants.selectors import assistant_for, visible_bases
 from retrieval.conversations.assistants import usable_assistant
 from retrieval.conversations.services import (
+    EXPIRES_AFTER,
     conversation_for,
     load_shown_message,
     load_shown_path,
@@ -115,6 +117,7 @@ def _chat(
         "suggests_unofficial": _suggests_unofficial(bases, only),
         "longest": QUESTION_CHARACTERS,
         "feedback_reasons": FeedbackReason.choices,
+        "temporary_hours": EXPIRES_AFTER // timedelta(hours=1),
     }
     return show(request, principal, "pages/chat/chat.html", context, area="chat")
 

@@ -2,7 +2,7 @@
 
 import { $, $$ } from "./dom.js";
 import { Problem, api, request } from "./http.js";
-import { draft } from "./drafts.js";
+import { draft, isTemporary } from "./drafts.js";
 import { events } from "./sse.js";
 import { t } from "./i18n.js";
 import { choice } from "./picker.js";
@@ -30,6 +30,13 @@ function busy(turn) {
   if (held) (turn ? stop : send).focus({ preventScroll: true });
   // Versions and branches wait while an answer is written.
   for (const button of $$(WHILE_WRITING, turns)) button.disabled = turn !== null;
+}
+
+/** Its id is known before the first question, so that leaving the page erases it at any moment. */
+async function openTemporary() {
+  const { id } = await api("POST", "/api/v1/conversations", { temporary: true });
+  main.dataset.conversation = id;
+  $("#temporary-note").open = false; // it was read, and a phone needs the room
 }
 
 function enterConversation(id, title) {
@@ -86,9 +93,10 @@ async function carried(turn, begin) {
 }
 
 async function begun(turn, parent, only) {
+  if (isTemporary() && !main.dataset.conversation) await openTemporary();
   const json = { question: turn.question, stream: true, detached: true, ...choice(only) };
   if (main.dataset.conversation) Object.assign(json, { conversation: main.dataset.conversation, parent: parent || null });
-  else if (main.dataset.assistant) json.assistant = main.dataset.assistant;
+  if (main.dataset.assistant) json.assistant = main.dataset.assistant;
   try {
     await read(turn, await request("POST", "/api/v1/ask", { json, signal: turn.abort.signal, accept: STREAM }));
   } catch (error) {

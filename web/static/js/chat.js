@@ -14,6 +14,7 @@ import { t } from "./i18n.js";
 import { wireMentions } from "./mentions.js";
 import { mention, takeMentions, wirePicker } from "./picker.js";
 import { openSharing } from "./share.js";
+import { wireTemporary } from "./temporary.js";
 
 const turns = $("#turns");
 const field = $("#question");
@@ -99,6 +100,7 @@ $(".turn:last-of-type", turns)?.scrollIntoView({ block: "start" });
 wirePicker();
 wireCode(turns);
 wireFolds(turns);
+wireTemporary();
 if (!field.disabled && !field.value) field.value = draft.read();
 fit(field);
 isAskable(field);

@@ -7,6 +7,9 @@ function key() {
   return `${PREFIX}${user}:${conversation || "new"}`;
 }
 
+/** The text of temporary chats is not stored. */
+export const isTemporary = () => "temporary" in document.getElementById("main").dataset;
+
 /** Without browser storage, drafts last as long as the page. */
 function tried(action) {
   try {
@@ -18,7 +21,7 @@ function tried(action) {
 
 export const draft = {
   read: () => tried(() => localStorage.getItem(key())) ?? "",
-  keep: (text) => tried(() => (text.trim() ? localStorage.setItem(key(), text) : localStorage.removeItem(key()))),
+  keep: (text) => tried(() => (text.trim() && !isTemporary() ? localStorage.setItem(key(), text) : localStorage.removeItem(key()))),
 };
 
 export const forgetDrafts = () => tried(() => {
