@@ -56,8 +56,10 @@ MIN_PARAPHRASE_COSINE = 0.4
 MIN_PARAPHRASE_RELEVANCE = 0.98
 MIN_SHARED_RELEVANCE = 0.9  # of a sentence with the window's words, but not in its order
 VERBATIM_COSINE = 0.95  # from which the reranker isn't asked
-MIN_QUESTION_RELEVANCE = 0.02
-"""How relevant to the question the window must be if the sentence has words that only the question has."""
+MIN_QUESTION_RELEVANCE = 0.5
+"""How relevant to the question the window must be if the sentence has words that only the question has, or
+hardly any words."""
+MIN_FRAGMENT_WORDS = 2  # content words that aren't figures; "June 10" says nothing without its question
 MAX_PIECES = 160  # sentences of the evidence that are embedded
 MAX_WINDOWS_TRIED = 6  # windows of a passage that are looked at closely
 MIN_PART_COVERAGE = 0.5
@@ -346,11 +348,14 @@ class SentenceChecker:
 
     def _serves_question(self, sentence: str, window: Window) -> bool:
         """Return whether the window may have words of the question left out: "To make text bigger, name a
-        file" takes the purpose from the question, and the file from a passage about pictures."""
+        file" takes the purpose from the question, and the file from a passage about pictures. A fragment
+        such as "June 10" takes all words of the question."""
         if language_of(sentence) != self._language:
             return True
         purpose = comparable_stems(self._purpose, self._language)
-        given = (comparable_stems(sentence, self._language) | purpose) & self._question_stems
+        stems = comparable_stems(sentence, self._language)
+        is_fragment = sum(not word.isdigit() for word in stems) < MIN_FRAGMENT_WORDS
+        given = self._question_stems if is_fragment else (stems | purpose) & self._question_stems
         if given <= window.stems and bool(purpose) == bool(self._purpose):
             return True
         relevance = self._rater.rate(self._question, window)

@@ -8,6 +8,7 @@ from cairn.errors import Unavailable
 from retrieval.answering.grounding.check import SentenceChecker
 from retrieval.answering.grounding.purpose import split_purpose
 from retrieval.answering.prompts.evidence import build_passages
+from retrieval.types import Hit
 from tests.fakes import FakeEmbedder, FakeReranker
 from tests.retrieval.answering.builders import make_hit
 
@@ -29,8 +30,10 @@ class RerankerByQuery(FakeReranker):
         return [self._scores.get(query, self._other) for _ in texts]
 
 
-def is_supported(sentence: str, question: str, reranker: FakeReranker | None) -> bool:
-    evidence = build_passages([PRINTING], budget=10_000, count_tokens=len)
+def is_supported(
+    sentence: str, question: str, reranker: FakeReranker | None, passage: Hit = PRINTING
+) -> bool:
+    evidence = build_passages([passage], budget=10_000, count_tokens=len)
     checker = SentenceChecker(
         evidence, FakeEmbedder(), question=question, reason_language="en", reranker=reranker
     )
@@ -69,6 +72,13 @@ def test_a_purpose_without_a_word_of_its_own_needs_a_relevant_passage_too() -> N
     sentence = "To do this, open the File menu and choose Print."
     assert is_supported(sentence, question, RerankerByQuery({}))
     assert not is_supported(sentence, question, RerankerByQuery({question: 0.001}))
+
+
+def test_a_fragment_needs_a_passage_that_is_relevant_to_its_question() -> None:
+    question = "When is the office closed in 2025?"
+    review = make_hit("The review is held on June 10, 2025.", title="Dates")
+    assert is_supported("June 10, 2025.", question, RerankerByQuery({}), review)
+    assert not is_supported("June 10, 2025.", question, RerankerByQuery({question: 0.1}), review)
 
 
 def test_what_is_stated_for_a_purpose_must_be_the_passage_s() -> None:
