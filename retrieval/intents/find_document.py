@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from cairn.answers import AnswerMode, Intent, Verdict
+from retrieval.answering.generation.pipeline import MAX_NEAREST_DOCUMENTS
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.terms import content_stems
 from retrieval.intents.catalogue import Catalogue
@@ -47,11 +48,17 @@ def show_documents(
 
 
 def refuse_unknown(context: IntentContext, intent: Intent) -> Iterator[AnswerEvent]:
-    """Yield the events for a document that isn't there, or isn't there for the asker."""
+    """Yield the events for a document that isn't there, or isn't there for the asker. They name the documents
+    that are closest to what was asked for."""
     yield Started(context.question, intent)
     yield Sources(())
-    reason = render_message("no_hits", context.generation.reply_language)
-    yield Composer(context).finish(Verdict.REFUSED, reason, AnswerMode.NONE, intent=intent)
+    topic = context.request.topic
+    nearest: dict[UUID, Hit] = {}
+    for hit in context.search(topic, SEARCHED_PASSAGES) if topic else ():
+        nearest.setdefault(hit.document, hit)
+    reason = render_message("no_title" if nearest else "no_hits", context.generation.reply_language)
+    hits = list(nearest.values())[:MAX_NEAREST_DOCUMENTS]
+    yield Composer(context).finish(Verdict.REFUSED, reason, AnswerMode.NONE, intent=intent, nearest=hits)
 
 
 def _show_by_content(context: IntentContext, catalogue: Catalogue) -> Iterator[AnswerEvent]:

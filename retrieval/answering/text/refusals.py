@@ -70,6 +70,16 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
         "nl": "Ik heb hierover niets gevonden in de documenten waartoe u toegang hebt.",
         "da": "Jeg fandt intet om dette i de dokumenter, du har adgang til.",
     },
+    "no_title": {
+        "en": "I found no document with this title.",
+        "de": "Ich habe kein Dokument mit diesem Titel gefunden.",
+        "fr": "Je n’ai trouvé aucun document portant ce titre.",
+        "es": "No he encontrado ningún documento con este título.",
+        "it": "Non ho trovato alcun documento con questo titolo.",
+        "pt": "Não encontrei nenhum documento com este título.",
+        "nl": "Ik heb geen document met deze titel gevonden.",
+        "da": "Jeg fandt intet dokument med denne titel.",
+    },
     "far": {
         "en": "The closest pages I found are about something else.",
         "de": "Die ähnlichsten Seiten, die ich gefunden habe, handeln von etwas anderem.",
@@ -277,7 +287,7 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
 """Texts by key. The first three are labels of pages; the answer types complete `kind`."""
 REFUSALS["abstained"] = REFUSALS["unread"]
 _REASONS: Final = (
-    "empty", "no_hits", "other_language", "far", "missing", "kind", "unread", "nothing_supported",
+    "empty", "no_hits", "other_language", "no_title", "far", "missing", "kind", "unread", "nothing_supported",
     "model_gone", "stopped",
 )  # fmt: skip
 """Texts that begin a reason."""

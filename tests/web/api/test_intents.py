@@ -25,6 +25,7 @@ from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, events, indexed, streamed
 
 UNKNOWN = "I found nothing about this in the documents you can access."
+NO_TITLE = "I found no document with this title."
 SECTIONS = ("Flights", "Hotels", "Receipts")
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -337,7 +338,8 @@ def test_an_unknown_title_is_refused_and_no_gap(
     mia: Caller, policy: Document, message: str, intent: str
 ) -> None:
     answer = ask(mia, message)
-    assert (answer["intent"], answer["verdict"], answer["reason"]) == (intent, "refused", UNKNOWN)
+    assert (answer["intent"], answer["verdict"], answer["reason"]) == (intent, "refused", NO_TITLE)
+    assert [each["title"] for each in answer["nearest"]] == ["Travel policy"]
     assert not GapQuestion.objects.exists()
 
 
