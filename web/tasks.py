@@ -6,11 +6,13 @@ from uuid import UUID
 
 from celery import shared_task
 
+from cairn.accounts.password_mails import password_resets_request
 from cairn.cache.services import expired_delete
 from cairn.limits import quotas
 from retrieval.conversations.ask import answers_interrupt
 from web.access_checks.artifacts import remove_abandoned_artifacts
 from web.access_checks.services import check_begin, check_due, check_run
+from web.mail.password_links import password_mails_send
 
 SURELY_DEAD: Final = timedelta(minutes=10)
 """Answers send a heartbeat every few seconds; after this long without one, their process is gone."""
@@ -36,6 +38,18 @@ def usage_tidy() -> None:
 @shared_task(name="web.cache_tidy")
 def cache_tidy() -> None:
     expired_delete()
+
+
+@shared_task(name="web.send_password_mails")
+def send_password_mails() -> None:
+    password_mails_send()
+
+
+@shared_task(name="web.request_password_resets")
+def request_password_resets(name: str, language: str, site: str) -> None:
+    """Look the name up here, so that the response to the request doesn't depend on it, nor does its time."""
+    if password_resets_request(name, language=language, site=site):
+        password_mails_send()
 
 
 @shared_task(name="web.answers_interrupt")

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from cairn.access.principals import principal_for_background_work
 from cairn.access.scope import Principal
-from cairn.accounts.models import PasswordLink, User
+from cairn.accounts.models import PasswordLink, PasswordMail, User
 from cairn.accounts.services import sessions_of
 from cairn.audit.models import Event
 from cairn.library.models import Document, DocumentVersion
@@ -105,6 +105,12 @@ def _keys(user: User) -> Iterator[Row]:
 def _one_time_links(user: User) -> Iterator[Row]:
     """Return the one-time link without its token."""
     yield from PasswordLink.objects.filter(user=user).values("created_at", "expires_at")
+
+
+def _link_mails(user: User) -> Iterator[Row]:
+    yield from PasswordMail.objects.filter(user=user).values(
+        "is_invitation", "language", "created_at", "sent_at"
+    )
 
 
 def _second_factors(user: User) -> Iterator[Row]:
@@ -246,6 +252,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "grants": _grants,
     "keys": _keys,
     "one_time_links": _one_time_links,
+    "link_mails": _link_mails,
     "second_factors": _second_factors,
     "sessions": _sessions,
     "conversations": _conversations,

@@ -27,6 +27,8 @@ FACTOR_ANYWHERE: Final = "60/h/key"
 """Codes tried for one user by unknown clients: few, because a code has only six digits."""
 ANY_FROM_ADDRESS: Final = "120/m/ip"
 """Attempts of any kind; a whole office may share an address."""
+RESETS_FROM_ADDRESS: Final = "10/300s/ip"
+"""Requests for a link by people who forgot their password."""
 ADDRESS_KNOWN_SECONDS: Final = 90 * 24 * 3600
 _APP: Final = "cairn.sign_in"
 
@@ -68,6 +70,10 @@ def may_try(request: HttpRequest, username: str) -> bool:
     if find_known_device(request, username):
         return True
     return _consume(request, [("any", ANY_FROM_ADDRESS, None)]) is not None
+
+
+def may_request_reset(request: HttpRequest) -> bool:
+    return _consume(request, [("reset", RESETS_FROM_ADDRESS, None)]) is not None
 
 
 def remember_address(request: HttpRequest, username: str) -> None:

@@ -14,6 +14,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy
 
 from cairn.accounts.confusable_names import name_skeleton, normalize_name
+from cairn.message_fields import MessageField
 
 
 class KeyScope(models.TextChoices):
@@ -188,6 +189,32 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label} ({self.prefix}…)"
+
+
+class PasswordMail(models.Model):
+    """A message with a one-time link that is to be sent to a user, or was.
+
+    It contains neither the link nor the address: the link is created as the message is sent. `site` is the
+    address of this installation. `requested_by` is an admin; None: the user, who forgot the password. `error`
+    is why the last attempt failed.
+    """
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="password_mail")
+    is_invitation = models.BooleanField(default=False)
+    language = models.CharField(max_length=10)
+    site = models.CharField(max_length=300)
+    days = models.PositiveSmallIntegerField()
+    requested_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="requested_password_mails"
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    not_before = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    error = MessageField(blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"password mail to {self.user_id}"
 
 
 class PasswordLink(models.Model):

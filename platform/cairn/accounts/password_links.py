@@ -19,8 +19,11 @@ LINK_NOT_VALID = gettext_noop(
 )
 
 
-def password_link_create(user: User, *, days: int, actor: User) -> tuple[PasswordLink, str]:
-    """Return a new link and its token, which is stored nowhere. Any earlier link of the user ends."""
+def password_link_create(user: User, *, days: int, actor: User | None) -> tuple[PasswordLink, str]:
+    """Return a new link and its token, which is stored nowhere. Any earlier link of the user ends.
+
+    `actor`: an admin; None for a user who forgot the password.
+    """
     if not user.is_active:
         raise Conflict(gettext_noop("This account is disabled. Enable it first."))
     token = secrets.token_urlsafe(32)
@@ -32,7 +35,9 @@ def password_link_create(user: User, *, days: int, actor: User) -> tuple[Passwor
     }
     with transaction.atomic():
         link, _ = PasswordLink.objects.update_or_create(user=user, defaults=values)
-        record("password_link.created", actor=actor.pk, subject=f"user:{user.pk}", days=days)
+        record(
+            "password_link.created", actor=actor.pk if actor else None, subject=f"user:{user.pk}", days=days
+        )
     return link, token
 
 

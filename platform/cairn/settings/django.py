@@ -261,6 +261,11 @@ CELERY_BEAT_SCHEDULE = {
     "retry-gaps": {"task": "ingestion.retry_gaps", "schedule": 60.0, "options": {"queue": "watches"}},
     "expire": {"task": "ingestion.expire", "schedule": 600.0},
     "answers": {"task": "web.answers_interrupt", "schedule": 60.0},
+    "password-mails": {
+        "task": "web.send_password_mails",
+        "schedule": _env.sweep_seconds,
+        "options": {"queue": "watches"},
+    },
     "usage": {"task": "web.usage_tidy", "schedule": 3600.0},
     "cache": {"task": "web.cache_tidy", "schedule": 600.0},
 }

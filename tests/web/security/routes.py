@@ -105,6 +105,7 @@ ROUTES: list[Route] = [
     api("DELETE", "/users/{user_id}", Guard.ADMIN),
     api("GET", "/users/{user_id}/export", Guard.ADMIN),
     api("POST", "/users/{user_id}/password-link", Guard.ADMIN, body={}),
+    api("POST", "/users/{user_id}/password-mail", Guard.ADMIN, body={}, lets_in=409),
     api("DELETE", "/users/{user_id}/password-link", Guard.ADMIN, lets_in=404),
     api("GET", "/groups", Guard.ADMIN),
     api("POST", "/groups", Guard.ADMIN, body={"name": "new"}),
@@ -306,6 +307,9 @@ ROUTES: list[Route] = [
     public("GET", "/login/passkey"),
     public("POST", "/login/passkey"),
     public("POST", "/logout"),
+    public("GET", "/forgot-password", lets_in=404),
+    public("POST", "/forgot-password", lets_in=404),
+    public("POST", "/set-password/check", lets_in=404),
     public("GET", "/set-password"),
     public("POST", "/set-password", lets_in=422),
     # Of providers that are not configured

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext, gettext_noop
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
 
@@ -17,9 +17,11 @@ from cairn.accounts.bulk import BulkResult, users_join_group, users_leave_group,
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
 from cairn.accounts.password_links import password_link_create, password_link_revoke
+from cairn.accounts.password_mails import password_mail_request
 from cairn.accounts.selectors import find_users
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record
+from cairn.errors import Conflict
 from ingestion.erasure.users import user_erase
 from web.api.framework.downloads import stream_attachment
 from web.api.framework.fields import (
@@ -42,6 +44,8 @@ from web.api.schemas import User
 from web.exports.subject_export import subject_export
 from web.http.authentication import needs, principal_of
 from web.i18n.localize import localize
+from web.mail.password_links import site_of, wake_mailer
+from web.mail.server import configured_mail_server
 
 router = Router(tags=["Users"], auth=needs(admin=True))
 ZIP = {200: {"description": "OK", "content": {"application/zip": {}}}}
@@ -76,6 +80,12 @@ class NewPasswordLink(Body):
 class PasswordLink(BaseModel):
     url: str
     expires_at: datetime
+
+
+class PasswordMail(BaseModel):
+    """`email`: where the link is sent."""
+
+    email: str
 
 
 class UserQuery(PageQuery):
@@ -193,6 +203,19 @@ def password_link_add(request: HttpRequest, user_id: str, payload: NewPasswordLi
     link, token = password_link_create(row, days=payload.days, actor=_actor(request))
     url = f"{request.build_absolute_uri('/set-password')}#{token}"
     return Status(201, PasswordLink(url=url, expires_at=link.expires_at))
+
+
+@router.post("/{user_id}/password-mail", response={202: PasswordMail})
+def password_mail_add(request: HttpRequest, user_id: str, payload: NewPasswordLink) -> Status[PasswordMail]:
+    """Sends a one-time link to the user's address: an invitation, or a reset. The link is created as the
+    message is sent; any earlier link then ends. 409 without a mail server, or without an address."""
+    row = get_or_not_found(UserRow.objects.all(), user_id)
+    if configured_mail_server() is None:
+        raise Conflict(gettext_noop("No mail server is configured. Create a link and pass it on yourself."))
+    language, site = get_language() or "", site_of(request)
+    password_mail_request(row, days=payload.days, language=language, site=site, actor=_actor(request))
+    wake_mailer()
+    return Status(202, PasswordMail(email=row.email))
 
 
 @router.delete("/{user_id}/password-link", response={204: None})

@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from web.pages.account import federation, password_links, second_factor, sign_in
+from web.pages.account import federation, forgot_password, password_links, second_factor, sign_in
 
 urlpatterns = [
     path("login", sign_in.login, name="account_login"),
     path("login/code", second_factor.second_step, name="mfa_authenticate"),
     path("login/passkey", second_factor.passkey_sign_in, name="mfa_login_webauthn"),
+    path("forgot-password", forgot_password.forgot_password, name="forgot_password"),
+    path("set-password/check", password_links.check, name="set_password_check"),
     path("set-password", password_links.set_password, name="set_password"),
     path("logout", sign_in.logout, name="account_logout"),
     path("account/confirm", second_factor.confirm_password, name="account_reauthenticate"),

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from cairn.errors import Unavailable
 from web.identity.configured_providers import identity_providers
 from web.identity.sign_in_throttling import may_try
+from web.mail.password_links import can_reset_by_mail
 
 WAIT_SECONDS = 300
 """How long people are told to wait; see web.identity.sign_in_throttling."""
@@ -48,7 +49,11 @@ class SignInView(LoginView):
         return response
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return {**super().get_context_data(**kwargs), "providers": list_provider_links(self.get_next_url())}
+        return {
+            **super().get_context_data(**kwargs),
+            "providers": list_provider_links(self.get_next_url()),
+            "can_reset": can_reset_by_mail(),
+        }
 
     def form_invalid(self, form: LoginForm) -> HttpResponse:
         throttled = is_throttled(form)

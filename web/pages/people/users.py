@@ -10,11 +10,12 @@ from django.views.decorators.http import require_safe
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
-from cairn.accounts.models import Group, PasswordLink, User
+from cairn.accounts.models import Group, PasswordLink, PasswordMail, User
 from cairn.accounts.password_links import is_usable
 from cairn.accounts.selectors import find_users
 from web.api.framework.fields import id_or_nobody
 from web.identity.second_factor import has_second_factor
+from web.mail.server import configured_mail_server
 from web.pages.people.choices import Choice
 from web.pages.people.list_filters import STATES, USER_ORDERS, ListFilter, labels, page_of_rows
 from web.pages.shell.decorators import page, show
@@ -89,6 +90,8 @@ def user(request: HttpRequest, principal: Principal, user_id: str) -> HttpRespon
         "groups": [Choice(str(group.id), group.name) for group in groups if not group.source],
         "directory_groups": [str(group) for group in groups if group.source],
         "link": _find_link(person),
+        "mail": PasswordMail.objects.filter(user=person).first(),
+        "can_mail": bool(person.email) and configured_mail_server() is not None,
         "has_second_factor": has_second_factor(person),
     }
     return show(request, principal, "pages/people/user.html", context, area="console")

@@ -147,6 +147,7 @@ globalThis.cairnCatalog = {
 "The end was cut off.":"Das Ende wurde abgeschnitten.",
 "The file was changed, moved or deleted after you selected it. Select it again.":"Die Datei wurde seit der Auswahl geändert, verschoben oder gelöscht. Wählen Sie sie noch einmal aus.",
 "The file, its text and all quotes from it are deleted immediately. This can’t be undone.":"Die Datei, ihr Text und alle Zitate daraus werden sofort gelöscht. Das lässt sich nicht rückgängig machen.",
+"The link is on its way to {email}.":"Der Link ist unterwegs an {email}.",
 "The passage reads: {quote}":"Die Textstelle lautet: {quote}",
 "The search query is in the question field. Edit it and ask again.":"Die Suchanfrage steht im Fragefeld. Bearbeiten Sie sie und fragen Sie noch einmal.",
 "The server answered with an error ({status}).":"Der Server meldete einen Fehler ({status}).",

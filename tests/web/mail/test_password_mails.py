@@ -1,0 +1,204 @@
+"""Invitations and password resets by mail: what arrives, in which language, and what nobody learns."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from cairn.accounts.models import PasswordLink, PasswordMail, User
+from cairn.celery import app
+from tests.mail_server import BREAKS, HANGS
+from tests.web.api.conftest import Caller, admin, assert_problem, rob
+from tests.web.mail.conftest import Configure, StartMail
+from web.mail import connection
+from web.mail.password_links import password_mails_send
+
+__all__ = ["admin", "rob"]
+
+FRESH = "a fresh one for today"
+LINK = re.compile(r"http://testserver/set-password#(\S+)")
+
+
+@pytest.fixture(autouse=True)
+def workers(db: None, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Run tasks as soon as they are sent. The names of those that were."""
+    ran: list[str] = []
+
+    def send(name: str, args: tuple[object, ...] = (), **_: object) -> None:
+        ran.append(name)
+        app.tasks[name](*args)
+
+    app.loader.import_default_modules()
+    monkeypatch.setattr(app, "send_task", send)
+    cache.clear()
+    return ran
+
+
+@pytest.fixture
+def mia(db: None) -> User:
+    user = User.objects.create_user("mia", "her old password")
+    User.objects.filter(pk=user.pk).update(display_name="Mia Meyer", email="mia@example.org")
+    user.refresh_from_db()
+    return user
+
+
+def _forget(name: str, **headers: str) -> tuple[int, str]:
+    response = Client().post("/forgot-password", {"name": name}, headers=headers)
+    return response.status_code, response.content.decode()
+
+
+def _sets_password(token: str) -> bool:
+    form = {"token": token, "password": FRESH, "repeated": FRESH}
+    return Client().post("/set-password", form).status_code == 302
+
+
+def test_an_invitation_arrives_and_its_link_works_once(start_mail: StartMail, admin: Caller) -> None:
+    server = start_mail()
+    eve = {"username": "eve", "display_name": "Eve", "email": "eve@example.org"}
+    made = admin.post("/users", eve).json()
+    answer = admin.post(f"/users/{made['id']}/password-mail", {"days": 3})
+    assert (answer.status_code, answer.json()) == (202, {"email": "eve@example.org"})
+    [message] = server.messages
+    assert (message["To"], message["Subject"]) == ("eve@example.org", "Your account in Cairn")
+    text = message.get_content()
+    assert text.startswith("Hello Eve,")
+    assert "name is eve." in text
+    [token] = LINK.findall(text)
+    assert token not in str(list(PasswordMail.objects.values()))
+    assert Client().post("/set-password/check", {"token": token}).status_code == 204
+    assert _sets_password(token)
+    assert not _sets_password(token)
+    assert Client().post("/set-password/check", {"token": token}).status_code == 404
+    assert PasswordMail.objects.get().sent_at
+
+
+def test_without_server_or_address_the_link_is_passed_on_by_hand(
+    start_mail: StartMail, configure_mail: Configure, admin: Caller, rob: Caller
+) -> None:
+    path = f"/users/{rob.user.id}/password-mail"
+    configure_mail(smtp_host=None)
+    assert_problem(admin.post(path, {}), 409, "conflict")
+    start_mail()
+    assert_problem(admin.post(path, {}), 409, "conflict")
+    assert admin.post(f"/users/{rob.user.id}/password-link", {}).status_code == 201
+    assert_problem(rob.post(path, {}), 403, "forbidden")
+
+
+@pytest.mark.parametrize("name", ["mia", "MIA", "Mia@Example.org"])
+def test_a_forgotten_password_is_reset(start_mail: StartMail, mia: User, name: str) -> None:
+    server = start_mail()
+    status, _html = _forget(name)
+    assert status == 200
+    [message] = server.messages
+    [token] = LINK.findall(message.get_content())
+    assert "a new password was requested" in message.get_content()
+    assert _sets_password(token)
+    mia.refresh_from_db()
+    assert mia.check_password(FRESH)
+
+
+def test_nobody_learns_who_has_an_account(
+    start_mail: StartMail, mia: User, rob: Caller, workers: list[str]
+) -> None:
+    server = start_mail()
+    answers = {_forget(name) for name in ("mia", "nobody", "rob", "mia@example.org", "x@example.org")}
+    assert len({re.sub(r'value="\w+"', "", html) for _, html in answers}) == 1
+    assert {status for status, _ in answers} == {200}
+    assert workers == ["web.request_password_resets"] * 5
+    assert len(server.messages) == 1  # the second one for Mia came within five minutes
+
+
+def test_messages_are_in_the_language_of_the_person(start_mail: StartMail, mia: User) -> None:
+    server = start_mail()
+    _forget("mia", **{"Accept-Language": "de"})
+    assert server.messages[0]["Subject"] == "Neues Passwort für Cairn"
+    PasswordMail.objects.all().delete()
+    User.objects.filter(pk=mia.pk).update(language="en")
+    _forget("mia", **{"Accept-Language": "de"})
+    assert server.messages[1]["Subject"] == "Set a new password for Cairn"
+
+
+def test_disabled_people_and_those_without_password_get_nothing(start_mail: StartMail, mia: User) -> None:
+    server = start_mail()
+    User.objects.filter(pk=mia.pk).update(is_active=False)
+    _forget("mia")
+    mia.refresh_from_db()
+    mia.is_active = True
+    mia.set_unusable_password()
+    mia.save()
+    _forget("mia")
+    assert server.messages == []
+
+
+def test_requests_are_limited(start_mail: StartMail) -> None:
+    start_mail()
+    statuses = [_forget(f"name{n}")[0] for n in range(12)]
+    assert statuses == [200] * 10 + [429] * 2
+
+
+def test_without_a_mail_server_the_page_does_not_exist(
+    start_mail: StartMail, configure_mail: Configure
+) -> None:
+    configure_mail(smtp_host=None)
+    assert _forget("mia")[0] == 404
+    assert "/forgot-password" not in Client().get("/login").content.decode()
+    start_mail()
+    assert "/forgot-password" in Client().get("/login").content.decode()
+
+
+def test_links_never_lead_to_a_host_that_only_the_request_names(
+    start_mail: StartMail, mia: User, settings: Any
+) -> None:
+    server = start_mail()
+    settings.ALLOWED_HOSTS = ["*"]
+    assert _forget("mia", Host="evil.example")[0] == 404
+    assert server.messages == []
+
+
+def test_a_message_is_sent_again_after_an_outage(start_mail: StartMail, admin: Caller, mia: User) -> None:
+    start_mail(behaviour=BREAKS)
+    admin.post(f"/users/{mia.pk}/password-mail", {})
+    mail = PasswordMail.objects.get()
+    assert (mail.sent_at, mail.attempts) == (None, 1)
+    assert "451 out of disk space" in mail.error
+    server = start_mail()
+    assert password_mails_send() == 0  # not yet
+    PasswordMail.objects.update(not_before=timezone.now() - timedelta(seconds=1))
+    assert password_mails_send() == 1
+    [token] = LINK.findall(server.messages[0].get_content())
+    assert _sets_password(token)
+    assert password_mails_send() == 0
+
+
+def test_a_refused_address_is_not_tried_again(start_mail: StartMail, admin: Caller, mia: User) -> None:
+    server = start_mail(refused=("mia@example.org",))
+    admin.post(f"/users/{mia.pk}/password-mail", {})
+    PasswordMail.objects.update(not_before=timezone.now() - timedelta(seconds=1))
+    password_mails_send()
+    assert server.connections == 1
+    browser = Client()
+    browser.force_login(admin.user)
+    assert "550 no such mailbox" in browser.get(f"/admin/users/{mia.pk}").content.decode()
+
+
+def test_a_server_that_hangs_ends_the_run(
+    start_mail: StartMail, mia: User, rob: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SILENT_SECONDS", 0.3)
+    server = start_mail(behaviour=HANGS)
+    for user in (mia, rob.user):
+        PasswordMail.objects.create(user=user, language="en", site="http://testserver", days=1)
+    assert password_mails_send() == 0
+    assert server.connections == 1
+
+
+def test_deleted_people_leave_nothing(start_mail: StartMail, admin: Caller, mia: User) -> None:
+    start_mail(behaviour=BREAKS)
+    admin.post(f"/users/{mia.pk}/password-mail", {})
+    assert admin.delete(f"/users/{mia.pk}").status_code == 204
+    assert not PasswordMail.objects.exists()
+    assert not PasswordLink.objects.exists()

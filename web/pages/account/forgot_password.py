@@ -1,0 +1,31 @@
+"""The page on which people who forgot their password have a link sent to their address.
+
+It never tells whether an account or an address exists: a worker looks it up.
+"""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import get_language
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from ingestion import broker
+from web.identity.sign_in_throttling import may_request_reset
+from web.mail.password_links import can_reset_by_mail, site_of
+from web.pages.account.sign_in import render_throttled
+
+LONGEST = 254
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def forgot_password(request: HttpRequest) -> HttpResponse:
+    if not can_reset_by_mail():
+        raise Http404
+    name = request.POST.get("name", "").replace("\0", "").strip()[:LONGEST]
+    if not name:
+        return render(request, "pages/forgot_password.html")
+    if not may_request_reset(request):
+        return render_throttled(request)
+    broker.send("web.request_password_resets", broker.WATCHES, name, get_language() or "", site_of(request))
+    return render(request, "pages/forgot_password.html", {"sent": True})
