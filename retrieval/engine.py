@@ -10,6 +10,7 @@ from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInf
 from cairn.inference.registry import answer_reader, chat_model, language_inference, lazy, reranker
 from cairn.inference.reranking import reranks
 from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from retrieval.answering.protocols import ChatModel
 from retrieval.index.generations import Opened, active
 from retrieval.index.protocol import VectorIndex
@@ -89,7 +90,7 @@ def engine_of(opened: Opened) -> Engine:
         lazy(answer_reader) if environment().answerability_model else None,
         lazy(language_inference) if environment().grounding_model else None,
         opened.generation,
-        environment().writes_answers,
+        effective_environment().writes_answers,
     )
 
 

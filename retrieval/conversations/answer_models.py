@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from cairn.settings import environment
 from cairn.settings.env import PACKAGED_RERANKER
+from cairn.settings.stored.store import effective_environment
 from retrieval.answering.answerability.model_judge import ModelAnswerability
 from retrieval.answering.answerability.reader import build_answerability
 from retrieval.answering.evidence_budget import EvidenceBudget
@@ -22,7 +22,7 @@ IN_PROCESS_EVIDENCE_TOKENS: Final = 1000  # a CPU reads more of a prompt too slo
 def answer_profile(*, writes: bool) -> AnswerProfile:
     """Return the stored profile of the configured model, else the default one. Settings take precedence.
     `writes`: whether it writes by default."""
-    settings = environment()
+    settings = effective_environment()
     default = default_profile(writes=writes)
     row = stored_profile(settings.chat_model_name)
     if row is None:
@@ -36,7 +36,7 @@ def answer_profile(*, writes: bool) -> AnswerProfile:
 
 
 def default_profile(*, writes: bool) -> AnswerProfile:
-    settings = environment()
+    settings = effective_environment()
     served = settings.llm_class or settings.llm_base_urls
     tokens = None if served else IN_PROCESS_EVIDENCE_TOKENS
     version = DEFAULT_VERSION
@@ -51,7 +51,7 @@ def evidence_budget(chat: ChatModel, max_tokens: int, profile: AnswerProfile) ->
 
 def answer_reranker_name() -> str:
     """Return the model whose scores the evidence of answers has; empty if they are a server's."""
-    settings = environment()
+    settings = effective_environment()
     if settings.has_packaged_reranker:
         return PACKAGED_RERANKER
     return "" if settings.reranker_base_url else settings.reranker_model or ""

@@ -22,6 +22,7 @@ from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from cairn.settings.env import PACKAGED_RERANKER
+from cairn.settings.stored.store import effective_environment
 from cairn.telemetry.context import current_ids
 from cairn.telemetry.openinference import SESSION, SpanKind
 from cairn.telemetry.tracing import PausableStep
@@ -312,7 +313,7 @@ def _events(
             search=_search_function(message.question, scope, filters, finding),
             history=history,
             answerability=answerability_of(finding, budget if profile.judges else None),
-            rewrites=environment().rewrites_questions,
+            rewrites=effective_environment().rewrites_questions,
             find_verified=find_verified,
             **settings,
         ),
@@ -362,7 +363,7 @@ def _generation_settings(
         "evidence": budget,
         "inference": finding.inference,
         "writes": writes,
-        "selects": not environment().has_packaged_chat_model,
+        "selects": not effective_environment().has_packaged_chat_model,
         "reranker": finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,
     }
 

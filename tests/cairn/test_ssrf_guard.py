@@ -121,6 +121,32 @@ def test_nobody_is_led_to_this_machine_or_its_network(there: Redirector, fetch: 
     assert there.asked == [f"127.0.0.1:{there.port}"]
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]", "[64:ff9b::a9fe:a9fe]", "100.100.100.200",
+        "192.0.0.192", "[fd00:ec2::254]", "0.0.0.0", "[::]", "224.0.0.1", "rebound.example",
+    ],
+)  # fmt: skip
+def test_a_host_named_in_the_console_is_no_metadata_service(
+    there: Redirector, names: Names, host: str
+) -> None:
+    names["rebound.example"] = ["169.254.169.254"]
+    target = there.url(host=host)
+    with ssrf_guard.client(target, from_console=True, timeout=2) as http, pytest.raises(AddressNotAllowed):
+        http.get(target)
+    assert there.asked == []
+
+
+def test_a_host_named_in_the_console_may_be_in_this_network(there: Redirector, names: Names) -> None:
+    names["inside.example"] = ["127.0.0.1"]
+    target = there.url(host="inside.example")
+    with ssrf_guard.client(target, from_console=True, timeout=2) as http:
+        assert http.get(target).text == "here"
+        with pytest.raises(AddressNotAllowed):
+            http.get(there.url(host="localhost"))
+
+
 def test_a_chain_is_looked_at_on_every_hop(there: Redirector, fetch: Fetch, names: Names) -> None:
     names["inside.example"] = ["127.0.0.1"]
     last = there.url(host="inside.example")

@@ -28,6 +28,7 @@ from cairn.settings import environment
 from cairn.settings.chat_models import DEMONSTRATION_ONLY
 from cairn.settings.dotted_paths import is_dotted
 from cairn.settings.file_permissions import open_to_others
+from cairn.settings.stored.store import effective_environment
 from ingestion import broker
 from ingestion.parse import parser_pool
 from ingestion.parse.ocr import tesseract
@@ -189,17 +190,18 @@ def _place_of(choice: EmbedderChoice) -> str:
 
 
 def _chat_model() -> str:
-    model, urls, dotted = environment().llm_model, environment().llm_base_urls, environment().llm_class
+    given = effective_environment()
+    model, urls, dotted = given.llm_model, given.llm_base_urls, given.llm_class
     if dotted is not None:
         return _require_installed("LLM_CLASS", dotted)
     if urls:
         for url in urls:
-            _answers(f"{url.rstrip('/')}/models", _bearer(environment().llm_api_key))
+            _answers(f"{url.rstrip('/')}/models", _bearer(given.llm_api_key))
         return f"{model or 'the first model'} at {', '.join(urls)}"
-    path = find_gguf(environment())
+    path = find_gguf(given)
     if not path.exists():
         raise ConfigurationError(f"LLM_MODEL is {path}, which doesn't exist.")
-    return f"{path}. {DEMONSTRATION_ONLY}" if environment().has_packaged_chat_model else str(path)
+    return f"{path}. {DEMONSTRATION_ONLY}" if given.has_packaged_chat_model else str(path)
 
 
 def _reranker() -> str:

@@ -37,11 +37,8 @@ def section_change(
         if version != (row.version if row else 0):
             raise Conflict(CHANGED_MEANWHILE)
         before = decode(section, row.values if row else {})
-        after = section.model_validate({**before.model_dump(), **changes})
+        after = _apply(before, changes)
         changed = _list_changed(before, after)
-        if any(section.variable_of(name) for name in changed):
-            raise Conflict(SET_BY_ENVIRONMENT)
-        after.require_consistent(before, changed)
         _write(row, after, version + 1, actor)
         record(
             "settings.changed",
@@ -51,6 +48,12 @@ def section_change(
             after={name: _value_for_log(after, name) for name in changed},
         )
         transaction.on_commit(forget_snapshot)
+
+
+def section_with(section: type[Section], changes: Mapping[str, Any]) -> Section:
+    """Return the stored section with changes that aren't stored."""
+    row = StoredSection.objects.filter(pk=section.key).first()
+    return _apply(decode(section, row.values if row else {}), changes)
 
 
 def logo_set(*, file: "File[bytes]", actor: UUID | None) -> None:
@@ -70,6 +73,15 @@ def logo_remove(*, actor: UUID | None) -> bool:
             Logo.objects.filter(pk=LOGO).delete()
             _record_logo(actor, before, "")
     return bool(before)
+
+
+def _apply(before: Section, changes: Mapping[str, Any]) -> Section:
+    after = before.model_validate({**before.model_dump(), **changes})
+    changed = _list_changed(before, after)
+    if any(before.variable_of(name) for name in changed):
+        raise Conflict(SET_BY_ENVIRONMENT)
+    after.require_consistent(before, changed)
+    return after
 
 
 def _write(row: StoredSection | None, values: Section, version: int, actor: UUID | None) -> None:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from cairn.inference import registry
 from cairn.inference.registry import Health
 from cairn.inference.reranking import reranker_name, reranks
-from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from retrieval.index.generations import choice_in_use
 from retrieval.statistics.models import AskedQuestion
 from web.health.results import HealthResult, format_duration, ok, problem, warning
@@ -17,7 +17,7 @@ _MODELS_PAGE = "console-models"
 
 
 def check_language_model() -> HealthResult:
-    given, health = environment(), registry.chat_health()
+    given, health = effective_environment(), registry.chat_health()
     name = _short(given.chat_model_name)
     if health.detail == registry.NOT_LOADED:
         return _not_loaded(name)
@@ -58,19 +58,19 @@ def check_embedding_model() -> HealthResult:
 
 
 def check_reranker() -> HealthResult:
-    return _check_optional(reranker_name(environment()) or _("Reranker"), registry.reranker_health)
+    return _check_optional(reranker_name(effective_environment()) or _("Reranker"), registry.reranker_health)
 
 
 def check_answer_reader() -> HealthResult:
-    return _check_optional(environment().answerability_model or "", registry.answer_reader_health)
+    return _check_optional(effective_environment().answerability_model or "", registry.answer_reader_health)
 
 
 def check_grounding_model() -> HealthResult:
-    return _check_optional(environment().grounding_model or "", registry.language_inference_health)
+    return _check_optional(effective_environment().grounding_model or "", registry.language_inference_health)
 
 
 def configured_optional_models() -> dict[str, Callable[[], HealthResult]]:
-    given = environment()
+    given = effective_environment()
     checks = {
         "reranker": (reranks(given), check_reranker),
         "answer_reader": (given.answerability_model, check_answer_reader),
@@ -98,7 +98,7 @@ def _not_loaded(name: str) -> HealthResult:
 
 def _unresponsive(message: str, health: Health) -> HealthResult:
     remedy = _("Check its address, its key and its log. Then test it:")
-    detail = without_secrets(health.detail, environment())
+    detail = without_secrets(health.detail, effective_environment())
     return problem(message, remedy, command="manage.py models check", page=_MODELS_PAGE, detail=detail)
 
 

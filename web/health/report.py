@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from cairn.errors import CairnError
-from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from web.health import models, processes, security, storage
 from web.health.deadline import Check, ParallelChecks
 from web.health.results import HealthResult, HealthState, problem, worst
@@ -91,7 +91,7 @@ def checks() -> dict[str, Check]:
         "secrets": security.check_secrets,
         "programs": security.check_programs,
     }
-    if environment().s3_bucket:
+    if effective_environment().s3_bucket:
         found["files"] = storage.check_files
     return {name: found[name] for name in LABELS if name in found}
 
@@ -110,5 +110,5 @@ def _failure(_name: str, error: BaseException) -> HealthResult:
         _("Doesn’t respond."),
         _("Check its address and its log. Then run:"),
         command="manage.py doctor",
-        detail=without_secrets(detail, environment()),
+        detail=without_secrets(detail, effective_environment()),
     )

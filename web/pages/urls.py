@@ -123,6 +123,7 @@ urlpatterns = [
     path("admin/limits", limits.index, name="console-limits"),
     path("admin/settings", settings.index, name="console-settings"),
     path("admin/settings/logo", settings.logo, name="console-settings-logo"),
+    path("admin/settings/<str:section>/test", settings.test, name="console-settings-test"),
     path("admin/settings/<str:section>", settings.section, name="console-settings-section"),
     path("branding/logo.png", branding.logo, name="brand-logo"),
     path("branding/colors.css", branding.stylesheet, name="brand-style"),

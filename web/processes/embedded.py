@@ -11,7 +11,7 @@ from django.conf import settings
 from cairn.errors import Unavailable
 from cairn.settings import Environment, environment
 from cairn.settings.chat_models import DEMONSTRATION_ONLY
-from cairn.settings.stored.store import reload_snapshot
+from cairn.settings.stored.store import effective_environment, reload_snapshot
 from cairn.telemetry.tracing import tracing_start, tracing_stop
 from ingestion.jobs.lifecycle import stopping
 from ingestion.jobs.sweeper import leases_release_all
@@ -118,7 +118,7 @@ class Runtime:
         garbage_collection.loading_ended()
         if unreachable := _unreachable_names(self._host):
             self._report.step(unreachable)
-        if environment().has_packaged_chat_model:
+        if effective_environment().has_packaged_chat_model:
             self._report.step(DEMONSTRATION_ONLY)
         self._report.ready(self._ready_line(problems), url=self.url, problems=problems)
 

@@ -17,6 +17,7 @@ import httpx
 from cairn.settings import environment
 
 Address = IPv4Address | IPv6Address
+_METADATA: Final = frozenset(map(ip_address, ("100.100.100.200", "192.0.0.192", "fd00:ec2::254")))
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _NO_REUSE: Final = httpx.Limits(max_keepalive_connections=0)  # each connection was made for one host
 
@@ -25,28 +26,30 @@ class AddressNotAllowed(httpx.ConnectError):
     """Raised for a host on this machine or in its network that no admin has named."""
 
 
-def client(url: str, **options: Any) -> httpx.Client:
-    """Return a client for a server that an admin has configured."""
-    return httpx.Client(transport=GuardedTransport(url), **options)
+def client(url: str, *, from_console: bool = False, **options: Any) -> httpx.Client:
+    """Return a client for a server that an admin has configured. `from_console`: not by whoever runs
+    Cairn's own server, whose metadata service must stay out of reach."""
+    return httpx.Client(transport=GuardedTransport(url, from_console=from_console), **options)
 
 
-def async_client(url: str, **options: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=AsyncGuardedTransport(url), **options)
+def async_client(url: str, *, from_console: bool = False, **options: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=AsyncGuardedTransport(url, from_console=from_console), **options)
 
 
 class GuardedTransport(httpx.BaseTransport):
     """Transport that allows the host of `url` by name. It ignores proxies of the environment, because
     the addresses that a proxy connects to cannot be checked."""
 
-    def __init__(self, url: str) -> None:
-        self._named = _list_named_hosts(url)
+    def __init__(self, url: str, *, from_console: bool = False) -> None:
+        self._named = _list_named_hosts("" if from_console else url)
+        self._console_host = _normalize_host(urlsplit(url).hostname or "") if from_console else None
         self._open, self._checked = httpx.HTTPTransport(), httpx.HTTPTransport(limits=_NO_REUSE)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if _host(request) in self._named:
             return self._open.handle_request(request)
         failure = _unknown(request)
-        for hop in _hops(request, _resolve_host(request)):
+        for hop in _hops(request, _resolve_host(request), self._console_host):
             try:
                 return self._checked.handle_request(hop)
             except httpx.ConnectError as error:
@@ -61,15 +64,16 @@ class GuardedTransport(httpx.BaseTransport):
 class AsyncGuardedTransport(httpx.AsyncBaseTransport):
     """The same, in an event loop."""
 
-    def __init__(self, url: str) -> None:
-        self._named = _list_named_hosts(url)
+    def __init__(self, url: str, *, from_console: bool = False) -> None:
+        self._named = _list_named_hosts("" if from_console else url)
+        self._console_host = _normalize_host(urlsplit(url).hostname or "") if from_console else None
         self._open, self._checked = httpx.AsyncHTTPTransport(), httpx.AsyncHTTPTransport(limits=_NO_REUSE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if _host(request) in self._named:
             return await self._open.handle_async_request(request)
         failure = _unknown(request)
-        for hop in _hops(request, await asyncio.to_thread(_resolve_host, request)):
+        for hop in _hops(request, await asyncio.to_thread(_resolve_host, request), self._console_host):
             try:
                 return await self._checked.handle_async_request(hop)
             except httpx.ConnectError as error:
@@ -93,8 +97,22 @@ def is_public(address: Address) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
+def is_of_server(address: Address) -> bool:
+    """Return whether a server may have this address. Link-local ones, where cloud providers tell machines
+    their credentials, and other metadata services are none."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped:
+            return is_of_server(address.ipv4_mapped)
+        if address in _NAT64:
+            return is_of_server(IPv4Address(int(address) & 0xFFFFFFFF))
+        if address.sixtofour or address.teredo:
+            return False
+    unusable = address.is_link_local or address.is_multicast or address.is_unspecified
+    return not (unusable or address in _METADATA)
+
+
 def _list_named_hosts(url: str) -> frozenset[str]:
-    hosts = (urlsplit(url).hostname or "", *environment().outgoing_allowed_hosts)
+    hosts = (*filter(None, [urlsplit(url).hostname]), *environment().outgoing_allowed_hosts)
     return frozenset(map(_normalize_host, hosts))
 
 
@@ -119,9 +137,15 @@ def _unknown(request: httpx.Request) -> httpx.ConnectError:
     return httpx.ConnectError(f"{_host(request)} has no address", request=request)
 
 
-def _hops(request: httpx.Request, addresses: Sequence[Address]) -> Iterator[httpx.Request]:
-    """The request to each of the addresses, in the name of its host. Refused if one is not public."""
-    if not all(map(is_public, addresses)):
+def _hops(
+    request: httpx.Request, addresses: Sequence[Address], console_host: str | None
+) -> Iterator[httpx.Request]:
+    """The request to each of the addresses, in the name of its host. Refused if one is not public, or for a
+    host named in the console, if none of a server."""
+    from_console = _host(request) == console_host
+    if from_console and not all(map(is_of_server, addresses)):
+        raise AddressNotAllowed(f"{_host(request)}: no server may be at this address", request=request)
+    if not from_console and not all(map(is_public, addresses)):
         raise AddressNotAllowed(
             f"{_host(request)} is on this machine or in its network. An admin can allow it by name in "
             "OUTGOING_ALLOWED_HOSTS.",

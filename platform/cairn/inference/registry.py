@@ -3,8 +3,8 @@
 import atexit
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -14,11 +14,13 @@ from cairn.inference.cross_encoders import open_inference, open_reader
 from cairn.inference.embedding import open_embedder
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference
 from cairn.inference.reranking import TimelyReranker, open_reranker
-from cairn.settings import environment
+from cairn.settings import Environment, environment
+from cairn.settings.stored.store import effective_environment
 
 T = TypeVar("T")
 NOT_LOADED: Final = "not loaded yet"
 """The detail of a model that hasn't been used in this process."""
+_ENDING_SECONDS = 600  # longer than any answer
 _HEALTH_SECONDS = 10  # a served model is asked no more often than this
 
 
@@ -78,8 +80,45 @@ class _Slot(Generic[T]):
         return health
 
 
+class _ChatSlots:
+    """The slot of the chat model that the settings name now, which admins may change meanwhile."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._opened_with: Mapping[str, object] | None = None
+        self.last = _Slot(self._open)
+        """That of the model used last, whatever the settings say by now."""
+
+    def current(self) -> _Slot[LlamaIndexChatModel]:
+        settings = _chat_settings(effective_environment())
+        with self._lock:
+            if self.last.loaded is not None and self._opened_with not in (None, settings):
+                self._replace()
+            return self.last
+
+    def _open(self) -> LlamaIndexChatModel:
+        given = effective_environment()
+        model = open_chat_model(given)
+        self._opened_with = _chat_settings(given)
+        return model
+
+    def _replace(self) -> None:
+        """Load the new model, so that the process stays ready, and let answers of the old one end."""
+        before, self.last = self.last.loaded, _Slot(self._open)
+        with suppress(CairnError):  # whoever uses the model is told
+            self.last.get()
+        if before is not None:
+            ending = threading.Timer(_ENDING_SECONDS, before.close)
+            ending.daemon = True
+            ending.start()
+
+
+def _chat_settings(given: Environment) -> Mapping[str, object]:
+    return {name: getattr(given, name) for name in type(given).model_fields if name.startswith("llm_")}
+
+
 _embedders: dict[EmbedderChoice, _Slot[Embedder]] = {}
-_chat: _Slot[LlamaIndexChatModel] = _Slot(lambda: open_chat_model(environment()))
+_chat = _ChatSlots()
 _reranker: _Slot[TimelyReranker] = _Slot(lambda: open_reranker(environment()))
 _reader: _Slot[AnswerReader] = _Slot(lambda: open_reader(environment()))
 _inference: _Slot[NaturalLanguageInference] = _Slot(lambda: open_inference(environment()))
@@ -113,12 +152,12 @@ def _open(choice: EmbedderChoice) -> Embedder:
 
 
 def chat_model() -> LlamaIndexChatModel:
-    return _chat.get()
+    return _chat.current().get()
 
 
 def loaded_chat_model() -> LlamaIndexChatModel | None:
     """Return the chat model if it has been loaded, else None."""
-    return _chat.loaded
+    return _chat.current().loaded
 
 
 def reranker() -> TimelyReranker:
@@ -138,7 +177,7 @@ def embedder_health(choice: EmbedderChoice | None = None) -> Health:
 
 
 def chat_health() -> Health:
-    return _chat.check_health(_chats)
+    return _chat.current().check_health(_chats)
 
 
 def reranker_health() -> Health:
@@ -180,7 +219,7 @@ def use(
     """Other models for a while, in every thread. `embedder` stands for the configured one."""
     with (
         _slot(None).replace(embedder),
-        _chat.replace(chat),
+        _chat.current().replace(chat),
         _reranker.replace(reranker),
         _reader.replace(reader),
         _inference.replace(inference),
@@ -190,7 +229,7 @@ def use(
 
 def close() -> None:
     """Stop running answers: the process would crash if it ended during one."""
-    model, _chat.loaded = _chat.loaded, None
+    model, _chat.last.loaded = _chat.last.loaded, None
     if model is not None:
         model.close()
     ranks, _reranker.loaded = _reranker.loaded, None

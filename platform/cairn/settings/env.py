@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -72,6 +72,8 @@ class FileVariantSource(EnvSettingsSource):
 
 class Environment(BaseSettings):
     model_config = SettingsConfigDict(env_file=ROOT / ".env", extra="ignore", frozen=True)
+
+    _stored: frozenset[str] = PrivateAttr(frozenset())
 
     data_dir: Path = Field(
         Path("var"), description="Folder in which an embedded installation stores everything"
@@ -434,6 +436,16 @@ class Environment(BaseSettings):
             message = "QDRANT_WRITE_CONSISTENCY must not be more than QDRANT_REPLICATION_FACTOR"
             raise ValueError(message)
         return self
+
+    def with_stored(self, values: Mapping[str, Any]) -> Self:
+        """Return a copy with values that admins stored in the console."""
+        copy = self.model_copy(update=dict(values))
+        copy._stored = self._stored | values.keys()
+        return copy
+
+    def is_stored(self, name: str) -> bool:
+        """Return whether the value was stored in the console, not set by whoever runs the server."""
+        return name in self._stored
 
     @property
     def llm_base_urls(self) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     monkeypatch.setattr(registry, "open_chat_model", load_chat)
     with registry.use():
         monkeypatch.setattr(registry._slot(None), "loaded", None)
-        monkeypatch.setattr(registry._chat, "loaded", None)
+        monkeypatch.setattr(registry._chat.last, "loaded", None)
         yield loaded
 
 
@@ -149,9 +149,10 @@ def test_close_closes_the_chat_model_once(loads: list[str], monkeypatch: pytest.
 @pytest.mark.models
 def test_the_default_models(models_environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "environment", lambda: models_environment)
+    monkeypatch.setattr(registry, "effective_environment", lambda: models_environment)
     with registry.use():
         monkeypatch.setattr(registry._slot(None), "loaded", None)
-        monkeypatch.setattr(registry._chat, "loaded", None)
+        monkeypatch.setattr(registry._chat.last, "loaded", None)
         assert registry.embedder().dimension == 384
         assert registry.chat_model().name == "SmolLM2-135M-Instruct.Q4_1"
         assert registry.chat_model().count_tokens("The capital of France is Paris.") == 7

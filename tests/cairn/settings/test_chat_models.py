@@ -88,7 +88,7 @@ def test_the_choice_of_another_version_is_ignored(tmp_path: Path) -> None:
 
 def test_a_model_without_a_gpu_gets_less_to_read(chosen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def tokens(environment: Environment) -> int | None:
-        monkeypatch.setattr(answer_models, "environment", lambda: environment)
+        monkeypatch.setattr(answer_models, "effective_environment", lambda: environment)
         return answer_models.default_profile(writes=True).evidence_tokens
 
     assert tokens(Environment(data_dir=chosen)) == answer_models.IN_PROCESS_EVIDENCE_TOKENS

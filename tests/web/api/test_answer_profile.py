@@ -65,7 +65,7 @@ def test_an_explicit_setting_takes_precedence(
     admin: Caller, leave: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = environment().model_copy(update={"answer_evidence_tokens": 99})
-    monkeypatch.setattr(answer_models, "environment", lambda: own)
+    monkeypatch.setattr(answer_models, "effective_environment", lambda: own)
     admin.put("/answer-profile", {"profile": {**DEFAULT, "evidence_tokens": 2000}})
     assert admin.get("/answer-profile").json()["profile"]["evidence_tokens"] == 99
 

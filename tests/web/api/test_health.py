@@ -76,7 +76,7 @@ def test_an_in_process_queue_needs_its_worker(db: None) -> None:
 
 
 def test_models_that_are_not_loaded_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry._chat, "loaded", None)
+    monkeypatch.setattr(registry._chat.last, "loaded", None)
     monkeypatch.setattr(registry._slot(None), "loaded", None)
     with pytest.raises(Unavailable):
         health.models_answer()

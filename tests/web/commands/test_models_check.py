@@ -23,7 +23,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
         listed(fake, {"id": "mistral", "max_model_len": 4096})
         given: dict[str, Any] = {"llm_base_url": fake.url, "llm_model": "mistral", "llm_context_tokens": 4096}
         away = {"embedding_base_url": "http://127.0.0.1:9/v1", "embedding_model": "bge"}
-        monkeypatch.setattr(command, "environment", lambda: Environment(**given, **away))
+        monkeypatch.setattr(command, "effective_environment", lambda: Environment(**given, **away))
         yield fake
 
 

@@ -26,10 +26,11 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, data_dir: Path, *, llm_model: str | None = None) -> None:
+    given = Environment(data_dir=data_dir, llm_model=llm_model)
     for module in (models, up, doctor):
-        monkeypatch.setattr(
-            module, "environment", lambda: Environment(data_dir=data_dir, llm_model=llm_model)
-        )
+        monkeypatch.setattr(module, "environment", lambda: given)
+    for module in (models, doctor):
+        monkeypatch.setattr(module, "effective_environment", lambda: given)
 
 
 def install(name: str) -> str:

@@ -184,7 +184,7 @@ def test_the_packaged_model_is_called_a_demonstration(
     assert found["state"] == "warning"
     assert "demonstration" in found["remedy"]
     given = environment().model_copy(update={"llm_base_url": "http://llm/v1", "llm_model": "mistral"})
-    monkeypatch.setattr(models, "environment", lambda: given)
+    monkeypatch.setattr(models, "effective_environment", lambda: given)
     assert checked(client)["language_model"]["message"] == "mistral responds."
 
 

@@ -63,14 +63,14 @@ def active(db: None) -> IndexGeneration:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> None:
-    given = page.environment().model_copy(
+    given = page.effective_environment().model_copy(
         update={
             "llm_base_url": "http://user:hunter2@llm.example.org:8080/v1",
             "llm_model": "mistral<script>",
             "llm_api_key": type("Secret", (), {"get_secret_value": lambda _self: KEY})(),
         }
     )
-    monkeypatch.setattr(page, "environment", lambda: given)
+    monkeypatch.setattr(page, "effective_environment", lambda: given)
 
 
 def test_others_are_turned_away(signed_in: SignIn, mia: User, base: object, active: IndexGeneration) -> None:

@@ -423,6 +423,7 @@ ROUTES: list[Route] = [
     page("GET", "/admin/settings", Guard.ADMIN),
     page("GET", "/admin/settings/{section}", Guard.ADMIN),
     page("POST", "/admin/settings/{section}", Guard.ADMIN, form={"version": "9"}, lets_in=409),
+    fragment("POST", "/admin/settings/{section}/test", Guard.ADMIN, lets_in=404),
     page("POST", "/admin/settings/logo", Guard.ADMIN, form={"logo": ""}, lets_in=422),
     public("GET", "/branding/logo.png", lets_in=404),
     public("GET", "/branding/colors.css"),

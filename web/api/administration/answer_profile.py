@@ -11,7 +11,7 @@ from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import InvalidInput
-from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from retrieval.conversations.answer_models import answer_profile
 from retrieval.profile_store import profile_forget, profile_set, stored_profile
 from retrieval.types import AnswerProfile
@@ -80,8 +80,8 @@ def read_trial_profile(principal: Principal, profile: Profile | None) -> AnswerP
 @router.get("", response=ModelProfile)
 def profile_show(request: HttpRequest) -> ModelProfile:  # noqa: ARG001
     """Returns how answers use the configured language model."""
-    name = environment().chat_model_name
-    row, current = stored_profile(name), answer_profile(writes=environment().writes_answers)
+    name = effective_environment().chat_model_name
+    row, current = stored_profile(name), answer_profile(writes=effective_environment().writes_answers)
     return ModelProfile(
         model=name,
         profile=Profile.model_validate(current, from_attributes=True),
@@ -97,7 +97,7 @@ def profile_put(request: HttpRequest, payload: NewProfile) -> ModelProfile:
     if any(each.right > payload.questions for each in payload.measured):
         raise InvalidInput("A profile can’t get more questions right than were asked.")
     profile_set(
-        environment().chat_model_name,
+        effective_environment().chat_model_name,
         payload.profile.as_profile(),
         measured=[each.model_dump() for each in payload.measured],
         questions=payload.questions,
@@ -109,6 +109,6 @@ def profile_put(request: HttpRequest, payload: NewProfile) -> ModelProfile:
 @router.delete("", response=ModelProfile)
 def profile_delete(request: HttpRequest) -> ModelProfile:
     """Restores the default profile."""
-    profile_forget(environment().chat_model_name)
+    profile_forget(effective_environment().chat_model_name)
     record("models.profiled", actor=principal_of(request).actor, subject="model:chat")
     return profile_show(request)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from cairn.errors import NotFound
 from cairn.settings.stored.models import Logo, StoredSection
-from cairn.settings.stored.sections import Branding, General, Section
+from cairn.settings.stored.sections import Branding, General, LanguageModel, Section
 from cairn.settings.stored.store import decode
 from web.api.framework.fields import Body, Count
 from web.configuration.services import logo_remove, logo_set, section_change
@@ -49,6 +49,10 @@ class BrandingState(SectionState[Branding]):
     pass
 
 
+class LanguageModelState(SectionState[LanguageModel]):
+    pass
+
+
 class GeneralState(SectionState[General]):
     pass
 
@@ -57,6 +61,7 @@ class Settings(BaseModel):
     """`logo`: whether there is one."""
 
     branding: BrandingState
+    language_model: LanguageModelState
     general: GeneralState
     logo: bool
 
@@ -74,12 +79,17 @@ class BrandingPatch(SectionPatch[Branding]):
     pass
 
 
+class LanguageModelPatch(SectionPatch[LanguageModel]):
+    pass
+
+
 class GeneralPatch(SectionPatch[General]):
     pass
 
 
 class SettingsPatch(Body):
     branding: BrandingPatch | None = None
+    language_model: LanguageModelPatch | None = None
     general: GeneralPatch | None = None
 
 
@@ -89,6 +99,7 @@ def settings_show(request: HttpRequest) -> Settings:  # noqa: ARG001
     rows = StoredSection.objects.in_bulk()
     return Settings(
         branding=BrandingState.of(Branding, rows.get(Branding.key)),
+        language_model=LanguageModelState.of(LanguageModel, rows.get(LanguageModel.key)),
         general=GeneralState.of(General, rows.get(General.key)),
         logo=Logo.objects.exists(),
     )

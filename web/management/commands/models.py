@@ -15,6 +15,7 @@ from cairn.inference.embedding.model_folder import MULTILINGUAL
 from cairn.inference.model_checks import Report, reports
 from cairn.settings import environment
 from cairn.settings.chat_models import NAMES
+from cairn.settings.stored.store import effective_environment
 from retrieval.types import AnswerProfile
 from web.cli.evaluation_client import load_gold_set
 from web.cli.profile_evaluation import Measured, ProfileSearch
@@ -89,12 +90,12 @@ class Command(CairnCommand):
             self.stdout.write(_EMBEDDING_INSTALLED)
             return
         choose_chat_model(name, environment().data_dir, lambda text: self.stderr.write(text))
-        overruled = environment().local_chat_model != name
+        overruled = effective_environment().local_chat_model != name
         self.stdout.write(MODEL_OVERRULED if overruled else f"Cairn uses {name} from its next start on.")
 
     def _check(self, options: dict[str, Any]) -> None:
         found = []
-        for report in reports(environment()):
+        for report in reports(effective_environment()):
             found.append(report)
             if not options["as_json"]:
                 self._print(report)

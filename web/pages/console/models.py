@@ -22,7 +22,7 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, NotFound
 from cairn.inference import registry
 from cairn.inference.reranking import reranker_name
-from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from retrieval.conversations.answer_models import answer_profile
 from retrieval.index.generations import active, active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
@@ -134,7 +134,7 @@ def _render_page(request: HttpRequest, principal: Principal, checked: dict[str, 
         "tab": "models",
         "models": _models(checked),
         "limit": LIMIT_SECONDS,
-        "is_demonstration": environment().has_packaged_chat_model,
+        "is_demonstration": effective_environment().has_packaged_chat_model,
         "model_guide": find_help_document("docs/operate/language-models.md", principal),
         "generations": rows,
         "seen": _encode_states(rows),
@@ -159,7 +159,7 @@ def _encode_states(rows: Sequence[GenerationRow]) -> str:
 
 
 def _models(checked: dict[str, Checked]) -> list[Model]:
-    given = environment()
+    given = effective_environment()
     answering = active_generation()
     embedder = choice_of(answering)
     named = given.llm_model or given.llm_class or given.local_chat_model or ""
@@ -188,7 +188,7 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
 
 def _context() -> list[str]:
     """Return the context size. That of an in-process model is known once it was loaded."""
-    given, chat = environment(), registry.loaded_chat_model()
+    given, chat = effective_environment(), registry.loaded_chat_model()
     assumed = given.llm_context_tokens if given.llm_base_url else None
     tokens = chat.context_tokens if chat else assumed
     return [_("%(n)s tokens of context") % {"n": tokens}] if tokens else []
@@ -197,8 +197,8 @@ def _context() -> list[str]:
 def _profile_facts() -> list[str]:
     """Return how answers use the language model."""
     profile, row = (
-        answer_profile(writes=environment().writes_answers),
-        stored_profile(environment().chat_model_name),
+        answer_profile(writes=effective_environment().writes_answers),
+        stored_profile(effective_environment().chat_model_name),
     )
     if profile.writes:
         facts = [_("Writes answers with the prompt %(version)s") % {"version": profile.prompt_version}]
@@ -213,7 +213,9 @@ def _profile_facts() -> list[str]:
 
 def _encoder(served: bool) -> list[str]:
     """Return the back end of an in-process encoder."""
-    return [] if served else [_("Encoder: %(backend)s") % {"backend": environment().embedding_backend}]
+    return (
+        [] if served else [_("Encoder: %(backend)s") % {"backend": effective_environment().embedding_backend}]
+    )
 
 
 def _short(name: str) -> str:
@@ -241,7 +243,7 @@ def _run_check(kind: str) -> Checked:
         problem = _("No response within %(n)s seconds.") % {"n": LIMIT_SECONDS}
     except CairnError as error:
         log.warning("check of %s failed: %s", kind, type(error).__name__)
-        problem = without_secrets(error.message, environment())
+        problem = without_secrets(error.message, effective_environment())
     finally:
         pool.shutdown(wait=False)
     return Checked(round((time.perf_counter() - began) * 1000), problem)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cairn.settings import environment
-from cairn.settings.stored.sections import Branding, General, Section
+from cairn.settings.stored.sections import Branding, General, LanguageModel, Section
 
 Text = str | Promise
 REMOVE: Final = "remove_"
@@ -46,6 +46,7 @@ class SectionForm:
     title: Text
     intro: Text
     inputs: Mapping[str, Input]
+    can_test: bool = False
 
 
 FORMS: Final[Mapping[str, SectionForm]] = {
@@ -69,6 +70,34 @@ FORMS: Final[Mapping[str, SectionForm]] = {
                     _("Text on the sign-in page"), kind="text", attributes={"maxlength": "500"}
                 ),
             },
+        ),
+        SectionForm(
+            LanguageModel,
+            _("Language model"),
+            _("The server that writes answers: vLLM, Ollama or any other with an OpenAI-compatible API."),
+            {
+                "base_url": Input(
+                    _("Address"),
+                    _("Such as https://llm.example.org/v1. Leave empty to use the model on this server."),
+                    attributes={"maxlength": "500", "inputmode": "url", "spellcheck": "false"},
+                ),
+                "api_key": Input(_("Key"), kind="secret", attributes={"maxlength": "1000"}),
+                "model": Input(
+                    _("Model"),
+                    _("The name under which the server serves it."),
+                    attributes={"maxlength": "200", "spellcheck": "false"},
+                ),
+                "context_tokens": Input(
+                    _("Context window (tokens)"), kind="number", attributes={"min": "512", "max": "10000000"}
+                ),
+                "system_role": Input(
+                    _("System role"),
+                    _("Whether the chat template of the model supports instructions in a system role."),
+                    kind="choice",
+                    choices=(("true", _("Supported")), ("false", _("Not supported"))),
+                ),
+            },
+            can_test=True,
         ),
         SectionForm(
             General,
@@ -119,7 +148,7 @@ def _field(form: SectionForm, name: str, given: Input, values: Section, typed: M
         return Field(name, given, "", variable, is_stored=stored is not None)
     applies = getattr(environment(), section.environment.get(name, ""), None)
     shown = applies if variable else stored
-    text = "" if shown is None else str(shown)
+    text = _format_value(shown)
     return Field(name, given, typed.get(name, text), variable, _format_fallback(given, applies))
 
 
@@ -127,5 +156,9 @@ def _format_fallback(given: Input, applies: Any) -> str:
     """Return the value that applies where nothing is stored; "" if there is none."""
     if applies is None:
         return ""
-    label = dict(given.choices).get(str(applies), str(applies))
+    label = dict(given.choices).get(_format_value(applies), _format_value(applies))
     return gettext("Default: {value}").format(value=label)
+
+
+def _format_value(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -15,13 +15,16 @@ from pydantic import ValidationError
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.errors import InvalidInput
+from cairn.inference.reranking import reranker_name
 from cairn.settings.stored.models import Logo, StoredSection
-from cairn.settings.stored.sections import Branding
-from cairn.settings.stored.store import decode
-from web.configuration.services import logo_remove, logo_set, section_change
+from cairn.settings.stored.sections import Branding, LanguageModel
+from cairn.settings.stored.store import decode, effective_environment
+from retrieval.index.generations import active_generation
+from web.configuration.connection_tests import ConnectionResult, run_test
+from web.configuration.services import logo_remove, logo_set, section_change, section_with
 from web.i18n.localize import localize
 from web.pages.settings.fields import FORMS, SectionForm, list_fields, read_changes
-from web.pages.shell.decorators import page, show
+from web.pages.shell.decorators import fragment, page, show
 
 LONGEST_VALUE = 10_000
 
@@ -53,6 +56,23 @@ def section(request: HttpRequest, principal: Principal, section: str) -> HttpRes
         return _render_page(request, principal, form, typed=typed, error=error)
     messages.success(request, gettext("Settings saved."))
     return redirect("pages:console-settings-section", section=section)
+
+
+@sensitive_post_parameters()
+@require_POST
+@fragment
+def test(request: HttpRequest, principal: Principal, section: str) -> HttpResponse:
+    """Try the values in the form without saving them. The result says how it went; it is never an error."""
+    require_admin(principal)
+    form = _form(section)
+    if not form.can_test:
+        raise Http404
+    try:
+        changes = read_changes(form, _read_form(request.POST))
+        found = run_test(section_with(form.section, changes), actor=principal.actor)
+    except (InvalidInput, ValidationError) as error:
+        found = ConnectionResult(problem=_describe(error, form))
+    return render(request, "pages/console/_setting_test.html", {"found": found})
 
 
 @require_POST
@@ -98,6 +118,7 @@ def _render_page(
         "version": entered.get("version", row.version if row else 0),
         "row": row,
         "error": _describe(error, form) if error else "",
+        **(_list_models() if form.section is LanguageModel else {}),
         "has_logo": form.section is Branding and Logo.objects.exists(),
     }
     status = error.status if isinstance(error, InvalidInput) else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -109,6 +130,15 @@ def _render_page(
         area="console",
         status=status if error else HTTPStatus.OK,
     )
+
+
+def _list_models() -> dict[str, Any]:
+    given, answering = effective_environment(), active_generation()
+    return {
+        "is_demonstration": given.has_packaged_chat_model,
+        "embedding_model": answering.embedding_model,
+        "reranker": reranker_name(given),
+    }
 
 
 def _describe(error: InvalidInput | ValidationError, form: SectionForm) -> str:

@@ -67,7 +67,7 @@ class Endpoint:
         )
         self._takes_system = environment.llm_system_role
         self._failure: type[Exception] = openai.OpenAIError
-        self._http = ssrf_guard.async_client(url)
+        self._http = ssrf_guard.async_client(url, from_console=environment.is_stored("llm_base_url"))
         self.llm = OpenAILike(
             model=environment.llm_model,
             api_base=url.rstrip("/"),

@@ -38,11 +38,16 @@ class ProbeResult:
 class Server:
     """Every call raises Unavailable, or ConfigurationError where the server refuses the request."""
 
-    def __init__(self, url: str, key: SecretStr | None, *, seconds: float) -> None:
+    def __init__(
+        self, url: str, key: SecretStr | None, *, seconds: float, from_console: bool = False
+    ) -> None:
         self._url = url.rstrip("/")
         self._key = key.get_secret_value() if key else ""
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        self._http = ssrf_guard.client(url, headers=headers, timeout=httpx.Timeout(seconds, connect=5))
+        # Errors of whatever an admin's browser named aren't repeated: it may be no model server.
+        self._longest = 0 if from_console else _LONGEST
+        timeout = httpx.Timeout(seconds, connect=5)
+        self._http = ssrf_guard.client(url, from_console=from_console, headers=headers, timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -129,7 +134,8 @@ class Server:
     def _raise_for_status(self, response: httpx.Response) -> None:
         if response.status_code < 400:
             return
-        problem = self._plain(f"answers {response.status_code}: {response.text[:_LONGEST]}")
+        text = f": {response.text[: self._longest]}" if self._longest else ""
+        problem = self._plain(f"answers {response.status_code}{text}")
         raise ConfigurationError(problem) if response.status_code < 500 else Unavailable(problem)
 
     def _plain(self, text: str) -> str:

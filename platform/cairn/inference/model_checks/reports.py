@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from llama_index.core.llms import ChatMessage
-from pydantic import SecretStr
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference import registry
@@ -55,24 +54,24 @@ def reports(environment: Environment) -> Iterator[Report]:
     if environment.judge_base_url:
         key, model = environment.judge_api_key, environment.judge_model or ""
         report = Report("judge", model, strip_credentials(environment.judge_base_url))
-        yield _fill_report(report, environment.judge_base_url, key, _chats)
+        yield _fill_report(report, Server(environment.judge_base_url, key, seconds=_SECONDS), _chats)
 
 
-def chat_reports(environment: Environment) -> Iterator[Report]:
-    """Yield a report for each server."""
+def chat_reports(environment: Environment, *, seconds: float = _SECONDS) -> Iterator[Report]:
+    """Yield a report for each server. `seconds`: how long to wait for each response."""
+    stored = environment.is_stored("llm_base_url")
     for url in environment.llm_base_urls if not environment.llm_class else ():
         report = Report("chat", environment.llm_model or "", strip_credentials(url))
-        filled = _fill_report(report, url, environment.llm_api_key, _chats)
+        server = Server(url, environment.llm_api_key, seconds=seconds, from_console=stored)
+        filled = _fill_report(report, server, _chats)
         yield _compare_with_settings(filled, environment) if filled.ok else filled
     if environment.llm_class or not environment.llm_base_urls:
         name = environment.llm_class or environment.local_chat_model or ""
         yield _try_model(Report("chat", name, HERE), _one_token)
 
 
-def _fill_report(
-    report: Report, url: str, key: SecretStr | None, check: Callable[[Report, Server], None]
-) -> Report:
-    with Server(url, key, seconds=_SECONDS) as server:
+def _fill_report(report: Report, server: Server, check: Callable[[Report, Server], None]) -> Report:
+    with server:
         try:
             _look(report, server)
             check(report, server)
@@ -144,9 +143,8 @@ def _compare_with_settings(report: Report, environment: Environment) -> Report:
 def _embedder(environment: Environment) -> Report:
     url, name = environment.embedding_base_url, environment.embedding_model
     if url:
-        return _fill_report(
-            Report("embeddings", name, strip_credentials(url)), url, environment.embedding_api_key, _embeds
-        )
+        server = Server(url, environment.embedding_api_key, seconds=_SECONDS)
+        return _fill_report(Report("embeddings", name, strip_credentials(url)), server, _embeds)
     return _try_model(Report("embeddings", name, HERE), lambda: registry.embedder().embed_query("ping"))
 
 

@@ -5,6 +5,7 @@ In every section, None means not set: the environment's value or the default app
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, ClassVar, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
@@ -82,4 +83,75 @@ class General(Section):
     )
 
 
-SECTIONS: Final[Mapping[str, type[Section]]] = {each.key: each for each in (Branding, General)}
+class LanguageModel(Section):
+    """Language model on one server. Only variables name several servers, or a model in this process."""
+
+    key = "language_model"
+    environment = {
+        "base_url": "llm_base_url",
+        "api_key": "llm_api_key",
+        "model": "llm_model",
+        "context_tokens": "llm_context_tokens",
+        "system_role": "llm_system_role",
+    }
+    # A key is sent to no server but its own, and a model's name means something to its server only.
+    variables = dict.fromkeys(
+        ("base_url", "api_key", "model"), ("llm_base_url", "llm_api_key", "llm_model", "llm_class")
+    )
+    secrets = frozenset({"api_key"})
+
+    base_url: Annotated[str, Line, Field(max_length=500)] | None = Field(
+        None, description="OpenAI-compatible server, such as https://llm.example.org/v1"
+    )
+    api_key: Annotated[str, Line, Field(max_length=1000)] | None = Field(
+        None, description="Key for the server; never returned"
+    )
+    model: Annotated[str, Line, Field(max_length=200)] | None = Field(
+        None, description="Name under which the server serves the model"
+    )
+    context_tokens: Annotated[int, Field(ge=512, le=10_000_000)] | None = Field(
+        None, description="Context window of the model, in tokens"
+    )
+    system_role: bool | None = Field(
+        None, description="Whether the model's chat template supports a system role"
+    )
+
+    @field_validator("base_url")
+    @classmethod
+    def _require_server(cls, value: str | None) -> str | None:
+        return value if value is None else require_server_url(value)
+
+    def require_consistent(self, before: Self, changed: Collection[str]) -> None:
+        if (self.base_url is None) != (self.model is None):
+            raise InvalidInput(gettext_noop("Enter both the server’s address and the name of its model."))
+        moved = self.base_url is not None and _origin(self.base_url) != _origin(before.base_url or "")
+        if moved and self.api_key is not None and "api_key" not in changed:
+            raise InvalidInput(ENTER_SECRET_AGAIN)
+
+
+ENTER_SECRET_AGAIN: Final = gettext_noop(
+    "The address has changed, so enter the secret again: a stored one is sent only to the server that it was "
+    "entered for."
+)
+
+
+def require_server_url(url: str) -> str:
+    """Return the URL of a server. Raises InvalidInput for others, and for addresses no server has."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if not host or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
+        raise InvalidInput(gettext_noop("Enter a web address, such as https://llm.example.org/v1."))
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput(gettext_noop("The address may not contain a user name or password."))
+    return url
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc.lower()
+
+
+SECTIONS: Final[Mapping[str, type[Section]]] = {each.key: each for each in (Branding, LanguageModel, General)}

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from django.apps import apps
 from django.db import DatabaseError, connections
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from cairn.errors import InvalidInput
 from cairn.settings import Environment, environment
@@ -26,7 +26,7 @@ S = TypeVar("S", bound=Section)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All stored settings at one moment. `environment`: the effective one; None if nothing overrides it.
+    """Stored settings at one moment. `environment`: the effective one; None if nothing overrides it.
     `logo`: its SHA-256, or ""."""
 
     read_at: float
@@ -152,9 +152,15 @@ def _as_of(moment: float, found: Snapshot) -> Snapshot:
 def _overlay(sections: Mapping[str, Section]) -> Environment | None:
     """Return the environment with the stored values that no variable takes precedence over."""
     overrides = {
-        target: value
-        for section in sections.values()
+        name: value for section in sections.values() for name, value in overrides_of(section).items()
+    }
+    return environment().with_stored(overrides) if overrides else None
+
+
+def overrides_of(section: Section) -> dict[str, Any]:
+    """Return the values that a section has in place of the environment's, by the environment's names."""
+    return {
+        target: SecretStr(value) if name in section.secrets else value
         for name, target in section.environment.items()
         if (value := getattr(section, name)) is not None and not section.variable_of(name)
     }
-    return environment().model_copy(update=overrides) if overrides else None
