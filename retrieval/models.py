@@ -143,6 +143,22 @@ class Channel(models.TextChoices):
     API = "api"
 
 
+class ConversationFolder(models.Model):
+    """A folder in which its user sorts conversations."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=60)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="folder_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ConversationQuerySet(models.QuerySet["Conversation"]):
     def expired(self) -> "ConversationQuerySet":
         return self.filter(expires_at__lte=timezone.now())
@@ -172,6 +188,9 @@ class Conversation(models.Model):
     channel = models.CharField(max_length=4, choices=Channel.choices, default=Channel.CHAT)
     current = models.ForeignKey("Message", on_delete=models.SET_NULL, null=True, related_name="+")
     pinned_at = models.DateTimeField(null=True)
+    folder = models.ForeignKey(
+        ConversationFolder, on_delete=models.SET_NULL, null=True, related_name="conversations"
+    )
     confined = models.BooleanField(default=False)
     assistant = models.ForeignKey(
         "assistants.Assistant", on_delete=models.SET_NULL, null=True, related_name="+"

@@ -19,7 +19,15 @@ from web.api.administration import (
     settings,
     users,
 )
-from web.api.conversations import ask, conversation_export, conversations, search, shares, suggestions
+from web.api.conversations import (
+    ask,
+    conversation_export,
+    conversations,
+    folders,
+    search,
+    shares,
+    suggestions,
+)
 from web.api.framework.openapi import DescribedAPI
 from web.api.framework.problems import add_error_handlers, problem_response
 from web.api.framework.request_parser import StrictParser
@@ -88,6 +96,7 @@ api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/assistants", assistants.router)
 api.add_router("v1/conversations", conversations.router)
+api.add_router("v1/conversation-folders", folders.router)
 api.add_router("v1/conversations", conversation_export.router)
 api.add_router("v1/conversations", shares.of_conversation)
 api.add_router("v1/shared", shares.router)

@@ -847,6 +847,7 @@ class Conversation(BaseModel):
     title: str
     current: str | None
     pinned: bool
+    folder: str | None = None
     temporary: bool = False
     expires_at: datetime | None = None
     created_at: datetime
@@ -861,6 +862,7 @@ class Conversation(BaseModel):
             title=row.title,
             current=str(row.current_id) if row.current_id else None,
             pinned=row.pinned_at is not None,
+            folder=str(row.folder_id) if row.folder_id else None,
             temporary=row.temporary,
             expires_at=row.expires_at,
             created_at=row.created_at,

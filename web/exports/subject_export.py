@@ -24,7 +24,7 @@ from retrieval.assistants.models import Assistant
 from retrieval.conversations.services import ShownMessage, load_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer
-from retrieval.models import Conversation, Share
+from retrieval.models import Conversation, ConversationFolder, Share
 from web.exports import audit_log
 
 BLOCK = 1 << 16
@@ -141,6 +141,7 @@ def _conversation(conversation: Conversation, principal: Principal) -> Row:
         "title": conversation.title,
         "assistant": conversation.assistant_name,
         "temporary": conversation.temporary,
+        "folder": conversation.folder_id,
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
         "messages": [_message(shown) for shown in load_all_branches(conversation, principal)],
@@ -166,6 +167,10 @@ def _message(shown: ShownMessage) -> Row:
             "comment": message.rating_comment,
         },
     }
+
+
+def _folders(user: User) -> Iterator[Row]:
+    yield from ConversationFolder.objects.filter(user=user).values("id", "name", "created_at")
 
 
 def _gap_questions(user: User) -> Iterator[Row]:
@@ -256,6 +261,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "second_factors": _second_factors,
     "sessions": _sessions,
     "conversations": _conversations,
+    "conversation_folders": _folders,
     "gap_questions": _gap_questions,
     "notices": _notices,
     "shares": _shares,

@@ -95,3 +95,38 @@ def test_the_list_is_walked_by_keyboard(sign_in: SignIn) -> None:
     expect(page.get_by_role("button", name=f"“{title}”: options")).to_be_focused()
     page.keyboard.press("ArrowUp")
     expect(page.get_by_label("Search conversations", exact=True)).to_be_focused()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
+def test_a_conversation_is_moved_into_a_folder_that_is_renamed_and_deleted(
+    sign_in: SignIn, viewport: ViewportSize
+) -> None:
+    page = sign_in(viewport=viewport, touch=viewport is PHONE)
+    title = asked(page)
+    page.goto("/library")
+    listed(page)
+    entries, name = page.locator("#conversations"), f"Shelves {uuid4().hex[:8]}"
+    page.get_by_role("button", name=f"“{title}”: options").click()
+    page.get_by_role("button", name="Move to folder").click()
+    page.get_by_label("Or a new folder").fill(name)
+    page.keyboard.press("Enter")
+    folder = entries.locator("summary", has_text=name)
+    expect(folder).to_contain_text("1")
+    expect(entries.get_by_role("link", name=title)).to_have_count(0)
+    folder.focus()
+    page.keyboard.press("Enter")
+    expect(entries.get_by_role("link", name=title)).to_be_visible()
+
+    options = page.get_by_role("button", name=f"Folder “{name}”: options")
+    options.click()
+    page.get_by_role("button", name="Rename").click()
+    page.get_by_label("Title", exact=True).fill(f"{name} 2")
+    page.keyboard.press("Enter")
+    expect(entries.locator("summary", has_text=f"{name} 2")).to_be_visible()
+    expect(entries.get_by_role("link", name=title)).to_be_visible()  # the folder is still open
+
+    page.get_by_role("button", name=f"Folder “{name} 2”: options").click()
+    page.get_by_role("button", name="Delete folder").click()
+    page.locator("#confirm").get_by_role("button", name="Delete folder").click()
+    expect(entries.locator("summary", has_text=name)).to_have_count(0)
+    expect(entries.get_by_role("link", name=title)).to_be_visible()

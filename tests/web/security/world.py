@@ -28,6 +28,7 @@ from ingestion.imports.services import import_open
 from ingestion.models import Job, Receipt, Watch
 from ingestion.parse.page_images import PDF, WIDTH
 from retrieval.assistants.services import assistant_create
+from retrieval.conversations.folders import folder_create
 from retrieval.conversations.services import conversation_start
 from retrieval.conversations.shares import share_put
 from retrieval.conversations.undo import conversation_delete_restorably
@@ -191,6 +192,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "generation_id": str(_generation()),
         "assistant_id": str(_assistant(base, manager)),
         "conversation_id": str(message.conversation_id),
+        "folder_id": str(folder_create(user=manager.user, name=SECRET).id),
         "deleted_id": str(_deleted_conversation(manager)),
         "message_id": str(message.id),
         "share_id": str(_share(message)),

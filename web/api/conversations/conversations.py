@@ -9,6 +9,7 @@ from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
 from retrieval.conversations import ask
+from retrieval.conversations.folders import conversation_move, folder_for
 from retrieval.conversations.search import find_conversations
 from retrieval.conversations.services import (
     conversation_create,
@@ -47,15 +48,20 @@ class NewConversation(Body):
 
 
 class ConversationPatch(Patch):
-    """`current`: a message of the conversation. Its branch is displayed, down to its latest question."""
+    """`current`: a message of the conversation. Its branch is displayed, down to its latest question.
+    `folder`: id of one of your folders; null for none."""
+
+    erasable = frozenset({"folder"})
 
     title: ConversationTitle | None = None
     current: Id | None = None
     pinned: Flag | None = None
+    folder: Id | None = None
 
 
 class ConversationQuery(PageQuery):
     q: str = Field("", max_length=200, description="Words in the title, a question or an answer")
+    folder: str | None = Field(None, max_length=200, description="Only those in this folder")
 
 
 class Deleted(BaseModel):
@@ -88,6 +94,8 @@ def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> 
     """Lists your conversations, the last used first."""
     principal = principal_of(request)
     rows = find_conversations(principal, query.q)
+    if query.folder is not None:
+        rows = rows.filter(folder=folder_for(principal, query.folder))
     found = page_of(rows, query, by="updated_at", newest_first=True)
     snippets = find_snippets(principal, found.rows, query.q)
     items = [Conversation.of(row, snippets.get(row.id)) for row in found.rows]
@@ -120,13 +128,17 @@ def conversation_get(request: HttpRequest, conversation_id: str) -> Conversation
 def conversation_change(
     request: HttpRequest, conversation_id: str, payload: ConversationPatch
 ) -> Conversation:
-    row = conversation_for(principal_of(request), conversation_id)
+    principal = principal_of(request)
+    row = conversation_for(principal, conversation_id)
     if payload.title is not None:
         row = conversation_rename(conversation=row, title=payload.title)
     if payload.current is not None:
         row = conversation_show(conversation=row, message=payload.current)
     if payload.pinned is not None:
         row = conversation_pin(conversation=row, pinned=payload.pinned)
+    if "folder" in payload.model_fields_set:
+        folder = None if payload.folder is None else folder_for(principal, payload.folder)
+        row = conversation_move(conversation=row, folder=folder)
     return Conversation.of(row)
 
 

@@ -36,7 +36,7 @@ from web.pages.chat.assistants import assistant_cards
 from web.pages.chat.message_views import turn_views
 from web.pages.library.knowledge_bases import BaseCard, base_cards
 from web.pages.shell.decorators import fragment, page, show
-from web.pages.shell.sidebar import rail_of
+from web.pages.shell.sidebar import folder_rail, rail_of
 
 TAGS = 50
 TURNS = 50  # at once; earlier ones come when they are asked for
@@ -164,14 +164,18 @@ def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bo
 @require_safe
 @fragment
 def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Render the list of conversations, or its next rows."""
-    params = {name: request.GET.get(name, "")[:200] for name in ("current", "cursor", "above")}
+    """Render the list of conversations or of those in a folder, or its next rows."""
+    params = {name: request.GET.get(name, "")[:200] for name in ("current", "cursor")}
     query = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    folder = request.GET.get("folder", "")
     try:
-        rail = rail_of(principal, query=query, **params)
+        if folder:
+            rail = folder_rail(principal, folder=folder, **params)
+        else:
+            rail = rail_of(principal, query=query, above=request.GET.get("above", "")[:200], **params)
     except InvalidInput as error:  # a cursor that is none
         raise NotFound from error
-    return render(request, "pages/_conversations.html", {"rail": rail})
+    return render(request, "pages/_conversations.html", {"rail": rail, "in_folder": bool(folder)})
 
 
 @require_safe

@@ -11,9 +11,10 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
 from cairn.access.scope import Principal
+from retrieval.conversations.folders import folder_for, folders_for
 from retrieval.conversations.search import find_conversations
 from retrieval.conversations.snippets import Snippet, Span, find_snippets, mark_hits
-from retrieval.models import Conversation
+from retrieval.models import Conversation, ConversationFolder
 from web.api.framework.pagination import PageQuery, page_of
 
 SHOWN = 60
@@ -53,19 +54,25 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Rail:
-    """`more` is the query string that fetches the next rows; "" at the end."""
+    """`folders`: shown above the groups, which are without their conversations. `more` is the query string
+    that fetches the next rows; "" at the end."""
 
     groups: tuple[Group, ...]
     query: str
     more: str
+    folders: tuple[ConversationFolder, ...] = ()
 
 
 def rail_of(
     principal: Principal, *, query: str = "", current: str = "", cursor: str = "", above: str = ""
 ) -> Rail:
-    """Build the sidebar. `above` is the key of the last group before the cursor."""
+    """Build the sidebar. `above` is the key of the last group before the cursor. A search looks into folders,
+    too."""
     rows = find_conversations(principal, query)
     pinned = [] if cursor else list(rows.exclude(pinned_at=None).order_by("-pinned_at", "-id"))
+    folders = () if query or cursor else tuple(folders_for(principal))
+    if not query:
+        rows = rows.filter(folder=None)
     page = PageQuery(limit=SHOWN, cursor=cursor)
     found = page_of(rows.filter(pinned_at=None), page, by="updated_at", newest_first=True)
     shown = [*pinned, *found.rows]
@@ -73,9 +80,23 @@ def rail_of(
     items = {row.id: _item(row, current, query, snippets) for row in shown}
     groups = tuple(_group_conversations(shown, items, above))
     if not found.next_cursor:
-        return Rail(groups, query, "")
+        return Rail(groups, query, "", folders)
     asked = {"q": query, "current": current, "cursor": found.next_cursor, "above": groups[-1].key}
-    return Rail(groups, query, urlencode({name: value for name, value in asked.items() if value}))
+    return Rail(groups, query, _encode(asked), folders)
+
+
+def folder_rail(principal: Principal, *, folder: str, current: str = "", cursor: str = "") -> Rail:
+    """Build the list of a folder's conversations, the last used first."""
+    rows = find_conversations(principal, "").filter(folder=folder_for(principal, folder))
+    found = page_of(rows, PageQuery(limit=SHOWN, cursor=cursor), by="updated_at", newest_first=True)
+    items = tuple(_item(row, current, "", {}) for row in found.rows)
+    groups = (Group("pinned", items, goes_on=True),) if items else ()
+    asked = {"folder": folder, "current": current, "cursor": found.next_cursor or ""}
+    return Rail(groups, "", _encode(asked) if found.next_cursor else "")
+
+
+def _encode(parameters: Mapping[str, str]) -> str:
+    return urlencode({name: value for name, value in parameters.items() if value})
 
 
 def _group_conversations(
