@@ -120,7 +120,11 @@ class NewReaders(Body):
     readers: Subjects | None
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/people", response=Page[Person])
+@in_knowledge_base.get(
+    "/{knowledge_base_id}/people",
+    summary="List people with access to a knowledge base",
+    response=Page[Person],
+)
 def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[PeopleQuery]) -> Page[Person]:
     """Requires the role manager. Lists active people with access, and how they get it."""
     base = _get_managed_base(request, knowledge_base_id)
@@ -129,7 +133,11 @@ def people_list(request: HttpRequest, knowledge_base_id: str, page: Query[People
     return Page(items=items, next_cursor=found.next_cursor)
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/people/{user_id}", response=Person)
+@in_knowledge_base.get(
+    "/{knowledge_base_id}/people/{user_id}",
+    summary="Explain a person’s access to a knowledge base",
+    response=Person,
+)
 def person_get(request: HttpRequest, knowledge_base_id: str, user_id: str) -> Person:
     """Requires the role manager. Explains how this person gets access, or that they have none."""
     base = _get_managed_base(request, knowledge_base_id)
@@ -137,7 +145,11 @@ def person_get(request: HttpRequest, knowledge_base_id: str, user_id: str) -> Pe
 
 
 @in_knowledge_base.post(
-    "/{knowledge_base_id}/grants/effect", response=Effect, auth=PREVIEWS, operation_id="grants_foretell"
+    "/{knowledge_base_id}/grants/effect",
+    summary="Preview a change of access",
+    response=Effect,
+    auth=PREVIEWS,
+    operation_id="grants_foretell",
 )
 def grants_preview(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> Effect:
     """Requires the role manager. Previews the effects of these grants on people; changes nothing."""
@@ -146,7 +158,9 @@ def grants_preview(request: HttpRequest, knowledge_base_id: str, payload: JsonBo
     return Effect.of(preview_grants(base, requested, principal=principal_of(request)))
 
 
-@of_document.get("/{document_id}/people", response=Page[Reader])
+@of_document.get(
+    "/{document_id}/people", summary="List people who can read a document", response=Page[Reader]
+)
 def reader_list(request: HttpRequest, document_id: str, page: Query[PeopleQuery]) -> Page[Reader]:
     """Requires the role manager. Lists active people with access, and how they get it."""
     document = _document(request, document_id)
@@ -155,7 +169,9 @@ def reader_list(request: HttpRequest, document_id: str, page: Query[PeopleQuery]
     return Page(items=items, next_cursor=found.next_cursor)
 
 
-@of_document.get("/{document_id}/people/{user_id}", response=Reader)
+@of_document.get(
+    "/{document_id}/people/{user_id}", summary="Explain a person’s access to a document", response=Reader
+)
 def reader_get(request: HttpRequest, document_id: str, user_id: str) -> Reader:
     """Requires the role manager. Explains how this person gets access, or what excludes them."""
     document = _document(request, document_id)
@@ -165,7 +181,11 @@ def reader_get(request: HttpRequest, document_id: str, user_id: str) -> Reader:
 
 
 @of_document.post(
-    "/{document_id}/readers/effect", response=Effect, auth=PREVIEWS, operation_id="readers_foretell"
+    "/{document_id}/readers/effect",
+    summary="Preview a change of readers",
+    response=Effect,
+    auth=PREVIEWS,
+    operation_id="readers_foretell",
 )
 def readers_preview(request: HttpRequest, document_id: str, payload: NewReaders) -> Effect:
     """Requires the role manager. Previews the effects of restricting the document; changes nothing."""

@@ -135,7 +135,7 @@ class AssistantQuery(PageQuery):
     managed: bool = Field(False, description="List those that you may change, instead of those to ask")
 
 
-@router.get("", response=Page[Assistant], auth=USES)
+@router.get("", summary="List assistants", response=Page[Assistant], auth=USES)
 def assistant_list(request: HttpRequest, query: Query[AssistantQuery]) -> Page[Assistant]:
     """Lists the assistants that you may use and whose knowledge bases you may read in part."""
     principal = principal_of(request)
@@ -144,7 +144,7 @@ def assistant_list(request: HttpRequest, query: Query[AssistantQuery]) -> Page[A
     return Page(items=_shapes(found.rows, principal), next_cursor=found.next_cursor)
 
 
-@router.post("", response={201: Assistant}, auth=MANAGES)
+@router.post("", summary="Create an assistant", response={201: Assistant}, auth=MANAGES)
 def assistant_add(request: HttpRequest, payload: NewAssistant) -> Status[Assistant]:
     """Requires the role manager in some knowledge base, and that you may read those selected.
 
@@ -158,14 +158,14 @@ def assistant_add(request: HttpRequest, payload: NewAssistant) -> Status[Assista
     return Status(201, _shape(row, principal))
 
 
-@router.get("/{assistant_id}", response=Assistant, auth=USES)
+@router.get("/{assistant_id}", summary="Get an assistant", response=Assistant, auth=USES)
 def assistant_get(request: HttpRequest, assistant_id: str) -> Assistant:
     """Returns the assistant with this id or slug."""
     principal = principal_of(request)
     return _shape(assistant_for(principal, assistant_id), principal)
 
 
-@router.patch("/{assistant_id}", response=Assistant, auth=MANAGES)
+@router.patch("/{assistant_id}", summary="Change an assistant", response=Assistant, auth=MANAGES)
 def assistant_change(request: HttpRequest, assistant_id: str, payload: AssistantPatch) -> Assistant:
     """Requires that you created it or are an admin. The slug stays, and so do selected knowledge bases that
     you may not read.
@@ -178,7 +178,7 @@ def assistant_change(request: HttpRequest, assistant_id: str, payload: Assistant
     return _shape(row, principal)
 
 
-@router.delete("/{assistant_id}", response={204: None}, auth=MANAGES)
+@router.delete("/{assistant_id}", summary="Delete an assistant", response={204: None}, auth=MANAGES)
 def assistant_remove(request: HttpRequest, assistant_id: str) -> Status[None]:
     """Requires that you created it or are an admin. Conversations with it can still be read, but not
     continued.

@@ -34,6 +34,7 @@ class Examples(BaseModel):
 
 @in_knowledge_base.get(
     "/{knowledge_base_id}/example-questions",
+    summary="List example questions",
     response=Examples,
     auth=READS,
 )
@@ -42,7 +43,12 @@ def example_list(request: HttpRequest, knowledge_base_id: str) -> Examples:
     return Examples(questions=examples_of(knowledge_base_for(principal_of(request), knowledge_base_id)))
 
 
-@in_knowledge_base.put("/{knowledge_base_id}/example-questions", response=Examples, auth=MANAGES)
+@in_knowledge_base.put(
+    "/{knowledge_base_id}/example-questions",
+    summary="Replace the example questions",
+    response=Examples,
+    auth=MANAGES,
+)
 def example_replace(request: HttpRequest, knowledge_base_id: str, payload: NewExamples) -> Examples:
     """Requires the role manager. Replaces the list: questions are added, moved and removed by sending it
     again.

@@ -93,7 +93,7 @@ class NewGrant(Body):
 NewGrants = Annotated[list[NewGrant], Field(max_length=1000)]
 
 
-@router.get("", response=Page[KnowledgeBase], auth=READS)
+@router.get("", summary="List knowledge bases", response=Page[KnowledgeBase], auth=READS)
 def knowledge_base_list(request: HttpRequest, page: Query[PageQuery]) -> Page[KnowledgeBase]:
     """Lists knowledge bases you may read."""
     principal = principal_of(request)
@@ -101,7 +101,7 @@ def knowledge_base_list(request: HttpRequest, page: Query[PageQuery]) -> Page[Kn
     return Page(items=_shapes(found.rows, principal), next_cursor=found.next_cursor)
 
 
-@router.post("", response={201: KnowledgeBase}, auth=MANAGES)
+@router.post("", summary="Create a knowledge base", response={201: KnowledgeBase}, auth=MANAGES)
 def knowledge_base_add(request: HttpRequest, payload: NewKnowledgeBase) -> Status[KnowledgeBase]:
     """Requires the permission to create knowledge bases (`can_create_knowledge_bases` of `GET /me`). Admins
     have it, and members of groups that an admin selected. A key that is limited to some knowledge bases
@@ -115,13 +115,14 @@ def knowledge_base_add(request: HttpRequest, payload: NewKnowledgeBase) -> Statu
     return Status(201, _shape(row, principal))
 
 
-@router.get("/{knowledge_base_id}", response=KnowledgeBase, auth=READS)
+@router.get("/{knowledge_base_id}", summary="Get a knowledge base", response=KnowledgeBase, auth=READS)
 def knowledge_base_get(request: HttpRequest, knowledge_base_id: str) -> KnowledgeBase:
+    """Returns the knowledge base with this id or slug, and your role in it."""
     principal = principal_of(request)
     return _shape(knowledge_base_for(principal, knowledge_base_id), principal)
 
 
-@router.patch("/{knowledge_base_id}", response=KnowledgeBase, auth=MANAGES)
+@router.patch("/{knowledge_base_id}", summary="Change a knowledge base", response=KnowledgeBase, auth=MANAGES)
 def knowledge_base_change(
     request: HttpRequest, knowledge_base_id: str, payload: KnowledgeBasePatch
 ) -> KnowledgeBase:
@@ -149,7 +150,12 @@ def _user(value: str | None) -> UUID | None:
     return None if value is None else id_or_nobody(value)
 
 
-@router.get("/{knowledge_base_id}/retention/effect", response=RetentionEffect, auth=MANAGES)
+@router.get(
+    "/{knowledge_base_id}/retention/effect",
+    summary="Preview a retention period",
+    response=RetentionEffect,
+    auth=MANAGES,
+)
 def retention_effect(
     request: HttpRequest, knowledge_base_id: str, query: Query[RetentionQuery]
 ) -> RetentionEffect:
@@ -158,7 +164,9 @@ def retention_effect(
     return RetentionEffect(documents=find_expired(row, query.days).count())
 
 
-@router.delete("/{knowledge_base_id}", response={202: Erasure}, auth=MANAGES)
+@router.delete(
+    "/{knowledge_base_id}", summary="Delete a knowledge base", response={202: Erasure}, auth=MANAGES
+)
 def knowledge_base_remove(request: HttpRequest, knowledge_base_id: str) -> Status[Erasure]:
     """Requires the role manager. Removes it from answers at once, and erases it with all documents soon
     after.
@@ -169,14 +177,24 @@ def knowledge_base_remove(request: HttpRequest, knowledge_base_id: str) -> Statu
     return Status(202, Erasure(receipt=Receipt.of(receipt)))
 
 
-@router.get("/{knowledge_base_id}/grants", response=list[Grant], auth=MANAGES)
+@router.get(
+    "/{knowledge_base_id}/grants",
+    summary="List who has access to a knowledge base",
+    response=list[Grant],
+    auth=MANAGES,
+)
 def grant_list(request: HttpRequest, knowledge_base_id: str) -> list[Grant]:
     """Requires the role manager. Lists grants."""
     row = knowledge_base_for(principal_of(request), knowledge_base_id, role=Role.MANAGER)
     return [Grant.of(grant) for grant in row.grants.all()]
 
 
-@router.put("/{knowledge_base_id}/grants", response=list[Grant], auth=MANAGES)
+@router.put(
+    "/{knowledge_base_id}/grants",
+    summary="Set who has access to a knowledge base",
+    response=list[Grant],
+    auth=MANAGES,
+)
 def grant_replace(request: HttpRequest, knowledge_base_id: str, payload: JsonBody[NewGrants]) -> list[Grant]:
     """Requires the role manager. Replaces all grants, effective from the next question on.
 

@@ -12,13 +12,13 @@ from web.http.authentication import needs, principal_of
 router = Router(tags=["Me"])
 
 
-@router.get("", response=Me, auth=needs())
+@router.get("", summary="Find out who the key acts for", response=Me, auth=needs())
 def me(request: HttpRequest) -> Me:
     """Returns the user of the key or session."""
     return Me.of(principal_of(request))
 
 
-@router.get("/export", auth=needs("admin"), openapi_extra={"responses": ZIP})
+@router.get("/export", summary="Export your own data", auth=needs("admin"), openapi_extra={"responses": ZIP})
 def me_export(request: HttpRequest) -> StreamingHttpResponse:
     """Exports all your data as a ZIP. A key needs the scope `admin`, as it can do whatever you can."""
     principal = principal_of(request)

@@ -61,14 +61,14 @@ class AccessCheck(BaseModel):
         )
 
 
-@router.get("", response=Page[AccessCheck])
+@router.get("", summary="List access checks", response=Page[AccessCheck])
 def check_list(request: HttpRequest, page: Query[PageQuery]) -> Page[AccessCheck]:
     """Returns the last hundred checks, newest first."""
     found = page_of(CheckRow.objects.all(), page, newest_first=True)
     return Page(items=[AccessCheck.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.post("", response={202: AccessCheck})
+@router.post("", summary="Start an access check", response={202: AccessCheck})
 def check_add(request: HttpRequest, payload: JsonBody[Nothing | None] = None) -> Status[AccessCheck]:
     """Starts a check: adds canaries and requests them as people without access. 409 while another one
     runs.
@@ -76,6 +76,7 @@ def check_add(request: HttpRequest, payload: JsonBody[Nothing | None] = None) ->
     return Status(202, AccessCheck.of(check_begin(requested_by=principal_of(request).user)))
 
 
-@router.get("/{check_id}", response=AccessCheck)
+@router.get("/{check_id}", summary="Get an access check", response=AccessCheck)
 def check_get(request: HttpRequest, check_id: str) -> AccessCheck:
+    """Returns a check with its result and any leaks."""
     return AccessCheck.of(get_or_not_found(CheckRow.objects.all(), check_id))

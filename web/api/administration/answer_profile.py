@@ -77,7 +77,7 @@ def read_trial_profile(principal: Principal, profile: Profile | None) -> AnswerP
     return profile.as_profile()
 
 
-@router.get("", response=ModelProfile)
+@router.get("", summary="Get the use of the language model", response=ModelProfile)
 def profile_show(request: HttpRequest) -> ModelProfile:  # noqa: ARG001
     """Returns how answers use the configured language model."""
     name = effective_environment().chat_model_name
@@ -91,7 +91,7 @@ def profile_show(request: HttpRequest) -> ModelProfile:  # noqa: ARG001
     )
 
 
-@router.put("", response=ModelProfile)
+@router.put("", summary="Set the use of the language model", response=ModelProfile)
 def profile_put(request: HttpRequest, payload: NewProfile) -> ModelProfile:
     """Sets the profile of the configured language model, starting with the next question."""
     if any(each.right > payload.questions for each in payload.measured):
@@ -106,7 +106,7 @@ def profile_put(request: HttpRequest, payload: NewProfile) -> ModelProfile:
     return profile_show(request)
 
 
-@router.delete("", response=ModelProfile)
+@router.delete("", summary="Reset the use of the language model", response=ModelProfile)
 def profile_delete(request: HttpRequest) -> ModelProfile:
     """Restores the default profile."""
     profile_forget(effective_environment().chat_model_name)

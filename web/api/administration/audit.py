@@ -77,14 +77,14 @@ class Event(BaseModel):
         )
 
 
-@router.get("", response=Page[Event])
+@router.get("", summary="List audit events", response=Page[Event])
 def event_list(request: HttpRequest, query: Query[AuditQuery]) -> Page[Event]:  # noqa: ARG001
     """Returns events, newest first."""
     found = numbered_page(query.find_events(), query, by="id", newest_first=True)
     return Page(items=[Event.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.get("/export", openapi_extra={"responses": FILES})
+@router.get("/export", summary="Export the audit log", openapi_extra={"responses": FILES})
 def event_export(request: HttpRequest, query: Query[ExportQuery]) -> StreamingHttpResponse:
     """Exports events as CSV or JSON lines, oldest first. The export itself is logged."""
     record("audit.exported", actor=principal_of(request).actor, subject="audit", format=query.format)

@@ -43,15 +43,16 @@ class GroupQuery(PageQuery):
         return find_groups(self.q, source=self.source)
 
 
-@router.get("", response=Page[Group])
+@router.get("", summary="List groups", response=Page[Group])
 def group_list(request: HttpRequest, page: Query[GroupQuery]) -> Page[Group]:
     """Lists groups, the oldest first."""
     found = page_of(page.rows().prefetch_related("members", "managers"), page)
     return Page(items=[Group.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.post("", response={201: Group})
+@router.post("", summary="Create a group", response={201: Group})
 def group_add(request: HttpRequest, payload: NewGroup) -> Status[Group]:
+    """Creates a group with its members. Names are unique."""
     row = group_create(
         name=payload.name,
         members=[id_or_nobody(value) for value in payload.members],
@@ -62,12 +63,13 @@ def group_add(request: HttpRequest, payload: NewGroup) -> Status[Group]:
     return Status(201, Group.of(row))
 
 
-@router.get("/{group_id}", response=Group)
+@router.get("/{group_id}", summary="Get a group", response=Group)
 def group_get(request: HttpRequest, group_id: str) -> Group:
+    """Returns a group with the ids of its members."""
     return Group.of(get_or_not_found(GroupRow.objects.all(), group_id))
 
 
-@router.patch("/{group_id}", response=Group)
+@router.patch("/{group_id}", summary="Change a group", response=Group)
 def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Group:
     """Changes a group. Name and members of a directory's group are changed there: 409 `managed_elsewhere`.
     `can_create_knowledge_bases` lets its members create knowledge bases, wherever the group comes from.
@@ -87,7 +89,7 @@ def _ids(values: Sequence[str] | None) -> list[UUID] | None:
     return None if values is None else [id_or_nobody(value) for value in values]
 
 
-@router.delete("/{group_id}", response={204: None})
+@router.delete("/{group_id}", summary="Delete a group", response={204: None})
 def group_remove(request: HttpRequest, group_id: str) -> Status[None]:
     """Deletes a group with all its grants. A directory may create it again, without grants."""
     group_delete(get_or_not_found(GroupRow.objects.all(), group_id), actor=principal_of(request).actor)

@@ -47,7 +47,7 @@ class Health(BaseModel):
     checks: list[HealthCheck]
 
 
-@router.get("", response=Health)
+@router.get("", summary="Check the installation", response=Health)
 def health_get(request: HttpRequest) -> Health:  # noqa: ARG001 - passed by name
     """Checks all parts of the installation. A part that doesn't answer within two seconds is a problem. The
     status is 200 whatever the checks find; load balancers should use `/readyz`.

@@ -131,8 +131,9 @@ class Index(BaseModel):
     generations: list[Generation]
 
 
-@router.get("", response=Index, auth=ADMINS)
+@router.get("", summary="List the index generations", response=Index, auth=ADMINS)
 def index_show(request: HttpRequest) -> Index:  # noqa: ARG001
+    """Returns the generations of the vector index, with the progress of a build."""
     answering = active_generation()
     rows = IndexGeneration.objects.all()
     return Index(
@@ -142,21 +143,26 @@ def index_show(request: HttpRequest) -> Index:  # noqa: ARG001
     )
 
 
-@router.post("/generations", response={202: Generation}, auth=ADMINS)
+@router.post("/generations", summary="Build an index generation", response={202: Generation}, auth=ADMINS)
 def build(request: HttpRequest, payload: Build) -> Status[Generation]:
     """Starts building a generation, or resumes the existing build. 409 if that has another model."""
     row = generation_build(principal=principal_of(request), model=payload.embedding_model)
     return Status(202, Generation.of(row))
 
 
-@router.delete("/generations/{generation_id}", response={202: Generation}, auth=ADMINS)
+@router.delete(
+    "/generations/{generation_id}",
+    summary="Discard an index generation",
+    response={202: Generation},
+    auth=ADMINS,
+)
 def cancel(request: HttpRequest, generation_id: str) -> Status[Generation]:
     """Cancels a build and removes the generation's files. 409 for the active one."""
     row = generation_remove(generation=generation_id, principal=principal_of(request))
     return Status(202, Generation.of(row))
 
 
-@router.post("/vectors", response=Numbers, auth=ADMINS)
+@router.post("/vectors", summary="Get embeddings of chunks", response=Numbers, auth=ADMINS)
 def vectors(request: HttpRequest, payload: Which) -> Numbers:  # noqa: ARG001
     """Returns the embeddings of chunks in the active generation, for backups; 404 if another one is
     active.
@@ -173,7 +179,7 @@ def vectors(request: HttpRequest, payload: Which) -> Numbers:  # noqa: ARG001
     )
 
 
-@router.post("/compare", response=Comparison, auth=ADMINS)
+@router.post("/compare", summary="Compare two index generations", response=Comparison, auth=ADMINS)
 def compare(request: HttpRequest, payload: Gold) -> Comparison:
     """Compares the ready generation with the active one. 409 if none is ready."""
     principal = principal_of(request)
@@ -190,7 +196,7 @@ class Weights(Calibration):
     own: bool = False
 
 
-@router.get("/calibration", response=Weights, auth=ADMINS)
+@router.get("/calibration", summary="Get the refusal weights", response=Weights, auth=ADMINS)
 def calibration_show(request: HttpRequest) -> Weights:  # noqa: ARG001
     """Returns the answerability weights for the active embedding model."""
     own = calibration_of(active_generation())
@@ -198,7 +204,7 @@ def calibration_show(request: HttpRequest) -> Weights:  # noqa: ARG001
     return Weights(**found.model_dump(), own=own is not None)
 
 
-@router.put("/calibration", response=Weights, auth=ADMINS)
+@router.put("/calibration", summary="Set the refusal weights", response=Weights, auth=ADMINS)
 def calibration_put(request: HttpRequest, payload: Calibration) -> Weights:
     """Sets the weights, starting with the next question."""
     calibration_set(payload)
@@ -206,7 +212,7 @@ def calibration_put(request: HttpRequest, payload: Calibration) -> Weights:
     return calibration_show(request)
 
 
-@router.delete("/calibration", response=Weights, auth=ADMINS)
+@router.delete("/calibration", summary="Reset the refusal weights", response=Weights, auth=ADMINS)
 def calibration_delete(request: HttpRequest) -> Weights:
     """Restores the default weights."""
     calibration_forget()
@@ -214,7 +220,7 @@ def calibration_delete(request: HttpRequest) -> Weights:
     return calibration_show(request)
 
 
-@router.post("/swap", response={202: Generation}, auth=ADMINS)
+@router.post("/swap", summary="Activate the new index", response={202: Generation}, auth=ADMINS)
 def swap(request: HttpRequest, payload: Swap) -> Status[Generation]:
     """Activates the ready generation once it has caught up. 409 if none is ready, or if it was found clearly
     worse and `force` is not set.
@@ -222,7 +228,7 @@ def swap(request: HttpRequest, payload: Swap) -> Status[Generation]:
     return Status(202, Generation.of(generation_swap(principal=principal_of(request), force=payload.force)))
 
 
-@router.post("/rollback", response={202: Generation}, auth=ADMINS)
+@router.post("/rollback", summary="Return to the previous index", response={202: Generation}, auth=ADMINS)
 def rollback(
     request: HttpRequest,
     payload: JsonBody[Nothing | None] = None,  # noqa: ARG001

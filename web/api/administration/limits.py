@@ -77,12 +77,13 @@ class Usage(BaseModel):
     streams: int
 
 
-@router.get("", response=Limits)
+@router.get("", summary="List limits", response=Limits)
 def limit_list(request: HttpRequest) -> Limits:
+    """Returns the limits of all subjects, and the defaults from the settings."""
     return Limits(defaults=defaults(), items=[Limit.of(row) for row in LimitRow.objects.all()])
 
 
-@router.put("", response=Limit)
+@router.put("", summary="Set the limits of a subject", response=Limit)
 def limit_put(request: HttpRequest, payload: NewLimit) -> Limit:
     """Replaces all limits of the subject. Without any, it inherits its limits."""
     values = payload.limits.sent
@@ -90,7 +91,7 @@ def limit_put(request: HttpRequest, payload: NewLimit) -> Limit:
     return Limit(subject=payload.subject, limits=values)
 
 
-@mine.get("/usage", response=Usage, auth=needs())
+@mine.get("/usage", summary="Get your limits and today’s use", response=Usage, auth=needs())
 def usage(request: HttpRequest) -> dict[str, Any]:
     """Returns your limits and today's usage."""
     allowance = allowance_of(principal_of(request))

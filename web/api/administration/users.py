@@ -133,15 +133,16 @@ class UserBatchResult(BaseModel):
         return cls(changed=result.changed, unchanged=result.unchanged, skipped=skipped)
 
 
-@router.get("", response=Page[User])
+@router.get("", summary="List users", response=Page[User])
 def user_list(request: HttpRequest, page: Query[UserQuery]) -> Page[User]:
     """Lists users, the oldest account first."""
     found = page_of(page.rows().prefetch_related("member_of"), page)
     return Page(items=[User.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.post("", response={201: User})
+@router.post("", summary="Create a user", response={201: User})
 def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
+    """Creates a user. Without a password, they set one with a password link or sign in elsewhere."""
     row = user_create(
         username=payload.username,
         display_name=payload.display_name,
@@ -155,7 +156,7 @@ def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
     return Status(201, User.of(row))
 
 
-@router.post("/batch", response=UserBatchResult)
+@router.post("/batch", summary="Change several users", response=UserBatchResult)
 def user_batch(request: HttpRequest, payload: UserBatch) -> UserBatchResult:
     """Changes up to 200 users, all or none; each change is an audit event. Your own account is never
     deactivated, and the last active admin stays active."""
@@ -171,12 +172,13 @@ def user_batch(request: HttpRequest, payload: UserBatch) -> UserBatchResult:
     return UserBatchResult.of(change(ids, group, actor=actor))
 
 
-@router.get("/{user_id}", response=User)
+@router.get("/{user_id}", summary="Get a user", response=User)
 def user_get(request: HttpRequest, user_id: str) -> User:
+    """Returns a user with their groups."""
     return User.of(get_or_not_found(UserRow.objects.all(), user_id))
 
 
-@router.patch("/{user_id}", response=User)
+@router.patch("/{user_id}", summary="Change a user", response=User)
 def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
     """Changes a user. The last active admin cannot be demoted or disabled."""
     sent = payload.sent
@@ -186,7 +188,7 @@ def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
     return User.of(user_update(row, **sent, actor=principal_of(request).actor))
 
 
-@router.delete("/{user_id}", response={204: None})
+@router.delete("/{user_id}", summary="Delete a user", response={204: None})
 def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> Status[None]:
     """Deletes a user with conversations, keys and sessions. `Location` is the receipt."""
     row = get_or_not_found(UserRow.objects.all(), user_id)
@@ -195,7 +197,7 @@ def user_remove(request: HttpRequest, user_id: str, response: HttpResponse) -> S
     return Status(204, None)
 
 
-@router.post("/{user_id}/password-link", response={201: PasswordLink})
+@router.post("/{user_id}/password-link", summary="Create a password link", response={201: PasswordLink})
 def password_link_add(request: HttpRequest, user_id: str, payload: NewPasswordLink) -> Status[PasswordLink]:
     """Creates a one-time link with which the user sets a password: an invitation, or a reset. Any earlier
     link ends. The token is in the fragment of `url`, and is returned only here."""
@@ -205,7 +207,7 @@ def password_link_add(request: HttpRequest, user_id: str, payload: NewPasswordLi
     return Status(201, PasswordLink(url=url, expires_at=link.expires_at))
 
 
-@router.post("/{user_id}/password-mail", response={202: PasswordMail})
+@router.post("/{user_id}/password-mail", summary="Send a password link by mail", response={202: PasswordMail})
 def password_mail_add(request: HttpRequest, user_id: str, payload: NewPasswordLink) -> Status[PasswordMail]:
     """Sends a one-time link to the user's address: an invitation, or a reset. The link is created as the
     message is sent; any earlier link then ends. 409 without a mail server, or without an address."""
@@ -218,7 +220,7 @@ def password_mail_add(request: HttpRequest, user_id: str, payload: NewPasswordLi
     return Status(202, PasswordMail(email=row.email))
 
 
-@router.delete("/{user_id}/password-link", response={204: None})
+@router.delete("/{user_id}/password-link", summary="Revoke a password link", response={204: None})
 def password_link_remove(request: HttpRequest, user_id: str) -> Status[None]:
     """Revokes the one-time link of a user."""
     password_link_revoke(get_or_not_found(UserRow.objects.all(), user_id), actor=_actor(request))
@@ -229,7 +231,7 @@ def _actor(request: HttpRequest) -> UserRow:
     return UserRow.objects.get(pk=principal_of(request).actor)
 
 
-@router.get("/{user_id}/export", openapi_extra={"responses": ZIP})
+@router.get("/{user_id}/export", summary="Export a user’s data", openapi_extra={"responses": ZIP})
 def user_export(request: HttpRequest, user_id: str) -> StreamingHttpResponse:
     """Exports all data about a user as a ZIP, for requests by the user. The export itself is logged."""
     return export_user(get_or_not_found(UserRow.objects.all(), user_id), actor=principal_of(request).actor)

@@ -57,7 +57,13 @@ class Question(Body):
     )
 
 
-@router.post("", response=Answer, auth=needs("ask"), openapi_extra={"responses": {200: STREAMED}})
+@router.post(
+    "",
+    summary="Ask a question",
+    response=Answer,
+    auth=needs("ask"),
+    openapi_extra={"responses": {200: STREAMED}},
+)
 async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttpResponse:
     """Answers from passages you may read. Closing the connection early stops the model."""
     running = await sync_to_async(_start)(principal_of(request), payload)

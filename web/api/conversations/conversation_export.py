@@ -38,7 +38,7 @@ class ExportQuery(BaseModel):
     format: Literal["markdown", "json", "pdf", "docx"] = "markdown"
 
 
-@router.get("/{conversation_id}/export", openapi_extra={"responses": FILES})
+@router.get("/{conversation_id}/export", summary="Export a conversation", openapi_extra={"responses": FILES})
 def conversation_export(
     request: HttpRequest, conversation_id: str, query: Query[ExportQuery]
 ) -> HttpResponse:
@@ -56,7 +56,7 @@ def conversation_export(
     return _build_file(row, row.title, load_shown_path(row, principal), query.format)
 
 
-@messages.get("/{message_id}/export", openapi_extra={"responses": FILES})
+@messages.get("/{message_id}/export", summary="Export an answer", openapi_extra={"responses": FILES})
 def message_export(request: HttpRequest, message_id: str, query: Query[ExportQuery]) -> HttpResponse:
     """Exports one question and its answer, as the export of its conversation does, without its title."""
     principal = principal_of(request)

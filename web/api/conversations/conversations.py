@@ -89,7 +89,7 @@ class Stopped(BaseModel):
     stopped: bool
 
 
-@router.get("", response=Page[Conversation])
+@router.get("", summary="List your conversations", response=Page[Conversation])
 def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> Page[Conversation]:
     """Lists your conversations, the last used first."""
     principal = principal_of(request)
@@ -102,7 +102,7 @@ def conversation_list(request: HttpRequest, query: Query[ConversationQuery]) -> 
     return Page(items=items, next_cursor=found.next_cursor)
 
 
-@router.post("", response={201: Conversation})
+@router.post("", summary="Create a conversation", response={201: Conversation})
 def conversation_open(request: HttpRequest, payload: NewConversation) -> Status[Conversation]:
     """Creates a conversation without a question; `POST /ask` with its id asks the first one. It is listed
     from then on, and deleted after four hours if nothing is asked.
@@ -111,7 +111,7 @@ def conversation_open(request: HttpRequest, payload: NewConversation) -> Status[
     return Status(201, Conversation.of(row))
 
 
-@router.get("/{conversation_id}", response=ConversationWithMessages)
+@router.get("/{conversation_id}", summary="Get a conversation", response=ConversationWithMessages)
 def conversation_get(request: HttpRequest, conversation_id: str) -> ConversationWithMessages:
     """Returns the conversation with the displayed path of answers, oldest first.
 
@@ -123,7 +123,7 @@ def conversation_get(request: HttpRequest, conversation_id: str) -> Conversation
     return ConversationWithMessages(**Conversation.of(row).model_dump(), messages=answers)
 
 
-@router.patch("/{conversation_id}", response=Conversation)
+@router.patch("/{conversation_id}", summary="Rename, pin or switch a conversation", response=Conversation)
 @transaction.atomic
 def conversation_change(
     request: HttpRequest, conversation_id: str, payload: ConversationPatch
@@ -142,7 +142,7 @@ def conversation_change(
     return Conversation.of(row)
 
 
-@router.delete("/{conversation_id}", response=Deleted, exclude_none=True)
+@router.delete("/{conversation_id}", summary="Delete a conversation", response=Deleted, exclude_none=True)
 def conversation_remove(request: HttpRequest, conversation_id: str, query: Query[DeleteQuery]) -> Deleted:
     """Deletes the conversation at once. `POST /conversations/{id}/restore` brings it back if it was deleted
     with `restorable`, except temporary ones.
@@ -157,26 +157,32 @@ def conversation_remove(request: HttpRequest, conversation_id: str, query: Query
     return shape
 
 
-@router.post("/{deleted_id}/restore", response=Conversation)
+@router.post("/{deleted_id}/restore", summary="Restore a deleted conversation", response=Conversation)
 def conversation_bring_back(request: HttpRequest, deleted_id: str) -> Conversation:
     """Restores a conversation that was deleted with `restorable`; 404 when its copy is gone."""
     return Conversation.of(conversation_restore(principal=principal_of(request), conversation=deleted_id))
 
 
-@messages.get("/{message_id}", response=Answer)
+@messages.get("/{message_id}", summary="Get an answer", response=Answer)
 def message_get(request: HttpRequest, message_id: str) -> Answer:
     """Returns a message, including one that is not on the displayed path."""
     principal = principal_of(request)
     return answers_of([load_shown_message(message_for(principal, message_id), principal)])[0]
 
 
-@messages.get("/{message_id}/events", openapi_extra={"responses": {200: STREAMED}})
+@messages.get(
+    "/{message_id}/events", summary="Follow an answer", openapi_extra={"responses": {200: STREAMED}}
+)
 def message_events(request: HttpRequest, message_id: str) -> StreamingHttpResponse:
     """Streams the answer so far and the rest as it is written, until it is complete; from any process."""
     return answer_follow(principal_of(request), message_id)
 
 
-@messages.get("/{message_id}/markdown", openapi_extra={"responses": {200: MARKDOWN}})
+@messages.get(
+    "/{message_id}/markdown",
+    summary="Get an answer as Markdown",
+    openapi_extra={"responses": {200: MARKDOWN}},
+)
 def message_markdown(request: HttpRequest, message_id: str) -> HttpResponse:
     """Returns the answer with a list of its sources, to paste elsewhere."""
     principal = principal_of(request)
@@ -184,20 +190,21 @@ def message_markdown(request: HttpRequest, message_id: str) -> HttpResponse:
     return HttpResponse(markdown_of(answer, request.build_absolute_uri), content_type=MARKDOWN_TYPE)
 
 
-@messages.post("/{message_id}/feedback", response=Feedback)
+@messages.post("/{message_id}/feedback", summary="Rate an answer", response=Feedback)
 def feedback_give(request: HttpRequest, message_id: str, payload: NewFeedback) -> Feedback | None:
     """Replaces your earlier feedback."""
     row = message_for(principal_of(request), message_id)
     return Feedback.of(message_feedback(message=row, **payload.model_dump()))
 
 
-@messages.delete("/{message_id}/feedback", response=Deleted, exclude_none=True)
+@messages.delete("/{message_id}/feedback", summary="Withdraw a rating", response=Deleted, exclude_none=True)
 def feedback_take_back(request: HttpRequest, message_id: str) -> Deleted:
+    """Removes your rating of the answer, with its reason and comment."""
     row = message_for(principal_of(request), message_id)
     return Deleted(id=str(message_feedback_remove(message=row).id))
 
 
-@messages.post("/{message_id}/stop", response={202: Stopped})
+@messages.post("/{message_id}/stop", summary="Stop an answer", response={202: Stopped})
 def message_stop(request: HttpRequest, message_id: str) -> Status[Stopped]:
     """Stops the answer. The stream ends with the text written so far."""
     row = message_for(principal_of(request), message_id)

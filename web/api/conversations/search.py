@@ -87,7 +87,7 @@ class SearchQuery(Body):
     ranking: Ranking = Ranking.HYBRID
 
 
-@router.post("", response=Found, auth=needs("search", reads=True))
+@router.post("", summary="Search passages", response=Found, auth=needs("search", reads=True))
 def search(request: HttpRequest, payload: SearchQuery) -> Found:
     """Returns passages you may read, best first."""
     principal = principal_of(request)

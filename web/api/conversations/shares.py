@@ -104,13 +104,13 @@ class SubjectQuery(BaseModel):
     q: str = Field(min_length=2, max_length=150, description="Start of a name")
 
 
-@of_conversation.get("/{conversation_id}/share", response=Share)
+@of_conversation.get("/{conversation_id}/share", summary="Get the link to a conversation", response=Share)
 def share_get(request: HttpRequest, conversation_id: str) -> Share:
     """Returns the link; 404 while the conversation is not shared."""
     return Share.of(share_of(conversation_for(principal_of(request), conversation_id)))
 
 
-@of_conversation.put("/{conversation_id}/share", response=Share)
+@of_conversation.put("/{conversation_id}/share", summary="Share a conversation", response=Share)
 def share_change(request: HttpRequest, conversation_id: str, payload: ShareBody) -> Share:
     """Creates the link, or changes who may open it. Readers see your questions, and answers based on
     documents they may read themselves.
@@ -122,7 +122,9 @@ def share_change(request: HttpRequest, conversation_id: str, payload: ShareBody)
     )
 
 
-@of_conversation.delete("/{conversation_id}/share", response={204: None})
+@of_conversation.delete(
+    "/{conversation_id}/share", summary="Stop sharing a conversation", response={204: None}
+)
 def share_remove(request: HttpRequest, conversation_id: str) -> Status[None]:
     """Deletes the link. If shared again, the conversation gets another one."""
     principal = principal_of(request)
@@ -130,14 +132,14 @@ def share_remove(request: HttpRequest, conversation_id: str) -> Status[None]:
     return Status(204, None)
 
 
-@of_message.get("/{message_id}/share", response=Share)
+@of_message.get("/{message_id}/share", summary="Get the link to an answer", response=Share)
 def answer_share_get(request: HttpRequest, message_id: str) -> Share:
     """Returns the link to this answer alone; 404 while it is not shared."""
     message = message_for(principal_of(request), message_id)
     return Share.of(share_of(message.conversation, message))
 
 
-@of_message.put("/{message_id}/share", response=Share)
+@of_message.put("/{message_id}/share", summary="Share a single answer", response=Share)
 def answer_share_change(request: HttpRequest, message_id: str, payload: ShareBody) -> Share:
     """Creates a link to this question and answer alone, or changes who may open it."""
     principal = principal_of(request)
@@ -152,7 +154,7 @@ def answer_share_change(request: HttpRequest, message_id: str, payload: ShareBod
     )
 
 
-@of_message.delete("/{message_id}/share", response={204: None})
+@of_message.delete("/{message_id}/share", summary="Stop sharing an answer", response={204: None})
 def answer_share_remove(request: HttpRequest, message_id: str) -> Status[None]:
     """Deletes the link to this answer."""
     principal = principal_of(request)
@@ -161,8 +163,9 @@ def answer_share_remove(request: HttpRequest, message_id: str) -> Status[None]:
     return Status(204, None)
 
 
-@router.get("/{share_id}", response=SharedConversation)
+@router.get("/{share_id}", summary="Read a shared conversation", response=SharedConversation)
 def shared_get(request: HttpRequest, share_id: str) -> SharedConversation:
+    """Returns the conversation as far as you may read what it is based on."""
     principal = principal_of(request)
     row = open_share(principal, share_id)
     seen = messages_shared(row, principal)
@@ -197,7 +200,7 @@ def _build_shared_answer(shown: ShownMessage, citations: list[Citation]) -> Shar
     )
 
 
-@router.post("/{share_id}/continue", response={201: Conversation})
+@router.post("/{share_id}/continue", summary="Continue a shared conversation", response={201: Conversation})
 def shared_continue(request: HttpRequest, share_id: str) -> Status[Conversation]:
     """Copies it into a conversation of your own. 409 if you may not read all of it."""
     principal = principal_of(request)
@@ -206,7 +209,7 @@ def shared_continue(request: HttpRequest, share_id: str) -> Status[Conversation]
     return Status(201, Conversation.of(row))
 
 
-@subjects.get("", response=list[ShareSubject])
+@subjects.get("", summary="Find people and groups to share with", response=list[ShareSubject])
 def subject_list(request: HttpRequest, query: Query[SubjectQuery]) -> list[ShareSubject]:
     """Lists people whose names begin with the text, and such groups among your own."""
     principal = principal_of(request)

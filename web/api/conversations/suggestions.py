@@ -18,7 +18,7 @@ class Suggestions(BaseModel):
     questions: list[str] = Field(description="Up to three questions, which documents you can read answer")
 
 
-@of_message.get("/{message_id}/suggestions", response=Suggestions)
+@of_message.get("/{message_id}/suggestions", summary="Get follow-up questions", response=Suggestions)
 def message_suggestions(request: HttpRequest, message_id: str) -> Suggestions:
     """Returns questions to ask next. They differ from time to time."""
     principal = principal_of(request)

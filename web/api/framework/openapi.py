@@ -7,14 +7,13 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.operation import Operation
 
+from web.api.framework.error_codes import codes_table
 from web.api.framework.problems import MEDIA_TYPE
 from web.api.schemas import Problem
 from web.http.authentication import BearerKey
 
 PROBLEM = {
-    "description": "What is wrong: 400 malformed, 401 no valid key or session, 403 the key's scope or "
-    "the role does not allow it, 404 absent or not visible, 409 conflict, 412 changed since, 413 too large, "
-    "415 media type, 422 invalid fields, 503 a part is down (see `Retry-After`)",
+    "description": "What is wrong. Programs should look at `code`:\n\n" + codes_table(),
     "content": {MEDIA_TYPE: {"schema": {"$ref": REF_TEMPLATE.format(model="Problem")}}},
 }
 

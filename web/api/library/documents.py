@@ -124,10 +124,16 @@ class ChunkQuery(PageQuery):
     version: Number = None
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/documents", response=Page[Document], auth=SEES_STATE)
+@in_knowledge_base.get(
+    "/{knowledge_base_id}/documents",
+    summary="List the documents of a knowledge base",
+    response=Page[Document],
+    auth=SEES_STATE,
+)
 def document_list(
     request: HttpRequest, knowledge_base_id: str, query: Query[DocumentQuery]
 ) -> Page[Document]:
+    """Lists documents that you may read, in the order of their upload."""
     principal = principal_of(request)
     base = knowledge_base_for(principal, knowledge_base_id)
     rows = documents_for(principal).filter(knowledge_base=base)
@@ -140,7 +146,10 @@ def document_list(
 
 
 @in_knowledge_base.post(
-    "/{knowledge_base_id}/documents", response={202: Submitted, 200: Submitted}, auth=needs("ingest")
+    "/{knowledge_base_id}/documents",
+    summary="Upload a document",
+    response={202: Submitted, 200: Submitted},
+    auth=needs("ingest"),
 )
 def document_add(
     request: HttpRequest,
@@ -182,7 +191,12 @@ def build_submitted_response(submission: Submission, principal: Principal) -> St
     return Status(202 if submission.created_job else 200, shape)
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/sources", response=Page[Source], auth=SEES_STATE)
+@in_knowledge_base.get(
+    "/{knowledge_base_id}/sources",
+    summary="List the sources in a knowledge base",
+    response=Page[Source],
+    auth=SEES_STATE,
+)
 def source_list(request: HttpRequest, knowledge_base_id: str, query: Query[SourceQuery]) -> Page[Source]:
     """Lists existing sources in short form, so that clients can send only changes."""
     principal = principal_of(request)
@@ -191,14 +205,14 @@ def source_list(request: HttpRequest, knowledge_base_id: str, query: Query[Sourc
     return Page(items=[Source.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.get("/{document_id}", response=Document, auth=SEES_STATE)
+@router.get("/{document_id}", summary="Get a document", response=Document, auth=SEES_STATE)
 def document_get(request: HttpRequest, document_id: str, response: HttpResponse) -> Document:
     """Returns the document. `ETag` is the version, for `If-Match`."""
     principal = principal_of(request)
     return _set_etag(response, Document.of(document_for(principal, document_id), principal))
 
 
-@router.patch("/{document_id}", response=Document, auth=needs("manage"))
+@router.patch("/{document_id}", summary="Change a document", response=Document, auth=needs("manage"))
 def document_change(
     request: HttpRequest,
     document_id: str,
@@ -215,7 +229,7 @@ def document_change(
     return _set_etag(response, Document.of(row, principal))
 
 
-@router.delete("/{document_id}", response={202: Erasure}, auth=needs("manage"))
+@router.delete("/{document_id}", summary="Delete a document", response={202: Erasure}, auth=needs("manage"))
 def document_remove(request: HttpRequest, document_id: str, query: Query[RemoveQuery]) -> Status[Erasure]:
     """Requires the role editor. Removes it from search at once and erases it everywhere soon after."""
     principal = principal_of(request)
@@ -225,7 +239,9 @@ def document_remove(request: HttpRequest, document_id: str, query: Query[RemoveQ
     return Status(202, Erasure(receipt=Receipt.of(receipt)))
 
 
-@router.post("/{document_id}/review", response=Document, auth=needs("manage"))
+@router.post(
+    "/{document_id}/review", summary="Mark a document as reviewed", response=Document, auth=needs("manage")
+)
 def document_reviewed(request: HttpRequest, document_id: str, payload: Reviewed) -> Document:
     """Requires the role editor. Marks the document as reviewed and sets the next review date."""
     principal = principal_of(request)
@@ -233,7 +249,12 @@ def document_reviewed(request: HttpRequest, document_id: str, payload: Reviewed)
     return Document.of(document_review(document=row, principal=principal, days=payload.days), principal)
 
 
-@router.get("/{document_id}/owners", response=list[Owner], auth=needs("manage"))
+@router.get(
+    "/{document_id}/owners",
+    summary="Find possible owners of a document",
+    response=list[Owner],
+    auth=needs("manage"),
+)
 def document_owners(request: HttpRequest, document_id: str, query: Query[OwnerQuery]) -> list[Owner]:
     """Requires the role editor. Lists possible owners, which are the people who may read it, by user name."""
     row = document_for(principal_of(request), document_id, role=Role.EDITOR)
@@ -241,7 +262,7 @@ def document_owners(request: HttpRequest, document_id: str, query: Query[OwnerQu
     return [Owner(id=str(user.id), username=user.username) for user in people[:OWNERS]]
 
 
-@receipts.get("", response=Page[Receipt], auth=needs("manage"))
+@receipts.get("", summary="List erasure receipts", response=Page[Receipt], auth=needs("manage"))
 def receipt_list(request: HttpRequest, query: Query[ReceiptQuery]) -> Page[Receipt]:
     """Lists receipts, newest first: all of them for admins, those of your own deletions otherwise."""
     rows = receipts_for(principal_of(request))
@@ -249,13 +270,15 @@ def receipt_list(request: HttpRequest, query: Query[ReceiptQuery]) -> Page[Recei
     return Page(items=[Receipt.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@receipts.get("/{receipt_id}", response=Receipt, auth=needs("manage"))
+@receipts.get("/{receipt_id}", summary="Get an erasure receipt", response=Receipt, auth=needs("manage"))
 def receipt_get(request: HttpRequest, receipt_id: str) -> Receipt:
     """Returns a receipt. Available to the user who requested the erasure, and admins."""
     return Receipt.of(receipt_for(principal_of(request), receipt_id))
 
 
-@router.get("/{document_id}/content", auth=READS, openapi_extra={"responses": BYTES})
+@router.get(
+    "/{document_id}/content", summary="Download the original", auth=READS, openapi_extra={"responses": BYTES}
+)
 def document_content(
     request: HttpRequest, document_id: str, query: Query[VersionQuery]
 ) -> StreamingHttpResponse:
@@ -269,7 +292,7 @@ def document_content(
     return answer
 
 
-@router.get("/{document_id}/rendition", response=Rendition, auth=READS)
+@router.get("/{document_id}/rendition", summary="Get the extracted text", response=Rendition, auth=READS)
 def document_rendition(request: HttpRequest, document_id: str, query: Query[VersionQuery]) -> Rendition:
     """Returns the extracted content of the document; 404 until it has been processed."""
     version = _open_version(request, document_id, query.version)
@@ -281,7 +304,9 @@ def document_rendition(request: HttpRequest, document_id: str, query: Query[Vers
         raise NotFound from error
 
 
-@router.get("/{document_id}/chunks", response=Page[Passage], auth=READS)
+@router.get(
+    "/{document_id}/chunks", summary="List the passages of a document", response=Page[Passage], auth=READS
+)
 def document_chunks(request: HttpRequest, document_id: str, query: Query[ChunkQuery]) -> Page[Passage]:
     """Lists the document's passages in order; none until the document has been processed."""
     version = _open_version(request, document_id, query.version)
@@ -289,7 +314,12 @@ def document_chunks(request: HttpRequest, document_id: str, query: Query[ChunkQu
     return Page(items=[Passage.of(row, version) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.get("/{document_id}/pages/{page}.png", auth=READS, openapi_extra={"responses": PNG})
+@router.get(
+    "/{document_id}/pages/{page}.png",
+    summary="Get an image of a page",
+    auth=READS,
+    openapi_extra={"responses": PNG},
+)
 def document_page(
     request: HttpRequest, document_id: str, page: str, query: Query[PageImageQuery]
 ) -> HttpResponse:

@@ -219,7 +219,9 @@ class ItemQuery(PageQuery):
         return found
 
 
-@in_knowledge_base.post("/{knowledge_base_id}/imports", response={201: Import}, auth=WORKS)
+@in_knowledge_base.post(
+    "/{knowledge_base_id}/imports", summary="Start an import", response={201: Import}, auth=WORKS
+)
 def import_add(request: HttpRequest, knowledge_base_id: str, payload: NewImport) -> Status[Import]:
     """Requires the role editor. Then send the files to its `items`, or upload each with this import's id in
     the field `import`.
@@ -236,7 +238,9 @@ def import_add(request: HttpRequest, knowledge_base_id: str, payload: NewImport)
     return Status(201, Import.of(row, principal))
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/imports", response=Page[Import], auth=FOLLOWS)
+@in_knowledge_base.get(
+    "/{knowledge_base_id}/imports", summary="List imports", response=Page[Import], auth=FOLLOWS
+)
 def import_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQuery]) -> Page[Import]:
     """Lists your imports, and all of them for editors, newest first."""
     principal = principal_of(request)
@@ -245,12 +249,13 @@ def import_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQ
     return Page(items=Import.all_of(list(found.rows), principal), next_cursor=found.next_cursor)
 
 
-@router.get("/{import_id}", response=Import, auth=FOLLOWS)
+@router.get("/{import_id}", summary="Get an import", response=Import, auth=FOLLOWS)
 def import_get(request: HttpRequest, import_id: str) -> Import:
+    """Returns an import with the counts of its files by outcome."""
     return _import(principal_of(request), import_id)
 
 
-@router.get("/{import_id}/items", response=Page[Item], auth=FOLLOWS)
+@router.get("/{import_id}/items", summary="List the files of an import", response=Page[Item], auth=FOLLOWS)
 def import_items(request: HttpRequest, import_id: str, query: Query[ItemQuery]) -> Page[Item]:
     """Lists items of documents you may read, in order of arrival."""
     principal = principal_of(request)
@@ -259,7 +264,7 @@ def import_items(request: HttpRequest, import_id: str, query: Query[ItemQuery]) 
     return Page(items=Item.all_of(list(found.rows), principal), next_cursor=found.next_cursor)
 
 
-@router.post("/{import_id}/items", response=list[Taken], auth=WORKS)
+@router.post("/{import_id}/items", summary="Add files to an import", response=list[Taken], auth=WORKS)
 def import_items_add(
     request: HttpRequest,
     import_id: str,
@@ -283,7 +288,7 @@ def import_items_add(
     return [Taken.of(each.key, outcome) for each, outcome in zip(sent, results, strict=True)]
 
 
-@router.post("/{import_id}/close", response=Import, auth=WORKS)
+@router.post("/{import_id}/close", summary="Close an import", response=Import, auth=WORKS)
 def import_done(request: HttpRequest, import_id: str, payload: Close) -> Import:
     """Requires the role editor. Closes the import; not needed once the announced number of files has come."""
     principal = principal_of(request)
@@ -292,7 +297,7 @@ def import_done(request: HttpRequest, import_id: str, payload: Close) -> Import:
     return Import.of(import_close(batch=row, unchanged=payload.unchanged), principal)
 
 
-@router.post("/{import_id}/cancel", response={202: Import}, auth=WORKS)
+@router.post("/{import_id}/cancel", summary="Cancel an import", response={202: Import}, auth=WORKS)
 def import_stop(request: HttpRequest, import_id: str) -> Status[Import]:
     """Requires the role editor. Cancels the import; its open jobs end within seconds. 409 if it has ended."""
     principal = principal_of(request)
@@ -303,6 +308,7 @@ def import_stop(request: HttpRequest, import_id: str) -> Status[Import]:
 
 @router.get(
     "/{import_id}/events",
+    summary="Follow an import",
     auth=FOLLOWS,
     openapi_extra={"responses": stream_of(Import, "progress", "until it is over")},
 )

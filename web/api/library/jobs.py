@@ -96,7 +96,7 @@ class Now(BaseModel):
     jobs: list[Job]
 
 
-@router.get("", response=Page[Job], auth=FOLLOWS)
+@router.get("", summary="List jobs", response=Page[Job], auth=FOLLOWS)
 def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
     """Lists jobs of documents you may read, newest first. `stage=failed` lists those that were given up."""
     principal = principal_of(request)
@@ -106,7 +106,7 @@ def job_list(request: HttpRequest, query: Query[JobQuery]) -> Page[Job]:
     return Page(items=Job.all_of(found.rows), next_cursor=found.next_cursor)
 
 
-@router.post("/retry", response={202: Retried}, auth=WORKS)
+@router.post("/retry", summary="Retry several jobs", response={202: Retried}, auth=WORKS)
 def job_again_all(request: HttpRequest, payload: Again) -> Status[Retried]:
     """Requires the role editor for each job; others are skipped."""
     principal, base = principal_of(request), payload.knowledge_base
@@ -125,7 +125,10 @@ def _id(value: str | None) -> UUID | None:
 
 
 @router.get(
-    "/events", auth=FOLLOWS, openapi_extra={"responses": stream_of(Now, "queue", "as long as you listen")}
+    "/events",
+    summary="Follow all open jobs",
+    auth=FOLLOWS,
+    openapi_extra={"responses": stream_of(Now, "queue", "as long as you listen")},
 )
 def job_events_all(request: HttpRequest) -> StreamingHttpResponse:
     """Streams server-sent events about all open jobs of documents you may read."""
@@ -146,12 +149,13 @@ def _now(principal: Principal) -> Now:
     )
 
 
-@router.get("/{job_id}", response=Job, auth=FOLLOWS)
+@router.get("/{job_id}", summary="Get a job", response=Job, auth=FOLLOWS)
 def job_get(request: HttpRequest, job_id: str) -> Job:
+    """Returns a job with its stage and progress."""
     return Job.of(job_for(principal_of(request), job_id))
 
 
-@router.post("/{job_id}/retry", response={202: Job}, auth=WORKS)
+@router.post("/{job_id}/retry", summary="Retry a job", response={202: Job}, auth=WORKS)
 def job_again(request: HttpRequest, job_id: str) -> Status[Job]:
     """Requires the role editor. Retries the job. 409 unless it failed or was cancelled."""
     principal = principal_of(request)
@@ -159,7 +163,7 @@ def job_again(request: HttpRequest, job_id: str) -> Status[Job]:
     return Status(202, Job.of(job))
 
 
-@router.post("/{job_id}/cancel", response={202: Job}, auth=WORKS)
+@router.post("/{job_id}/cancel", summary="Cancel a job", response={202: Job}, auth=WORKS)
 def job_stop(request: HttpRequest, job_id: str) -> Status[Job]:
     """Requires the role editor. Cancels the job within seconds. 409 if it has ended."""
     principal = principal_of(request)
@@ -169,6 +173,7 @@ def job_stop(request: HttpRequest, job_id: str) -> Status[Job]:
 
 @router.get(
     "/{job_id}/events",
+    summary="Follow a job",
     auth=FOLLOWS,
     openapi_extra={"responses": stream_of(Job, "progress", "until it ends")},
 )

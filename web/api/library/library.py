@@ -73,7 +73,7 @@ class LibraryQuery(PageQuery):
         return ORDERS[self.sort or (Sort.RELEVANCE if self.q.split() else Sort.UPDATED)]
 
 
-@router.get("", response=Page[Document], auth=SEES_STATE)
+@router.get("", summary="Find documents in all knowledge bases", response=Page[Document], auth=SEES_STATE)
 def documents_everywhere(request: HttpRequest, query: Query[LibraryQuery]) -> Page[Document]:
     """Lists all documents you may read, in every knowledge base."""
     principal = principal_of(request)

@@ -114,7 +114,7 @@ class PartQuery(BaseModel):
     offset: Offset = Field(description="Position of the part in the file: the upload's `offset`")
 
 
-@router.post("", response={201: Upload}, auth=WORKS)
+@router.post("", summary="Start a resumable upload", response={201: Upload}, auth=WORKS)
 def upload_begin(request: HttpRequest, payload: NewUpload) -> Status[Upload]:
     """Requires the role editor. Send the parts, then complete the upload; it expires after a day without
     parts.
@@ -137,7 +137,7 @@ def upload_begin(request: HttpRequest, payload: NewUpload) -> Status[Upload]:
     return Status(201, Upload.of(row))
 
 
-@router.get("", response=Page[Upload], auth=WORKS)
+@router.get("", summary="List your resumable uploads", response=Page[Upload], auth=WORKS)
 def upload_list(request: HttpRequest, query: Query[UploadQuery]) -> Page[Upload]:
     """Lists your incomplete uploads."""
     principal = principal_of(request)
@@ -148,12 +148,15 @@ def upload_list(request: HttpRequest, query: Query[UploadQuery]) -> Page[Upload]
     return Page(items=[Upload.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.get("/{upload_id}", response=Upload, auth=WORKS)
+@router.get("/{upload_id}", summary="Get a resumable upload", response=Upload, auth=WORKS)
 def upload_get(request: HttpRequest, upload_id: str) -> Upload:
+    """Returns how much of the file has been received, to continue after an interruption."""
     return Upload.of(upload_for(principal_of(request), upload_id))
 
 
-@router.patch("/{upload_id}", response=Upload, auth=WORKS, openapi_extra=BYTES)
+@router.patch(
+    "/{upload_id}", summary="Send a part of a file", response=Upload, auth=WORKS, openapi_extra=BYTES
+)
 def upload_part(request: HttpRequest, upload_id: str, query: Query[PartQuery]) -> Upload:
     """Appends the request body at `offset`. 409 `wrong_offset` if it does not follow the bytes received:
     query the upload to continue. All parts but the last have at least `part_least` bytes.
@@ -163,14 +166,19 @@ def upload_part(request: HttpRequest, upload_id: str, query: Query[PartQuery]) -
     return Upload.of(part_add(upload=upload, offset=query.offset, data=data))
 
 
-@router.delete("/{upload_id}", response={204: None}, auth=WORKS)
+@router.delete("/{upload_id}", summary="Cancel a resumable upload", response={204: None}, auth=WORKS)
 def upload_cancel(request: HttpRequest, upload_id: str) -> Status[None]:
     """Deletes the parts. The document of a completed upload stays."""
     uploads_drop([upload_for(principal_of(request), upload_id)])
     return Status(204, None)
 
 
-@router.post("/{upload_id}/complete", response={202: Submitted, 200: Submitted}, auth=WORKS)
+@router.post(
+    "/{upload_id}/complete",
+    summary="Complete a resumable upload",
+    response={202: Submitted, 200: Submitted},
+    auth=WORKS,
+)
 def upload_done(
     request: HttpRequest,
     upload_id: str,

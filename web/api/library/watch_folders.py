@@ -96,14 +96,19 @@ def _watch(request: HttpRequest, value: str) -> WatchRow:
     return get_or_not_found(shown, value)
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/watches", response=Page[Watch], auth=ADMINS)
+@in_knowledge_base.get(
+    "/{knowledge_base_id}/watches", summary="List watched folders", response=Page[Watch], auth=ADMINS
+)
 def watch_list(request: HttpRequest, knowledge_base_id: str, query: Query[PageQuery]) -> Page[Watch]:
+    """Lists the watched folders of a knowledge base with the result of their last scan."""
     base = knowledge_base_for(principal_of(request), knowledge_base_id)
     found = page_of(WatchRow.objects.filter(knowledge_base=base), query)
     return Page(items=[Watch.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@in_knowledge_base.post("/{knowledge_base_id}/watches", response={201: Watch}, auth=ADMINS)
+@in_knowledge_base.post(
+    "/{knowledge_base_id}/watches", summary="Watch a folder", response={201: Watch}, auth=ADMINS
+)
 def watch_add(request: HttpRequest, knowledge_base_id: str, payload: NewWatch) -> Status[Watch]:
     """Watches a folder. 422 unless it is under WATCH_ROOTS; 409 if it is watched already."""
     principal = principal_of(request)
@@ -112,20 +117,21 @@ def watch_add(request: HttpRequest, knowledge_base_id: str, payload: NewWatch) -
     return Status(201, Watch.of(watch_create(knowledge_base=base, principal=principal, **options)))
 
 
-@router.patch("/{watch_id}", response=Watch, auth=ADMINS)
+@router.patch("/{watch_id}", summary="Change a watched folder", response=Watch, auth=ADMINS)
 def watch_change(request: HttpRequest, watch_id: str, payload: WatchPatch) -> Watch:
+    """Changes how often a folder is scanned and whether missing files are deleted, or pauses it."""
     row = _watch(request, watch_id)
     return Watch.of(watch_update(watch=row, principal=principal_of(request), **payload.sent))
 
 
-@router.delete("/{watch_id}", response={204: None}, auth=ADMINS)
+@router.delete("/{watch_id}", summary="Stop watching a folder", response={204: None}, auth=ADMINS)
 def watch_remove(request: HttpRequest, watch_id: str) -> Status[None]:
     """Stops watching the folder. Its documents stay."""
     watch_delete(watch=_watch(request, watch_id), principal=principal_of(request))
     return Status(204, None)
 
 
-@router.post("/{watch_id}/scan", response={202: Watch}, auth=ADMINS)
+@router.post("/{watch_id}/scan", summary="Scan a watched folder now", response={202: Watch}, auth=ADMINS)
 def watch_now(request: HttpRequest, watch_id: str) -> Status[Watch]:
     """Scans the folder as soon as a worker is free. 409 while a scan is running."""
     return Status(202, Watch.of(watch_scan(watch=_watch(request, watch_id))))

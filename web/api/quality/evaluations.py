@@ -87,7 +87,7 @@ class EvaluationQuery(PageQuery):
     knowledge_base: Id | None = None
 
 
-@router.get("", response=Page[Evaluation])
+@router.get("", summary="List evaluations", response=Page[Evaluation])
 def evaluation_list(request: HttpRequest, page: Query[EvaluationQuery]) -> Page[Evaluation]:
     """Lists evaluations of knowledge bases you manage, the latest first, without outcomes of questions."""
     principal = principal_of(request)
@@ -98,7 +98,7 @@ def evaluation_list(request: HttpRequest, page: Query[EvaluationQuery]) -> Page[
     return Page(items=[Evaluation.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.post("", response={201: Evaluation})
+@router.post("", summary="Start an evaluation", response={201: Evaluation})
 def evaluation_add(request: HttpRequest, payload: NewEvaluation) -> Status[Evaluation]:
     """Requires the role manager in the evaluated knowledge base."""
     principal = principal_of(request)
@@ -117,15 +117,16 @@ def evaluation_add(request: HttpRequest, payload: NewEvaluation) -> Status[Evalu
     return Status(201, Evaluation.of(run_for(principal, row.pk)))
 
 
-@router.get("/{evaluation_id}", response=EvaluationWithOutcomes)
+@router.get("/{evaluation_id}", summary="Get an evaluation", response=EvaluationWithOutcomes)
 def evaluation_get(request: HttpRequest, evaluation_id: str) -> EvaluationWithOutcomes:
     """Returns an evaluation with the outcome of each question."""
     row = run_for(principal_of(request), evaluation_id)
     return EvaluationWithOutcomes(**_fields(row), outcomes=load_outcomes(row))
 
 
-@router.delete("/{evaluation_id}", response=Deleted, exclude_none=True)
+@router.delete("/{evaluation_id}", summary="Delete an evaluation", response=Deleted, exclude_none=True)
 def evaluation_remove(request: HttpRequest, evaluation_id: str) -> Deleted:
+    """Deletes an evaluation and its outcomes. Requires the role manager."""
     row = run_for(principal_of(request), evaluation_id)
     shape = Deleted(id=str(row.id))
     run_delete(run=row, actor=principal_of(request).actor)

@@ -214,7 +214,7 @@ class PassedOn(BaseModel):
     with_name: bool
 
 
-@router.get("", response=Page[Gap])
+@router.get("", summary="List knowledge gaps", response=Page[Gap])
 def gap_list(request: HttpRequest, query: Query[GapQuery]) -> Page[Gap]:
     """Lists gaps of knowledge bases you manage, and those assigned to you, newest first."""
     principal = principal_of(request)
@@ -229,7 +229,7 @@ def gap_list(request: HttpRequest, query: Query[GapQuery]) -> Page[Gap]:
     return Page(items=[Gap.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.get("/{gap_id}", response=GapInFull)
+@router.get("/{gap_id}", summary="Get a knowledge gap", response=GapInFull)
 def gap_get(request: HttpRequest, gap_id: str) -> GapInFull:
     """Returns a gap with its latest questions."""
     return _in_full(principal_of(request), gap_id)
@@ -271,7 +271,7 @@ def _load_verified_answer(gap: GapRow, principal: Principal) -> VerifiedAnswer |
     )
 
 
-@router.patch("/{gap_id}", response=GapInFull)
+@router.patch("/{gap_id}", summary="Assign a knowledge gap", response=GapInFull)
 def gap_change(request: HttpRequest, gap_id: str, payload: GapPatch) -> GapInFull:
     """Assigns an owner, who must be an editor or manager of one of its knowledge bases."""
     principal = principal_of(request)
@@ -283,7 +283,7 @@ def gap_change(request: HttpRequest, gap_id: str, payload: GapPatch) -> GapInFul
     return _in_full(principal, gap_id)
 
 
-@router.post("/{gap_id}/dismiss", response=GapInFull)
+@router.post("/{gap_id}/dismiss", summary="Dismiss a knowledge gap", response=GapInFull)
 def gap_dismissed(request: HttpRequest, gap_id: str, payload: Dismissal) -> GapInFull:
     """Dismisses the gap. Similar questions join it without reopening it."""
     principal = principal_of(request)
@@ -291,14 +291,15 @@ def gap_dismissed(request: HttpRequest, gap_id: str, payload: Dismissal) -> GapI
     return _in_full(principal, gap_id)
 
 
-@router.post("/{gap_id}/reopen", response=GapInFull)
+@router.post("/{gap_id}/reopen", summary="Reopen a knowledge gap", response=GapInFull)
 def gap_reopened(request: HttpRequest, gap_id: str) -> GapInFull:
+    """Opens a gap again that was answered or dismissed."""
     principal = principal_of(request)
     gap_reopen(gap=gap_for(principal, gap_id), actor=principal.actor)
     return _in_full(principal, gap_id)
 
 
-@router.post("/{gap_id}/merge", response=GapInFull)
+@router.post("/{gap_id}/merge", summary="Merge two knowledge gaps", response=GapInFull)
 def gap_merged(request: HttpRequest, gap_id: str, payload: Merge) -> GapInFull:
     """Moves its questions to another gap of the same knowledge bases (409 otherwise), and returns that
     gap.
@@ -309,7 +310,9 @@ def gap_merged(request: HttpRequest, gap_id: str, payload: Merge) -> GapInFull:
     return _in_full(principal, into.id)
 
 
-@router.post("/{gap_id}/questions/{asked_id}/split", response=GapInFull)
+@router.post(
+    "/{gap_id}/questions/{asked_id}/split", summary="Move a question into a new gap", response=GapInFull
+)
 def question_split_off(request: HttpRequest, gap_id: str, asked_id: str) -> GapInFull:
     """Moves a question into a new gap, and returns that gap. 409 if it is the only question."""
     principal = principal_of(request)
@@ -320,7 +323,7 @@ def question_split_off(request: HttpRequest, gap_id: str, asked_id: str) -> GapI
     return _in_full(principal, question_split(question=question, principal=principal).id)
 
 
-@router.post("/{gap_id}/document", response=GapInFull)
+@router.post("/{gap_id}/document", summary="Answer a gap with a document", response=GapInFull)
 def gap_document(request: HttpRequest, gap_id: str, payload: Link) -> GapInFull:
     """Links an existing document as the answer. Askers who may read it are notified."""
     principal = principal_of(request)
@@ -328,7 +331,7 @@ def gap_document(request: HttpRequest, gap_id: str, payload: Link) -> GapInFull:
     return _in_full(principal, gap_id)
 
 
-@router.post("/{gap_id}/decline", response=GapInFull)
+@router.post("/{gap_id}/decline", summary="Reject the suggested documents", response=GapInFull)
 def gap_declined(request: HttpRequest, gap_id: str) -> GapInFull:
     """Rejects the suggested documents."""
     principal = principal_of(request)
@@ -336,7 +339,7 @@ def gap_declined(request: HttpRequest, gap_id: str) -> GapInFull:
     return _in_full(principal, gap_id)
 
 
-@router.put("/{gap_id}/answer", response=GapInFull)
+@router.put("/{gap_id}/answer", summary="Publish a verified answer", response=GapInFull)
 def gap_answer(request: HttpRequest, gap_id: str, payload: NewAnswer) -> GapInFull:
     """Requires the role editor in the knowledge base, which is one of the gap's. Publishes the answer as a
     document, valid until the given day. Sending it again creates a new version.
@@ -357,7 +360,7 @@ def _owner(value: str | None, principal: Principal) -> User:
     return found
 
 
-@router.post("/{gap_id}/renew", response=GapInFull)
+@router.post("/{gap_id}/renew", summary="Renew a verified answer", response=GapInFull)
 def gap_renewed(request: HttpRequest, gap_id: str, payload: Renewal) -> GapInFull:
     """Extends the verified answer unchanged until another day. 409 without one. You become its owner, unless
     you are an admin and its owner is still an editor.
@@ -370,7 +373,9 @@ def gap_renewed(request: HttpRequest, gap_id: str, payload: Renewal) -> GapInFul
     return _in_full(principal, gap_id)
 
 
-@of_message.put("/{message_id}/passing-on", response=PassedOn)
+@of_message.put(
+    "/{message_id}/passing-on", summary="Report an unanswered question to editors, or not", response=PassedOn
+)
 def message_passing_on(request: HttpRequest, message_id: str, payload: PassingOn) -> PassedOn:
     """Sets whether editors see this unanswered question. 404 if it was never reported."""
     message = message_for(principal_of(request), message_id)

@@ -106,7 +106,9 @@ class GoldQuestion(BaseModel):
         )
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/gold-questions", response=Page[GoldQuestion])
+@in_knowledge_base.get(
+    "/{knowledge_base_id}/gold-questions", summary="List gold questions", response=Page[GoldQuestion]
+)
 def gold_question_list(
     request: HttpRequest, knowledge_base_id: str, page: Query[PageQuery]
 ) -> Page[GoldQuestion]:
@@ -117,7 +119,7 @@ def gold_question_list(
     return Page(items=[GoldQuestion.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@in_knowledge_base.get("/{knowledge_base_id}/gold-questions.jsonl")
+@in_knowledge_base.get("/{knowledge_base_id}/gold-questions.jsonl", summary="Export gold questions")
 def gold_question_export(request: HttpRequest, knowledge_base_id: str) -> HttpResponse:
     """Requires the role manager. Exports complete questions in the format of `manage.py evaluate`."""
     principal = principal_of(request)
@@ -130,7 +132,9 @@ def gold_question_export(request: HttpRequest, knowledge_base_id: str) -> HttpRe
     return response
 
 
-@in_knowledge_base.post("/{knowledge_base_id}/gold-questions", response={201: GoldQuestion})
+@in_knowledge_base.post(
+    "/{knowledge_base_id}/gold-questions", summary="Create a gold question", response={201: GoldQuestion}
+)
 def gold_question_add(
     request: HttpRequest, knowledge_base_id: str, payload: NewGoldQuestion
 ) -> Status[GoldQuestion]:
@@ -149,12 +153,13 @@ def gold_question_add(
     return Status(201, GoldQuestion.of(gold_question_for(principal, row.pk)))
 
 
-@router.get("/{gold_question_id}", response=GoldQuestion)
+@router.get("/{gold_question_id}", summary="Get a gold question", response=GoldQuestion)
 def gold_question_get(request: HttpRequest, gold_question_id: str) -> GoldQuestion:
+    """Requires the role manager. Returns a question with its expected documents and words."""
     return GoldQuestion.of(gold_question_for(principal_of(request), gold_question_id))
 
 
-@router.patch("/{gold_question_id}", response=GoldQuestion)
+@router.patch("/{gold_question_id}", summary="Change a gold question", response=GoldQuestion)
 def gold_question_change(
     request: HttpRequest, gold_question_id: str, payload: GoldQuestionPatch
 ) -> GoldQuestion:
@@ -167,8 +172,9 @@ def gold_question_change(
     return GoldQuestion.of(gold_question_update(principal=principal, row=row, **sent))
 
 
-@router.delete("/{gold_question_id}", response=Deleted, exclude_none=True)
+@router.delete("/{gold_question_id}", summary="Delete a gold question", response=Deleted, exclude_none=True)
 def gold_question_remove(request: HttpRequest, gold_question_id: str) -> Deleted:
+    """Requires the role manager. Deletes the question. Finished evaluations stay as they are."""
     row = gold_question_for(principal_of(request), gold_question_id)
     shape = Deleted(id=str(row.id))
     gold_question_delete(row=row)

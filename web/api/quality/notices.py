@@ -49,7 +49,7 @@ class NoticesRead(BaseModel):
     read: int
 
 
-@router.get("", response=Page[Notice])
+@router.get("", summary="List your notices", response=Page[Notice])
 def notice_list(request: HttpRequest, query: Query[NoticeQuery]) -> Page[Notice]:
     """Lists your notices, newest first."""
     principal = principal_of(request)
@@ -58,13 +58,14 @@ def notice_list(request: HttpRequest, query: Query[NoticeQuery]) -> Page[Notice]
     return Page(items=[Notice.of(row, principal) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.post("/read", response=NoticesRead)
+@router.post("/read", summary="Mark all notices as read", response=NoticesRead)
 def notices_read(request: HttpRequest) -> NoticesRead:
     """Marks all notices as read."""
     return NoticesRead(read=notices_read_all(principal=principal_of(request)))
 
 
-@router.post("/{notice_id}/read", response=Notice)
+@router.post("/{notice_id}/read", summary="Mark a notice as read", response=Notice)
 def notice_mark_read(request: HttpRequest, notice_id: str) -> Notice:
+    """Marks one of your notices as read, and returns it."""
     principal = principal_of(request)
     return Notice.of(notice_read(notice=notice_for(principal, notice_id)), principal)
