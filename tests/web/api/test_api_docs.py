@@ -45,7 +45,7 @@ def test_summaries_are_different(operations: dict[str, dict[str, Any]]) -> None:
 def test_every_operation_is_described_in_sentences(operations: dict[str, dict[str, Any]]) -> None:
     for name, operation in operations.items():
         own = SCOPES.sub("", operation["description"]).strip()
-        assert own.endswith(".") or own.endswith("`)"), f"{name}: {own!r}"
+        assert own.endswith((".", "`)")), f"{name}: {own!r}"
 
 
 def _codes_of_classes(kind: type[CairnError] = CairnError) -> Iterator[tuple[str, int]]:

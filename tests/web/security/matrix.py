@@ -72,19 +72,19 @@ def _fault(route: Route, ticket: Ticket, world: World, client: Client) -> str:
 
 def send(route: Route, ticket: Ticket, world: World, client: Client, **more: str) -> Any:
     ticket.come(client)
-    path = _filled(route.path, world) + (f"?{_filled(route.query, world)}" if route.query else "")
+    path = filled(route.path, world) + (f"?{filled(route.query, world)}" if route.query else "")
     headers = {**ticket.headers(), **more}
     if route.form is not None:
         form = {
-            name: SimpleUploadedFile("new.md", b"# New") if value == FILE else _filled(value, world)
+            name: SimpleUploadedFile("new.md", b"# New") if value == FILE else filled(value, world)
             for name, value in route.form.items()
         }
         return client.post(path, form, headers=headers)
-    data = {} if route.body is None else {"data": json.dumps(_filled(route.body, world))}
+    data = {} if route.body is None else {"data": json.dumps(filled(route.body, world))}
     return client.generic(route.method, path, content_type="application/json", headers=headers, **data)
 
 
-def _filled(value: Any, world: World) -> Any:
+def filled(value: Any, world: World) -> Any:
     """With the ids of things for their names in braces."""
     match value:
         case str():
@@ -92,9 +92,9 @@ def _filled(value: Any, world: World) -> Any:
                 value = value.replace(f"{{{name}}}", thing)
             return value
         case dict():
-            return {key: _filled(each, world) for key, each in value.items()}
+            return {key: filled(each, world) for key, each in value.items()}
         case list():
-            return [_filled(each, world) for each in value]
+            return [filled(each, world) for each in value]
         case _:
             return value
 

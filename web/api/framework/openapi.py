@@ -8,13 +8,20 @@ from ninja.openapi.schema import REF_TEMPLATE, OpenAPISchema
 from ninja.operation import Operation
 
 from web.api.framework.error_codes import codes_table
+from web.api.framework.examples import PROBLEM as PROBLEM_EXAMPLE
+from web.api.framework.examples import add_examples, load_examples
 from web.api.framework.problems import MEDIA_TYPE
 from web.api.schemas import Problem
 from web.http.authentication import BearerKey
 
 PROBLEM = {
     "description": "What is wrong. Programs should look at `code`:\n\n" + codes_table(),
-    "content": {MEDIA_TYPE: {"schema": {"$ref": REF_TEMPLATE.format(model="Problem")}}},
+    "content": {
+        MEDIA_TYPE: {
+            "schema": {"$ref": REF_TEMPLATE.format(model="Problem")},
+            "example": load_examples()[PROBLEM_EXAMPLE]["response"],
+        }
+    },
 }
 
 
@@ -25,6 +32,7 @@ class _Described(OpenAPISchema):
         details["description"] = "\n\n".join(
             filter(None, [details.get("description"), _scopes_text(operation)])
         )
+        add_examples(details["operationId"], details)
         return details
 
     def operation_security(self, operation: Operation) -> list[dict[str, Any]] | None:
