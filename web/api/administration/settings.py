@@ -93,7 +93,7 @@ class SettingsPatch(Body):
     general: GeneralPatch | None = None
 
 
-@router.get("", response=Settings)
+@router.get("", summary="Get the settings made in the interface", response=Settings)
 def settings_show(request: HttpRequest) -> Settings:  # noqa: ARG001
     """Returns the settings that can be changed while Cairn runs."""
     rows = StoredSection.objects.in_bulk()
@@ -105,7 +105,7 @@ def settings_show(request: HttpRequest) -> Settings:  # noqa: ARG001
     )
 
 
-@router.patch("", response=Settings)
+@router.patch("", summary="Change settings", response=Settings)
 def settings_change(request: HttpRequest, payload: SettingsPatch) -> Settings:
     """Changes settings, all or none. They take effect within seconds, in all processes. A setting that an
     environment variable sets can't be changed: 409.
@@ -125,14 +125,14 @@ def settings_change(request: HttpRequest, payload: SettingsPatch) -> Settings:
     return settings_show(request)
 
 
-@router.post("/logo", response={204: None})
+@router.post("/logo", summary="Upload a logo", response={204: None})
 def settings_logo_set(request: HttpRequest, file: File[UploadedFile]) -> Status[None]:
     """Replaces the logo by a PNG, JPEG or WebP image of at most 2 MB and 4096 pixels per side."""
     logo_set(file=file, actor=principal_of(request).actor)
     return Status(204, None)
 
 
-@router.delete("/logo", response={204: None})
+@router.delete("/logo", summary="Remove the logo", response={204: None})
 def settings_logo_delete(request: HttpRequest) -> Status[None]:
     """Removes the logo."""
     if not logo_remove(actor=principal_of(request).actor):
