@@ -38,26 +38,26 @@ class Folder(BaseModel):
         return cls(id=str(row.id), name=row.name, created_at=row.created_at)
 
 
-@router.get("", response=Page[Folder])
+@router.get("", summary="List your conversation folders", response=Page[Folder])
 def folder_list(request: HttpRequest, query: Query[PageQuery]) -> Page[Folder]:
     """Lists your folders, the oldest first. A key limited to some knowledge bases gets none."""
     found = page_of(folders_for(principal_of(request)), query)
     return Page(items=[Folder.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 
-@router.post("", response={201: Folder})
+@router.post("", summary="Create a conversation folder", response={201: Folder})
 def folder_add(request: HttpRequest, payload: FolderBody) -> Status[Folder]:
     """Creates a folder. 409 if you have one with this name. `PATCH` a conversation to move it there."""
     return Status(201, Folder.of(folder_create(user=principal_of(request).user, name=payload.name)))
 
 
-@router.patch("/{folder_id}", response=Folder)
+@router.patch("/{folder_id}", summary="Rename a conversation folder", response=Folder)
 def folder_change(request: HttpRequest, folder_id: str, payload: FolderBody) -> Folder:
     """Renames the folder."""
     return Folder.of(folder_rename(folder=folder_for(principal_of(request), folder_id), name=payload.name))
 
 
-@router.delete("/{folder_id}", response={204: None})
+@router.delete("/{folder_id}", summary="Delete a conversation folder", response={204: None})
 def folder_remove(request: HttpRequest, folder_id: str) -> Status[None]:
     """Deletes the folder. Its conversations stay."""
     folder_delete(folder=folder_for(principal_of(request), folder_id))
