@@ -128,6 +128,7 @@ def conversation_get(request: HttpRequest, conversation_id: str) -> Conversation
 def conversation_change(
     request: HttpRequest, conversation_id: str, payload: ConversationPatch
 ) -> Conversation:
+    """Renames or pins your conversation, moves it to a folder, or displays another branch of it."""
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
     if payload.title is not None:
