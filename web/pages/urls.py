@@ -33,7 +33,7 @@ from web.pages.console import assistants as console_assistants
 from web.pages.console import views as console_views
 from web.pages.library import document, imports, search
 from web.pages.library import views as library_views
-from web.pages.people import choices, groups, users
+from web.pages.people import choices, groups, user_import, users
 from web.pages.settings import views as settings
 from web.pages.shell import branding, command_palette
 
@@ -110,6 +110,7 @@ urlpatterns = [
     path("choices/groups", choices.groups, name="choices-groups"),
     path("choices/knowledge-bases", choices.knowledge_bases, name="choices-knowledge-bases"),
     path("admin/users", users.users, name="console-users"),
+    path("admin/users/import", user_import.user_import, name="console-user-import"),
     path("admin/users/<str:user_id>", users.user, name="console-user"),
     path("admin/users/<str:user_id>/view-as", impersonation.view_as, name="view-as"),
     path("admin/users/<str:user_id>/second-factor/reset", second_factor.reset, name="second-factor-reset"),

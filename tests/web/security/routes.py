@@ -404,6 +404,8 @@ ROUTES: list[Route] = [
     page("POST", "/admin/models/check", Guard.ADMIN, form={"model": "nothing"}, lets_in=404),
     fragment("GET", "/admin/models/generations", Guard.ADMIN),
     page("GET", "/admin/users", Guard.ADMIN),
+    page("GET", "/admin/users/import", Guard.ADMIN),
+    page("POST", "/admin/users/import", Guard.ADMIN, lets_in=422),
     page("GET", "/admin/users/{user_id}", Guard.ADMIN),
     page("POST", "/admin/users/{user_id}/view-as", Guard.ADMIN),
     page("POST", "/admin/users/{user_id}/second-factor/reset", Guard.ADMIN),
