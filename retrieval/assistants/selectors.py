@@ -9,6 +9,7 @@ from cairn.access.rules import can_create_assistants, knowledge_bases_for, match
 from cairn.access.scope import Principal, Scope
 from cairn.access.selectors import parse_id, scope_for
 from cairn.errors import Forbidden, NotFound
+from cairn.library.document_filters import WORDS, contains
 from cairn.library.models import KnowledgeBase
 from retrieval.assistants.models import Assistant, AssistantReader
 
@@ -47,8 +48,8 @@ def assistants_managed_by(principal: Principal) -> "QuerySet[Assistant]":
 
 def find_assistants(rows: "QuerySet[Assistant]", query: str) -> "QuerySet[Assistant]":
     """Return the rows whose name or description contains each word of the query."""
-    for word in query.split():
-        rows = rows.filter(Q(name__icontains=word) | Q(description__icontains=word))
+    for word in query.split()[:WORDS]:
+        rows = rows.filter(contains("name", word) | contains("description", word))
     return rows
 
 

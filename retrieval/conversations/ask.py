@@ -39,7 +39,7 @@ from retrieval.conversations.answer_models import (
     evidence_budget,
 )
 from retrieval.conversations.answer_recorder import AnswerRecorder
-from retrieval.conversations.assistants import choose_assistant
+from retrieval.conversations.assistants import choose_assistant, lock_assistant
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.services import (
     INTERRUPTED,
@@ -116,9 +116,7 @@ def ask(
         raise InvalidInput(gettext_noop("The question is empty."))
     chosen = choose_assistant(principal, _find_conversation(principal, conversation, parent), assistant)
     scope = assistant_scope(principal, chosen, knowledge_bases)
-    message = _store_question(
-        principal, scope, question, knowledge_bases, conversation, parent, history, assistant=chosen
-    )
+    message = _store_question(principal, scope, question, conversation, parent, history, assistant=chosen)
     if is_small_talk(message):
         return PendingAnswer(message, SmallTalkReply(message, principal))
     engine = get_engine()
@@ -145,7 +143,6 @@ def _store_question(
     principal: Principal,
     scope: Scope,
     question: str,
-    knowledge_bases: Collection[object] | None,
     conversation: object | None,
     parent: object | None,
     history: Sequence[Turn] | None,
@@ -157,6 +154,8 @@ def _store_question(
     talk = small_talk_in(question)
     reply = build_reply_columns(talk, scope) if talk else {}
     with transaction.atomic():
+        if assistant is not None:
+            lock_assistant(assistant)
         found = _place(principal, conversation, parent)
         thread, after = found or (
             conversation_start(principal=principal, question=question, channel=channel),
@@ -175,7 +174,7 @@ def _store_question(
             actor=principal.actor,
             subject=f"message:{message.id}",
             conversation=str(thread.id),
-            knowledge_bases=_audit_knowledge_bases(scope, knowledge_bases),
+            knowledge_bases=_audit_knowledge_bases(scope),
             **({"assistant": str(assistant.id)} if assistant else {}),
         )
     return message
@@ -241,9 +240,9 @@ def _find_conversation(
     return None if parent is None or parent is SHOWN else message_for(principal, parent).conversation
 
 
-def _audit_knowledge_bases(scope: Scope, knowledge_bases: Collection[object] | None) -> list[str] | None:
+def _audit_knowledge_bases(scope: Scope) -> list[str] | None:
     """Return the ids for the audit event; None for all readable ones, which can be thousands."""
-    return None if knowledge_bases is None else sorted(map(str, scope.readable))
+    return None if scope.whole else sorted(map(str, scope.readable))
 
 
 def stop(message: Message) -> bool:

@@ -25,8 +25,18 @@ def assistant_of(conversation: Conversation, principal: Principal) -> Assistant 
     try:
         return assistant_for(principal, conversation.assistant_id)
     except NotFound:
-        message = CodedMessage("assistant_gone", name=conversation.assistant_name)
-        raise Conflict(message, code="assistant_gone") from None
+        raise _unavailable(conversation.assistant_name) from None
+
+
+def lock_assistant(assistant: Assistant) -> None:
+    """Prevent a deletion until the transaction ends. Raises Conflict if the assistant was deleted."""
+    rows = Assistant.objects.select_for_update(no_key=True).filter(pk=assistant.pk)
+    if rows.values_list("pk", flat=True).first() is None:
+        raise _unavailable(assistant.name)
+
+
+def _unavailable(name: str) -> Conflict:
+    return Conflict(CodedMessage("assistant_gone", name=name), code="assistant_gone")
 
 
 def choose_assistant(

@@ -14,6 +14,8 @@ from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from ingestion.documents.services import knowledge_base_delete
 from retrieval.assistants.models import Assistant
+from retrieval.assistants.selectors import assistant_scope
+from retrieval.conversations import ask as ask_service
 from retrieval.engine import Engine
 from retrieval.models import Conversation, Message
 from tests.bases import make_base
@@ -424,3 +426,46 @@ def test_a_shared_conversation_is_continued_with_the_assistant_only_by_those_who
     own = admin.post(f"/shared/{share['id']}/continue").json()
     assert own["assistant"] == {"id": made["id"], "name": "Leave"}
     assert Conversation.objects.filter(assistant=made["id"]).count() == 2
+
+
+def test_an_assistant_deleted_while_a_question_begins_leaves_nothing_half_done(
+    admin: Caller, rea: Caller, leave: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = created(admin, leave.knowledge_base, subjects=["everyone"])
+
+    def delete_then_scope(*given: Any) -> Any:
+        Assistant.objects.all().delete()
+        return assistant_scope(*given)
+
+    monkeypatch.setattr(ask_service, "assistant_scope", delete_then_scope)
+    assert_problem(ask(rea, assistant=made["id"]), 409, "assistant_gone")
+    assert not Conversation.objects.exists()
+
+
+def test_an_assistant_outlives_its_creator_and_opens_to_nobody_else(
+    admin: Caller, mia: Caller, rea: Caller, rob: Caller, base: KnowledgeBase
+) -> None:
+    made = created(mia, base, subjects=for_users(rob))
+    assert admin.delete(f"/users/{rob.user.id}").status_code == 204
+    assert admin.delete(f"/users/{mia.user.id}").status_code == 204
+    kept = admin.get(f"/assistants/{made['id']}").json()
+    assert kept["subjects"] == []
+    assert Assistant.objects.get().created_by is None
+    assert_problem(rea.get(f"/assistants/{made['id']}"), 404, "not_found")
+
+
+def test_the_audit_log_names_the_assistant_and_where_it_was_asked(
+    admin: Caller, rea: Caller, leave: Document
+) -> None:
+    base = leave.knowledge_base
+    made = created(admin, base, subjects=["everyone"], instructions="Be brief.")
+    asked(rea, assistant=made["id"])
+    event = Event.objects.get(action="question.asked")
+    assert event.detail["assistant"] == made["id"]
+    assert event.detail["knowledge_bases"] == [str(base.id)]
+    assert "Be brief." not in str(list(Event.objects.values_list("detail", flat=True)))
+
+
+def test_names_are_found_in_upper_and_lower_case(admin: Caller, base: KnowledgeBase) -> None:
+    created(admin, base, name="Übungen", description="Für Ärzte")
+    assert names(admin, "?q=übungen%20ärzte") == ["Übungen"]
