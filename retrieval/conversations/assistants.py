@@ -1,5 +1,7 @@
 """The assistant of a conversation: chosen with the first question, and kept."""
 
+from typing import NoReturn
+
 from django.utils.translation import gettext_noop
 
 from cairn.access.scope import Principal
@@ -25,18 +27,18 @@ def assistant_of(conversation: Conversation, principal: Principal) -> Assistant 
     try:
         return assistant_for(principal, conversation.assistant_id)
     except NotFound:
-        raise _unavailable(conversation.assistant_name) from None
+        _refuse(conversation.assistant_name)
 
 
 def lock_assistant(assistant: Assistant) -> None:
     """Prevent a deletion until the transaction ends. Raises Conflict if the assistant was deleted."""
     rows = Assistant.objects.select_for_update(no_key=True).filter(pk=assistant.pk)
     if rows.values_list("pk", flat=True).first() is None:
-        raise _unavailable(assistant.name)
+        _refuse(assistant.name)
 
 
-def _unavailable(name: str) -> Conflict:
-    return Conflict(CodedMessage("assistant_gone", name=name), code="assistant_gone")
+def _refuse(name: str) -> NoReturn:
+    raise Conflict(CodedMessage("assistant_gone", name=name), code="assistant_gone") from None
 
 
 def choose_assistant(

@@ -200,6 +200,18 @@ def test_a_conversation_keeps_its_assistant(
     assert_problem(ask(rea, parent=plain["id"], assistant=made["id"]), 422, "invalid")
 
 
+def test_a_temporary_conversation_gets_its_assistant_with_the_first_question(
+    admin: Caller, rea: Caller, leave: Document
+) -> None:
+    made = created(admin, leave.knowledge_base, subjects=["everyone"])
+    conversation = rea.post("/conversations", {"temporary": True}).json()["id"]
+    asked(rea, conversation=conversation, assistant=made["id"])
+    assert rea.get(f"/conversations/{conversation}").json()["assistant"]["id"] == made["id"]
+    asked(rea, conversation=conversation)
+    admin.delete(f"/assistants/{made['id']}")
+    assert_problem(ask(rea, conversation=conversation), 409, "assistant_gone")
+
+
 def prompts(parts: Engine) -> list[list[ChatMessage]]:
     assert isinstance(parts.chat, FakeChat)
     return parts.chat.prompts

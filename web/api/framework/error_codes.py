@@ -16,7 +16,10 @@ ERROR_CODES: Final[dict[str, tuple[int, str]]] = {
     "managed_elsewhere": (409, "The account or group is managed in a directory. Change it there."),
     "worse": (409, "The new index finds less than the active one. `force` activates it anyway."),
     "wrong_offset": (409, "The part doesn't follow the bytes received. Get the upload, and continue there."),
-    "assistant_gone": (409, "The conversation's assistant was deleted. Start a new conversation."),
+    "assistant_gone": (
+        409,
+        "The conversation's assistant was deleted, or you may no longer use it. Start a new conversation.",
+    ),
     "precondition_failed": (412, "`If-Match` names another version. Read the document again."),
     "too_large": (413, "The file or body exceeds the limit."),
     "unsupported_media_type": (415, "The address doesn't accept a body of this media type."),
