@@ -62,6 +62,16 @@ def signed_in(get_response: Any) -> Any:
     return middleware
 
 
+def callback(request: HttpRequest) -> HttpResponse:
+    """Registers another address of Cairn: the text of the request."""
+    from allauth.idp.oidc.models import Client
+
+    client = Client.objects.get(id=CLIENT)
+    client.set_redirect_uris([CALLBACK, request.body.decode()])
+    client.save()
+    return HttpResponse()
+
+
 def person(request: HttpRequest) -> HttpResponse:
     """Makes or changes somebody: {"username", "groups", "name"}."""
     from django.contrib.auth.models import Group, User
@@ -117,7 +127,11 @@ if settings.configured and settings.ROOT_URLCONF == "openid_server":
             claims: dict[str, Any] = super().get_claims(purpose, user, *args, **kwargs)
             return {**claims, "groups": sorted(user.groups.values_list("name", flat=True))}
 
-    urlpatterns = [path("test/person", person), path("", include("allauth.idp.urls"))]
+    urlpatterns = [
+        path("test/person", person),
+        path("test/callback", callback),
+        path("", include("allauth.idp.urls")),
+    ]
 
 if __name__ == "__main__":
     main()

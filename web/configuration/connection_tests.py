@@ -1,22 +1,35 @@
 """Tests of servers that admins name: is it there, and does it do what Cairn needs?"""
 
+import socket
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from ipaddress import ip_address
+from typing import Any, Final
 from uuid import UUID
 
+import httpx
+from django.utils import translation
 from django.utils.translation import gettext
 
 from cairn.audit.services import record
-from cairn.inference.model_checks import Report, chat_reports
+from cairn.http import ssrf_guard
+from cairn.inference.model_checks import chat_reports
 from cairn.settings import Environment, environment
-from cairn.settings.stored.sections import LanguageModel, Section
+from cairn.settings.stored.sections import LanguageModel, Mail, Section, SignIn
 from cairn.settings.stored.store import overrides_of
 from web.health.secrets import without_secrets
+from web.i18n.localize import localize
+from web.mail.check import check_mail_server
+from web.mail.server import MailServer
 
 LIMIT_SECONDS: Final = 20
 _RESPONSE_SECONDS: Final = 15.0
+_DISCOVERY: Final = "/.well-known/openid-configuration"
+_DISCOVERY_BYTES: Final = 1 << 20
+_ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +43,89 @@ class ConnectionResult:
 
 def run_test(section: Section, *, actor: UUID | None) -> ConnectionResult:
     """Ask the server that a section names, for at most LIMIT_SECONDS."""
-    assert isinstance(section, LanguageModel)
     began = time.monotonic()
-    found = _ask_language_model(environment().with_stored(overrides_of(section)))
-    record(
-        "models.checked",
-        actor=actor,
-        subject="model:chat",
-        answered=not found.problem,
-        milliseconds=round((time.monotonic() - began) * 1000),
-    )
-    return found
+    found = _test(section)
+    took = round((time.monotonic() - began) * 1000)
+    action = "models.checked" if isinstance(section, LanguageModel) else "settings.tested"
+    subject = "model:chat" if isinstance(section, LanguageModel) else f"settings:{section.key}"
+    record(action, actor=actor, subject=subject, answered=not found.problem, milliseconds=took)
+    return ConnectionResult(found.problem, found.milliseconds or took, found.remarks)
 
 
-def _ask_language_model(given: Environment) -> ConnectionResult:
+def _test(section: Section) -> ConnectionResult:
+    given = environment().with_stored(overrides_of(section))
+    match section:
+        case LanguageModel():
+            return _within_limit(partial(_ask_language_model, given))
+        case SignIn(server_url=str(url)):
+            return _within_limit(partial(_ask_provider, url))
+        case Mail() if server := MailServer.of(given):
+            return _within_limit(partial(_ask_mail_server, server))
+    return ConnectionResult(gettext("Enter an address to test."))
+
+
+def _within_limit(ask: Callable[[], ConnectionResult]) -> ConnectionResult:
     """Ask in a separate thread, which is abandoned on timeout."""
     pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="settings-test")
+    in_language = translation.override(translation.get_language())(ask)
     try:
-        report = pool.submit(_report, given).result(timeout=LIMIT_SECONDS)
+        return pool.submit(in_language).result(timeout=LIMIT_SECONDS)
     except TimeoutError:
         return ConnectionResult(gettext("No response within %(n)s seconds.") % {"n": LIMIT_SECONDS})
     finally:
         pool.shutdown(wait=False)
+
+
+def _ask_language_model(given: Environment) -> ConnectionResult:
+    report = next(iter(chat_reports(given, seconds=_RESPONSE_SECONDS)))
     problem = without_secrets(report.problem, given)
     return ConnectionResult(
         f"{report.where}: {problem}" if problem else "", report.milliseconds or 0, tuple(report.remarks)
     )
 
 
-def _report(given: Environment) -> Report:
-    return next(iter(chat_reports(given, seconds=_RESPONSE_SECONDS)))
+def _ask_provider(issuer: str) -> ConnectionResult:
+    """Fetch the discovery document, and repeat nothing of what may be another service."""
+    try:
+        found = _fetch_discovery(issuer)
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        return ConnectionResult(gettext("The provider answers with status %(n)s.") % {"n": status})
+    except httpx.HTTPError as error:
+        return ConnectionResult(gettext("The provider can’t be reached: %(error)s") % {"error": error})
+    except ValueError:
+        return ConnectionResult(gettext("There is no OpenID Connect provider at this address."))
+    if str(found.get("issuer", "")).rstrip("/") != issuer:
+        return ConnectionResult(gettext("The provider names another issuer than this address."))
+    if not all(isinstance(found.get(name), str) for name in _ENDPOINTS):
+        return ConnectionResult(gettext("There is no OpenID Connect provider at this address."))
+    return ConnectionResult()
+
+
+def _fetch_discovery(issuer: str) -> dict[str, Any]:
+    with (
+        ssrf_guard.client(issuer, from_console=True, timeout=_RESPONSE_SECONDS) as http,
+        http.stream("GET", f"{issuer}{_DISCOVERY}") as response,
+    ):
+        response.raise_for_status()
+        content = b""
+        for part in response.iter_bytes():
+            content += part
+            if len(content) > _DISCOVERY_BYTES:
+                raise ValueError("too long")
+    found = httpx.Response(200, content=content).json()
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return found
+
+
+def _ask_mail_server(server: MailServer) -> ConnectionResult:
+    try:
+        found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+        reachable = all(ssrf_guard.is_of_server(ip_address(address[0])) for *_, address in found)
+    except OSError:
+        reachable = True  # the check says that the name is unknown
+    if not reachable:
+        return ConnectionResult(gettext("No server may be at this address."))
+    verdict = check_mail_server(server)
+    return ConnectionResult("" if verdict.ok else localize(verdict.message))

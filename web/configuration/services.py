@@ -80,7 +80,7 @@ def _apply(before: Section, changes: Mapping[str, Any]) -> Section:
     changed = _list_changed(before, after)
     if any(before.variable_of(name) for name in changed):
         raise Conflict(SET_BY_ENVIRONMENT)
-    after.require_consistent(before, changed)
+    after.require_consistent(before, changes.keys())
     return after
 
 

@@ -7,7 +7,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
-from allauth.socialaccount.adapter import DefaultSocialAccountAdapter, _build_apps_from_settings
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -20,10 +20,10 @@ from cairn.accounts.models import User
 from cairn.errors import Unavailable
 from cairn.http.proxy_headers import parse_address
 from cairn.messages import CodedMessage
-from cairn.settings.identity import IdentityProvider
+from cairn.settings.identity import IdentityProvider, allauth_settings
 from cairn.settings.stored.encryption import decrypt, encrypt
 from web.i18n.localize import localize
-from web.identity.configured_providers import provider_from
+from web.identity.configured_providers import identity_providers, provider_from
 from web.identity.error_pages import render_failure, render_refusal
 from web.identity.jit_users import (
     find_scim_user,
@@ -102,9 +102,15 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         provider: str | None = None,
         client_id: str | None = None,
     ) -> list[SocialApp]:
-        """Return providers from the settings, never from the database."""
-        found = _build_apps_from_settings(provider=provider, client_id=client_id)
-        return [app for apps in found.values() for app in apps]
+        """Return providers from the settings, never from allauth's table."""
+        settings = allauth_settings(identity_providers())
+        apps = [SocialApp(provider=kind, **app) for kind in settings for app in settings[kind]["APPS"]]
+        return [
+            app
+            for app in apps
+            if (not client_id or app.client_id == client_id)
+            and (not provider or provider in (app.provider_id, app.provider))
+        ]
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:  # noqa: ARG002
         return True

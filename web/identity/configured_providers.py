@@ -5,11 +5,17 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from cairn.settings.identity import IdentityProvider, IdentityProviders
+from cairn.settings.stored.sections import SignIn
+from cairn.settings.stored.store import load_section
 
 
 def identity_providers() -> IdentityProviders:
-    found: IdentityProviders = settings.IDENTITY_PROVIDERS
-    return found
+    """Return the providers of the file that IDENTITY_PROVIDERS names, else the one stored in the console."""
+    named: IdentityProviders = settings.IDENTITY_PROVIDERS
+    if named.all or SignIn.variable_of("server_url"):
+        return named
+    stored = load_section(SignIn).provider
+    return IdentityProviders(oidc=(stored,)) if stored else named
 
 
 def provider_from(source: str) -> IdentityProvider | None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cairn.settings import Environment, environment
+from cairn.settings import Environment
+from cairn.settings.stored.store import effective_environment
 
 DEFAULT_PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 
@@ -43,4 +44,4 @@ class MailServer:
 
 def configured_mail_server() -> MailServer | None:
     """Return the mail server; None if none is configured, so that no mail can be sent."""
-    return MailServer.of(environment())
+    return MailServer.of(effective_environment())

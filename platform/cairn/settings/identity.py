@@ -54,7 +54,7 @@ class OidcProvider(_Provider):
     @field_validator("server_url")
     @classmethod
     def _safe(cls, value: str) -> str:
-        return _https(value).rstrip("/")
+        return require_https(value).rstrip("/")
 
     @property
     def secret(self) -> str:
@@ -85,7 +85,7 @@ class SamlProvider(_Provider):
     @field_validator("sso_url")
     @classmethod
     def _safe(cls, value: str) -> str:
-        return _https(value)
+        return require_https(value)
 
     @model_validator(mode="after")
     def _require_certificate(self) -> "SamlProvider":
@@ -120,7 +120,7 @@ class IdentityProviders(BaseModel):
         return self
 
 
-def _https(url: str) -> str:
+def require_https(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK):
         return url

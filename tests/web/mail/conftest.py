@@ -21,7 +21,7 @@ def configure_mail(monkeypatch: pytest.MonkeyPatch) -> Configure:
 
     def configure(**settings: Any) -> None:
         changed = environment().model_copy(update=settings)
-        monkeypatch.setattr(configured, "environment", lambda: changed)
+        monkeypatch.setattr(configured, "effective_environment", lambda: changed)
 
     return configure
 

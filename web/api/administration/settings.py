@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from cairn.errors import NotFound
 from cairn.settings.stored.models import Logo, StoredSection
-from cairn.settings.stored.sections import Branding, General, LanguageModel, Section
+from cairn.settings.stored.sections import Branding, General, LanguageModel, Mail, Section, SignIn
 from cairn.settings.stored.store import decode
 from web.api.framework.fields import Body, Count
 from web.configuration.services import logo_remove, logo_set, section_change
@@ -53,6 +53,14 @@ class LanguageModelState(SectionState[LanguageModel]):
     pass
 
 
+class SignInState(SectionState[SignIn]):
+    pass
+
+
+class MailState(SectionState[Mail]):
+    pass
+
+
 class GeneralState(SectionState[General]):
     pass
 
@@ -62,6 +70,8 @@ class Settings(BaseModel):
 
     branding: BrandingState
     language_model: LanguageModelState
+    sign_in: SignInState
+    mail: MailState
     general: GeneralState
     logo: bool
 
@@ -83,6 +93,14 @@ class LanguageModelPatch(SectionPatch[LanguageModel]):
     pass
 
 
+class SignInPatch(SectionPatch[SignIn]):
+    pass
+
+
+class MailPatch(SectionPatch[Mail]):
+    pass
+
+
 class GeneralPatch(SectionPatch[General]):
     pass
 
@@ -90,6 +108,8 @@ class GeneralPatch(SectionPatch[General]):
 class SettingsPatch(Body):
     branding: BrandingPatch | None = None
     language_model: LanguageModelPatch | None = None
+    sign_in: SignInPatch | None = None
+    mail: MailPatch | None = None
     general: GeneralPatch | None = None
 
 
@@ -100,6 +120,8 @@ def settings_show(request: HttpRequest) -> Settings:  # noqa: ARG001
     return Settings(
         branding=BrandingState.of(Branding, rows.get(Branding.key)),
         language_model=LanguageModelState.of(LanguageModel, rows.get(LanguageModel.key)),
+        sign_in=SignInState.of(SignIn, rows.get(SignIn.key)),
+        mail=MailState.of(Mail, rows.get(Mail.key)),
         general=GeneralState.of(General, rows.get(General.key)),
         logo=Logo.objects.exists(),
     )

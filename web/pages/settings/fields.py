@@ -9,7 +9,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from cairn.settings import environment
-from cairn.settings.stored.sections import Branding, General, LanguageModel, Section
+from cairn.settings.stored.sections import Branding, General, LanguageModel, Mail, Section, SignIn
 
 Text = str | Promise
 REMOVE: Final = "remove_"
@@ -94,7 +94,61 @@ FORMS: Final[Mapping[str, SectionForm]] = {
                     _("System role"),
                     _("Whether the chat template of the model supports instructions in a system role."),
                     kind="choice",
-                    choices=(("true", _("Supported")), ("false", _("Not supported"))),
+                    choices=(("true", _("Yes")), ("false", _("No"))),
+                ),
+            },
+            can_test=True,
+        ),
+        SectionForm(
+            SignIn,
+            _("Sign-in"),
+            _("An OpenID Connect provider, such as Keycloak, Entra ID or Google, with which people sign in."),
+            {
+                "name": Input(
+                    _("Name of the provider"),
+                    _("Shown on the sign-in page: “Sign in with …”."),
+                    attributes={"maxlength": "60"},
+                ),
+                "server_url": Input(
+                    _("Address"),
+                    _("The issuer, such as https://login.example.org/realms/staff."),
+                    attributes={"maxlength": "500", "inputmode": "url", "spellcheck": "false"},
+                ),
+                "client_id": Input(_("Client id"), attributes={"maxlength": "255", "spellcheck": "false"}),
+                "client_secret": Input(_("Client secret"), kind="secret", attributes={"maxlength": "1000"}),
+                "admin_group": Input(
+                    _("Group of admins"),
+                    _("Members of this group at the provider are admins here. Leave empty if none are."),
+                    attributes={"maxlength": "255"},
+                ),
+            },
+            can_test=True,
+        ),
+        SectionForm(
+            Mail,
+            _("Mail"),
+            _("The server that sends invitations and password resets."),
+            {
+                "host": Input(
+                    _("Server"),
+                    _("Such as smtp.example.org."),
+                    attributes={"maxlength": "255", "spellcheck": "false"},
+                ),
+                "port": Input(
+                    _("Port"),
+                    _("If empty: 587 with StartTLS, 465 with TLS, 25 without."),
+                    kind="number",
+                    attributes={"min": "1", "max": "65535"},
+                ),
+                "security": Input(
+                    _("Encryption"),
+                    kind="choice",
+                    choices=(("starttls", "StartTLS"), ("tls", "TLS"), ("none", _("None"))),
+                ),
+                "user": Input(_("User name"), attributes={"maxlength": "255", "spellcheck": "false"}),
+                "password": Input(_("Password"), kind="secret", attributes={"maxlength": "1000"}),
+                "sender": Input(
+                    _("Sender"), _("Such as Cairn <cairn@example.org>."), attributes={"maxlength": "320"}
                 ),
             },
             can_test=True,

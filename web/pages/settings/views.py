@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -17,7 +18,7 @@ from cairn.access.scope import Principal
 from cairn.errors import InvalidInput
 from cairn.inference.reranking import reranker_name
 from cairn.settings.stored.models import Logo, StoredSection
-from cairn.settings.stored.sections import Branding, LanguageModel
+from cairn.settings.stored.sections import Branding, LanguageModel, SignIn
 from cairn.settings.stored.store import decode, effective_environment
 from retrieval.index.generations import active_generation
 from web.configuration.connection_tests import ConnectionResult, run_test
@@ -109,16 +110,18 @@ def _render_page(
     error: InvalidInput | ValidationError | None = None,
 ) -> HttpResponse:
     row = StoredSection.objects.select_related("changed_by").filter(pk=form.section.key).first()
+    values = decode(form.section, row.values if row else {})
     entered = typed or {}
     context: dict[str, Any] = {
         "tab": "settings",
         "forms": FORMS.values(),
         "form": form,
-        "fields": list_fields(form, decode(form.section, row.values if row else {}), entered),
+        "fields": list_fields(form, values, entered),
         "version": entered.get("version", row.version if row else 0),
         "row": row,
         "error": _describe(error, form) if error else "",
         **(_list_models() if form.section is LanguageModel else {}),
+        "redirect_address": _redirect_address(request, values) if isinstance(values, SignIn) else "",
         "has_logo": form.section is Branding and Logo.objects.exists(),
     }
     status = error.status if isinstance(error, InvalidInput) else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -130,6 +133,13 @@ def _render_page(
         area="console",
         status=status if error else HTTPStatus.OK,
     )
+
+
+def _redirect_address(request: HttpRequest, values: SignIn) -> str:
+    """Return the address that has to be registered at the provider."""
+    if (provider := values.provider) is None:
+        return ""
+    return request.build_absolute_uri(reverse("openid_connect_callback", args=[provider.id]))
 
 
 def _list_models() -> dict[str, Any]:

@@ -3,15 +3,17 @@
 In every section, None means not set: the environment's value or the default applies.
 """
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, ClassVar, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
 from cairn.errors import InvalidInput
 from cairn.messages import gettext_noop
 from cairn.settings import environment
+from cairn.settings.identity import OidcProvider, require_https
 from cairn.settings.stored.contrast import is_readable
 
 Line = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]*$")
@@ -38,8 +40,9 @@ class Section(BaseModel):
         given = environment().model_fields_set
         return next((variable.upper() for variable in candidates if variable in given), "")
 
-    def require_consistent(self, before: Self, changed: Collection[str]) -> None:
-        """Raise InvalidInput if a change from `before` isn't safe. `changed`: names of changed settings."""
+    def require_consistent(self, before: Self, sent: Collection[str]) -> None:
+        """Raise InvalidInput if a change from `before` isn't safe. `sent`: names of the settings that were
+        entered, even if their values are the same."""
 
 
 class Branding(Section):
@@ -121,12 +124,109 @@ class LanguageModel(Section):
     def _require_server(cls, value: str | None) -> str | None:
         return value if value is None else require_server_url(value)
 
-    def require_consistent(self, before: Self, changed: Collection[str]) -> None:
+    def require_consistent(self, before: Self, sent: Collection[str]) -> None:
         if (self.base_url is None) != (self.model is None):
             raise InvalidInput(gettext_noop("Enter both the server’s address and the name of its model."))
         moved = self.base_url is not None and _origin(self.base_url) != _origin(before.base_url or "")
-        if moved and self.api_key is not None and "api_key" not in changed:
-            raise InvalidInput(ENTER_SECRET_AGAIN)
+        _require_secret(self, "api_key", moved=moved, sent=sent)
+
+
+class Mail(Section):
+    key = "mail"
+    environment = {
+        "host": "smtp_host",
+        "port": "smtp_port",
+        "security": "smtp_security",
+        "user": "smtp_user",
+        "password": "smtp_password",
+        "sender": "mail_from",
+    }
+    # A password is sent to no server but its own.
+    variables = dict.fromkeys(
+        ("host", "port", "security", "user", "password"), ("smtp_host", "smtp_user", "smtp_password")
+    )
+    secrets = frozenset({"password"})
+
+    host: Annotated[str, Field(max_length=255, pattern=r"^[A-Za-z0-9.:-]+$")] | None = Field(
+        None, description="Name of the mail server, such as smtp.example.org"
+    )
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="Its port")
+    security: Literal["starttls", "tls", "none"] | None = Field(
+        None, description="How the connection is encrypted"
+    )
+    user: Annotated[str, Line, Field(max_length=255)] | None = Field(
+        None, description="User name at the mail server"
+    )
+    password: Annotated[str, Line, Field(max_length=1000)] | None = Field(
+        None, description="Password at the mail server; never returned"
+    )
+    sender: Annotated[str, Line, Field(max_length=320, pattern=r"^.+@.+$")] | None = Field(
+        None, description="Sender of mail, such as Cairn <cairn@example.org>"
+    )
+
+    def require_consistent(self, before: Self, sent: Collection[str]) -> None:
+        if self.host is not None and self.sender is None and not self.variable_of("sender"):
+            raise InvalidInput(gettext_noop("Enter a sender, too."))
+        server = (self.host, self.port, self.security)
+        moved = self.host is not None and server != (before.host, before.port, before.security)
+        _require_secret(self, "password", moved=moved, sent=sent)
+
+
+class SignIn(Section):
+    """Identity provider in place of those of the file that IDENTITY_PROVIDERS names."""
+
+    key = "sign_in"
+    variables = dict.fromkeys(
+        ("name", "server_url", "client_id", "client_secret", "admin_group"), ("identity_providers",)
+    )
+    secrets = frozenset({"client_secret"})
+
+    name: Annotated[str, Line, Field(max_length=60)] | None = Field(
+        None, description="Name of the provider, on the sign-in page"
+    )
+    server_url: Annotated[str, Line, Field(max_length=500)] | None = Field(
+        None, description="OpenID Connect issuer, such as https://login.example.org/realms/staff"
+    )
+    client_id: Annotated[str, Line, Field(max_length=255)] | None = Field(
+        None, description="Name under which the provider knows Cairn"
+    )
+    client_secret: Annotated[str, Line, Field(max_length=1000)] | None = Field(
+        None, description="Secret for the provider; never returned"
+    )
+    admin_group: Annotated[str, Line, Field(max_length=255)] | None = Field(
+        None, description="Group of the provider whose members are admins"
+    )
+
+    @field_validator("server_url")
+    @classmethod
+    def _require_https(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return require_https(require_server_url(value)).rstrip("/")
+        except ValueError as error:
+            raise InvalidInput(gettext_noop("The address must start with https://.")) from error
+
+    def require_consistent(self, before: Self, sent: Collection[str]) -> None:
+        needed = (self.name, self.server_url, self.client_id)
+        if any(needed) and not all(needed):
+            raise InvalidInput(gettext_noop("Enter the provider’s name, its address and the client id."))
+        moved = self.server_url not in (None, before.server_url)
+        _require_secret(self, "client_secret", moved=moved, sent=sent)
+
+    @property
+    def provider(self) -> OidcProvider | None:
+        """The provider. Its id follows its address: people of another one must not get these accounts."""
+        if not (self.name and self.server_url and self.client_id):
+            return None
+        return OidcProvider(
+            id=f"sso-{hashlib.sha256(self.server_url.encode()).hexdigest()[:12]}",
+            name=self.name,
+            server_url=self.server_url,
+            client_id=self.client_id,
+            client_secret=SecretStr(self.client_secret or ""),
+            admin_group=self.admin_group or "",
+        )
 
 
 ENTER_SECRET_AGAIN: Final = gettext_noop(
@@ -149,9 +249,17 @@ def require_server_url(url: str) -> str:
     return url
 
 
+def _require_secret(section: Section, name: str, *, moved: bool, sent: Collection[str]) -> None:
+    """Raise InvalidInput if a stored secret would be sent to a server that it wasn't entered for."""
+    if moved and getattr(section, name) is not None and name not in sent:
+        raise InvalidInput(ENTER_SECRET_AGAIN)
+
+
 def _origin(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     return parts.scheme, parts.netloc.lower()
 
 
-SECTIONS: Final[Mapping[str, type[Section]]] = {each.key: each for each in (Branding, LanguageModel, General)}
+SECTIONS: Final[Mapping[str, type[Section]]] = {
+    each.key: each for each in (Branding, LanguageModel, SignIn, Mail, General)
+}
