@@ -162,6 +162,11 @@ STATES: Final[tuple[Visit, ...]] = (
         "conversation renamed", CONVERSATION,
         prepare=_after(_press("Conversation options"), _press("Rename"), _shown("#rename")),
     ),
+    Visit(
+        "conversation moved to a folder", CONVERSATION,
+        prepare=_after(_press("Conversation options"), _press("Move to folder"), _shown("#move[open]")),
+    ),
+    Visit("temporary chat", "/", prepare=_after(_click("#temporary"), _shown("#temporary-note[open]"))),
     Visit("conversation deleted", CONVERSATION, prepare=_delete_in_appearance),
     Visit("conversations searched", "/library", prepare=_search_conversations),
     Visit(
