@@ -22,13 +22,16 @@ _MAX_PASSAGES: Final = 5
 def explain_other_language(
     question: str, evidence: Sequence[Hit], reply_language: ReplyLanguage
 ) -> str | None:
-    """Return the reason for a refusal if no passage is in the language of the question, else None."""
+    """Return the reason for a refusal if most passages are in another language than the question, else None.
+
+    A few may be in the question's language: an encoder for one language prefers them, whatever they say.
+    """
     asked_in = _identify(question)
     found_in = [_identify(hit.text) for hit in evidence[:_MAX_PASSAGES]]
-    if asked_in is None or not found_in or asked_in in found_in:
+    if asked_in is None or not found_in:
         return None
-    [(most_frequent, _)] = Counter(found_in).most_common(1)
-    if most_frequent is None:
+    [(most_frequent, count)] = Counter(found_in).most_common(1)
+    if most_frequent in {None, asked_in} or 2 * count <= len(found_in):
         return None
     name = Locale(reply_language).languages[most_frequent]
     return render_message("other_language", reply_language, other=name)

@@ -91,17 +91,18 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
         "da": "De nærmeste sider, jeg fandt, handler om noget andet.",
     },
     "other_language": {
-        "en": "The closest pages I found are in {other}. Try asking in {other}.",
-        "de": "Die ähnlichsten Seiten, die ich gefunden habe, sind auf {other}. Fragen Sie am besten auf "
+        "en": "The closest pages I found are mostly in {other}. Try asking in {other}.",
+        "de": "Die ähnlichsten Seiten, die ich gefunden habe, sind meist auf {other}. Fragen Sie am besten auf "
         "{other}.",
-        "fr": "Les pages les plus proches que j’ai trouvées sont en {other}. Essayez de poser la question en "
+        "fr": "Les pages les plus proches que j’ai trouvées sont surtout en {other}. Essayez de poser la "
+        "question en {other}.",
+        "es": "La mayoría de las páginas más parecidas están en {other}. Pruebe a preguntar en {other}.",
+        "it": "Le pagine più simili che ho trovato sono per lo più in {other}. Prova a fare la domanda in "
         "{other}.",
-        "es": "Las páginas más parecidas que he encontrado están en {other}. Pruebe a preguntar en {other}.",
-        "it": "Le pagine più simili che ho trovato sono in {other}. Prova a fare la domanda in {other}.",
-        "pt": "As páginas mais próximas que encontrei estão em {other}. Experimente perguntar em {other}.",
-        "nl": "De meest gelijkende pagina’s die ik heb gevonden, zijn in het {other}. Stel uw vraag in het "
+        "pt": "As páginas mais próximas que encontrei estão sobretudo em {other}. Experimente perguntar em "
         "{other}.",
-        "da": "De nærmeste sider, jeg fandt, er på {other}. Prøv at spørge på {other}.",
+        "nl": "De meest gelijkende pagina’s zijn vooral in het {other}. Stel uw vraag in het {other}.",
+        "da": "De nærmeste sider, jeg fandt, er mest på {other}. Prøv at spørge på {other}.",
     },
     "missing": {
         "en": "I found related pages, but none of them mentions {terms}.",
