@@ -92,8 +92,8 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
     },
     "other_language": {
         "en": "The closest pages I found are mostly in {other}. Try asking in {other}.",
-        "de": "Die ähnlichsten Seiten, die ich gefunden habe, sind meist auf {other}. Fragen Sie am besten auf "
-        "{other}.",
+        "de": "Die ähnlichsten Seiten, die ich gefunden habe, sind meist auf {other}. Fragen Sie am besten "
+        "auf {other}.",
         "fr": "Les pages les plus proches que j’ai trouvées sont surtout en {other}. Essayez de poser la "
         "question en {other}.",
         "es": "La mayoría de las páginas más parecidas están en {other}. Pruebe a preguntar en {other}.",
