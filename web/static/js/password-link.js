@@ -12,15 +12,15 @@ $("[data-create-link]", section).addEventListener("click", async () => {
     const { url } = await api("POST", path, { days: Number($("select", section).value) });
     $("code", section).textContent = url;
     $("[data-new-link]", section).hidden = false;
-    $("[data-send-link]", section)?.addEventListener("click", async ({ currentTarget: button }) => {
-  try {
-    const { email } = await api("POST", button.dataset.sendLink, { days: Number($("select", section).value) });
-    toast(t("The link is on its way to {email}.", { email }));
+    $("[data-copy-link]", section).focus();
   } catch (error) {
     toast(error.message);
   }
 });
-$("[data-copy-link]", section).focus();
+$("[data-send-link]", section)?.addEventListener("click", async ({ currentTarget: button }) => {
+  try {
+    const { email } = await api("POST", button.dataset.sendLink, { days: Number($("select", section).value) });
+    toast(t("The link is on its way to {email}.", { email }));
   } catch (error) {
     toast(error.message);
   }
