@@ -20,7 +20,7 @@ from cairn.library.models import Document, DocumentVersion
 from cairn.limits.models import Usage
 from cairn.settings.stored.models import StoredSection
 from ingestion.models import Import, PartialUpload, Receipt, Watch
-from retrieval.assistants.models import Assistant
+from retrieval.assistants.models import Assistant, AssistantReader
 from retrieval.conversations.services import ShownMessage, load_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer
@@ -109,8 +109,19 @@ def _one_time_links(user: User) -> Iterator[Row]:
 
 def _link_mails(user: User) -> Iterator[Row]:
     yield from PasswordMail.objects.filter(user=user).values(
-        "is_invitation", "language", "created_at", "sent_at"
+        "is_invitation", "language", "created_at", "sent_at", "error"
     )
+
+
+def _requested_link_mails(user: User) -> Iterator[Row]:
+    """Yield the messages that the user, an admin, had sent to others: to whom by id, and when."""
+    rows = PasswordMail.objects.filter(requested_by=user).exclude(user=user).order_by("created_at", "pk")
+    yield from rows.values("user", "created_at", "sent_at")
+
+
+def _assistant_access(user: User) -> Iterator[Row]:
+    """Yield the assistants that the user may use by name."""
+    yield from AssistantReader.objects.filter(user=user).order_by("pk").values("assistant")
 
 
 def _second_factors(user: User) -> Iterator[Row]:
@@ -258,6 +269,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "keys": _keys,
     "one_time_links": _one_time_links,
     "link_mails": _link_mails,
+    "requested_link_mails": _requested_link_mails,
     "second_factors": _second_factors,
     "sessions": _sessions,
     "conversations": _conversations,
@@ -266,6 +278,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "notices": _notices,
     "shares": _shares,
     "assistants": _assistants,
+    "assistant_access": _assistant_access,
     "uploads": _uploads,
     "made": _other_objects,
     "usage": _usage,

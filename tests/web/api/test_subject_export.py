@@ -13,11 +13,11 @@ from django.test import Client
 
 from cairn.access.models import Role
 from cairn.access.services import grants_replace
-from cairn.accounts.models import ApiKey
+from cairn.accounts.models import ApiKey, PasswordMail
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.assistants.models import Assistant
+from retrieval.assistants.models import Assistant, AssistantReader
 from retrieval.conversations.services import WITHHELD, conversation_start
 from retrieval.engine import Engine
 from retrieval.models import Citation, Message
@@ -84,6 +84,22 @@ def test_it_holds_all_that_is_theirs(rob: Caller, mia: Caller, base: KnowledgeBa
     assert {"document.submitted", "sign_in"} <= {event["action"] for event in rows["audit"]}
     assert all(event["actor"] == str(rob.user.id) for event in rows["audit"])
     assert Event.objects.filter(action="user.exported", subject=f"user:{rob.user.id}").count() == 1
+
+
+def test_it_holds_messages_with_links_and_access_to_assistants(
+    admin: Caller, rob: Caller, mia: Caller
+) -> None:
+    PasswordMail.objects.create(
+        user=mia.user, language="en", days=1, requested_by=rob.user, error="550 mia@example.org"
+    )
+    assistant = Assistant.objects.create(name="Trips", slug="trips", instructions="Be brief.")
+    AssistantReader.objects.create(assistant=assistant, user=mia.user)
+    mias, robs = taken(mia), taken(rob)
+    assert mias["link_mails"][0]["error"] == "550 mia@example.org"
+    assert mias["assistant_access"] == [{"assistant": str(assistant.pk)}]
+    assert [mail["user"] for mail in robs["requested_link_mails"]] == [str(mia.user.pk)]
+    assert robs["link_mails"] == robs["assistant_access"] == mias["requested_link_mails"] == []
+    assert "550" not in json.dumps(robs)
 
 
 def test_it_holds_nothing_of_others_and_nothing_that_lets_in(rob: Caller, mia: Caller) -> None:
