@@ -9,6 +9,7 @@ from uuid import UUID
 from kombu.exceptions import OperationalError
 
 from cairn.celery import app
+from cairn.errors import Unavailable
 from ingestion.models import Lane
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,15 @@ def send(task: str, where: str, *args: object) -> None:
         app.send_task(task, args=args, queue=where, retry=False)
     except (OperationalError, OSError) as error:
         log.warning("cannot send %s%s now, the sweeper will: %s", task, args, type(error).__name__)
+
+
+def send_private(task: str, where: str, *args: object) -> None:
+    """Send a message that nobody repeats, with arguments that no log may contain. Raises Unavailable."""
+    try:
+        app.send_task(task, args=args, queue=where, retry=False)
+    except (OperationalError, OSError) as error:
+        log.warning("cannot send %s: %s", task, type(error).__name__)
+        raise Unavailable from error
 
 
 def wake_worker(lane: Lane, *, again: bool = False) -> None:

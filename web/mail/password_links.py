@@ -4,7 +4,6 @@ import logging
 import smtplib
 from typing import Final
 
-from django.conf import settings
 from django.core.mail import EmailMessage
 from django.http import HttpRequest
 from django.utils import translation
@@ -14,7 +13,7 @@ from django.utils.translation import gettext
 
 from cairn.accounts.models import PasswordMail
 from cairn.accounts.password_links import password_link_create
-from cairn.accounts.password_mails import find_due_mails, mail_claim, mail_fail, mail_succeed
+from cairn.accounts.password_mails import NO_ADDRESS, find_due_mails, mail_claim, mail_fail, mail_succeed
 from cairn.errors import Conflict
 from cairn.settings import environment
 from ingestion import broker
@@ -31,16 +30,22 @@ _PERMANENT: Final = 500  # SMTP replies from here on: another attempt would fail
 def site_of(request: HttpRequest) -> str:
     """Return the address of this installation for links: the public one if it is configured, since a request
     can name any of ALLOWED_HOSTS."""
-    origins = environment().trusted_origins
+    origins = [origin for origin in environment().trusted_origins if "*" not in origin]
     own = request.build_absolute_uri("/").rstrip("/")
     return own if own in origins or not origins else origins[0].rstrip("/")
 
 
+def find_public_site() -> str | None:
+    """Return the first of TRUSTED_ORIGINS that names one site; None if there is none."""
+    origins = (origin for origin in environment().trusted_origins if "*" not in origin)
+    return next((origin.rstrip("/") for origin in origins), None)
+
+
 def can_reset_by_mail() -> bool:
     """Return whether people can have a link sent who forgot their password: there is a mail server, and the
-    address of this installation is known, so that nobody can make Cairn send links to another site."""
-    hosts_known = bool(environment().trusted_origins) or "*" not in settings.ALLOWED_HOSTS
-    return hosts_known and configured_mail_server() is not None
+    address of this installation is configured. Requests name a host and port of the sender's choice, so links
+    must not be built from them: somebody could have a link sent that leads to another site."""
+    return find_public_site() is not None and configured_mail_server() is not None
 
 
 def wake_mailer() -> None:
@@ -58,7 +63,7 @@ def password_mails_send() -> int:
             continue
         try:
             mail_send(_write(mail, server), server)
-        except Conflict:  # disabled meanwhile
+        except Conflict:  # disabled, or without address, meanwhile
             mail.delete()
         except FAILURES as error:
             reason, is_final = describe_failure(error, server), _is_final(error)
@@ -79,9 +84,12 @@ def _is_final(error: BaseException) -> bool:
 
 
 def _write(mail: PasswordMail, server: MailServer) -> EmailMessage:
-    """Create the link and write the message, in the user's language. Raises Conflict for a disabled user."""
-    user = mail.user
-    link, token = password_link_create(user, days=mail.days, actor=mail.requested_by)
+    """Create the link and write the message, in the user's language. Raises Conflict for a disabled user, or
+    without an address."""
+    link, token = password_link_create(mail.user, days=mail.days, actor=mail.requested_by)
+    user = link.user  # loaded again: the address may have changed since the mail was found
+    if not user.email:
+        raise Conflict(NO_ADDRESS)
     with translation.override(mail.language):
         values = {
             "name": user.display_name or user.username,

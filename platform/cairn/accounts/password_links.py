@@ -24,17 +24,20 @@ def password_link_create(user: User, *, days: int, actor: User | None) -> tuple[
 
     `actor`: an admin; None for a user who forgot the password.
     """
-    if not user.is_active:
-        raise Conflict(gettext_noop("This account is disabled. Enable it first."))
     token = secrets.token_urlsafe(32)
-    values = {
-        "digest": _digest(token),
-        "state": user.get_session_auth_hash(),
-        "created_at": timezone.now(),
-        "expires_at": timezone.now() + timedelta(days=days),
-    }
     with transaction.atomic():
-        link, _ = PasswordLink.objects.update_or_create(user=user, defaults=values)
+        # Locked, so that the link either ends with a change of the address or is made after it.
+        current = User.objects.active().select_for_update().filter(pk=user.pk).first()
+        if current is None:
+            raise Conflict(gettext_noop("This account is disabled. Enable it first."))
+        values = {
+            "digest": _digest(token),
+            "state": current.get_session_auth_hash(),
+            "created_at": timezone.now(),
+            "expires_at": timezone.now() + timedelta(days=days),
+        }
+        link, _ = PasswordLink.objects.update_or_create(user=current, defaults=values)
+        link.user = current
         record(
             "password_link.created", actor=actor.pk if actor else None, subject=f"user:{user.pk}", days=days
         )

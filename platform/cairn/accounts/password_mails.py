@@ -1,6 +1,7 @@
 """Messages with password links, and attempts to send them. `web.mail.password_links` sends them."""
 
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from django.db import transaction
@@ -8,7 +9,8 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from cairn.accounts.models import PasswordMail, User
+from cairn.accounts.models import PasswordLink, PasswordMail, User
+from cairn.audit.models import Event
 from cairn.audit.services import record
 from cairn.errors import Conflict
 from cairn.messages import CodedMessage
@@ -18,6 +20,11 @@ PAUSES: Final = (1, 2, 4, 8, 15, 30, 60, 60)
 REPEAT_MINUTES: Final = 5
 """People who forgot their password get one message in this time, however often somebody asks for it."""
 RESET_DAYS: Final = 1
+PER_DAY: Final = 5
+"""Messages that a person gets in 24 hours because somebody asked for them."""
+PEOPLE: Final = 10
+"""People who get a message for one request, if many have the same address."""
+NO_ADDRESS: Final = gettext_noop("This user has no email address.")
 
 
 def password_mail_request(
@@ -27,7 +34,7 @@ def password_mail_request(
     if not user.is_active:
         raise Conflict(gettext_noop("This account is disabled. Enable it first."))
     if not user.email:
-        raise Conflict(gettext_noop("This user has no email address."))
+        raise Conflict(NO_ADDRESS)
     values = {
         "is_invitation": not user.has_usable_password(),
         "language": user.language or language,
@@ -49,19 +56,41 @@ def password_mail_request(
 
 
 def password_resets_request(name: str, *, language: str, site: str) -> int:
-    """Have links sent to users with this user name or address who have a password; return how many.
+    """Have links sent to users with this user name or address who have a password or were invited to set one;
+    return how many.
 
-    Nobody gets another message within `REPEAT_MINUTES`.
+    Nobody gets another message within `REPEAT_MINUTES`, nor more than `PER_DAY`.
     """
     recently = timezone.now() - timedelta(minutes=REPEAT_MINUTES)
     named = Q(username__iexact=name) | Q(email__iexact=name)
-    found = (
-        User.objects.active().filter(named).exclude(email="").exclude(password_mail__created_at__gt=recently)
-    )
-    people = [user for user in found.order_by("pk") if user.has_usable_password()]
+    found = User.objects.active().filter(named).exclude(email="")
+    found = found.exclude(password_mail__created_at__gt=recently).order_by("pk")
+    people = list(islice((user for user in found.iterator() if _may_request(user)), PEOPLE))
     for user in people:
         password_mail_request(user, days=RESET_DAYS, language=language, site=site, actor=None)
     return len(people)
+
+
+def _may_request(user: User) -> bool:
+    mail = PasswordMail.objects.filter(user=user).first()
+    if mail and mail.requested_by_id and not mail.sent_at and mail.attempts < len(PAUSES):
+        return False  # an admin's message is on its way
+    if not user.has_usable_password() and not _has_ended_invitation(user, mail):
+        return False
+    requests = Event.objects.matching(
+        action="password_mail.requested", subject=f"user:{user.pk}", since=timezone.now() - timedelta(days=1)
+    )
+    return requests.filter(actor=None).count() < PER_DAY
+
+
+def _has_ended_invitation(user: User, mail: PasswordMail | None) -> bool:
+    """Return whether an admin invited the user to set a first password, with a link that has expired, or that
+    was replaced by one that the user asked for. People from directories have no use for a password."""
+    link = PasswordLink.objects.filter(user=user).first()
+    if link is None or user.identities.exists():
+        return False
+    own = mail and not mail.requested_by_id and mail.sent_at and link.created_at <= mail.sent_at
+    return bool(own) or link.expires_at <= timezone.now()
 
 
 def find_due_mails() -> "QuerySet[PasswordMail]":

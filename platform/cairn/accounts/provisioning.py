@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import EmailField
 
 from cairn.accounts.display_names import NAME_LENGTH as DISPLAY_NAME_LENGTH
-from cairn.accounts.display_names import normalize_display_name
+from cairn.accounts.display_names import normalize_display_name, replace_parentheses
 from cairn.accounts.external_groups import NAME_LENGTH
 from cairn.accounts.models import Group, Identity, User
 from cairn.accounts.services import user_create, user_update
@@ -29,9 +29,10 @@ def person_create(
     *, username: str, display_name: str | None, email: str, is_active: bool, external_id: str, actor: UUID
 ) -> User:
     """Create a person without a password: they sign in through the directory."""
+    display_name = replace_parentheses(display_name or "")
     with transaction.atomic():
         user = user_create(
-            username=username, display_name=display_name or "", email=email, is_active=is_active, actor=actor
+            username=username, display_name=display_name, email=email, is_active=is_active, actor=actor
         )
         identity_set(user, source=SCIM, external_id=external_id, actor=actor)
     return user
@@ -51,7 +52,7 @@ def person_update(
     left."""
     requested = {
         "username": username,
-        "display_name": display_name,
+        "display_name": None if display_name is None else replace_parentheses(display_name),
         "email": email,
         "is_active": is_active,
     }
@@ -67,7 +68,7 @@ def person_update(
 def profile_fill(user: User, *, display_name: str, email: str) -> User:
     """Fill in the display name and address if they are empty here and valid there. Others stay: an admin may
     have changed them."""
-    name = normalize_display_name(display_name)[:DISPLAY_NAME_LENGTH].strip()
+    name = replace_parentheses(normalize_display_name(display_name))[:DISPLAY_NAME_LENGTH].strip()
     name = "" if user.display_name or name == user.username else name
     address = email if not user.email and _is_address(email) else ""
     if not name and not address:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_noop
 
 from cairn.accounts.confusable_names import acceptable_name, check_name, name_skeleton, normalize_name
 from cairn.accounts.display_names import clean_display_name
-from cairn.accounts.models import ApiKey, Group, KeyScope, User
+from cairn.accounts.models import ApiKey, Group, KeyScope, PasswordLink, PasswordMail, User
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound, Taken
 from cairn.messages import CodedMessage
@@ -135,9 +135,11 @@ def user_update(
         user = User.objects.select_for_update().get(pk=user.pk)
         if username is not None:
             _rename(user, normalize_name(username))
-        if display_name is not None:
-            user.display_name = clean_display_name(display_name)
-        user.email = email if email is not None else user.email
+        if display_name not in (None, user.display_name):
+            user.display_name = clean_display_name(display_name or "")
+        if email is not None and email != user.email:
+            address_forget(user)
+            user.email = email
         user.is_admin = is_admin if is_admin is not None else user.is_admin
         if is_active is not None:
             user.session_generation += user.is_active and not is_active
@@ -160,6 +162,14 @@ def user_update(
         now = {name: value for name, value in rights.items() if value is not None}
         record("user.changed", actor=actor, subject=f"user:{user.id}", fields=fields, **now)
     return user
+
+
+def address_forget(user: User) -> None:
+    """End the one-time link that may have been sent to the user's address, before the address changes: it may
+    be somebody else's. A link made while there was none was passed on by hand, and stays."""
+    if user.email:
+        PasswordLink.objects.filter(user=user).delete()
+    PasswordMail.objects.filter(user=user).update(error="")
 
 
 def _rename(user: User, username: str) -> None:

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from cairn.accounts.confusable_names import check_name, name_skeleton, normalize_name
 from cairn.accounts.display_names import clean_display_name
 from cairn.accounts.models import Group, User
+from cairn.accounts.services import address_forget
 from cairn.accounts.user_files import UserLine
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput
@@ -72,6 +73,8 @@ def users_import(lines: Sequence[UserLine], *, actor: UUID) -> list[PlannedLine]
 def _change(changed: Sequence[PlannedLine], actor: UUID) -> None:
     for each in changed:
         assert each.user is not None
+        if "email" in each.fields:
+            address_forget(each.user)
         User.objects.filter(pk=each.user.pk).update(**each.fields)
         joined = {"joined": sorted(str(group.pk) for group in each.joins)} if each.joins else {}
         subject = f"user:{each.user.pk}"

@@ -93,7 +93,9 @@ class Environment(BaseSettings):
         description="Host names that Cairn answers to, separated by commas",
     )
     trusted_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Public origins behind a TLS proxy, such as https://cairn.example.org"
+        (),
+        description="Public origins behind a TLS proxy, such as https://cairn.example.org; links for "
+        "forgotten passwords lead to the first",
     )
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
         (IPv4Network("127.0.0.1"), IPv6Network("::1")),

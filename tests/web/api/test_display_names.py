@@ -4,9 +4,11 @@ import json
 from io import BytesIO
 from zipfile import ZipFile
 
+import pytest
 from django.test import Client
 
 from cairn.accounts.models import User
+from cairn.accounts.provisioning import profile_fill
 from tests.web.api.conftest import Caller, assert_problem
 from web.exports.subject_export import subject_export
 
@@ -24,6 +26,16 @@ def test_admins_set_names_and_addresses(admin: Caller) -> None:
     assert (cleared["display_name"], cleared["email"]) == ("", "")
     assert_problem(admin.patch(path, {"email": "no address"}), 422, "invalid")
     assert_problem(admin.patch(path, {"display_name": "x" * 151}), 422, "invalid")
+
+
+@pytest.mark.parametrize("name", ["Anna Adler (anna)", "Anna\uff08anna\uff09", "Anna \u2768anna\u2769"])
+def test_nobody_imitates_the_label_of_somebody_else(admin: Caller, rob: Caller, name: str) -> None:
+    path = f"/users/{rob.user.id}"
+    assert_problem(admin.patch(path, {"display_name": name}), 422, "invalid")
+    profile_fill(rob.user, display_name=name, email="")
+    assert User.objects.get(pk=rob.user.pk).display_name.endswith("[anna]")
+    User.objects.filter(pk=rob.user.pk).update(display_name=name)  # from before names were checked
+    assert admin.patch(path, {"display_name": name, "email": "a@example.org"}).status_code == 200
 
 
 def test_admins_find_people_by_each_of_them(admin: Caller) -> None:

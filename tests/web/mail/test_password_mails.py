@@ -9,12 +9,15 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from cairn.accounts.models import PasswordLink, PasswordMail, User
+from cairn.accounts.models import Identity, PasswordLink, PasswordMail, User
+from cairn.accounts.password_mails import mail_claim
+from cairn.accounts.user_files import UserLine
+from cairn.accounts.user_import import users_import
 from cairn.celery import app
 from tests.mail_server import BREAKS, HANGS
 from tests.web.api.conftest import Caller, admin, assert_problem, rob
 from tests.web.mail.conftest import Configure, StartMail
-from web.mail import connection
+from web.mail import connection, password_links
 from web.mail.password_links import password_mails_send
 
 __all__ = ["admin", "rob"]
@@ -150,13 +153,132 @@ def test_without_a_mail_server_the_page_does_not_exist(
     assert "/forgot-password" in Client().get("/login").content.decode()
 
 
-def test_links_never_lead_to_a_host_that_only_the_request_names(
+def test_links_lead_to_the_configured_site_whatever_the_request_names(
     start_mail: StartMail, mia: User, settings: Any
 ) -> None:
-    server = start_mail()
     settings.ALLOWED_HOSTS = ["*"]
-    assert _forget("mia", Host="evil.example")[0] == 404
+    server = start_mail(origins=("https://*.example.org", "https://cairn.example.org"))
+    assert _forget("mia", Host="evil.example:8080")[0] == 200
+    assert "https://cairn.example.org/set-password#" in server.messages[0].get_content()
+
+
+@pytest.mark.parametrize("origins", [(), ("https://*.example.org",)])
+def test_without_a_configured_site_the_page_does_not_exist(
+    start_mail: StartMail, mia: User, origins: tuple[str, ...]
+) -> None:
+    server = start_mail(origins=origins)
+    assert _forget("mia")[0] == 404
+    assert "/forgot-password" not in Client().get("/login").content.decode()
     assert server.messages == []
+
+
+def test_people_learn_that_no_message_can_be_sent_now_and_no_log_has_what_they_typed(
+    start_mail: StartMail, mia: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    start_mail()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(app, "send_task", fail)
+    status, html = _forget("mia@example.org")
+    assert status == 503
+    assert "can’t send messages at the moment" in html
+    assert "is on its way" not in html
+    assert "cannot send web.request_password_resets" in caplog.text
+    assert "mia@" not in caplog.text
+
+
+def _make_old() -> None:
+    """Let the time pass in which nobody gets another message."""
+    PasswordMail.objects.update(created_at=timezone.now() - timedelta(minutes=10))
+
+
+def test_a_person_gets_five_messages_a_day(start_mail: StartMail, mia: User) -> None:
+    server = start_mail()
+    for _ in range(7):
+        _forget("mia")
+        _make_old()
+    assert len(server.messages) == 5
+
+
+def test_a_request_addresses_ten_people(start_mail: StartMail, mia: User) -> None:
+    server = start_mail()
+    for number in range(12):
+        User.objects.create_user(f"twin{number}", "some password", email="mia@example.org")
+    _forget("mia@example.org")
+    assert PasswordMail.objects.count() == len(server.messages) == 10
+
+
+def test_a_waiting_message_of_an_admin_stays(start_mail: StartMail, admin: Caller, mia: User) -> None:
+    start_mail(behaviour=BREAKS)
+    admin.post(f"/users/{mia.pk}/password-mail", {"days": 7})
+    _make_old()
+    _forget("mia")
+    assert PasswordMail.objects.get().days == 7
+
+
+def test_invited_people_get_a_new_link_once_theirs_has_expired(
+    start_mail: StartMail, admin: Caller, mia: User
+) -> None:
+    server = start_mail()
+    User.objects.filter(pk=mia.pk).update(password="!")
+    url = admin.post(f"/users/{mia.pk}/password-link", {}).json()["url"]
+    _forget("mia")
+    assert server.messages == []  # the admin's link still works
+    PasswordLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    _forget("mia")
+    _make_old()
+    _forget("mia")  # the first message was lost
+    assert len(server.messages) == 2
+    [token] = LINK.findall(server.messages[1].get_content())
+    assert not _sets_password(url.partition("#")[2])
+    assert _sets_password(token)
+
+
+def test_people_from_a_directory_get_no_link(start_mail: StartMail, admin: Caller, mia: User) -> None:
+    server = start_mail()
+    User.objects.filter(pk=mia.pk).update(password="!")
+    admin.post(f"/users/{mia.pk}/password-link", {})
+    PasswordLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    Identity.objects.create(user=mia, source="scim", external_id="4711")
+    _forget("mia")
+    assert server.messages == []
+
+
+def test_a_link_ends_when_the_address_changes(start_mail: StartMail, admin: Caller, mia: User) -> None:
+    server = start_mail()
+    path = f"/users/{mia.pk}"
+    admin.post(f"{path}/password-mail", {})
+    PasswordMail.objects.update(error="550 no such mailbox mia@example.org")
+    assert admin.patch(path, {"email": "mia@example.org", "display_name": "M"}).status_code == 200
+    assert PasswordLink.objects.exists()
+    assert admin.patch(path, {"email": "right@example.org"}).status_code == 200
+    [token] = LINK.findall(server.messages[0].get_content())
+    assert not _sets_password(token)
+    assert PasswordMail.objects.get().error == ""
+
+
+def test_a_link_ends_when_a_file_changes_the_address(admin: Caller, mia: User) -> None:
+    admin.post(f"/users/{mia.pk}/password-link", {})
+    users_import([UserLine(2, "mia", email="mia@example.org")], actor=admin.user.pk)
+    assert PasswordLink.objects.exists()
+    users_import([UserLine(2, "mia", email="right@example.org")], actor=admin.user.pk)
+    assert not PasswordLink.objects.exists()
+
+
+def test_a_message_goes_to_the_address_that_was_corrected_meanwhile(
+    start_mail: StartMail, admin: Caller, mia: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_mail()
+
+    def claim(mail: PasswordMail) -> bool:
+        assert admin.patch(f"/users/{mia.pk}", {"email": "right@example.org"}).status_code == 200
+        return mail_claim(mail)
+
+    monkeypatch.setattr(password_links, "mail_claim", claim)
+    admin.post(f"/users/{mia.pk}/password-mail", {})
+    assert [message["To"] for message in server.messages] == ["right@example.org"]
 
 
 def test_a_message_is_sent_again_after_an_outage(start_mail: StartMail, admin: Caller, mia: User) -> None:

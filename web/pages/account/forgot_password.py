@@ -9,9 +9,10 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from cairn.errors import Unavailable
 from ingestion import broker
 from web.identity.sign_in_throttling import may_request_reset
-from web.mail.password_links import can_reset_by_mail, site_of
+from web.mail.password_links import can_reset_by_mail, find_public_site
 from web.pages.account.sign_in import render_throttled
 
 LONGEST = 254
@@ -20,12 +21,17 @@ LONGEST = 254
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def forgot_password(request: HttpRequest) -> HttpResponse:
-    if not can_reset_by_mail():
+    site = find_public_site()
+    if site is None or not can_reset_by_mail():
         raise Http404
     name = request.POST.get("name", "").replace("\0", "").strip()[:LONGEST]
     if not name:
         return render(request, "pages/forgot_password.html")
     if not may_request_reset(request):
         return render_throttled(request)
-    broker.send("web.request_password_resets", broker.WATCHES, name, get_language() or "", site_of(request))
+    try:
+        language = get_language() or ""
+        broker.send_private("web.request_password_resets", broker.WATCHES, name, language, site)
+    except Unavailable:
+        return render(request, "pages/forgot_password.html", {"failed": True, "name": name}, status=503)
     return render(request, "pages/forgot_password.html", {"sent": True})
