@@ -43,6 +43,11 @@ def language_of(request: HttpRequest) -> str:
     return _first_offered(_wishes(request))
 
 
+def language_for(user: User) -> str:
+    """Return the language for mail to somebody: their own, or the default one."""
+    return _first_offered(iter([user.language]))
+
+
 def _first_offered(codes: Iterator[str]) -> str:
     return next(filter(is_offered, codes), effective_environment().default_language)
 

@@ -14,9 +14,11 @@ from cairn.accounts.password_mails import mail_claim
 from cairn.accounts.user_files import UserLine
 from cairn.accounts.user_import import users_import
 from cairn.celery import app
+from cairn.settings import environment
 from tests.mail_server import BREAKS, HANGS
 from tests.web.api.conftest import Caller, admin, assert_problem, rob
 from tests.web.mail.conftest import Configure, StartMail
+from web.i18n import languages
 from web.mail import connection, password_links
 from web.mail.password_links import password_mails_send
 
@@ -123,6 +125,23 @@ def test_messages_are_in_the_language_of_the_person(start_mail: StartMail, mia: 
     User.objects.filter(pk=mia.pk).update(language="en")
     _forget("mia", **{"Accept-Language": "de"})
     assert server.messages[1]["Subject"] == "Set a new password for Cairn"
+
+
+def test_invitations_are_in_the_language_of_the_person_or_the_default(
+    start_mail: StartMail, admin: Caller, mia: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start_mail()
+    german = environment().model_copy(update={"default_language": "de"})
+    monkeypatch.setattr(languages, "effective_environment", lambda: german)
+    path = f"/users/{mia.id}/password-mail"
+    assert admin.post(path, {}).status_code == 202
+    User.objects.filter(pk=mia.pk).update(language="en")
+    PasswordMail.objects.all().delete()
+    assert admin.post(path, {}).status_code == 202
+    assert [message["Subject"] for message in server.messages] == [
+        "Neues Passwort für Cairn",
+        "Set a new password for Cairn",
+    ]
 
 
 def test_disabled_people_and_those_without_password_get_nothing(start_mail: StartMail, mia: User) -> None:

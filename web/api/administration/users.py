@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.utils.translation import get_language, gettext, gettext_noop
+from django.utils.translation import gettext, gettext_noop
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
 
@@ -43,6 +43,7 @@ from web.api.framework.problems import invalid_field
 from web.api.schemas import User
 from web.exports.subject_export import subject_export
 from web.http.authentication import needs, principal_of
+from web.i18n.languages import language_for
 from web.i18n.localize import localize
 from web.mail.password_links import site_of, wake_mailer
 from web.mail.server import configured_mail_server
@@ -214,8 +215,9 @@ def password_mail_add(request: HttpRequest, user_id: str, payload: NewPasswordLi
     row = get_or_not_found(UserRow.objects.all(), user_id)
     if configured_mail_server() is None:
         raise Conflict(gettext_noop("No mail server is configured. Create a link and pass it on yourself."))
-    language, site = get_language() or "", site_of(request)
-    password_mail_request(row, days=payload.days, language=language, site=site, actor=_actor(request))
+    password_mail_request(
+        row, days=payload.days, language=language_for(row), site=site_of(request), actor=_actor(request)
+    )
     wake_mailer()
     return Status(202, PasswordMail(email=row.email))
 
