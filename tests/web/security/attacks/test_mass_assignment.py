@@ -28,6 +28,7 @@ REAL = {
     "PUT /api/v1/gaps/{gap_id}/answer": {"owner"},
     "PATCH /api/v1/knowledge-bases/{knowledge_base_id}": {"owner", "official"},
     "POST /api/v1/knowledge-bases": {"slug"},
+    "POST /api/v1/assistants": {"slug"},
 }
 """Fields that the caller may really set there."""
 
