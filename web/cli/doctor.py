@@ -196,7 +196,8 @@ def _chat_model() -> str:
         return _require_installed("LLM_CLASS", dotted)
     if urls:
         for url in urls:
-            _answers(f"{url.rstrip('/')}/models", _bearer(given.llm_api_key))
+            stored = given.is_stored("llm_base_url")
+            _answers(f"{url.rstrip('/')}/models", _bearer(given.llm_api_key), from_console=stored)
         return f"{model or 'the first model'} at {', '.join(urls)}"
     path = find_gguf(given)
     if not path.exists():
@@ -337,9 +338,9 @@ def _bearer(key: SecretStr | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
 
 
-def _answers(url: str, headers: dict[str, str]) -> None:
+def _answers(url: str, headers: dict[str, str], *, from_console: bool = False) -> None:
     try:
-        with ssrf_guard.client(url, headers=headers, timeout=_SECONDS) as http:
+        with ssrf_guard.client(url, from_console=from_console, headers=headers, timeout=_SECONDS) as http:
             response = http.get(url)
     except httpx.HTTPError as error:
         raise Unavailable(f"{url} does not answer ({type(error).__name__}).") from error

@@ -13,7 +13,7 @@ from cairn.inference import registry
 from cairn.library.models import Document
 from cairn.settings import env
 from cairn.settings.stored.models import StoredSection
-from cairn.settings.stored.store import forget_snapshot
+from cairn.settings.stored.store import effective_environment, forget_snapshot
 from retrieval.engine import ConfiguredChat, Engine, use
 from tests.cairn.inference.server import Exchange, FakeServer
 from tests.cairn.inference.test_checking import listed, writes
@@ -121,6 +121,26 @@ def test_a_stored_key_goes_to_no_other_server(
     assert_problem(change(admin, 2, base_url=other.url, model="mistral"), 422, "invalid")
 
 
+def test_a_stored_key_does_not_go_to_a_second_server(admin: Caller, server: FakeServer) -> None:
+    change(admin, base_url=server.url, model="mistral", api_key=KEY)
+    both = f"{server.url},https://evil.example.org/v1"
+    assert_problem(change(admin, 1, base_url=both), 422, "invalid")
+    row = StoredSection.objects.get(section="language_model")
+    row.values |= {"base_url": both, "context_tokens": 4096}  # by an earlier version of Cairn
+    row.save()
+    forget_snapshot()
+    found = effective_environment()
+    assert (found.llm_base_urls, found.llm_api_key, found.llm_context_tokens) == ((), None, 4096)
+
+
+def test_a_key_is_entered_again_with_a_new_address(
+    admin: Caller, server: FakeServer, other: FakeServer, console: Client
+) -> None:
+    change(admin, base_url=server.url, model="mistral", api_key=KEY)
+    console.post(PAGE, typed(other.url, version="1"))
+    assert admin.get("/settings").json()["language_model"]["values"]["base_url"] == other.url
+
+
 def test_a_key_that_cannot_be_decrypted_is_asked_for_again(
     admin: Caller, server: FakeServer, settings: Any
 ) -> None:
@@ -180,7 +200,9 @@ def test_metadata_services_are_out_of_reach(console: Client, host: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["ftp://llm.example.org", "llm.example.org/v1", "http://", "http://[::1", "http://u:p@llm.example.org/v1",
-     "http://llm.example.org:99999/v1", "http://llm.example.org/v1?key=x", "javascript:alert(1)"],
+     "http://llm.example.org:99999/v1", "http://llm.example.org/v1?key=x", "javascript:alert(1)",
+     "https://llm.example.org/v1,https://evil.example.org/v1", "https://llm.example.org/v1 x",
+     "https://evil.example.org\\@llm.example.org/v1"],
 )  # fmt: skip
 def test_addresses_that_are_none_are_refused(admin: Caller, url: str) -> None:
     assert_problem(change(admin, base_url=url, model="mistral"), 422, "invalid")

@@ -165,11 +165,13 @@ def _ahead(seconds: float) -> Any:
 
 
 def test_values_of_another_version_of_cairn_do_not_stop_it(admin: Caller) -> None:
-    StoredSection.objects.create(section="branding", values={"name": 7, "font": "Comic Sans"})
+    values = {"name": 7, "font": "Comic Sans", "sign_in_text": "Welcome back"}
+    StoredSection.objects.create(section="branding", values=values)
     StoredSection.objects.create(section="of_the_future", values={"name": "x"})
     forget_snapshot()
     assert "Sign in to Cairn" in page(admin)
-    assert admin.get("/settings").json()["branding"]["values"]["name"] is None
+    found = admin.get("/settings").json()["branding"]["values"]
+    assert (found["name"], found["sign_in_text"]) == (None, "Welcome back")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -228,6 +230,13 @@ async def test_an_event_loop_does_not_wait_for_the_database(admin: Caller) -> No
     forget_snapshot()
     assert effective_environment().default_language == "en"
     await sync_to_async(wait_for_german)()
+
+
+async def test_an_event_loop_keeps_the_settings_until_they_are_read_again(admin: Caller) -> None:
+    await sync_to_async(change)(admin, "general", default_language="de")
+    assert (await sync_to_async(effective_environment)()).default_language == "de"
+    forget_snapshot()
+    assert effective_environment().default_language == "de"
 
 
 def wait_for_german() -> None:

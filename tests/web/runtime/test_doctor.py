@@ -136,6 +136,14 @@ def test_a_reranking_server_is_asked(configured: Look, server: FakeServer) -> No
     assert "returned status 500" in found["Reranker"].detail
 
 
+def test_a_key_from_the_console_goes_to_no_metadata_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "http://169.254.169.254/v1"
+    given = environment().with_stored({"llm_base_url": url, "llm_model": "mistral"})
+    monkeypatch.setattr(doctor, "effective_environment", lambda: given)
+    monkeypatch.setattr(doctor, "CHECKS", {"Language model": CHECKS["Language model"]})
+    assert told()["Language model"].detail == f"{url}/models does not answer (AddressNotAllowed)."
+
+
 def test_a_postprocessor_is_looked_for(configured: Look) -> None:
     assert configured(reranker_model="tests.fakes.FakeReranker")["Reranker"].ok
     found = configured(reranker_model="not_installed_here.Rerank")["Reranker"]

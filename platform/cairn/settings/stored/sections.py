@@ -236,13 +236,17 @@ ENTER_SECRET_AGAIN: Final = gettext_noop(
 
 
 def require_server_url(url: str) -> str:
-    """Return the URL of a server. Raises InvalidInput for others, and for addresses no server has."""
+    """Return the URL of a server. Raises InvalidInput for others, and for addresses no server has.
+
+    A variable may list several after commas, so one that is stored has none: its secret is for one server.
+    """
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         host = ""
-    if not host or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
+    separated = any(character in ",\\" or character.isspace() for character in url)
+    if separated or not host or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
         raise InvalidInput(gettext_noop("Enter a web address, such as https://llm.example.org/v1."))
     if parts.username is not None or parts.password is not None:
         raise InvalidInput(gettext_noop("The address may not contain a user name or password."))

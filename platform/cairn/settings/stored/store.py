@@ -20,6 +20,7 @@ from cairn.settings.stored.sections import SECTIONS, Section
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS: Final = 3.0
+_STALE: Final = float("-inf")
 PURPOSE: Final = "stored_settings"
 S = TypeVar("S", bound=Section)
 
@@ -74,10 +75,10 @@ def reload_snapshot() -> None:
 
 
 def forget_snapshot() -> None:
-    """Let this process read the settings again at their next use."""
+    """Let this process read the settings again at their next use. Event loops use the old ones until then."""
     global _current
     with _lock:
-        _current = None
+        _current = _as_of(_STALE, _current) if _current else None
 
 
 def _in_event_loop() -> bool:
@@ -91,7 +92,7 @@ def _in_event_loop() -> bool:
 def _refresh(found: Snapshot | None) -> Snapshot:
     global _current
     with _lock:
-        if _current is found or _current is None:
+        if _current is found or _current is None or _current.read_at == _STALE:
             _current = _read(_current)
         return _current
 
@@ -114,17 +115,29 @@ def encode(values: Section) -> dict[str, Any]:
 
 
 def decode(section: type[S], values: Mapping[str, Any]) -> S:
-    """Return the stored values. One that can't be read, such as after a change of SECRET_KEY, isn't set."""
+    """Return the stored values. One that can't be read, such as after a change of SECRET_KEY, isn't set.
+
+    Of a server, nothing is set then: the rest of it may not go to another one.
+    """
     plain = {
         name: decrypt(value, purpose=PURPOSE) if name in section.secrets else value
         for name, value in values.items()
         if name in section.model_fields
     }
+    invalid = {name for name, value in plain.items() if not _is_valid(section, name, value)}
+    if invalid:
+        log.warning("stored settings of %s are ignored: %s", section.key, ", ".join(sorted(invalid)))
+    if invalid & section.variables.keys():
+        invalid |= section.variables.keys()
+    return section.model_validate({name: value for name, value in plain.items() if name not in invalid})
+
+
+def _is_valid(section: type[Section], name: str, value: object) -> bool:
     try:
-        return section.model_validate(plain)
-    except (InvalidInput, ValidationError) as error:
-        log.warning("stored settings %s are ignored: %s", section.key, type(error).__name__)
-        return section()
+        section.model_validate({name: value})
+    except (InvalidInput, ValidationError):
+        return False
+    return True
 
 
 def _read(before: Snapshot | None) -> Snapshot:
@@ -136,7 +149,7 @@ def _read(before: Snapshot | None) -> Snapshot:
     except DatabaseError as error:  # it is away, or has no tables yet
         log.warning("stored settings could not be read: %s", type(error).__name__)
         return _as_of(now, before) if before else Snapshot(now)
-    if before is not None and (rows, logo) == (before.rows, before.logo):
+    if before is not None and before.read_at != _STALE and (rows, logo) == (before.rows, before.logo):
         return _as_of(now, before)
     sections = {key: decode(SECTIONS[key], row[1]) for key, row in rows.items() if key in SECTIONS}
     return Snapshot(now, rows, logo, sections, _overlay(sections))
