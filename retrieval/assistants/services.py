@@ -15,7 +15,7 @@ from cairn.access.services import EVERYONE, parse_subject, slug_reserve
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 from cairn.library.models import KnowledgeBase
-from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from retrieval.assistants.models import Assistant, AssistantReader
 from retrieval.assistants.selectors import visible_bases
 
@@ -106,7 +106,7 @@ def _set_columns(assistant: Assistant, fields: Mapping[str, Any]) -> None:
 
 def configured_models() -> list[str]:
     """Return the names, as the settings have them, of the chat models that an assistant can use."""
-    return list(filter(None, [environment().chat_model_name]))
+    return list(filter(None, [effective_environment().chat_model_name]))
 
 
 def _replace_bases(assistant: Assistant, values: Collection[str], principal: Principal) -> None:

@@ -46,7 +46,7 @@ def choose_assistant(
 ) -> Assistant | None:
     """Return the assistant that answers a question. Raises NotFound, or InvalidInput for another one than
     that of the conversation."""
-    if conversation is None or not conversation.title:  # nothing was asked in it yet
+    if conversation is None or not (conversation.assistant_name or conversation.messages.exists()):
         return None if requested is None else assistant_for(principal, requested)
     current = assistant_of(conversation, principal)
     if requested is not None and (current is None or assistant_for(principal, requested) != current):

@@ -12,6 +12,7 @@ from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from ingestion.documents.services import knowledge_base_delete
 from retrieval.assistants.models import Assistant
 from retrieval.assistants.selectors import assistant_scope
@@ -212,6 +213,16 @@ def test_a_temporary_conversation_gets_its_assistant_with_the_first_question(
     assert_problem(ask(rea, conversation=conversation), 409, "assistant_gone")
 
 
+def test_a_conversation_that_was_named_first_gets_its_assistant_with_the_first_question(
+    admin: Caller, rea: Caller, leave: Document
+) -> None:
+    made = created(admin, leave.knowledge_base, subjects=["everyone"])
+    conversation = rea.post("/conversations", {}).json()["id"]
+    assert rea.patch(f"/conversations/{conversation}", {"title": "Holidays"}).status_code == 200
+    asked(rea, conversation=conversation, assistant=made["id"])
+    assert rea.get(f"/conversations/{conversation}").json()["assistant"]["id"] == made["id"]
+
+
 def prompts(parts: Engine) -> list[list[ChatMessage]]:
     assert isinstance(parts.chat, FakeChat)
     return parts.chat.prompts
@@ -399,6 +410,20 @@ def test_invalid_assistants_are_refused(
 def test_a_configured_model_can_be_chosen(admin: Caller, base: KnowledgeBase) -> None:
     name = environment().chat_model_name
     assert created(admin, base, model=name)["model"] == name
+
+
+def test_a_model_entered_in_the_console_can_be_chosen(admin: Caller, base: KnowledgeBase) -> None:
+    server = {"base_url": "https://llm.example.org/v1", "model": "mistral"}
+    response = admin.patch("/settings", {"language_model": {"version": 0, "values": server}})
+    assert response.status_code == 200, response.content
+    name = effective_environment().chat_model_name
+    assert name != environment().chat_model_name
+    made = created(admin, base, model=name)
+    assert made["model"] == name
+    admin.client.force_login(admin.user)
+    form = admin.client.get(f"/admin/assistants/{made['id']}").content.decode()
+    assert f'<option value="{name}" selected' in form
+    assert_problem(create(admin, base, model=environment().chat_model_name), 422, "invalid")
 
 
 def test_slugs_are_shared_with_knowledge_bases(admin: Caller, base: KnowledgeBase) -> None:

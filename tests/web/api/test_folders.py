@@ -74,6 +74,8 @@ def test_a_key_for_some_knowledge_bases_sees_no_folders(rob: Caller, base: Knowl
     limited = Caller(rob.user, key)
     assert limited.get("/conversation-folders").json()["items"] == []
     assert_problem(limited.delete(f"/conversation-folders/{folder}"), 404, "not_found")
+    for name in ("Travel", "Unused"):
+        assert_problem(limited.post("/conversation-folders", {"name": name}), 403, "forbidden")
 
 
 def test_names_are_unique_for_each_person_and_folders_limited(rob: Caller, mia: Caller) -> None:

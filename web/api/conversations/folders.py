@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import BaseModel, StringConstraints
 
+from cairn.access.principals import require_unlimited
 from retrieval.conversations.folders import (
     MAX_NAME,
     folder_create,
@@ -48,7 +49,9 @@ def folder_list(request: HttpRequest, query: Query[PageQuery]) -> Page[Folder]:
 @router.post("", summary="Create a conversation folder", response={201: Folder})
 def folder_add(request: HttpRequest, payload: FolderBody) -> Status[Folder]:
     """Creates a folder. 409 if you have one with this name. `PATCH` a conversation to move it there."""
-    return Status(201, Folder.of(folder_create(user=principal_of(request).user, name=payload.name)))
+    principal = principal_of(request)
+    require_unlimited(principal)  # a refusal would tell which names are taken
+    return Status(201, Folder.of(folder_create(user=principal.user, name=payload.name)))
 
 
 @router.patch("/{folder_id}", summary="Rename a conversation folder", response=Folder)

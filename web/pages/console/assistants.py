@@ -11,7 +11,7 @@ from cairn.access.grant_policy import may_grant_to_everyone
 from cairn.access.rules import can_create_assistants
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden
-from cairn.settings import environment
+from cairn.settings.stored.store import effective_environment
 from retrieval.assistants.models import Assistant
 from retrieval.assistants.selectors import (
     assistant_managed_by,
@@ -84,7 +84,7 @@ def _show_form(
         "subjects": subjects,
         "models": configured_models(),
         "opens_to_everyone": may_grant_to_everyone(principal),
-        "quotes": not answer_profile(writes=environment().writes_answers).writes,
+        "quotes": not answer_profile(writes=effective_environment().writes_answers).writes,
         "longest": {
             "description": MAX_DESCRIPTION,
             "instructions": MAX_INSTRUCTIONS,
