@@ -86,15 +86,31 @@ class _ChatSlots:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._opened_with: Mapping[str, object] | None = None
+        self._replacing = False
+        self._ending: dict[int, LlamaIndexChatModel] = {}
         self.last = _Slot(self._open)
         """That of the model used last, whatever the settings say by now."""
 
     def current(self) -> _Slot[LlamaIndexChatModel]:
         settings = _chat_settings(effective_environment())
         with self._lock:
-            if self.last.loaded is not None and self._opened_with not in (None, settings):
-                self._replace()
-            return self.last
+            is_current = self.last.loaded is None or self._opened_with in (None, settings)
+            if is_current or self._replacing:
+                return self.last
+            self._replacing = True
+        try:
+            return self._replace()
+        finally:
+            self._replacing = False
+
+    def close(self) -> None:
+        """Close the model, and those that were replaced and may still answer."""
+        with self._lock:
+            models = [*self._ending.values(), *filter(None, [self.last.loaded])]
+            self.last.loaded = None
+            self._ending.clear()
+        for model in models:
+            model.close()
 
     def _open(self) -> LlamaIndexChatModel:
         given = effective_environment()
@@ -102,15 +118,26 @@ class _ChatSlots:
         self._opened_with = _chat_settings(given)
         return model
 
-    def _replace(self) -> None:
-        """Load the new model, so that the process stays ready, and let answers of the old one end."""
-        before, self.last = self.last.loaded, _Slot(self._open)
+    def _replace(self) -> _Slot[LlamaIndexChatModel]:
+        """Load the new model while others use the old one, and let answers of the old one end."""
+        slot = _Slot(self._open)
         with suppress(CairnError):  # whoever uses the model is told
-            self.last.get()
+            slot.get()
+        with self._lock:
+            before, self.last = self.last.loaded, slot
+            if before is not None:
+                self._ending[id(before)] = before
         if before is not None:
-            ending = threading.Timer(_ENDING_SECONDS, before.close)
+            ending = threading.Timer(_ENDING_SECONDS, self._end, [before])
             ending.daemon = True
             ending.start()
+        return slot
+
+    def _end(self, model: LlamaIndexChatModel) -> None:
+        with self._lock:
+            is_open = self._ending.pop(id(model), None) is not None
+        if is_open:
+            model.close()
 
 
 def _chat_settings(given: Environment) -> Mapping[str, object]:
@@ -229,9 +256,7 @@ def use(
 
 def close() -> None:
     """Stop running answers: the process would crash if it ended during one."""
-    model, _chat.last.loaded = _chat.last.loaded, None
-    if model is not None:
-        model.close()
+    _chat.close()
     ranks, _reranker.loaded = _reranker.loaded, None
     if ranks is not None:
         ranks.close()

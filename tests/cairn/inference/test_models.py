@@ -146,6 +146,41 @@ def test_close_closes_the_chat_model_once(loads: list[str], monkeypatch: pytest.
     assert closed == ["x"]
 
 
+def test_a_new_model_is_loaded_while_others_use_the_old_one(
+    loads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are closed at the end, even the one that may still answer."""
+    old, new, loading, may_load = chat("old"), chat("new"), threading.Event(), threading.Event()
+    closed: list[str] = []
+    for model in (old, new):
+        monkeypatch.setattr(type(model), "close", lambda self: closed.append(self.name))
+
+    def load(environment: Environment) -> LlamaIndexChatModel:
+        if environment.llm_model == "old":
+            return old
+        loading.set()
+        assert may_load.wait(60)
+        return new
+
+    monkeypatch.setattr(registry, "open_chat_model", load)
+    monkeypatch.setattr(registry, "_chat", registry._ChatSlots())
+    monkeypatch.setattr(registry, "effective_environment", lambda: Environment(llm_model="old"))
+    assert registry.chat_model() is old
+    monkeypatch.setattr(registry, "effective_environment", lambda: Environment(llm_model="new"))
+    with ThreadPoolExecutor(2) as pool:
+        replacing = pool.submit(registry.chat_model)
+        try:
+            assert loading.wait(60)
+            assert pool.submit(registry.chat_model).result(10) is old
+        finally:
+            may_load.set()
+        assert replacing.result(60) is new
+    assert registry.chat_model() is new
+    registry.close()
+    registry.close()
+    assert sorted(closed) == ["new", "old"]
+
+
 @pytest.mark.models
 def test_the_default_models(models_environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "environment", lambda: models_environment)
