@@ -21,6 +21,7 @@ class _Run:
     def __init__(self, name: str, check: Check) -> None:
         self.result: HealthResult | None = None
         self.error: BaseException | None = None
+        self.hangs = False
         self._check, self._language = check, translation.get_language()
         self._thread = threading.Thread(target=self._run, name=f"health-{name}", daemon=True)
         self._thread.start()
@@ -44,7 +45,7 @@ class ParallelChecks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._hanging: dict[str, _Run] = {}
+        self._runs: dict[str, _Run] = {}
 
     def run(
         self,
@@ -61,7 +62,7 @@ class ParallelChecks:
         for name, run in runs.items():
             if run is None or not run.wait(until):
                 if run is not None:
-                    self._note_hanging(name, run)
+                    run.hangs = True
                 results[name] = on_timeout(name)
             elif run.result is not None:
                 results[name] = run.result
@@ -72,14 +73,9 @@ class ParallelChecks:
         return results
 
     def _start(self, name: str, check: Check) -> _Run | None:
-        """Start a check, unless an earlier run of it still hangs."""
+        """Start a check, or join a run of it. None if that one hangs: somebody has waited in vain for it."""
         with self._lock:
-            earlier = self._hanging.get(name)
-            if earlier is not None and not earlier.wait(0):
-                return None
-            self._hanging.pop(name, None)
-        return _Run(name, check)
-
-    def _note_hanging(self, name: str, run: _Run) -> None:
-        with self._lock:
-            self._hanging[name] = run
+            run = self._runs.get(name)
+            if run is None or run.wait(0):
+                run = self._runs[name] = _Run(name, check)
+            return None if run.hangs else run
