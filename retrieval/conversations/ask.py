@@ -17,7 +17,7 @@ from cairn.access.selectors import get_or_not_found, scope_for
 from cairn.answers import Grounding
 from cairn.audit.services import record
 from cairn.db_connections import connections_release
-from cairn.errors import InvalidInput, error_coded
+from cairn.errors import InvalidInput, Unavailable, error_coded
 from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
@@ -202,21 +202,24 @@ def answer_again(
     question: str,
     knowledge_bases: Collection[object] | None,
     filters: Filters = NO_FILTERS,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Answer:
     """Answer the question with the principal's current access, without storing anything, and without any of
-    their conversations. People who wait for the model come first."""
+    their conversations. People who wait for the model come first. `cancelled` stops it."""
     scope, engine = scope_for(principal, knowledge_bases), get_engine()
     engine = replace(engine, chat=in_background(engine.chat))
     most = environment().answer_max_tokens
     message = Message(question=question)
-    events = _events(message, scope, filters, engine, history=[], max_tokens=most, cancelled=lambda: False)
+    events = _events(message, scope, filters, engine, history=[], max_tokens=most, cancelled=cancelled)
     for event in events:
         match event:
+            case _ if cancelled():
+                break
             case Done():
                 return event.answer
             case Failed():
                 raise error_coded(event.code, event.message)
-    raise AssertionError("answering ends with an answer or with what it failed of")
+    raise Unavailable(INTERRUPTED)
 
 
 def _place(

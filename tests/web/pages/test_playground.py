@@ -1,8 +1,10 @@
 """The playground takes a search apart, for managers within their bases; admins may look as somebody else."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -15,6 +17,9 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_update
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
+from cairn.limits.concurrency import slot_take
+from cairn.limits.models import Slot
+from cairn.limits.rules import Measure, allowance_of
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
 from retrieval.conversations.services import conversation_start
@@ -22,10 +27,12 @@ from retrieval.engine import Engine, use
 from retrieval.gaps.models import GapQuestion
 from retrieval.models import Conversation, Message
 from retrieval.statistics.models import AskedQuestion
+from retrieval.types import Answer
 from tests.fakes import FakeChat, FakeEmbedder, FakeReranker
 from tests.principals import SETUP
 from tests.web.api.conftest import indexed
 from tests.web.pages.conftest import text_of
+from web.pages.console import playground
 
 SignIn = Callable[[User], Client]
 PAGE = "/admin/playground"
@@ -237,6 +244,40 @@ def test_earlier_conversations_of_that_person_are_not_used(
     html = text_of(signed_in(admin).post(PAGE, {"question": "And why?", "person": "mia", "answer": "yes"}))
     assert "zookeepers" not in html
     assert list(Message.objects.values()) == before
+
+
+def test_a_tried_answer_takes_a_slot_and_gives_it_back(
+    signed_in: SignIn, admin: User, answering: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, asked = signed_in(admin), {**QUESTION, "answer": "yes"}
+    taken: list[int] = []
+    real = playground.answer_again
+
+    def answer_and_count(**given: Any) -> Answer:
+        taken.append(Slot.objects.count())
+        return real(**given)
+
+    monkeypatch.setattr(playground, "answer_again", answer_and_count)
+    assert client.post(PAGE, asked).status_code == 200
+    assert (taken, Slot.objects.count()) == ([1], 0)
+    principal = principal_for_user(admin)
+    most = allowance_of(principal).most[Measure.STREAMS_AT_ONCE]
+    assert most is not None
+    leases = [slot_take(principal, allowance_of(principal)) for _ in range(most)]
+    assert client.post(PAGE, asked).status_code == 429
+    assert taken == [1]
+    leases[0].release()
+    assert client.post(PAGE, asked).status_code == 200
+
+
+def test_a_tried_answer_ends_when_the_process_does(
+    signed_in: SignIn, admin: User, answering: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(playground, "ending", threading.Event())
+    playground.ending.set()
+    response = signed_in(admin).post(PAGE, {**QUESTION, "answer": "yes"})
+    assert response.status_code == 503
+    assert not Slot.objects.exists()
 
 
 def test_only_admins_have_answers_tried(signed_in: SignIn, mia: User, leave: Document) -> None:

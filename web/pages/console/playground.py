@@ -5,6 +5,7 @@ Admins may search as somebody else, to see what that person finds and what is wi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,13 +26,16 @@ from cairn.answers import Verdict
 from cairn.audit.services import record
 from cairn.errors import CairnError, InvalidInput
 from cairn.library.models import KnowledgeBase
+from cairn.limits.concurrency import SlotLease, slot_take
 from cairn.limits.quotas import search_count
+from cairn.limits.rules import allowance_of
 from retrieval.conversations.ask import answer_again
 from retrieval.engine import get_engine
 from retrieval.index.protocol import Filters
 from retrieval.playground import Explanation, explain, find_hidden_hits
 from retrieval.search.fusion import Ranking
 from retrieval.types import Citation, Hit
+from web.http.shutdown import ending
 from web.i18n.localize import localize
 from web.pages.shell.decorators import page, show
 from web.presentation.markdown import render_markdown
@@ -149,8 +153,18 @@ def _try_answer(
 ) -> TriedAnswer:
     """Answer as the reader would be answered in a new conversation. Only the audit log learns of it."""
     require_admin(principal)
-    record("playground.asked_as", actor=principal.actor, subject=f"user:{reader.user}")
-    answer = answer_again(principal=reader, question=form.question, knowledge_bases=bases, filters=filters)
+    lease = slot_take(principal, allowance_of(principal))
+    try:
+        record("playground.asked_as", actor=principal.actor, subject=f"user:{reader.user}")
+        answer = answer_again(
+            principal=reader,
+            question=form.question,
+            knowledge_bases=bases,
+            filters=filters,
+            cancelled=partial(_is_ending, lease),
+        )
+    finally:
+        lease.release()
     return TriedAnswer(
         html=render_markdown(answer.text),
         verdict=str(VERDICTS.get(answer.verdict, "")),
@@ -158,6 +172,13 @@ def _try_answer(
         citations=answer.citations,
         seconds=answer.timings.total_ms / 1000,
     )
+
+
+def _is_ending(lease: SlotLease) -> bool:
+    """Return whether this process is shutting down. Until then, the answer keeps its slot."""
+    if lease.due:
+        lease.renew()
+    return ending.is_set()
 
 
 def _reader(principal: Principal, username: str) -> Principal:
