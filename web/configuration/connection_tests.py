@@ -1,9 +1,10 @@
 """Tests of servers that admins name: is it there, and does it do what Cairn needs?"""
 
 import socket
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -11,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import httpx
+from django.db import connections
 from django.utils import translation
 from django.utils.translation import gettext
 
@@ -27,6 +29,8 @@ from web.mail.server import MailServer
 
 LIMIT_SECONDS: Final = 20
 _RESPONSE_SECONDS: Final = 15.0
+_MOST_AT_ONCE: Final = 3
+_places: Final = threading.BoundedSemaphore(_MOST_AT_ONCE)
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 _DISCOVERY_BYTES: Final = 1 << 20
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -65,15 +69,26 @@ def _test(section: Section) -> ConnectionResult:
 
 
 def _within_limit(ask: Callable[[], ConnectionResult]) -> ConnectionResult:
-    """Ask in a separate thread, which is abandoned on timeout."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="settings-test")
+    """Ask in a daemon thread, which is abandoned on timeout, and never in more than _MOST_AT_ONCE."""
+    if not _places.acquire(timeout=LIMIT_SECONDS):
+        return ConnectionResult(gettext("No response within %(n)s seconds.") % {"n": LIMIT_SECONDS})
+    result: Future[ConnectionResult] = Future()
     in_language = translation.override(translation.get_language())(ask)
+    threading.Thread(target=_ask, args=(in_language, result), name="settings-test", daemon=True).start()
     try:
-        return pool.submit(in_language).result(timeout=LIMIT_SECONDS)
+        return result.result(timeout=LIMIT_SECONDS)
     except TimeoutError:
         return ConnectionResult(gettext("No response within %(n)s seconds.") % {"n": LIMIT_SECONDS})
+
+
+def _ask(ask: Callable[[], ConnectionResult], result: "Future[ConnectionResult]") -> None:
+    try:
+        result.set_result(ask())
+    except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
+        result.set_exception(error)
     finally:
-        pool.shutdown(wait=False)
+        connections.close_all()
+        _places.release()
 
 
 def _ask_language_model(given: Environment) -> ConnectionResult:
@@ -103,6 +118,7 @@ def _ask_provider(issuer: str) -> ConnectionResult:
 
 
 def _fetch_discovery(issuer: str) -> dict[str, Any]:
+    until = time.monotonic() + _RESPONSE_SECONDS
     with (
         ssrf_guard.client(issuer, from_console=True, timeout=_RESPONSE_SECONDS) as http,
         http.stream("GET", f"{issuer}{_DISCOVERY}") as response,
@@ -113,6 +129,8 @@ def _fetch_discovery(issuer: str) -> dict[str, Any]:
             content += part
             if len(content) > _DISCOVERY_BYTES:
                 raise ValueError("too long")
+            if time.monotonic() > until:
+                raise httpx.ReadTimeout("too slow", request=response.request)
     found = httpx.Response(200, content=content).json()
     if not isinstance(found, dict):
         raise ValueError("no object")

@@ -1,5 +1,6 @@
 """Admins connect a language model in the console; answers come from it without a restart."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -186,6 +187,48 @@ def test_a_server_that_hangs_is_given_up(
     html = console.post(TEST, typed(server.url)).content.decode()
     assert "No response within 1 seconds." in html
     assert time.monotonic() - began < 10
+
+
+def test_a_server_that_answers_drop_by_drop_is_given_up(
+    server: FakeServer, console: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_tests, "_RESPONSE_SECONDS", 1.0)
+    ended = threading.Event()
+
+    def drip(exchange: Exchange) -> None:
+        exchange.start_stream()
+        try:
+            while True:
+                exchange.event("[DONE]")
+                time.sleep(0.1)
+        except OSError:
+            ended.set()
+
+    server.respond = drip
+    html = console.post(TEST, typed(server.url)).content.decode()
+    assert "does not answer in time" in html
+    assert ended.wait(10)
+
+
+def test_a_body_without_end_is_not_read(server: FakeServer, console: Client) -> None:
+    server.respond = lambda exchange: exchange.answer(b"x" * (9 << 20))
+    assert "answers too much" in console.post(TEST, typed(server.url)).content.decode()
+
+
+def test_servers_that_hang_do_not_take_up_ever_more_threads(
+    server: FakeServer, console: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_tests, "LIMIT_SECONDS", 0.2)
+    monkeypatch.setattr(connection_tests, "_RESPONSE_SECONDS", 4.0)
+    server.respond = Exchange.wait_for_hangup
+    for _ in range(5):
+        assert "No response within" in console.post(TEST, typed(server.url)).content.decode()
+    asking = [thread for thread in threading.enumerate() if thread.name == "settings-test"]
+    assert 1 <= len(asking) <= connection_tests._MOST_AT_ONCE
+    assert all(thread.daemon for thread in asking)
+    for thread in asking:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in asking)
 
 
 @pytest.mark.parametrize(

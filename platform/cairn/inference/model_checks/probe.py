@@ -16,6 +16,7 @@ from cairn.inference.chat.endpoint import strip_credentials
 
 _CONTEXT_FIELDS = ("max_model_len", "loaded_context_length", "max_context_length", "context_length")
 _LONGEST = 300  # characters of what a server says
+_MOST_BYTES = 8 << 20  # of a response
 Message = dict[str, str]
 
 
@@ -36,7 +37,10 @@ class ProbeResult:
 
 
 class Server:
-    """Every call raises Unavailable, or ConfigurationError where the server refuses the request."""
+    """Every call raises Unavailable, or ConfigurationError where the server refuses the request.
+
+    `seconds`: how long to wait for a response; `from_console`: for all of them together.
+    """
 
     def __init__(
         self, url: str, key: SecretStr | None, *, seconds: float, from_console: bool = False
@@ -46,6 +50,8 @@ class Server:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         # Errors of whatever an admin's browser named aren't repeated: it may be no model server.
         self._longest = 0 if from_console else _LONGEST
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds if from_console else None
         timeout = httpx.Timeout(seconds, connect=5)
         self._http = ssrf_guard.client(url, from_console=from_console, headers=headers, timeout=timeout)
 
@@ -106,19 +112,29 @@ class Server:
             self._failures(),
             self._http.stream("POST", f"{self._url}/chat/completions", json=body) as response,
         ):
-            if response.status_code >= 400:
-                response.read()
-            self._raise_for_status(response)
-            for line in response.iter_lines():
-                data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
-                if data and data != "[DONE]":
+            parts = self._read(response)
+            self._raise_for_status(response, parts)
+            for line in _lines(parts):
+                data = line.removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
+                if data and data != b"[DONE]":
                     yield _object(json.loads(data))
 
     def _json(self, method: str, url: str, **request: Any) -> dict[str, Any]:
-        with self._failures():
-            response = self._http.request(method, url, **request)
-            self._raise_for_status(response)
-            return _object(response.json())
+        with self._failures(), self._http.stream(method, url, **request) as response:
+            parts = self._read(response)
+            self._raise_for_status(response, parts)
+            return _object(json.loads(b"".join(parts)))
+
+    def _read(self, response: httpx.Response) -> Iterator[bytes]:
+        """Yield the body, of a limited size and for a limited time, however slowly it comes."""
+        until, size = self._until or time.monotonic() + self._seconds, 0
+        for part in response.iter_bytes():
+            size += len(part)
+            if size > _MOST_BYTES:
+                raise Unavailable("answers too much")
+            if time.monotonic() > until:
+                raise Unavailable("does not answer in time")
+            yield part
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -131,10 +147,11 @@ class Server:
         except ValueError as error:
             raise Unavailable("answers what cannot be read") from error
 
-    def _raise_for_status(self, response: httpx.Response) -> None:
+    def _raise_for_status(self, response: httpx.Response, parts: Iterator[bytes]) -> None:
         if response.status_code < 400:
             return
-        text = f": {response.text[: self._longest]}" if self._longest else ""
+        body = b"".join(parts).decode(errors="replace") if self._longest else ""
+        text = f": {body[: self._longest]}" if self._longest else ""
         problem = self._plain(f"answers {response.status_code}{text}")
         raise ConfigurationError(problem) if response.status_code < 500 else Unavailable(problem)
 
@@ -143,6 +160,14 @@ class Server:
         return (text.replace(self._key, "…") if self._key else text).replace(
             self._url, strip_credentials(self._url)
         )
+
+
+def _lines(parts: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def _object(value: object) -> dict[str, Any]:
