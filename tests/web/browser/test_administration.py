@@ -34,7 +34,7 @@ def test_daily_work_needs_no_shell(sign_in: Callable[..., Page], size: str) -> N
 
     go_to("Playground")
     page.get_by_label("Question", exact=True).fill("How do I upload documents?")
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("button", name="Search", exact=True).click()
     expect(page.get_by_role("heading", name="Combined")).to_be_visible()
     expect(page.locator("[aria-labelledby=column-hybrid] li").first).to_be_visible()
     assert fits(page)

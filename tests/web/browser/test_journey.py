@@ -253,7 +253,7 @@ def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_
     expect(page.get_by_role("row", name=user)).to_contain_text("isn’t one of them")
 
     page.goto("/admin/users")
-    page.get_by_role("search", name="Users").get_by_label("User name").fill(user)
+    page.get_by_role("search", name="Users").get_by_label("Name or email address").fill(user)
     page.get_by_role("button", name="Show").click()
     page.get_by_role("link", name=user).click()
     page.get_by_role("button", name=f"View as {user}").click()
