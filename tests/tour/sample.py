@@ -53,5 +53,13 @@ def sample(server: Server) -> Sample:
     cookie, sessions, failures = (people.pop(name) for name in ("cookie", "sessions", "failures"))
     documents = library.pop("documents")
     files = {name.replace(".", "_"): identity for name, identity in documents.items()}
-    things = {**library, **people, **files, "import_id": documents["import"], "after": "0", "code": "no_text"}
+    things = {
+        **library,
+        **people,
+        **files,
+        "import_id": documents["import"],
+        "after": "0",
+        "code": "no_text",
+        "section": "branding",
+    }
     return Sample(server, things, sessions, cookie, failures)
