@@ -156,7 +156,7 @@ def test_the_form_has_what_was_saved_and_says_when_instructions_have_no_effect(
     assert 'name="version" value="1"' in html
     assert "instructions have no effect" in html
     monkeypatch.setattr(
-        "web.pages.console.assistants.environment",
+        "web.pages.console.assistants.effective_environment",
         lambda: environment().model_copy(update={"answer_style": "written"}),
     )
     assert "instructions have no effect" not in text_of(client.get(f"/admin/assistants/{assistant.id}"))

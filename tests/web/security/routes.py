@@ -215,7 +215,7 @@ ROUTES: list[Route] = [
     api("PATCH", "/assistants/{assistant_id}", Guard.MANAGER, MANAGE, body={"name": "renamed"}),
     api("DELETE", "/assistants/{assistant_id}", Guard.MANAGER, MANAGE),
     api("GET", "/conversation-folders", Guard.SIGNED_IN, ASK),
-    api("POST", "/conversation-folders", Guard.SIGNED_IN, ASK, body={"name": "new"}),
+    api("POST", "/conversation-folders", Guard.UNLIMITED, ASK, body={"name": "new"}),
     api("PATCH", "/conversation-folders/{folder_id}", Guard.OWNER, ASK, body={"name": "renamed"}),
     api("DELETE", "/conversation-folders/{folder_id}", Guard.OWNER, ASK),
     api("GET", "/conversations", Guard.SIGNED_IN, ASK),
