@@ -8,7 +8,7 @@ from cairn.settings.stored.sections import Branding
 from cairn.settings.stored.store import load_section
 from web.presentation.branding import render_stylesheet
 
-_CACHED = "public, max-age=86400"  # the address changes with the content
+_CACHED = "private, max-age=86400"  # the address changes with the content
 
 
 @require_safe

@@ -44,7 +44,7 @@ def _replace(request: HttpRequest, principal: Principal, user_id: str) -> HttpRe
     sent = User.model_validate(body_of(request), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
     with transaction.atomic():
         row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
-        _change(row, sent, principal)
+        _change(row, sent, sent.display_name, principal)
     return _answer(request, row, Context.RESOURCE_REPLACEMENT_RESPONSE)
 
 
@@ -52,7 +52,8 @@ def _patch(request: HttpRequest, principal: Principal, user_id: str) -> HttpResp
     data = body_of(request)
     with transaction.atomic():
         row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
-        _change(row, patch(build_user_resource(request, row), data, operations_of(data)), principal)
+        sent = patch(build_user_resource(request, row), data, operations_of(data))
+        _change(row, sent, sent.display_name or "", principal)
     return _answer(request, row, Context.RESOURCE_PATCH_RESPONSE)
 
 
@@ -61,12 +62,12 @@ def _delete(_request: HttpRequest, principal: Principal, user_id: str) -> HttpRe
     return HttpResponse(status=204)
 
 
-def _change(row: UserRow, sent: User, principal: Principal) -> None:
-    """Replace the user. Absent attributes are cleared, except `active`."""
+def _change(row: UserRow, sent: User, display_name: str | None, principal: Principal) -> None:
+    """Replace the user. Absent attributes are cleared, except `active` and a display name of None."""
     person_update(
         row,
         username=sent.user_name or "",
-        display_name=sent.display_name,
+        display_name=display_name,
         email=email_of(sent),
         is_active=sent.active,
         external_id=sent.external_id or "",

@@ -147,7 +147,8 @@ def _read(before: Snapshot | None) -> Snapshot:
         rows = {row.section: (row.version, row.values) for row in stored_section.objects.all()}
         logo = logo_model.objects.values_list("sha256", flat=True).first() or ""
     except DatabaseError as error:  # it is away, or has no tables yet
-        log.warning("stored settings could not be read: %s", type(error).__name__)
+        level = logging.DEBUG if before is None else logging.WARNING
+        log.log(level, "stored settings could not be read: %s", type(error).__name__)
         return _as_of(now, before) if before else Snapshot(now)
     if before is not None and before.read_at != _STALE and (rows, logo) == (before.rows, before.logo):
         return _as_of(now, before)
