@@ -69,11 +69,9 @@ def test_the_command_shown_with_a_new_key_works(
     signed_in: SignIn, rob: User, engine_override: Engine, scopes: list[str], path: str
 ) -> None:
     embedder = engine_override.embedder
-    IndexGeneration.objects.create(
-        name="test",
-        embedding_model=embedder.model,
-        dimension=embedder.dimension,
+    IndexGeneration.objects.update_or_create(
         state=GenerationState.ACTIVE,
+        defaults={"name": "test", "embedding_model": embedder.model, "dimension": embedder.dimension},
     )
     html = text_of(signed_in(rob).post("/account/keys", {"label": "Import", "scopes": scopes}))
     [shown] = re.findall(r'<code id="fresh-command">(.*?)</code>', html)
