@@ -194,8 +194,7 @@ def test_a_stream_ends_soon_after_access_was_revoked(
         attack.allowed(not has_ended_early(body), body[-500:])
     with use(Engine(parts.embedder, parts.index, SlowChat(None))):
         body, seconds = read(ask(caller), lambda: revoke(stage))
-    # Whichever notices first: the stream ends with an error, or the model stops and its answer is withheld.
-    attack.refused(has_ended_early(body) or b'"withheld": true' in body, body[-500:])
+    attack.refused(has_ended_early(body), body[-500:])
     attack.refused(seconds < 10, f"{seconds:.1f} s on a machine that may be busy")
 
 
