@@ -40,7 +40,8 @@ Revocation = Callable[["Stage"], object]
 
 
 class SlowChat(FakeChat):
-    """One sentence, and then words without an end, or until some time has passed."""
+    """One sentence, and then words without an end, or until some time has passed. No two are the same: the
+    same word over and over counts as a loop, which ends an answer."""
 
     def __init__(self, seconds: float | None) -> None:
         super().__init__()
@@ -50,10 +51,11 @@ class SlowChat(FakeChat):
         self, messages: Sequence[ChatMessage], *, max_tokens: int, background: bool = False
     ) -> Iterator[str]:
         yield f"{FACT} [1]. And "
-        began = time.monotonic()
+        began, words = time.monotonic(), 0
         while self._seconds is None or time.monotonic() - began < self._seconds:
             time.sleep(0.02)
-            yield "word "
+            words += 1
+            yield f"word{words} "
             assert time.monotonic() - began < 60, "nobody stopped the model"
 
 
