@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from cairn.accounts.models import Group, User
+from cairn.accounts.models import IS_USER_OR_GROUP, User, UserOrGroup
 from cairn.library.models import Document
 
 WORD_KEY_BYTES = 32
@@ -346,30 +346,13 @@ class Share(models.Model):
         return ["everyone"] if self.everyone else [reader.subject for reader in self.readers.all()]
 
 
-class ShareReader(models.Model):
+class ShareReader(UserOrGroup):
     share = models.ForeignKey(Share, on_delete=models.CASCADE, related_name="readers")
-    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
-    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="+")
 
-    class Meta:
-        ordering = ["id"]
+    class Meta(UserOrGroup.Meta):
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(user=None, group__isnull=False) | models.Q(user__isnull=False, group=None),
-                name="share_reader_is_a_user_or_a_group",
-            )
+            models.CheckConstraint(condition=IS_USER_OR_GROUP, name="share_reader_is_a_user_or_a_group")
         ]
-
-    def __str__(self) -> str:
-        return self.subject
-
-    @property
-    def subject(self) -> str:
-        return f"user:{self.user_id}" if self.user_id else f"group:{self.group_id}"
-
-    @property
-    def name(self) -> str:
-        return self.user.username if self.user else str(self.group)
 
 
 class Citation(models.Model):

@@ -5,7 +5,7 @@ import uuid
 from django.db import models
 from django.utils import timezone
 
-from cairn.accounts.models import Group, User
+from cairn.accounts.models import IS_USER_OR_GROUP, User, UserOrGroup
 from cairn.library.models import KnowledgeBase
 
 
@@ -44,29 +44,12 @@ class Assistant(models.Model):
         return ["everyone"] if self.everyone else [reader.subject for reader in self.readers.all()]
 
 
-class AssistantReader(models.Model):
+class AssistantReader(UserOrGroup):
     """A user or group that may use the assistant."""
 
     assistant = models.ForeignKey(Assistant, on_delete=models.CASCADE, related_name="readers")
-    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
-    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="+")
 
-    class Meta:
-        ordering = ["id"]
+    class Meta(UserOrGroup.Meta):
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(user=None, group__isnull=False) | models.Q(user__isnull=False, group=None),
-                name="assistant_reader_is_a_user_or_a_group",
-            )
+            models.CheckConstraint(condition=IS_USER_OR_GROUP, name="assistant_reader_is_a_user_or_a_group")
         ]
-
-    def __str__(self) -> str:
-        return self.subject
-
-    @property
-    def subject(self) -> str:
-        return f"user:{self.user_id}" if self.user_id else f"group:{self.group_id}"
-
-    @property
-    def name(self) -> str:
-        return self.user.username if self.user else str(self.group)

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from cairn.accounts.models import Group, User
+from cairn.accounts.models import IS_USER_OR_GROUP, Group, User, UserOrGroup
 from cairn.library.models import Document, KnowledgeBase
 from cairn.message_fields import MessageField
 
@@ -63,26 +63,11 @@ class Grant(models.Model):
         return f"group:{self.group_id}" if self.group_id else "everyone"
 
 
-class DocumentReader(models.Model):
+class DocumentReader(UserOrGroup):
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="readers")
-    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
-    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="+")
 
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.CheckConstraint(
-                condition=Q(user=None, group__isnull=False) | Q(user__isnull=False, group=None),
-                name="reader_is_a_user_or_a_group",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.subject
-
-    @property
-    def subject(self) -> str:
-        return f"user:{self.user_id}" if self.user_id else f"group:{self.group_id}"
+    class Meta(UserOrGroup.Meta):
+        constraints = [models.CheckConstraint(condition=IS_USER_OR_GROUP, name="reader_is_a_user_or_a_group")]
 
 
 class CheckState(models.TextChoices):

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
@@ -153,6 +153,32 @@ class Group(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.source})" if self.source else self.name
+
+
+class UserOrGroup(models.Model):
+    """A row that names either a user or a group, such as somebody who may read a document."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="+")
+    group = models.ForeignKey(Group, null=True, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        abstract = True
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.subject
+
+    @property
+    def subject(self) -> str:
+        return f"user:{self.user_id}" if self.user_id else f"group:{self.group_id}"
+
+    @property
+    def name(self) -> str:
+        return self.user.label if self.user else str(self.group)
+
+
+IS_USER_OR_GROUP: Final = models.Q(user=None, group__isnull=False) | models.Q(user__isnull=False, group=None)
+"""Condition of a constraint on the rows of a UserOrGroup."""
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):

@@ -144,9 +144,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
 
 def _load_reader_rows(found: Document) -> list[SubjectRow]:
     return [
-        SubjectRow(
-            reader.subject, reader.user.label if reader.user else str(reader.group), _kind(reader.subject)
-        )
+        SubjectRow(reader.subject, reader.name, _kind(reader.subject))
         for reader in found.readers.select_related("user", "group")
     ]
 
