@@ -134,6 +134,7 @@ class ImportKind(models.TextChoices):
     FOLDER = "folder"
     ARCHIVE = "archive"
     WATCH = "watch"
+    SOURCE = "source"
 
 
 class Import(models.Model):
@@ -392,3 +393,117 @@ class RunningProcess(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.host}:{self.pid}"
+
+
+class SourceReaders(models.TextChoices):
+    """Who may read the documents of a source.
+
+    `managers`: managers of the knowledge base only. `everyone`: everyone who may use the knowledge base.
+    """
+
+    SOURCE = "source"
+    MANAGERS = "managers"
+    EVERYONE = "everyone"
+
+
+class Source(models.Model):
+    """A system outside whose documents a knowledge base follows; see `ingestion.sources`.
+
+    `secrets` is encrypted. `directory` is the `Identity.source` whose ids the source's people have as well;
+    "" if there is none. With `match_email`, people are also linked to accounts by e-mail address. `user` is
+    who set it up and must still be allowed to upload. `cursor` is where the next listing starts.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="sources")
+    kind = models.CharField(max_length=50)
+    name = models.CharField(max_length=120)
+    options = models.JSONField(default=dict)
+    secrets = models.TextField(blank=True)
+    readers = models.CharField(max_length=8, choices=SourceReaders.choices, default=SourceReaders.SOURCE)
+    directory = models.CharField(max_length=100, blank=True)
+    match_email = models.BooleanField(default=False)
+    enabled = models.BooleanField(default=True)
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    cursor = models.TextField(blank=True)
+    batch = models.ForeignKey(Import, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["knowledge_base", "name"], name="source_name_once_per_base")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SourceTask(models.TextChoices):
+    """What is done with a source, each on a schedule of its own."""
+
+    CONTENT = "content"
+    ACCESS = "access"
+    PEOPLE = "people"
+
+
+class SourceSchedule(models.Model):
+    """When a task of a source runs, and how its last run ended. Times are the database's.
+
+    A worker runs it while `lease` is its token and `lease_until` is in the future. `failures` counts failed
+    runs in a row; the next attempt waits until `not_before`. `result` has the counts of the last run.
+    """
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="schedules")
+    task = models.CharField(max_length=7, choices=SourceTask.choices)
+    every_seconds = models.PositiveIntegerField()
+    requested_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    succeeded_at = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True)
+    lease = models.UUIDField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0)
+    result = models.JSONField(default=dict)
+    error = MessageField(blank=True)
+
+    class Meta:
+        ordering = ["source", "task"]
+        constraints = [models.UniqueConstraint(fields=["source", "task"], name="source_task_once")]
+
+    def __str__(self) -> str:
+        return f"{self.task} of {self.source_id}"
+
+
+class SourceItem(models.Model):
+    """An item of a source, as it was last listed; see `ingestion.sources.protocol.Item`.
+
+    `synced_version` and `synced_access_version` are those that the document has. `document` is null for items
+    that could not be imported; `error` says why. `listing` is the listing that the item was last seen in.
+    """
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="items")
+    external_id = models.CharField(max_length=500)
+    name = models.CharField(max_length=255)
+    title = models.CharField(max_length=500, blank=True)
+    uri = models.CharField(max_length=1000)
+    container = models.CharField(max_length=1000, blank=True)
+    version = models.CharField(max_length=200)
+    access_version = models.CharField(max_length=200, blank=True)
+    synced_version = models.CharField(max_length=200, blank=True)
+    synced_access_version = models.CharField(max_length=200, blank=True)
+    size = models.BigIntegerField(null=True)
+    modified = models.DateTimeField(null=True)
+    sha256 = models.CharField(max_length=64, blank=True)
+    document = models.ForeignKey(Document, null=True, on_delete=models.SET_NULL, related_name="+")
+    listing = models.UUIDField(null=True)
+    error = MessageField(blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="source_item_once")]
+        indexes = [models.Index(fields=["source", "container"], name="source_item_container")]
+
+    def __str__(self) -> str:
+        return self.uri

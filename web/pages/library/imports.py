@@ -27,6 +27,7 @@ KINDS: Final = {
     ImportKind.FOLDER: gettext_noop("Uploaded"),
     ImportKind.ARCHIVE: gettext_noop("Extracted from a file"),
     ImportKind.WATCH: gettext_noop("Watched folder"),
+    ImportKind.SOURCE: gettext_noop("Source"),
 }
 _LEAST_SHOWN: Final = 0.01
 LOOKED_AT: Final = 20  # of the latest imports of a knowledge base, for those that are not over

@@ -1,0 +1,21 @@
+"""Kinds of sources. Each is imported when it is first used: the libraries behind some are large."""
+
+from functools import cache
+from typing import Final
+
+from django.utils.module_loading import import_string
+
+from cairn.errors import InvalidInput
+from ingestion.sources.protocol import SourceKind
+
+KINDS: Final[dict[str, str]] = {}
+"""Dotted path of the `SourceKind` by its name."""
+
+
+@cache
+def get_kind(name: str) -> SourceKind:
+    """Return the kind with this name. Raises InvalidInput if there is none."""
+    if name not in KINDS:
+        raise InvalidInput(f"“{name}” is not a kind of source. Choose one of {', '.join(sorted(KINDS))}.")
+    kind: SourceKind = import_string(KINDS[name])
+    return kind

@@ -1,0 +1,162 @@
+"""Protocol of sources: what Cairn asks of a system that it takes documents and permissions from.
+
+Each kind of source is a module in `ingestion.sources.kinds` that provides a `SourceKind`.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, BinaryIO, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
+from cairn.errors import PermanentError, TransientError
+
+MAX_ID_LENGTH = 500
+"""Characters of an item's id. Kinds shorten longer ones to a digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file or page in a source.
+
+    `id` stays the same when the item is renamed or moved, if the source has such ids. `container` is the path
+    of the folder, space or mailbox that contains it, such as "finance/2026". `version` changes with the
+    content, and `access_version` with who may read it; empty if the source can't tell. `uri` is what people
+    follow to the item or recognise it by. The extension of `name` tells the format.
+    """
+
+    id: str
+    name: str
+    uri: str
+    version: str
+    container: str = ""
+    access_version: str = ""
+    title: str = ""
+    size: int | None = None
+    modified: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The item with this id was deleted in the source, or left the selected part of it."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A container that could not be listed, with a message that says why. What is in it stays."""
+
+    container: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Nothing changed, but the listing goes on. Yield it every 30 seconds, such as once per folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """The last change: the listing is complete, and the next one starts from `cursor`.
+
+    After a `full` listing, what wasn't listed is gone, except in an `Unlisted` container. A listing that ends
+    without `Complete` deletes nothing.
+    """
+
+    cursor: str = ""
+    full: bool = True
+
+
+Change = Item | Gone | Unlisted | Progress | Complete
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStep:
+    """A step of a connection test, described for a person. `problem` is empty if it succeeded."""
+
+    name: str
+    detail: str = ""
+    problem: str = ""
+
+
+class SourceUnavailable(TransientError):
+    """The source can't be reached, or asks to wait for `retry_after` seconds."""
+
+    code = "source_unavailable"
+
+
+class SourceRefused(PermanentError):
+    """The source refuses the credentials, or what was configured isn't there."""
+
+    status = 422
+    code = "source_refused"
+
+
+class ItemUnavailable(PermanentError):
+    """One item can't be read. Others can."""
+
+    status = 422
+    code = "source_item_unavailable"
+
+
+class Source(Protocol):
+    """A connection to a source, used by one thread.
+
+    All methods raise SourceUnavailable or SourceRefused, with messages for an admin. None of them writes to
+    the source.
+    """
+
+    def check(self) -> Iterator[CheckStep]:
+        """Test step by step whether the source can be reached, signed in to, listed, and read."""
+        ...
+
+    def list_changes(self, cursor: str) -> Iterator[Change]:
+        """Yield what changed since the cursor; "" lists everything. Symbolic links aren't followed."""
+        ...
+
+    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
+        """Open the content of an item. Raises ItemUnavailable if it is gone or may not be read."""
+        ...
+
+    def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
+        """Yield the id and the access of each item that still exists, without reading its content."""
+        ...
+
+    def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
+        """Yield all people and groups. Raises rather than leaving some out."""
+        ...
+
+
+class SourceOptions(BaseModel):
+    """Options of a source. Fields of the type SecretStr are stored encrypted and never shown.
+
+    Each field has a title and a description, which the console shows.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """A kind of source. `connect` raises SourceUnavailable or SourceRefused.
+
+    `has_access`: the source says who may read an item. `has_people`: it says who is in its groups.
+    """
+
+    name: str
+    label: str
+    description: str
+    options: type[SourceOptions]
+    connect: Callable[[Any], AbstractContextManager[Source]]
+    has_access: bool = False
+    has_people: bool = False
+    docs: str = ""
+
+
+def first_problem(steps: Iterable[CheckStep]) -> str:
+    """Run a connection test up to its first problem, and return that; "" if there is none."""
+    return next((step.problem for step in steps if step.problem), "")

@@ -1,0 +1,67 @@
+"""Access to documents of a source, as the source describes it: levels, entries, people and groups.
+
+A source is a system outside, such as a file share. Its people and groups are known by the ids that they have
+there, never by name.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+EVERYONE: Final = "*"
+"""Subject of an entry for everyone who may use the knowledge base."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessEntry:
+    """Allow or deny reading to a person or group, named by the id in the source, or to EVERYONE."""
+
+    subject: str
+    allow: bool = True
+
+
+AccessLevel = tuple[AccessEntry, ...]
+"""Entries in order: the first one that applies to a person decides. If none does, the person may not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAccess:
+    """Who may read an item: those whom every level allows, such as the share, each folder, and the file.
+
+    `unknown` says why the access isn't fully known, as a message for managers. Only they may read such an
+    item, whatever its levels. An item without levels is readable by nobody else either.
+    """
+
+    levels: tuple[AccessLevel, ...] = ()
+    unknown: str = ""
+
+    def allows(self, subjects: Collection[str]) -> bool:
+        """Return whether a person with these ids, their own and those of their groups, may read the item."""
+        if self.unknown or not self.levels:
+            return False
+        return all(_allows(level, subjects) for level in self.levels)
+
+
+def _allows(level: AccessLevel, subjects: Collection[str]) -> bool:
+    applying = (entry for entry in level if entry.subject == EVERYONE or entry.subject in subjects)
+    return next((entry.allow for entry in applying), False)
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePerson:
+    """A person in a source. `directory_id` is the person's id in the directory that both systems use for
+    signing in, by which accounts are linked; empty if there is none."""
+
+    id: str
+    name: str
+    email: str = ""
+    directory_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceGroup:
+    """A group in a source. `members` are ids of people and of other groups, which may form cycles."""
+
+    id: str
+    name: str
+    members: tuple[str, ...] = ()
