@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from cairn.http import ssrf_guard
-from cairn.http.ssrf_guard import AddressNotAllowed, is_public
+from cairn.http.ssrf_guard import AddressNotAllowed, is_public, resolve_server
 from cairn.settings import Environment
 
 PUBLIC = "93.184.215.14"
@@ -145,6 +145,44 @@ def test_a_host_named_in_the_console_may_be_in_this_network(there: Redirector, n
         assert http.get(target).text == "here"
         with pytest.raises(AddressNotAllowed):
             http.get(there.url(host="localhost"))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "fe80::1", "[fe80::1]", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe",
+        "100.100.100.200", "fd00:ec2::254", "0.0.0.0", "224.0.0.1", "rebound.example", "Rebound.Example.",
+    ],
+)  # fmt: skip
+def test_a_server_of_another_protocol_is_no_metadata_service(names: Names, host: str) -> None:
+    names["rebound.example"] = ["169.254.169.254"]
+    with pytest.raises(AddressNotAllowed):
+        resolve_server(host, 445)
+
+
+def test_a_server_with_a_good_and_a_bad_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [(2, 1, 6, "", (address, 445)) for address in ("10.0.0.1", "169.254.169.254")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+    with pytest.raises(AddressNotAllowed):
+        resolve_server("both.example", 445)
+
+
+def test_a_server_of_another_protocol_is_connected_to_by_address(names: Names) -> None:
+    names["files.example"] = ["10.0.0.1", "169.254.169.254"]
+    assert resolve_server("Files.Example.", 445) == [ip_address("10.0.0.1")]
+    assert resolve_server("127.0.0.1", 445) == [ip_address("127.0.0.1")]
+    assert resolve_server("[::1]", 445) == [ip_address("::1")]
+
+
+@pytest.mark.parametrize("host", ["nobody.example", "", "a..b", "x" * 300])
+def test_a_server_that_nobody_has(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(asked: str, *_: Any, **__: Any) -> Any:
+        asked.encode("idna")
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(httpx.ConnectError, match="has no address"):
+        resolve_server(host, 445)
 
 
 def test_a_chain_is_looked_at_on_every_hop(there: Redirector, fetch: Fetch, names: Names) -> None:

@@ -36,6 +36,22 @@ def async_client(url: str, *, from_console: bool = False, **options: Any) -> htt
     return httpx.AsyncClient(transport=AsyncGuardedTransport(url, from_console=from_console), **options)
 
 
+def resolve_server(host: str, port: int) -> list[Address]:
+    """Return the addresses of a server that an admin has named in the console, for protocols other than HTTP.
+    Connect to one of these addresses, never to the name, which could lead elsewhere the next time.
+
+    Raises httpx.ConnectError if the name has no address, and AddressNotAllowed if no server may be there.
+    """
+    name = _normalize_host(host)
+    try:
+        addresses = _resolve(name, port)
+    except (OSError, UnicodeError) as error:
+        raise httpx.ConnectError(f"{name} has no address") from error
+    if not all(map(is_of_server, addresses)):
+        raise AddressNotAllowed(f"{name}: no server may be at this address")
+    return addresses
+
+
 class GuardedTransport(httpx.BaseTransport):
     """Transport that allows the host of `url` by name. It ignores proxies of the environment, because
     the addresses that a proxy connects to cannot be checked."""
@@ -127,9 +143,13 @@ def _host(request: httpx.Request) -> str:
 def _resolve_host(request: httpx.Request) -> list[Address]:
     port = request.url.port or (443 if request.url.scheme == "https" else 80)
     try:
-        found = socket.getaddrinfo(_host(request), port, type=socket.SOCK_STREAM)
+        return _resolve(_host(request), port)
     except OSError as error:
         raise _unknown(request) from error
+
+
+def _resolve(host: str, port: int) -> list[Address]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ip_address(address[0]) for *_, address in found))
 
 
