@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
+from uuid import UUID
 
 import numpy as np
 
@@ -97,6 +98,21 @@ def extract_blocks(
         replace(_render_extract(item, question_stems, language), relevance=relevances.get(item))
         for item in _choose(_most_relevant(relevances) or _near_best(ranked))
     ]
+
+
+def arrange_for_reading(extracts: Sequence[Extract]) -> list[Extract]:
+    """Return quotes of the same section together, in the document's order, best section first.
+
+    Steps and conditions make little sense in another order.
+    """
+    sections: dict[tuple[UUID, tuple[str, ...]], list[Extract]] = {}
+    for extract in extracts:
+        sections.setdefault((extract.hit.version, extract.hit.section), []).append(extract)
+    return [extract for group in sections.values() for extract in sorted(group, key=_position)]
+
+
+def _position(extract: Extract) -> tuple[int, int]:
+    return extract.hit.ordinal, extract.hit.text.find(extract.quote)
 
 
 def _rate_blocks(

@@ -11,7 +11,7 @@ from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.openinference import LLM_MODEL, SpanKind, token_attributes
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering.generation.conflict_note import conflict_notes
-from retrieval.answering.generation.extractive import Extract, extract_blocks
+from retrieval.answering.generation.extractive import Extract, arrange_for_reading, extract_blocks
 from retrieval.answering.generation.quote_first import QuoteFirstReader
 from retrieval.answering.generation.relevance import RelevanceToQuestion
 from retrieval.answering.generation.sentence_gate import SentenceGate
@@ -172,7 +172,7 @@ class PartWriter:
         gate = self._gate
         if not self._judgement.strong or gate.abstained or self._run.stopped or is_all_repeated(gate):
             return []
-        return self._extracts
+        return arrange_for_reading(self._extracts)
 
     def build_result(self) -> PartResult:
         return build_part_result(

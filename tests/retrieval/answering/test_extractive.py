@@ -1,5 +1,10 @@
 from cairn.errors import Unavailable
-from retrieval.answering.generation.extractive import escape_markdown, extract_blocks
+from retrieval.answering.generation.extractive import (
+    Extract,
+    arrange_for_reading,
+    escape_markdown,
+    extract_blocks,
+)
 from tests.fakes import FakeEmbedder, FakeReranker
 from tests.retrieval.answering.builders import LEAVE, TRAVEL, make_hit
 from web.presentation.markdown import render_markdown
@@ -63,6 +68,24 @@ def test_a_reranker_chooses_among_the_nearest_blocks() -> None:
 def test_says_nothing_twice() -> None:
     hits = [make_hit(TRAVEL, title="Travel"), make_hit(f"{TRAVEL} Really.", title="Travel FAQ")]
     assert len(extract_blocks("What hotel costs are reimbursed?", hits, FakeEmbedder(), "en")) == 1
+
+
+def test_quotes_of_a_section_are_in_the_documents_order() -> None:
+    steps = make_hit("Ask your manager first.\n\nThen fill in the form.", title="Leave")
+    other = make_hit("Payroll files the form.", title="Payroll")
+    best_first = [
+        Extract(hit, quote, f"> {quote}")
+        for hit, quote in (
+            (steps, "Then fill in the form."),
+            (other, "Payroll files the form."),
+            (steps, "Ask your manager first."),
+        )
+    ]
+    assert [extract.quote for extract in arrange_for_reading(best_first)] == [
+        "Ask your manager first.",
+        "Then fill in the form.",
+        "Payroll files the form.",
+    ]
 
 
 def test_a_lead_in_without_its_list_is_no_answer() -> None:
