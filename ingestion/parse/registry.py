@@ -42,6 +42,8 @@ PARSERS: Final[dict[str, Parser]] = {
     formats.MARKDOWN: markdown.parse,
     formats.RST: pandoc.rst,
     formats.ORG: pandoc.org,
+    formats.DOKUWIKI: pandoc.dokuwiki,
+    formats.TEXTILE: pandoc.textile,
     formats.PPTX: slides.parse,
     formats.PPT: legacy_formats.ppt,
     formats.XLSX: workbooks.parse,

@@ -33,6 +33,8 @@ LABELS: Final[Mapping[Kind, Mapping[str, str]]] = {
         formats.MARKDOWN: "Markdown",
         formats.RST: "reStructuredText",
         formats.ORG: "Org",
+        formats.DOKUWIKI: "DokuWiki",
+        formats.TEXTILE: "Textile",
         formats.PLAIN: gettext_noop("Text"),
     },
     Kind.SHEET: {

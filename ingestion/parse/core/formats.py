@@ -30,6 +30,8 @@ JSON_LINES: Final = "application/x-ndjson"
 MARKDOWN: Final = "text/markdown"
 RST: Final = "text/x-rst"
 ORG: Final = "text/x-org"
+DOKUWIKI: Final = "text/x-dokuwiki"
+TEXTILE: Final = "text/x-textile"
 CSV: Final = "text/csv"
 TSV: Final = "text/tab-separated-values"
 PLAIN: Final = "text/plain"
@@ -105,6 +107,8 @@ FORMATS: Final = (
     Format(MARKDOWN, _("a Markdown file"), _("Markdown file"), (".md", ".markdown"), Container.PLAIN_TEXT),
     Format(RST, _("a reStructuredText file"), _("reStructuredText file"), (".rst",), Container.PLAIN_TEXT),
     Format(ORG, _("an Org file"), _("Org file"), (".org",), Container.PLAIN_TEXT),
+    Format(DOKUWIKI, _("a DokuWiki page"), _("DokuWiki page"), (".dokuwiki",), Container.PLAIN_TEXT),
+    Format(TEXTILE, _("a Textile file"), _("Textile file"), (".textile",), Container.PLAIN_TEXT),
     Format(PLAIN, _("plain text"), _("plain text"), (".txt", ".text"), Container.PLAIN_TEXT),
     Format(EML, _("an email"), _("email"), (".eml",)),
     Format(MSG, _("an Outlook email"), _("Outlook email"), (".msg",), Container.OLE),

@@ -56,6 +56,15 @@ def org(path: Path, limits: Limits) -> Rendition:
     return _read_with_title(decode(path.read_bytes()), "org", formats.ORG, limits)
 
 
+def dokuwiki(path: Path, limits: Limits) -> Rendition:
+    """Read DokuWiki's core syntax. Syntax of plugins remains as text: nothing is included or run."""
+    return html_document.read(_html(path.read_bytes(), "dokuwiki", formats.DOKUWIKI, limits), limits)
+
+
+def textile(path: Path, limits: Limits) -> Rendition:
+    return html_document.read(_html(path.read_bytes(), "textile", formats.TEXTILE, limits), limits)
+
+
 def rtf(path: Path, limits: Limits) -> Rendition:
     data = _ROW_END.sub(rb"\g<0>\\trowd", path.read_bytes())
     return html_document.read(_html(data, "rtf", formats.RTF, limits), limits, first_row_is_header=True)

@@ -56,6 +56,8 @@ _WRITTEN_BY_PANDOC: Final = {
     formats.HTML: "html",
     formats.RST: "rst",
     formats.ORG: "org",
+    formats.DOKUWIKI: "dokuwiki",
+    formats.TEXTILE: "textile",
 }
 _SAVED_BY_LIBREOFFICE: Final = {formats.DOC: formats.DOCX, formats.PPT: formats.PPTX}
 _ROWS: Final = (

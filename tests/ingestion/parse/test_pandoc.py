@@ -200,3 +200,27 @@ def test_a_bomb_in_a_book_is_refused(refuse: Refuse) -> None:
 @pytest.mark.slow
 def test_a_text_that_takes_too_much_memory_is_refused(refuse: Refuse) -> None:
     refuse("word " * 2_000_000, "a.rst", Rejection.MEMORY_LIMIT, memory_mb=512)
+
+
+def test_dokuwiki_reads_core_syntax_and_runs_no_plugins(read: Read) -> None:
+    text = (
+        "====== Größe ======\n\nTake **it**. {{page>secret:salaries}} <WRAP info>\n\n===== Rates =====\n\n"
+        "^ Grade ^ Days ^\n| GS-7 | 20 |\n\n  * one\n  * two\n\n{{/etc/passwd}} {{rss>http://127.0.0.1/}}\n"
+    )
+    found = read(text, "leave.dokuwiki")
+    assert found.title == "Größe"
+    table = next(one for one in found.elements if one.category == "Table")
+    assert (table.text, table.section) == ("Grade | Days\nGS-7 | 20", ("Größe", "Rates"))
+    assert "Take it." in str(outline(found))
+    assert "<WRAP info>" in str(outline(found))
+    assert "root:" not in str(outline(found))
+
+
+def test_textile(read: Read) -> None:
+    found = read(
+        "h1. Leave\n\nTake *it*.\n\nh2. Rates\n\n|_. Grade |_. Days |\n| GS-7 | 20 |\n\n* one\n",
+        "leave.textile",
+    )
+    assert found.title == "Leave"
+    table = next(one for one in found.elements if one.category == "Table")
+    assert (table.text, table.section) == ("Grade | Days\nGS-7 | 20", ("Leave", "Rates"))
