@@ -10,6 +10,7 @@ from retrieval.evaluation.gold_file import GoldQuestion, GoldSet
 from retrieval.evaluation.metrics import Measures, QuestionOutcome, by_kind, by_ranking, measures
 from retrieval.evaluation.question_results import Asked
 from retrieval.evaluation.run_comparison import Change, differences, ids_of
+from retrieval.evaluation.significance import compare_pairs
 from retrieval.search.fusion import Ranking
 from retrieval.types import AnswerProfile
 from web.cli.api_client import Api, Json
@@ -175,10 +176,14 @@ def _dump_outcome(outcome: QuestionOutcome) -> Json:
     return asked.model_dump(mode="json")
 
 
-def changes(now: Json, before: Json) -> dict[str, list[str]]:
-    """Return ids of questions that are right now but were not before, and vice versa."""
+def changes(now: Json, before: Json) -> Json:
+    """Return ids of questions that are right now but were not before, and vice versa, and a paired test."""
     found = differences(_parse_outcomes(now), _parse_outcomes(before))
-    return {change.value: ids_of(found, change) for change in (Change.BETTER, Change.WORSE)}
+    test = compare_pairs(found)
+    return {
+        **{change.value: ids_of(found, change) for change in (Change.BETTER, Change.WORSE)},
+        "paired_test": None if test is None else {**asdict(test), "is_worse": test.is_worse},
+    }
 
 
 def _parse_outcomes(run: Json) -> list[Asked]:

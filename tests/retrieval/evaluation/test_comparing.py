@@ -1,8 +1,11 @@
 from typing import Any
 
+import pytest
+
 from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.question_results import Asked
-from retrieval.evaluation.run_comparison import Change, differences, ids_of, measure_changes
+from retrieval.evaluation.run_comparison import Change, Difference, differences, ids_of, measure_changes
+from retrieval.evaluation.significance import compare_pairs
 
 
 def asked(identity: str, right: bool, **fields: Any) -> Asked:
@@ -37,3 +40,37 @@ def test_lower_is_better_for_some_measures() -> None:
         "must_contain": None,
     }
     assert [each.by for each in measure_changes(now, before)][-1] is None
+
+
+def runs(better: int, worse: int, same: int) -> list[Difference]:
+    pairs = [(True, False)] * better + [(False, True)] * worse + [(True, True)] * same
+    now = [asked(str(at), right) for at, (right, _) in enumerate(pairs)]
+    before = [asked(str(at), right) for at, (_, right) in enumerate(pairs)]
+    return differences(now, before)
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "same", "difference", "is_worse", "is_significant"),
+    [
+        (0, 0, 20, 0.0, False, False),
+        (3, 0, 20, 3 / 23, False, False),
+        (2, 14, 84, -0.12, True, True),
+        (14, 2, 84, 0.12, False, True),
+        (7, 7, 10, 0.0, False, False),
+        (0, 5, 0, -1.0, False, False),
+        (0, 6, 0, -1.0, True, True),
+    ],
+)
+def test_only_a_difference_that_is_hardly_chance_makes_a_run_worse(
+    better: int, worse: int, same: int, difference: float, is_worse: bool, is_significant: bool
+) -> None:
+    test = compare_pairs(runs(better, worse, same))
+    assert test is not None
+    assert test.difference == pytest.approx(difference)
+    assert test.low <= test.difference <= test.high
+    assert (test.is_worse, test.is_significant) == (is_worse, is_significant)
+    assert is_significant == (test.low > 0 or test.high < 0), "the interval and the test agree"
+
+
+def test_runs_without_common_questions_are_not_tested() -> None:
+    assert compare_pairs([]) is None

@@ -99,6 +99,19 @@ def test_a_run_is_compared_with_one_before(cairn_server: Server, base: str, tmp_
     assert done.stderr.splitlines()[-1] == "error: Worse than wanted: recall@5"
 
 
+def test_a_significantly_worse_run_fails_if_asked_to(cairn_server: Server, base: str, tmp_path: Path) -> None:
+    questions = [{**GOLD[0], "id": f"fee-{number}"} for number in range(6)]
+    right = write(tmp_path / "right.jsonl", questions)
+    wrong = write(tmp_path / "wrong.jsonl", [{**row, "must_contain": ["40 dollars"]} for row in questions])
+    evaluate(cairn_server, right, "--name", "all right")
+    worse = evaluate(cairn_server, wrong, "--baseline", "all right", "--name", "worse", "--fail-if-worse")
+    assert worse.returncode == 3
+    assert "right answers: -100.0 percentage points on 6 questions" in worse.stdout
+    assert worse.stderr.splitlines()[-1] == "error: Significantly worse than the baseline"
+    better = evaluate(cairn_server, right, "--baseline", "worse", "--fail-if-worse")
+    assert better.returncode == 0, better.stderr
+
+
 def test_a_run_is_stored_and_found_again(cairn_server: Server, base: str, tmp_path: Path) -> None:
     other = write(tmp_path / "a.jsonl", [{**GOLD[0], "must_contain": ["40 dollars"]}])
     first = json.loads(evaluate(cairn_server, other, "--name", "before", "--json").stdout)
@@ -169,6 +182,7 @@ def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Pat
         ((gold, "--baseline", gold), "isn't output of evaluate --json"),
         ((gold, "--name", "n" * 121), "has 1 to 120 characters"),
         ((gold, "--baseline", "never ran"), "named “never ran”"),
+        ((gold, "--fail-if-worse"), "--fail-if-worse needs --baseline"),
         ((gold, "--fail-under", "speed=1"), "write it as METRIC=VALUE"),
         ((gold, "--fail-under", "mrr=fast"), "“fast” is no number"),
     ]:

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from cairn.errors import CairnError
+from cairn.errors import CairnError, InvalidInput
 from cairn.settings import environment
 from retrieval.evaluation.gold_file import GoldSet
 from retrieval.evaluation.metrics import QuestionOutcome, failing_measures, measures
+from retrieval.evaluation.significance import CONFIDENCE
 from retrieval.search.fusion import Ranking
 from web.cli.api_client import Api, Json
 from web.cli.evaluation_baselines import LATEST, baseline
@@ -55,6 +56,11 @@ class Command(CairnCommand):
             help=f"compare with a stored run (name, id or “{LATEST}”) or with the output of --json",
         )
         parser.add_argument(
+            "--fail-if-worse",
+            action="store_true",
+            help=f"exit code {SOME_FAILED} if the run is significantly worse than the baseline",
+        )
+        parser.add_argument(
             "--rankings",
             action="store_true",
             help="also search with embeddings only, BM25 only and reciprocal rank fusion",
@@ -74,6 +80,8 @@ class Command(CairnCommand):
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        if options["fail_if_worse"] and not options["baseline"]:
+            raise InvalidInput("--fail-if-worse needs --baseline.")
         given = _gold(options["gold"]) if options["gold"] else None
         with client(self.reporter(options), command="manage.py evaluate") as connected:
             run = self._run(connected.api, given, options)
@@ -81,6 +89,9 @@ class Command(CairnCommand):
         below = failing_measures(run["measures"], dict(options["fail_under"]))
         if below:
             self.fail(f"Worse than wanted: {', '.join(below)}", code=SOME_FAILED)
+        test = run.get("baseline", {}).get("paired_test")
+        if options["fail_if_worse"] and test and test["is_worse"]:
+            self.fail("Significantly worse than the baseline", code=SOME_FAILED)
 
     def _run(self, api: Api, given: GoldSet | None, options: dict[str, Any]) -> Json:
         (base,) = knowledge_bases(api, options["kb"])["knowledge_bases"]
@@ -138,6 +149,8 @@ class Command(CairnCommand):
             )
         for word in ("better", "worse") if compared else ():
             self.stdout.write(f"{word} than before: {', '.join(compared[word]) or 'none'}")
+        if test := compared.get("paired_test"):
+            self.stdout.write(_describe_test(test))
 
     def _print_rankings(self, rankings: Json) -> None:
         if len(rankings) == 1:
@@ -147,6 +160,15 @@ class Command(CairnCommand):
         for ranking, found in rankings.items():
             values = (f"{_number(found[name]):>10}" for name in names)
             self.stdout.write(" ".join([f"{ranking:12}", *values]))
+
+
+def _describe_test(test: Json) -> str:
+    meaning = "it may be chance" if test["p_value"] >= 1 - CONFIDENCE else "it is hardly chance"
+    return (
+        f"right answers: {100 * test['difference']:+.1f} percentage points on {test['questions']} questions, "
+        f"95 % interval {100 * test['low']:+.1f} to {100 * test['high']:+.1f} (p = {test['p_value']:.2g}): "
+        f"{meaning}"
+    )
 
 
 def _number(value: float | None) -> str:

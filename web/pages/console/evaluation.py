@@ -17,6 +17,8 @@ from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.question_results import Asked
 from retrieval.evaluation.run_comparison import Change, Difference, differences, measure_changes
 from retrieval.evaluation.runs import load_outcomes, run_for, runs_for
+from retrieval.evaluation.significance import PairedTest, compare_pairs
+from web.i18n.localize import number
 from web.pages.console import metric_format
 from web.pages.console.gold_questions import gold_counts
 from web.pages.library.knowledge_bases import base_cards
@@ -178,6 +180,7 @@ def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) 
         "before": before,
         "same_gold": now.gold_sha256 == before.gold_sha256,
         "compared": len(found),
+        "test_result": _describe_test(compare_pairs(found)),
         "both_right": sum(each.change is Change.BOTH_RIGHT for each in found),
         "groups": [_group(found, *each) for each in CHANGES],
         "measures": [
@@ -186,6 +189,29 @@ def evaluation_compare(request: HttpRequest, principal: Principal, run_id: str) 
         "settings": _compare_settings(now, before),
     }
     return show(request, principal, "pages/console/evaluation_compare.html", context, area="console")
+
+
+def _describe_test(test: PairedTest | None) -> str:
+    if test is None:
+        return ""
+    result = gettext(
+        "Correct answers: {difference} percentage points (95% interval: {low} to {high}, p = {p})."
+    ).format(
+        difference=_format_signed(test.difference),
+        low=_format_signed(test.low),
+        high=_format_signed(test.high),
+        p=number(test.p_value, 2),
+    )
+    meaning = (
+        gettext("The difference is statistically significant.")
+        if test.is_significant
+        else gettext("The difference may be due to chance.")
+    )
+    return f"{result} {meaning}"
+
+
+def _format_signed(share: float) -> str:
+    return f"{'+' if share > 0 else ''}{number(100 * share, 1)}"
 
 
 def _group(found: Iterable[Difference], change: Change, title: str, meaning: str) -> Group:
