@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 from uuid import UUID
 
 import numpy as np
@@ -38,6 +38,7 @@ MAX_LOG_ODDS_GAP = 3.0  # how far behind the most relevant block another may be
 MAX_CANDIDATES = 60
 MAX_CHARACTERS = 1400  # in all; the first block is shown whatever its length
 MAX_ROWS = 6
+MAX_HEADER_ROWS = 2  # below the first one
 MAX_GAP_SAME_DOCUMENT = 0.35  # how far behind the best block another one of its document may be
 MAX_GAP_OTHER_DOCUMENT = 0.05  # the same for one of another document, which may well be about something else
 SHARED_WORDS_WEIGHT = 0.4  # weight of shared words beside the cosine
@@ -48,6 +49,7 @@ MIN_BLOCK_WORDS = 4  # content words, unless all blocks have fewer
 MIN_DUPLICATE_COVERAGE = 0.85  # share of a block's content words that a better block has
 
 _OMITTED = "…"
+_NUMBER = re.compile(r"\d")
 _NUMBERED = re.compile(r"\(?(\d{1,3})[.)]\s")
 _LEADING_NUMBER = re.compile(r"^(\s*\d{1,9})([.)])")
 _SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
@@ -200,8 +202,9 @@ def _render_extract(item: _Candidate, question_stems: frozenset[str], language: 
     match item.block.shape:
         case Shape.TABLE:
             rows = _relevant_rows(item, question_stems, language)
-            quote = item.hit.text[_quote_start(item.block, rows) : rows[-1].end] if rows else item.text
-            shown = [lines[0], *_mark_omissions(item, rows)]
+            quote = item.hit.text[_quote_start(item, rows) : rows[-1].end] if rows else item.text
+            header = [item.hit.text[line.start : line.end] for line in _header_rows(item)]
+            shown = [*header, *_mark_omissions(item, rows)]
             return Extract(item.hit, quote, _render_table(shown))
         case Shape.LIST:
             return Extract(item.hit, item.text, _blockquote("\n\n".join(_render_list_parts(item))))
@@ -231,14 +234,26 @@ def _mark_omissions(item: _Candidate, rows: Sequence[Span]) -> list[str]:
     return [*before, *(item.hit.text[row.start : row.end] for row in rows), *after]
 
 
+def _header_rows(item: _Candidate) -> list[Span]:
+    """Return the first row of a table, and those below it that give units or name columns: up to two rows
+    without a number, if numbers follow."""
+    first, *others = _rows(item)
+    below = list(takewhile(lambda row: not _NUMBER.search(item.hit.text, row.start, row.end), others))
+    return [first, *below] if len(below) <= MAX_HEADER_ROWS and len(below) < len(others) else [first]
+
+
 def _body_rows(item: _Candidate) -> list[Span]:
-    """Return the rows of a table without its header."""
-    return [line for line in item.block.lines[1:] if not _is_rule(item.hit.text[line.start : line.end])]
+    return _rows(item)[len(_header_rows(item)) :]
 
 
-def _quote_start(block: Block, rows: Sequence[Span]) -> int:
+def _rows(item: _Candidate) -> list[Span]:
+    first, *others = item.block.lines
+    return [first, *(line for line in others if not _is_rule(item.hit.text[line.start : line.end]))]
+
+
+def _quote_start(item: _Candidate, rows: Sequence[Span]) -> int:
     """Return where the quote starts: at the header, unless other rows are between it and these."""
-    return block.start if rows[0].start == block.lines[1].start else rows[0].start
+    return item.block.start if rows[0] == _body_rows(item)[0] else rows[0].start
 
 
 def _is_rule(line: str) -> bool:
@@ -246,13 +261,18 @@ def _is_rule(line: str) -> bool:
 
 
 def _render_table(lines: Sequence[str]) -> str:
-    rows = [
-        [escape_markdown(cell.strip()) for cell in line.strip("| ").split(CELL_SEPARATOR.strip())]
-        for line in lines
-    ]
+    rows = [[escape_markdown(cell) for cell in _split_cells(line)] for line in lines]
     width = max(len(row) for row in rows)
     written = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in rows]
     return _blockquote("\n".join([written[0], "|" + " --- |" * width, *written[1:]]))
+
+
+def _split_cells(line: str) -> list[str]:
+    """Split a row, which may have a bar on both sides. A bar on one side only belongs to an empty cell."""
+    mark = CELL_SEPARATOR.strip()
+    cells = [cell.strip() for cell in line.strip().split(mark)]
+    is_framed = len(cells) > 2 and not (cells[0] or cells[-1])
+    return cells[1:-1] if is_framed else cells
 
 
 def _render_code_parts(item: _Candidate) -> Iterator[str]:

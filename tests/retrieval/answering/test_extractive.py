@@ -46,6 +46,25 @@ def test_a_table_keeps_its_header_and_the_rows_asked_for() -> None:
     assert found[0].quote in TABLE
 
 
+def test_rows_come_with_the_row_of_units_below_the_header() -> None:
+    rows = "\n".join(f"Widget{n} | {n}0 | {n}1" for n in range(1, 40))
+    table = f"Net sales | Americas | Europe\n | in thousands | in thousands\n{rows}"
+    found = extract_blocks("What are the net sales of Widget31?", [make_hit(table)], FakeEmbedder(), "en")
+    lines = found[0].markdown.split("\n")
+    assert lines[0] == "> | Net sales | Americas | Europe |"
+    assert lines[2] == "> |  | in thousands | in thousands |"
+    assert "| Widget31 | 310 | 311 |" in found[0].markdown
+    assert found[0].quote in table
+
+
+def test_a_table_of_words_has_one_header_row() -> None:
+    rows = "\n".join(f"{name} | {name} street" for name in ("Oak", "Elm", "Ash", "Fir", "Yew", "Box", "Bay"))
+    table = f"Office | Place\n{rows}"
+    found = extract_blocks("What is the place of the office Bay?", [make_hit(table)], FakeEmbedder(), "en")
+    assert "| Bay | Bay street |" in found[0].markdown
+    assert found[0].markdown.count("\n") <= 9
+
+
 def test_the_header_is_quoted_with_the_rows_below_it() -> None:
     table = "Place | 5 Elm Street\nDoor code | 4711\nDesk | second floor"
     found = extract_blocks("What is the door code of the place?", [make_hit(table)], FakeEmbedder(), "en")
