@@ -53,6 +53,11 @@ def enqueue_watch(watch: UUID) -> None:
     send("ingestion.watch", WATCHES, str(watch))
 
 
+def wake_sources() -> None:
+    """Let the process that receives the message start the tasks of sources that are due."""
+    send("ingestion.sources_due", WATCHES)
+
+
 def enqueue_reindex() -> None:
     """Wake the reindexing thread of the process that receives the message."""
     send("ingestion.reindex", MAINTENANCE)

@@ -406,12 +406,19 @@ class SourceReaders(models.TextChoices):
     EVERYONE = "everyone"
 
 
+class SourceQuerySet(models.QuerySet["Source"]):
+    def present(self) -> "SourceQuerySet":
+        return self.filter(deleted_at=None, knowledge_base__deleted_at=None)
+
+
 class Source(models.Model):
     """A system outside whose documents a knowledge base follows; see `ingestion.sources`.
 
     `secrets` is encrypted. `directory` is the `Identity.source` whose ids the source's people have as well;
     "" if there is none. With `match_email`, people are also linked to accounts by e-mail address. `user` is
-    who set it up and must still be allowed to upload. `cursor` is where the next listing starts.
+    who set it up and must still manage the knowledge base. `cursor` is where the next listing starts. A
+    deleted source is hidden until a worker has removed its rows, and with `delete_documents` its
+    documents.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -427,7 +434,11 @@ class Source(models.Model):
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     cursor = models.TextField(blank=True)
     batch = models.ForeignKey(Import, null=True, on_delete=models.SET_NULL, related_name="+")
+    deleted_at = models.DateTimeField(null=True, editable=False)
+    delete_documents = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = SourceQuerySet.as_manager()
 
     class Meta:
         ordering = ["created_at", "id"]
@@ -476,11 +487,37 @@ class SourceSchedule(models.Model):
         return f"{self.task} of {self.source_id}"
 
 
+class SourceItemState(models.TextChoices):
+    """`pending`: listed, and not imported yet. `failed`: could not be imported; `error` says why."""
+
+    SYNCED = "synced"
+    PENDING = "pending"
+    FAILED = "failed"
+    EXCLUDED = "excluded"
+
+
+_EXCLUDED = Q(excluded=True)
+_FAILED = Q(excluded=False) & ~Q(error="")
+_PENDING = Q(excluded=False, error="") & ~Q(version=models.F("synced_version"))
+ITEM_STATES = {
+    SourceItemState.EXCLUDED: _EXCLUDED,
+    SourceItemState.FAILED: _FAILED,
+    SourceItemState.PENDING: _PENDING,
+    SourceItemState.SYNCED: ~(_EXCLUDED | _FAILED | _PENDING),
+}
+
+
+class SourceItemQuerySet(models.QuerySet["SourceItem"]):
+    def with_state(self, state: SourceItemState) -> "SourceItemQuerySet":
+        return self.filter(ITEM_STATES[state])
+
+
 class SourceItem(models.Model):
     """An item of a source, as it was last listed; see `ingestion.sources.protocol.Item`.
 
     `synced_version` and `synced_access_version` are those that the document has. `document` is null for items
-    that could not be imported; `error` says why. `listing` is the listing that the item was last seen in.
+    that could not be imported; `error` says why. An `excluded` item is not imported, since somebody deleted
+    its document. `listing` is the listing that the item was last seen in.
     """
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="items")
@@ -497,8 +534,11 @@ class SourceItem(models.Model):
     modified = models.DateTimeField(null=True)
     sha256 = models.CharField(max_length=64, blank=True)
     document = models.ForeignKey(Document, null=True, on_delete=models.SET_NULL, related_name="+")
+    excluded = models.BooleanField(default=False)
     listing = models.UUIDField(null=True)
     error = MessageField(blank=True)
+
+    objects = SourceItemQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

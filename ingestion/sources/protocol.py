@@ -103,6 +103,12 @@ class ItemUnavailable(PermanentError):
     code = "source_item_unavailable"
 
 
+class ItemChanged(TransientError):
+    """The item changed while it was read. The next sync reads it again."""
+
+    code = "source_item_changed"
+
+
 class Source(Protocol):
     """A connection to a source, used by one thread.
 
@@ -119,7 +125,10 @@ class Source(Protocol):
         ...
 
     def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """Open the content of an item. Raises ItemUnavailable if it is gone or may not be read."""
+        """Open the content of an item. Raises ItemUnavailable if it is gone or may not be read.
+
+        Leaving the context raises ItemChanged if the source can tell that the item changed meanwhile.
+        """
         ...
 
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:

@@ -331,6 +331,37 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "watch_roots_unset": _("WATCH_ROOTS isn’t set, so no folders can be watched."),
     "watch_path_relative": _("Enter an absolute path, starting with “/”."),
     "watch_path_unknown": _("No such folder in the allowed locations ({allowed})."),
+    "source_failed": _("Couldn’t sync the source. See the server log."),
+    "source_owner": _(
+        "The person who set up this source can’t manage the knowledge base any more. Someone who can must save it again."
+    ),
+    "source_empty": _(
+        "The source lists nothing. Nothing was deleted in case it’s temporarily unavailable. If it’s really empty, delete the source."
+    ),
+    "source_stuck": _("The source stopped responding while it was being read."),
+    "source_endless": _("The source’s list of files didn’t end within {hours} hours."),
+    "source_incomplete": _("The source’s list of files ended too early. Nothing was deleted."),
+    "source_secrets_unreadable": _(
+        "The stored password can’t be read, because SECRET_KEY changed. Enter it again."
+    ),
+    "source_secret_again": _("Enter {field} again: it was for a different server."),
+    "source_option_invalid": _("{field}: {reason}"),
+    "source_name_taken": _("This knowledge base already has a source named “{name}”."),
+    "source_too_often": _("A source can be synced every {seconds} seconds at most."),
+    "source_check_timeout": _("No answer within {seconds} seconds."),
+    "source_check_failed": _("Couldn’t test the source. See the server log."),
+    "source_unlisted": _("Couldn’t list {folders}. Documents from there were kept."),
+    "source_unlisted_more": plural(
+        "Couldn’t list {folders} and {count} more folder. Documents from there were kept.",
+        "Couldn’t list {folders} and {count} more folders. Documents from there were kept.",
+    ),
+    "source_item_unstorable": _(
+        "The name or path is too long or contains invalid characters. Rename it in the source."
+    ),
+    "source_item_changed": _("The file changed while it was being read. The next sync reads it again."),
+    "source_item_missing": _("The source no longer shows this document to Cairn."),
+    "source_item_failed": _("Couldn’t read this file. See the server log."),
+    "source_access_pending": _("Who may read this document hasn’t been checked yet."),
     "check_interrupted": _("The check was interrupted."),
     "check_failed": _("The check failed; see the server log."),
     # whether the mail server works

@@ -1,0 +1,155 @@
+"""Setting up, changing, testing, pausing and deleting sources."""
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from cairn.access.principals import principal_for_user
+from cairn.access.scope import Principal
+from cairn.accounts.services import user_create
+from cairn.audit.models import Event
+from cairn.errors import Conflict, InvalidInput
+from cairn.library.models import KnowledgeBase
+from ingestion.models import Source, SourceSchedule, SourceTask
+from ingestion.sources.check import options_check, source_check
+from ingestion.sources.lease import claim_schedule
+from ingestion.sources.options import load_options, stored_secrets
+from ingestion.sources.protocol import SourceRefused
+from ingestion.sources.selectors import schedules_of, source_for, sources_for
+from ingestion.sources.services import (
+    source_create,
+    source_delete,
+    source_pause,
+    source_request,
+    source_resume,
+    source_update,
+)
+from tests.ingestion.sources.conftest import OPTIONS
+from tests.ingestion.sources.fake_source import KIND, FakeOptions, FakeServer
+
+pytestmark = pytest.mark.django_db
+
+
+def password_of(source: Source) -> str:
+    options = load_options(source)
+    assert isinstance(options, FakeOptions)
+    return options.password.get_secret_value()
+
+
+def test_secrets_are_stored_encrypted_and_apart_from_the_options(source: Source) -> None:
+    row = Source.objects.get()
+    assert row.options == {"host": "files", "folder": ""}
+    assert "secret" not in row.secrets
+    assert stored_secrets(row) == ["password"]
+    assert password_of(row) == "secret"
+    created = Event.objects.get(action="source.created")
+    assert "secret" not in str(created.detail)
+
+
+def test_missing_secrets_stay_unless_the_server_changes(source: Source, admin: Principal) -> None:
+    source_update(source=source, principal=admin, options={"host": "files", "folder": "a", "password": ""})
+    assert password_of(Source.objects.get()) == "secret"
+    with pytest.raises(InvalidInput, match="Password"):
+        source_update(source=source, principal=admin, options={"host": "elsewhere"})
+    source_update(source=source, principal=admin, options={"host": "elsewhere", "password": "other"})
+    assert password_of(Source.objects.get()) == "other"
+
+
+def test_secrets_under_another_key_have_to_be_entered_again(
+    source: Source, admin: Principal, settings: Any
+) -> None:
+    settings.SECRET_KEY = "x" * 50
+    settings.SECRET_KEY_FALLBACKS = []
+    with pytest.raises(SourceRefused, match="SECRET_KEY"):
+        load_options(source)
+    assert stored_secrets(source) == []
+    assert "SECRET_KEY" in source_check(source)[-1].problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"options": {"host": ""}}, "Server"),
+        ({"options": {**OPTIONS, "color": "red"}}, "color"),
+        ({"readers": "some"}, "some"),
+        ({"name": " "}, "name"),
+        ({"kind": "none"}, "none"),
+        ({"every_seconds": {SourceTask.CONTENT: 5}}, "60"),
+    ],
+)
+def test_what_is_not_valid_is_refused(
+    base: KnowledgeBase, admin: Principal, server: FakeServer, changes: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(InvalidInput, match=problem):
+        source_create(
+            **{"knowledge_base": base, "kind": KIND, "name": "F", "options": OPTIONS, **changes},
+            principal=admin,
+        )
+    assert not Source.objects.exists()
+
+
+def test_two_sources_of_a_base_have_different_names(source: Source, admin: Principal) -> None:
+    base = source.knowledge_base
+    with pytest.raises(Conflict):
+        source_create(knowledge_base=base, kind=KIND, name="Files", options=OPTIONS, principal=admin)
+    source_delete(source=source, principal=admin, delete_documents=False)
+    source_create(knowledge_base=base, kind=KIND, name="Files", options=OPTIONS, principal=admin)
+
+
+def test_permissions_are_followed_only_if_they_come_from_the_source(source: Source, admin: Principal) -> None:
+    assert [state.task for state in schedules_of(source)] == ["content", "access", "people"]
+    every = {SourceTask.CONTENT: 120}
+    source = source_update(source=source, principal=admin, readers="managers", every_seconds=every)
+    assert [(state.task, state.every_seconds) for state in schedules_of(source)] == [("content", 120)]
+
+
+def test_a_task_is_requested_once_it_does_not_run(source: Source, admin: Principal) -> None:
+    source_request(source=source, task=SourceTask.CONTENT, principal=admin)
+    assert [state.requested for state in schedules_of(source)] == [True, False, False]
+    lease = claim_schedule(SourceSchedule.objects.get(task="content").pk)
+    assert lease is not None
+    assert [state.running for state in schedules_of(source)] == [True, False, False]
+    with pytest.raises(Conflict):
+        source_request(source=source, task=SourceTask.CONTENT, principal=admin)
+
+
+def test_a_paused_source_runs_nothing(source: Source, admin: Principal) -> None:
+    schedule = SourceSchedule.objects.get(task="content")
+    source_pause(source=source, principal=admin)
+    assert claim_schedule(schedule.pk) is None
+    source_resume(source=source, principal=admin)
+    assert claim_schedule(schedule.pk) is not None
+
+
+def test_managers_see_the_sources_of_their_bases_until_they_are_deleted(
+    source: Source, admin: Principal
+) -> None:
+    stranger = principal_for_user(user_create(username="stranger"))
+    assert source_for(admin, source.id) == source
+    assert not sources_for(stranger).exists()
+    source_delete(source=source, principal=admin, delete_documents=True)
+    assert not sources_for(admin).exists()
+
+
+def test_a_check_reports_each_step(server: FakeServer, source: Source) -> None:
+    assert [step.problem for step in source_check(source)] == ["", ""]
+    steps = options_check(kind=KIND, options={**OPTIONS, "password": "wrong"})
+    assert [step.problem for step in steps] == ["Wrong password."]
+    assert options_check(kind=KIND, options={"host": "files"}, before=source)[-1].problem == ""
+
+
+def test_a_check_that_hangs_ends_in_time(server: FakeServer, source: Source) -> None:
+    end = threading.Event()
+    server.checking = lambda: end.wait(20) and None
+    began = time.monotonic()
+    steps = source_check(source, seconds=0.3)
+    assert time.monotonic() - began < 5
+    assert (steps[0].name, "No answer" in steps[-1].problem) == ("Sign in", True)
+    end.set()
+
+
+def test_a_check_that_breaks_says_so(server: FakeServer, source: Source) -> None:
+    server.checking = lambda: 1 // 0 and None
+    assert "server log" in source_check(source)[-1].problem
