@@ -11,7 +11,6 @@ from cairn.inference.protocols import Embedder, Vectors
 from retrieval.answering.text.lexicon import Language
 from retrieval.answering.text.sentences import Kind, split_sentences
 from retrieval.answering.text.terms import content_words
-from retrieval.intents.document_lines import shorten
 from retrieval.intents.sections import Section
 from retrieval.types import Hit
 
@@ -41,10 +40,11 @@ def rank_passages(section: Section, vectors: Mapping[UUID, Vectors]) -> list[UUI
 def choose_sentences(
     hits: Sequence[Hit], embedder: Embedder, language: Language, most: int
 ) -> list[QuotedSentence]:
-    """Return the most central sentences of these passages, in the order of the document."""
+    """Return the most central sentences of these passages, in the order of the document; none if they have no
+    whole sentence."""
     candidates = [sentence for hit in hits for sentence in _sentences_in(hit, language)]
     if not candidates:
-        return [QuotedSentence(hit, shorten(hit.text)) for hit in hits[:1]]
+        return []
     matrix = embedder.embed_documents([sentence.text for sentence in candidates])
     scores = matrix @ matrix.mean(axis=0)
     chosen = sorted(np.argsort(-scores, kind="stable")[:most], key=lambda at: candidates[at].hit.ordinal)

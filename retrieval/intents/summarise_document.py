@@ -9,16 +9,16 @@ from cairn.access.selectors import chunks_for
 from cairn.answers import AnswerMode, Intent, Verdict
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Document
-from retrieval.answering.generation.extractive import escape_markdown
+from retrieval.answering.generation.extractive import Extract, escape_markdown, quote_table
 from retrieval.answering.generation.part_writer import PartWriter
 from retrieval.answering.generation.verdict import PartResult, combine_verdicts
 from retrieval.answering.protocols import Judgement
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.text.messages import render_message
 from retrieval.intents.catalogue import Catalogue
-from retrieval.intents.central_sentences import QuotedSentence, choose_sentences, rank_passages
+from retrieval.intents.central_sentences import choose_sentences, rank_passages
 from retrieval.intents.composer import Composer, IntentContext
-from retrieval.intents.document_lines import has_own_text, open_documents
+from retrieval.intents.document_lines import has_own_text, open_documents, shorten
 from retrieval.intents.find_document import refuse_unknown, show_documents
 from retrieval.intents.messages import render_number, render_share, render_text
 from retrieval.intents.named_documents import find_named_documents
@@ -137,9 +137,7 @@ class _Summary:
 
     def _write_shortly(self, hits: Sequence[Hit]) -> Iterator[AnswerEvent]:
         """Quote the most central sentences of the whole document, as many as were asked for."""
-        generation, most = self.context.generation, self.context.request.sentences or 1
-        for sentence in choose_sentences(hits, generation.embedder, generation.language, most):
-            yield from self._write_quote(sentence)
+        yield from self._quote(hits, self.context.request.sentences or 1)
 
     def _write_opening(self, chosen: Sequence[Section]) -> Iterator[AnswerEvent]:
         language, title = self.context.language, escape_markdown(self.document.title)
@@ -169,7 +167,7 @@ class _Summary:
         if self.context.generation.writes and self.composer.run.failure is None:
             written = yield from self._write_in_own_words(section, hits)
         if not (written or self.composer.run.stopped):
-            yield from self._quote(hits)
+            yield from self._quote(hits, 2 if len(self.sections) <= FEW_SECTIONS else 1)
 
     def _name(self, section: Section, number: int, total: int) -> str:
         language, pages = self.context.language, section.pages
@@ -196,16 +194,18 @@ class _Summary:
         self.results.append(writer.build_result())
         return True
 
-    def _quote(self, hits: Sequence[Hit]) -> Iterator[AnswerEvent]:
-        most = 2 if len(self.sections) <= FEW_SECTIONS else 1
-        generation = self.context.generation
-        for sentence in choose_sentences(hits, generation.embedder, generation.language, most):
-            yield from self._write_quote(sentence)
+    def _quote(self, hits: Sequence[Hit], most: int) -> Iterator[AnswerEvent]:
+        for quote in self._choose_quotes(hits, most):
+            self.quotes += 1
+            yield from self.composer.cite(quote.markdown, quote.hit, quote.quote)
 
-    def _write_quote(self, sentence: QuotedSentence) -> Iterator[AnswerEvent]:
-        text = f"> {escape_markdown(' '.join(sentence.text.split()))}"
-        self.quotes += 1
-        yield from self.composer.cite(text, sentence.hit, sentence.text)
+    def _choose_quotes(self, hits: Sequence[Hit], most: int) -> list[Extract]:
+        """Choose central sentences; without any, the start of a table, or of the text."""
+        generation = self.context.generation
+        if sentences := choose_sentences(hits, generation.embedder, generation.language, most):
+            return [_quote_text(sentence.hit, sentence.text) for sentence in sentences]
+        tables = [table for hit in hits if (table := quote_table(hit))]
+        return tables[:1] or [_quote_text(hit, shorten(hit.text)) for hit in hits[:1]]
 
     def _finish(self, chosen: Sequence[Section]) -> AnswerEvent:
         run, language = self.composer.run, self.context.language
@@ -226,3 +226,7 @@ class _Summary:
     def _explain_nothing(self) -> str:
         key = "stopped" if self.composer.run.stopped else "no_hits"
         return render_message(key, self.context.generation.reply_language)
+
+
+def _quote_text(hit: Hit, text: str) -> Extract:
+    return Extract(hit, text, f"> {escape_markdown(' '.join(text.split()))}")

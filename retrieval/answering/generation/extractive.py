@@ -198,20 +198,32 @@ def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]
 
 
 def _render_extract(item: _Candidate, question_stems: frozenset[str], language: Language) -> Extract:
-    lines = [item.hit.text[line.start : line.end] for line in item.block.lines]
     match item.block.shape:
         case Shape.TABLE:
-            rows = _relevant_rows(item, question_stems, language)
-            quote = item.hit.text[_quote_start(item, rows) : rows[-1].end] if rows else item.text
-            header = [item.hit.text[line.start : line.end] for line in _header_rows(item)]
-            shown = [*header, *_mark_omissions(item, rows)]
-            return Extract(item.hit, quote, _render_table(shown))
+            return _render_table_extract(item, _relevant_rows(item, question_stems, language))
         case Shape.LIST:
             return Extract(item.hit, item.text, _blockquote("\n\n".join(_render_list_parts(item))))
         case Shape.CODE:
             return Extract(item.hit, item.text, _blockquote("\n\n".join(_render_code_parts(item))))
         case _:
+            lines = (item.hit.text[line.start : line.end] for line in item.block.lines)
             return Extract(item.hit, item.text, _blockquote(escape_markdown(" ".join(lines))))
+
+
+def quote_table(hit: Hit) -> Extract | None:
+    """Quote the first rows of the hit's first table; None if it has none."""
+    tables = (block for block in split_blocks(hit.text, hit.code) if block.shape is Shape.TABLE)
+    block = next((table for table in tables if len(table.lines) > 1), None)
+    if block is None:
+        return None
+    item = _Candidate(hit, block, frozenset(), frozenset())
+    return _render_table_extract(item, _body_rows(item)[:MAX_ROWS])
+
+
+def _render_table_extract(item: _Candidate, rows: Sequence[Span]) -> Extract:
+    quote = item.hit.text[_quote_start(item, rows) : rows[-1].end] if rows else item.text
+    header = [item.hit.text[line.start : line.end] for line in _header_rows(item)]
+    return Extract(item.hit, quote, _render_table([*header, *_mark_omissions(item, rows)]))
 
 
 def _relevant_rows(item: _Candidate, question_stems: frozenset[str], language: Language) -> Sequence[Span]:

@@ -355,6 +355,15 @@ def test_a_section_that_is_only_a_title_is_not_summarised(
     assert str(first.pk) not in {each["chunk"] for each in answer["citations"]}
 
 
+def test_a_summary_shows_a_table_as_a_table(mia: Caller, add: Callable[..., Document]) -> None:
+    rates = "City | Rate\n" + "\n".join(f"Town{number} | ${100 + number}" for number in range(9))
+    add("Hotel rates", rates)
+    answer = ask(mia, "Summarise hotel rates")
+    assert "> | City | Rate |\n> | --- | --- |\n> | Town0 | $100 |" in answer["answer"]
+    [citation] = answer["citations"]
+    assert citation["quote"].startswith("City | Rate\nTown0 | $100")
+
+
 def test_a_summary_is_as_short_as_asked_for(mia: Caller, policy: Document, parts: Engine) -> None:
     with use(replace(parts, writes_answers=False)):
         answer = ask(mia, "Summarise the travel policy in two sentences")
