@@ -1,4 +1,4 @@
-"""Grants on knowledge bases, readers of restricted documents, and access checks."""
+"""Grants on knowledge bases, readers of restricted documents, access from sources, and access checks."""
 
 import uuid
 
@@ -68,6 +68,117 @@ class DocumentReader(UserOrGroup):
 
     class Meta(UserOrGroup.Meta):
         constraints = [models.CheckConstraint(condition=IS_USER_OR_GROUP, name="reader_is_a_user_or_a_group")]
+
+
+class SubjectKind(models.TextChoices):
+    """Kinds of subjects. `unknown`: named by an entry, but never by the people of the source."""
+
+    PERSON = "person"
+    GROUP = "group"
+    UNKNOWN = "unknown"
+
+
+class SubjectLink(models.TextChoices):
+    """How a person of a source was linked to an account. `nobody`: somebody decided that there is none."""
+
+    NONE = ""
+    DIRECTORY = "directory"
+    EMAIL = "email"
+    MANUAL = "manual"
+    NOBODY = "nobody"
+
+
+class SourceSubject(models.Model):
+    """A person or group of a source, known by the id there; see `cairn.access.source_access`.
+
+    `user` is the account of a person. `people` of a group are all persons in it, also through other groups.
+    `directory` is the `Identity.source` in which a person's `directory_id` is an id.
+    """
+
+    source = models.UUIDField()
+    external_id = models.CharField(max_length=500)
+    kind = models.CharField(max_length=7, choices=SubjectKind.choices, default=SubjectKind.UNKNOWN)
+    name = models.CharField(max_length=500, blank=True)
+    email = models.CharField(max_length=320, blank=True)
+    directory = models.CharField(max_length=100, blank=True)
+    directory_id = models.CharField(max_length=255, blank=True)
+    user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="source_subjects")
+    link = models.CharField(max_length=9, choices=SubjectLink.choices, blank=True, default=SubjectLink.NONE)
+    people = models.ManyToManyField("self", symmetrical=False, related_name="groups", blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint("source", "external_id", name="source_subject_once")]
+        indexes = [models.Index(fields=["directory", "directory_id"], name="source_subject_directory")]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        return self.name or self.external_id
+
+    @property
+    def members(self) -> "models.QuerySet[User]":
+        """Return the accounts that have this id: a person's own, or those of all people in a group."""
+        return User.objects.filter(
+            Q(source_subjects=self.pk) | Q(source_subjects__in=self.people.values("pk"))
+        ).distinct()
+
+
+class AccessList(models.Model):
+    """Levels of a `SourceAccess`, shared by all documents of a source that have the same.
+
+    Only people whom every one of the `level_count` levels allows may read. Without levels nobody may.
+    """
+
+    source = models.UUIDField()
+    digest = models.CharField(max_length=64)
+    level_count = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint("source", "digest", name="access_list_once")]
+
+    def __str__(self) -> str:
+        return f"list:{self.pk}"
+
+
+class AccessListEntry(models.Model):
+    """Allow or deny a subject to read, in the order of `position`; everyone if `subject` is null."""
+
+    access_list = models.ForeignKey(AccessList, on_delete=models.CASCADE, related_name="entries")
+    level = models.PositiveIntegerField()
+    position = models.PositiveIntegerField()
+    subject = models.ForeignKey(SourceSubject, null=True, on_delete=models.PROTECT, related_name="entries")
+    allow = models.BooleanField()
+
+    class Meta:
+        ordering = ["access_list", "level", "position"]
+        constraints = [
+            models.UniqueConstraint("access_list", "level", "position", name="access_list_entry_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{'allow' if self.allow else 'deny'} {self.subject or 'everyone'}"
+
+
+class SyncedAccess(models.Model):
+    """Access that a source decides. Such a document is `narrowed` and has no `DocumentReader`.
+
+    Without a list, only managers may read it; `unknown` says why.
+    """
+
+    document = models.OneToOneField(Document, on_delete=models.CASCADE, related_name="synced_access")
+    source = models.UUIDField(db_index=True)
+    access_list = models.ForeignKey(AccessList, null=True, on_delete=models.PROTECT, related_name="documents")
+    unknown = MessageField(blank=True, default="")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"access of {self.document_id}"
 
 
 class CheckState(models.TextChoices):

@@ -18,6 +18,7 @@ from cairn.access.principals import (
     require_unlimited,
 )
 from cairn.access.scope import Principal
+from cairn.access.source_rules import documents_allowing
 from cairn.accounts.models import Group
 from cairn.errors import Forbidden
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentQuerySet, KnowledgeBase
@@ -67,7 +68,8 @@ def documents_for(principal: Principal, *, role: Role = Role.READER) -> Document
 
 
 def _match_unrestricted(principal: Principal) -> Q:
-    """Match documents that neither themselves nor through a container are restricted to others.
+    """Match documents that neither themselves nor through a container are restricted to others, by readers or
+    by their source.
 
     One subquery covers the whole chain: Django takes milliseconds to compile one per container. It is
     skipped for most documents, whose own row shows that they are neither restricted nor in a container.
@@ -76,7 +78,10 @@ def _match_unrestricted(principal: Principal) -> Q:
     containers = ["__".join(["parent"] * depth) for depth in range(1, MAX_NESTING_DEPTH + 1)]
     chain = [OuterRef("id"), *(OuterRef(f"{container}_id") for container in containers)]
     narrowed = Document.objects.filter(narrowed=True, id__in=chain)  # type: ignore[misc]  # stubs know ids alone
-    return Q(narrowed=False, parent=None) | ~Q(Exists(narrowed.exclude(id__in=mine.values("document"))))
+    others = narrowed.exclude(
+        Q(id__in=mine.values("document")) | Q(id__in=documents_allowing(principal.user))
+    )
+    return Q(narrowed=False, parent=None) | ~Q(Exists(others))
 
 
 def may_replace(principal: Principal, document: Document) -> bool:

@@ -12,6 +12,7 @@ from django.db.models import Q
 from cairn.access.models import Role
 from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases_for, role_in, roles_in
 from cairn.access.scope import Principal, Scope
+from cairn.access.source_rules import list_tokens
 from cairn.errors import Forbidden, NotFound
 from cairn.library.models import Chunk, ChunkQuerySet, Document, DocumentQuerySet, KnowledgeBase
 from cairn.messages import CodedMessage, Term
@@ -161,7 +162,8 @@ def _scope(
     official_only: bool = False,
 ) -> Scope:
     managed = frozenset(base for base in readable if roles[base] == Role.MANAGER)
-    return Scope(principal, readable, managed, principal.tokens, whole=whole, official_only=official_only)
+    tokens = principal.tokens | list_tokens(principal.user) if readable - managed else principal.tokens
+    return Scope(principal, readable, managed, tokens, whole=whole, official_only=official_only)
 
 
 def scope_without(scope: Scope, knowledge_bases: Collection[UUID]) -> Scope:

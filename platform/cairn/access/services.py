@@ -11,13 +11,14 @@ from django.utils.text import slugify
 from django.utils.translation import gettext_noop
 
 from cairn.access.grant_policy import Subject, require_may_grant
-from cairn.access.models import DocumentReader, Grant, Role
+from cairn.access.models import DocumentReader, Grant, Role, SyncedAccess
 from cairn.access.principals import require_can_create_knowledge_bases
 from cairn.access.scope import EVERY_READER, Principal
+from cairn.access.source_rules import list_token
 from cairn.accounts.models import Group, User
 from cairn.answers import Grounding
 from cairn.audit.services import record
-from cairn.errors import Forbidden, InvalidInput, Taken
+from cairn.errors import Conflict, Forbidden, InvalidInput, Taken
 from cairn.library.models import (
     MAX_NESTING_DEPTH,
     Document,
@@ -28,6 +29,9 @@ from cairn.library.models import (
 from cairn.messages import CodedMessage
 
 EVERYONE = "everyone"
+SOURCE = "source"
+"""Pseudo subject for the readers of a document whose source decides."""
+SOURCE_DECIDES = gettext_noop("The source decides who can read this document.")
 STEM_LENGTH = 120
 """Maximum characters of a slug without the suffix that makes it unique."""
 
@@ -102,11 +106,15 @@ def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID |
     """Restrict a document to some readers; "everyone" among them removes the restriction.
 
     Readers still need access to the knowledge base and to the mail or archive that contains the document. An
-    empty list leaves only managers. Embedded files follow their container.
+    empty list leaves only managers. Embedded files follow their container. Raises Conflict for a document
+    whose source decides.
     """
     subjects = [parse_subject(text) for text in dict.fromkeys(readers)]
     narrowed = (None, None) not in subjects
     with transaction.atomic():
+        Document.objects.select_for_update().get(pk=document.pk)
+        if SyncedAccess.objects.filter(document=document).exists():
+            raise Conflict(SOURCE_DECIDES)
         document.readers.all().delete()
         if narrowed:
             DocumentReader.objects.bulk_create(
@@ -120,14 +128,35 @@ def readers_replace(*, document: Document, readers: Sequence[str], actor: UUID |
         record("readers.replaced", actor=actor, subject=f"document:{document.id}", readers=list(readers))
 
 
-READERS = tuple("parent__" * depth + "readers" for depth in range(MAX_NESTING_DEPTH + 1))
+READERS = tuple(
+    "parent__" * depth + name
+    for depth in range(MAX_NESTING_DEPTH + 1)
+    for name in ("readers", "synced_access")
+)
 """Lookups that `readers_of` follows, to be prefetched when it is called for many documents."""
 
 
 def readers_of(document: Document) -> list[str]:
-    """Return the document's readers, or those of its nearest restricted container."""
+    """Return the document's readers, or those of its nearest restricted container.
+
+    If its source decides, that is the only one.
+    """
     restricted = _nearest_restricted(document)
-    return [reader.subject for reader in restricted.readers.all()] if restricted else [EVERYONE]
+    if restricted is None:
+        return [EVERYONE]
+    return [SOURCE] if find_synced_access(restricted) else _named_readers(restricted)
+
+
+def _named_readers(document: Document) -> list[str]:
+    return [reader.subject for reader in document.readers.all()]
+
+
+def find_synced_access(document: Document) -> SyncedAccess | None:
+    """Return the document's access if its source decides it. The relation may be prefetched."""
+    try:
+        return document.synced_access
+    except SyncedAccess.DoesNotExist:
+        return None
 
 
 def _nearest_restricted(document: Document) -> Document | None:
@@ -142,7 +171,13 @@ def reader_tokens(document: Document) -> tuple[str, ...]:
 
     If several containers are restricted, the index only knows the nearest one. The rules check all of them.
     """
-    return tuple(readers_of(document)) if _nearest_restricted(document) else (EVERY_READER,)
+    restricted = _nearest_restricted(document)
+    if restricted is None:
+        return (EVERY_READER,)
+    synced = SyncedAccess.objects.filter(document=restricted).first()
+    if synced is None:
+        return tuple(_named_readers(restricted))
+    return (list_token(synced.access_list_id),) if synced.access_list_id else ()
 
 
 def slug_reserve(name: str, principal: Principal, *, slug: str | None = None, fallback: str) -> str:

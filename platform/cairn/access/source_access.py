@@ -4,7 +4,7 @@ A source is a system outside, such as a file share. Its people and groups are kn
 there, never by name.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,16 +35,50 @@ class SourceAccess:
     levels: tuple[AccessLevel, ...] = ()
     unknown: str = ""
 
-    def allows(self, subjects: Collection[str]) -> bool:
-        """Return whether a person with these ids, their own and those of their groups, may read the item."""
+    def allows(self, subjects: Collection[str] | None) -> bool:
+        """Return whether a person with these ids, their own and those of their groups, may read the item.
+
+        None stands for somebody whom the source doesn't know: every entry that denies may mean them.
+        """
         if self.unknown or not self.levels:
             return False
         return all(_allows(level, subjects) for level in self.levels)
 
 
-def _allows(level: AccessLevel, subjects: Collection[str]) -> bool:
-    applying = (entry for entry in level if entry.subject == EVERYONE or entry.subject in subjects)
+def _allows(level: AccessLevel, subjects: Collection[str] | None) -> bool:
+    applying = (entry for entry in level if _applies(entry, subjects))
     return next((entry.allow for entry in applying), False)
+
+
+def _applies(entry: AccessEntry, subjects: Collection[str] | None) -> bool:
+    if entry.subject == EVERYONE:
+        return True
+    return not entry.allow if subjects is None else entry.subject in subjects
+
+
+def simplify_levels(levels: Iterable[AccessLevel]) -> tuple[AccessLevel, ...]:
+    """Leave out what decides nothing, so that equal permissions have equal levels.
+
+    This drops repeated levels and those that allow everyone; in a level, entries that another one always
+    precedes, and denials at the end. Of levels that all allow everyone, one is left.
+    """
+    found = tuple(dict.fromkeys(map(_simplify_level, levels)))
+    return tuple(level for level in found if level != _ALLOWS_EVERYONE) or found
+
+
+_ALLOWS_EVERYONE: Final[AccessLevel] = (AccessEntry(EVERYONE),)
+
+
+def _simplify_level(level: AccessLevel) -> AccessLevel:
+    seen: dict[str, AccessEntry] = {}
+    for entry in level:
+        seen.setdefault(entry.subject, entry)
+        if entry.subject == EVERYONE:
+            break
+    entries = list(seen.values())
+    while entries and not entries[-1].allow:
+        entries.pop()
+    return tuple(entries)
 
 
 @dataclass(frozen=True, slots=True)

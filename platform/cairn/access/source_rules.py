@@ -1,0 +1,56 @@
+"""Rules about documents whose source decides who may read them; part of `cairn.access.rules`."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+
+from cairn.access.models import AccessList, AccessListEntry, SourceSubject, SubjectKind, SyncedAccess
+
+
+def subjects_of(user: UUID) -> "QuerySet[SourceSubject]":
+    """Return the people of sources that are linked to the account, and all their groups."""
+    people = SourceSubject.objects.filter(user=user)
+    memberships = SourceSubject.people.through.objects.filter(to_sourcesubject__in=people.values("pk"))
+    return SourceSubject.objects.filter(
+        Q(user=user) | Q(pk__in=memberships.values("from_sourcesubject"))
+    ).order_by()
+
+
+def lists_allowing(user: UUID) -> "QuerySet[AccessListEntry, Any]":
+    """Return the ids of the access lists that allow the user, as rows for a subquery.
+
+    In each level, an entry has to allow the user without an earlier one that denies. A denial also applies to
+    people who aren't known in the source, and to everyone if nobody knows whom it means.
+    """
+    subjects = subjects_of(user).values("pk")
+    sources = SourceSubject.objects.filter(user=user).order_by().values("source")
+    mine = Q(subject=None) | Q(subject__in=subjects)
+    unclear = Q(subject__kind=SubjectKind.UNKNOWN) | ~Q(access_list__source__in=sources)
+    denials = AccessListEntry.objects.filter(
+        mine | unclear,
+        access_list=OuterRef("access_list"),
+        level=OuterRef("level"),
+        position__lt=OuterRef("position"),
+        allow=False,
+    )
+    allowing = AccessListEntry.objects.filter(mine, ~Exists(denials), allow=True).order_by()
+    levels = allowing.values("access_list").annotate(levels=Count("level", distinct=True))
+    return levels.filter(levels=F("access_list__level_count")).values("access_list")
+
+
+def documents_allowing(user: UUID) -> "QuerySet[SyncedAccess, Any]":
+    """Return the ids of documents whose source allows the user to read them, as rows for a subquery."""
+    return SyncedAccess.objects.filter(access_list__in=lists_allowing(user)).order_by().values("document")
+
+
+def list_token(access_list: int) -> str:
+    """Return the access token of documents with this list; see `cairn.access.scope.Scope`."""
+    return f"list:{access_list}"
+
+
+def list_tokens(user: UUID) -> frozenset[str]:
+    """Return the access tokens of the documents that sources let the user read."""
+    if not AccessList.objects.exists():
+        return frozenset()
+    return frozenset(map(list_token, lists_allowing(user).values_list("access_list", flat=True)))
