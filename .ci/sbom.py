@@ -17,6 +17,7 @@ LOCKS: Final = ("server", "models")
 ENTRY: Final = re.compile(r"^([\w.-]+)(?:\[[^]]*\])?==([^\s;]+)(.*(?:\n .*)*)", re.MULTILINE)
 # Their metadata names no licence that cyclonedx-py recognises; these are the ones in their source.
 LICENCES: Final = {
+    "imapclient": "BSD-3-Clause",
     "protobuf": "BSD-3-Clause",
     "pypdfium2": "BSD-3-Clause AND Apache-2.0",
     "tiktoken": "MIT",

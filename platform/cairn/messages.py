@@ -376,6 +376,32 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "mail_invalid": _("The message can’t be sent: {reason}"),
     "mail_refused": _("{server} refused {address}: {reason}"),
     "mail_refused_message": _("{server} refused the message: {reason}"),
+    # connections to sources
+    "source_away": _("Can’t connect to {server}: {reason}"),
+    "source_interrupted": _("The connection to {server} broke off: {reason}"),
+    "source_busy": _("{server} is overloaded or being maintained (HTTP {status})."),
+    "source_sign_in_refused": _("{server} refuses this user name or password."),
+    "source_redirects": _("{server} redirects to {target}. Enter the final address."),
+    "source_answer_invalid": _("{server} gives an answer that Cairn can’t read: {reason}"),
+    "source_answer_endless": _("{server} gives an answer that doesn’t end."),
+    "source_folder_missing": _("{server} has no folder “{name}”."),
+    "source_folder_refused": _("The account isn’t allowed to list “{name}”."),
+    "source_folder_failed": _("“{name}” can’t be listed: {reason}"),
+    "source_folder_deep": _("“{name}” is nested in more than {limit} folders."),
+    "source_item_gone": _("“{name}” is no longer there."),
+    "source_item_refused": _("The account isn’t allowed to read “{name}”."),
+    "source_item_broken": _("“{name}” can’t be read: {reason}"),
+    "source_unencrypted": _(
+        "Warning: the connection isn’t encrypted. Others in your network can read the password and the documents."
+    ),
+    "source_unencrypted_refused": _(
+        "{server} isn’t in your own network, so the connection must be encrypted."
+    ),
+    "source_step_connect": _("Connect to the server"),
+    "source_step_sign_in": _("Sign in to the server"),
+    "source_step_list": _("List the documents"),
+    "source_step_read": _("Read a document"),
+    "source_nothing_to_read": _("There are no documents yet."),
     # errors with parameters
     "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),
     "group_admin_required": _("Only administrators and managers of the group “{group}” can give it access."),

@@ -8,7 +8,9 @@ from django.utils.module_loading import import_string
 from cairn.errors import InvalidInput
 from ingestion.sources.protocol import SourceKind
 
-KINDS: Final[dict[str, str]] = {}
+KINDS: Final[dict[str, str]] = {
+    "webdav": "ingestion.sources.kinds.webdav.KIND",
+}
 """Dotted path of the `SourceKind` by its name."""
 
 
