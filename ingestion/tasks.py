@@ -18,6 +18,7 @@ from ingestion.models import Lane
 from ingestion.pipeline import run
 from ingestion.reindexing import runner
 from ingestion.reindexing.all_generations import AllGenerations
+from ingestion.sources import runner as source_runner
 from ingestion.watch_folders import services
 from retrieval.engine import get_engine
 from retrieval.gaps.recorder import gaps_tidy
@@ -104,6 +105,12 @@ def watch(watch: str) -> None:
 def watch_due() -> None:
     for due in services.watches_due():
         broker.enqueue_watch(due)
+
+
+@shared_task(name="ingestion.sources_due")
+def sources_due() -> None:
+    """Start threads for the tasks of sources: they take hours, and must not hold up anything else."""
+    source_runner.wake()
 
 
 @shared_task(name="ingestion.expire")

@@ -15,7 +15,8 @@ WHILE_REINDEXING: Final = tuple(fault for fault in Fault if fault.startswith("re
 BACKING_UP: Final = tuple(fault for fault in Fault if fault.startswith("backup_"))
 RESTORING: Final = tuple(fault for fault in Fault if fault.startswith("restore_"))
 REWRITING: Final = tuple(fault for fault in Fault if fault.startswith("rewrite_"))
-_NOT_IN_A_JOB: Final = {*AT_THE_DOOR, *WHILE_REINDEXING, *BACKING_UP, *RESTORING, *REWRITING}
+SYNCING: Final = tuple(fault for fault in Fault if fault.startswith("source_"))
+_NOT_IN_A_JOB: Final = {*AT_THE_DOOR, *WHILE_REINDEXING, *BACKING_UP, *RESTORING, *REWRITING, *SYNCING}
 IN_A_JOB: Final = tuple(fault for fault in Fault if fault not in _NOT_IN_A_JOB)
 
 

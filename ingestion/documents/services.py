@@ -22,7 +22,7 @@ from cairn.messages import CodedMessage
 from ingestion import broker
 from ingestion.imports.services import item_record
 from ingestion.jobs.lifecycle import cancel_all
-from ingestion.models import Import, Job, Outcome, Receipt
+from ingestion.models import Import, Job, Outcome, Receipt, SourceItem
 from retrieval.suggestions.services import suggestions_replace
 
 MAX_TAGS = 50
@@ -138,6 +138,8 @@ def document_delete(
             item_record(
                 batch=batch, source_uri=document.source_uri, outcome=Outcome.REMOVED, document=document
             )
+        elif principal:  # a sync must not bring back what somebody deleted
+            SourceItem.objects.filter(document=document).update(excluded=True)
         return _erasure(f"document:{document.id}", document.knowledge_base_id, principal)
 
 

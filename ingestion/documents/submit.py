@@ -29,6 +29,7 @@ from ingestion.documents.upload import (
     Submission,
     Upload,
     clean_filename,
+    require_free_key,
     require_upload_size,
 )
 from ingestion.failpoints import Fault, fault_point
@@ -51,13 +52,14 @@ def document_submit(
     """
     upload = replace(upload, filename=clean_filename(upload.filename))
     try:
+        require_free_key(upload)
         require_upload_size(upload.file.size)
         digest = storage.sha256_of(upload.file)
         upload = replace(upload, sha256=digest, seen=_find_seen_version(knowledge_base, upload.source_key))
         return _submit_with_file(knowledge_base, upload, principal, idempotency_key)
     except InvalidInput as error:
         if upload.batch is not None and upload.batch.cancelled_at is None:
-            item_refused(batch=upload.batch, source_uri=upload.source_key, error=error)
+            item_refused(batch=upload.batch, source_uri=upload.path, error=error)
         raise
 
 
@@ -194,7 +196,7 @@ def _same_bytes(
         job = job_retry(job=latest.job, principal=principal, lane=Lane.BULK if upload.batch else None)
     if upload.batch:
         item_record_again(
-            batch=upload.batch, source_uri=upload.source_key, document=document, job=job or latest.job
+            batch=upload.batch, source_uri=upload.path, document=document, job=job or latest.job
         )
     return Submission(document, job, created_job=job is not None)
 
@@ -232,7 +234,7 @@ def _create_job(version: DocumentVersion, upload: Upload) -> Job:
     if upload.batch:
         item_record(
             batch=upload.batch,
-            source_uri=upload.source_key,
+            source_uri=upload.path,
             outcome=Outcome.ACCEPTED,
             document=version.document,
             job=job,

@@ -5,15 +5,17 @@
 
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from django.core.files.base import File
+from django.utils.translation import gettext_noop
 
-from cairn.errors import PayloadTooLarge
+from cairn.errors import InvalidInput, PayloadTooLarge
 from cairn.hidden_characters import visible
 from cairn.library.models import Document, KnowledgeBase
 from cairn.messages import CodedMessage
@@ -54,7 +56,8 @@ class Upload:
 
     `if_match`: acceptable numbers of the latest version, `*` for any. `batch`: the import that the file
     belongs to. `arrived`: when the request began, in `time.monotonic` seconds; None for now. `always_new`:
-    make a new version even of the same bytes. `sha256` and `seen` are determined when it is submitted.
+    make a new version even of the same bytes. `item_key`: the key of an item of a source, which stays the
+    same when the item is renamed; see `item_key`. `sha256` and `seen` are determined when it is submitted.
     """
 
     file: "File[bytes]"
@@ -68,12 +71,17 @@ class Upload:
     part: EmbeddedFile | None = None
     arrived: float | None = None
     always_new: bool = False
+    item_key: str | None = None
     sha256: str = ""
     seen: SeenVersion = SeenVersion()
 
     @property
-    def source_key(self) -> str:
+    def path(self) -> str:
         return self.source_uri or self.filename
+
+    @property
+    def source_key(self) -> str:
+        return self.item_key or self.path
 
     def fingerprint(self, knowledge_base: KnowledgeBase) -> str:
         fields = [
@@ -81,6 +89,20 @@ class Upload:
             self.metadata, self.readers,
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+
+_ITEM_KEY: Final = re.compile(r"source:[0-9a-f-]{36}/")
+
+
+def item_key(source: uuid.UUID, external_id: str) -> str:
+    """Return the `source_key` of documents that come from an item of a source."""
+    return f"source:{source}/{external_id}"
+
+
+def require_free_key(upload: Upload) -> None:
+    """Raise InvalidInput for an upload with the key of a source's item, whose readers the source decides."""
+    if upload.item_key is None and _ITEM_KEY.match(upload.source_key):
+        raise InvalidInput(gettext_noop("Only a source can add documents with this path."))
 
 
 def require_upload_size(size: int) -> None:

@@ -2,7 +2,7 @@
 responding loses it."""
 
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -44,11 +44,13 @@ def pause_after(failures: int, error: CairnError) -> timedelta:
 
 @dataclass(slots=True)
 class SourceLease:
-    """The right to run a task of a source."""
+    """The right to run a task of a source. `renewed` and `seen` are when it was renewed, and when the source
+    last responded."""
 
     schedule: SourceSchedule
     token: uuid.UUID
-    renewed: float = field(default=float("-inf"))
+    renewed: float = float("-inf")
+    seen: float = float("inf")
 
     @property
     def _rows(self) -> "QuerySet[SourceSchedule]":
@@ -58,14 +60,16 @@ class SourceLease:
         """Renew the lease, if it was a while ago. Raises SourceLeaseEnded if the run must stop."""
         if stopping.is_set():
             raise SourceLeaseEnded
-        if now - self.renewed < RENEW_SECONDS:
-            return
-        self.require()
-        self.renewed = now
+        since, self.seen = now - self.seen, now
+        if since > SOURCE_LEASE.total_seconds():
+            raise TransientError(CodedMessage("source_stuck"))
+        if now - self.renewed >= RENEW_SECONDS:
+            self.require()
+            self.renewed = now
 
     def require(self) -> None:
         """Renew the lease now. Raises SourceLeaseEnded unless it is still ours and the source enabled."""
-        enabled = self._rows.filter(source__enabled=True, source__deleted_at=None)
+        enabled = self._rows.filter(source__enabled=True, source__deleted_at=None, lease_until__gte=Now())
         live = SourceSchedule.objects.filter(pk__in=enabled.values("pk"), lease=self.token)
         if stopping.is_set() or not live.update(lease_until=Now() + SOURCE_LEASE):
             raise SourceLeaseEnded

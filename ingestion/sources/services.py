@@ -9,6 +9,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
 from cairn.access.scope import Principal
+from cairn.access.source_access import SourceAccess
+from cairn.access.source_services import forget_source, set_source_access
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput
 from cairn.library.models import KnowledgeBase
@@ -96,7 +98,7 @@ def source_update(
         _save(row)
         _schedules_replace(row, kind, every_seconds or {})
         if row.readers != readers_before:
-            _readers_change(row)
+            _readers_change(row, SourceReaders(readers_before))
         fields = sorted({*changes, *(["options"] if options is not None else [])})
         record("source.changed", actor=principal.actor, subject=f"source:{row.id}", fields=fields)
         _wake()
@@ -212,9 +214,16 @@ def _set_enabled(source: Source, principal: Principal, *, enabled: bool) -> Sour
     return source
 
 
-def _readers_change(source: Source) -> None:
-    """Let the next sync set the access of every document again."""
-    SourceItem.objects.filter(source=source).update(synced_access_version="")
+def _readers_change(source: Source, before: SourceReaders) -> None:
+    """Restrict what everyone could read to managers, until the next sync sets the access of all documents."""
+    items = SourceItem.objects.filter(source=source)
+    if before == SourceReaders.EVERYONE:
+        pending = SourceAccess(unknown=CodedMessage("source_access_pending"))
+        documents = items.filter(document__isnull=False).values_list("document", flat=True)
+        set_source_access(source.id, {document: pending for document in documents if document})
+    if source.readers != SourceReaders.SOURCE:
+        forget_source(source.id)
+    items.update(synced_access_version="")
     SourceSchedule.objects.filter(source=source).update(requested_at=Now())
 
 

@@ -345,7 +345,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The stored password can’t be read, because SECRET_KEY changed. Enter it again."
     ),
     "source_secret_again": _("Enter {field} again: it was for a different server."),
-    "source_option_invalid": _("{field}: {reason}"),
+    "source_option_invalid": _("“{field}” isn’t valid: {reason}"),
     "source_name_taken": _("This knowledge base already has a source named “{name}”."),
     "source_too_often": _("A source can be synced every {seconds} seconds at most."),
     "source_check_timeout": _("No answer within {seconds} seconds."),

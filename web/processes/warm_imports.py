@@ -5,6 +5,7 @@ from cairn.inference import registry
 from ingestion.indexing.embedding_batcher import close_batcher
 from ingestion.parse.parser_pool import close_parsers, parser_pool
 from ingestion.reindexing import runner
+from ingestion.sources import runner as source_runner
 from retrieval.index.generations import active, active_index, close_index
 
 
@@ -29,6 +30,7 @@ def close() -> None:
     """Close all parts. Running answers end first, as they may use them."""
     close_batcher()
     runner.close()
+    source_runner.close()
     registry.close()
     close_parsers()
     close_index()

@@ -248,6 +248,11 @@ CELERY_BEAT_SCHEDULE = {
     "wake": {"task": "ingestion.wake", "schedule": min(5.0, _env.sweep_seconds)},
     "sweep": {"task": "ingestion.sweep", "schedule": _env.sweep_seconds},
     "watch": {"task": "ingestion.watch_due", "schedule": 30.0},
+    "sources": {
+        "task": "ingestion.sources_due",
+        "schedule": min(30.0, _env.sweep_seconds),
+        "options": {"queue": "watches"},
+    },
     "seal": {"task": "audit.seal", "schedule": 5.0},
     "apply-retention": {"task": "ingestion.apply_retention", "schedule": 600.0},
     "purge": {"task": "ingestion.purge_conversations", "schedule": 60.0},

@@ -1,0 +1,1 @@
+"""Syncs of sources: content, access and people."""

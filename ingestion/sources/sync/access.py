@@ -1,0 +1,90 @@
+"""Sync who may read the documents of a source, without reading their content."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+from uuid import UUID
+
+from django.db.models import F, Q
+
+from cairn.access.services import EVERYONE, readers_replace
+from cairn.access.source_access import SourceAccess
+from cairn.access.source_services import set_source_access
+from cairn.messages import CodedMessage
+from ingestion.failpoints import Fault, fault_point
+from ingestion.models import SourceItem, SourceItemQuerySet, SourceReaders
+from ingestion.sources.sync.context import RunContext
+from ingestion.sources.sync.items import item_of
+
+BATCH_SIZE: Final = 500
+SYNCED: Final = "*"
+"""The `synced_access_version` of an item without an `access_version`."""
+_NEVER: Final = Q(synced_access_version="")
+_PENDING: Final = _NEVER | ~Q(access_version="") & ~Q(access_version=F("synced_access_version"))
+
+
+def sync_access(context: RunContext) -> str:
+    """Set the access of all documents of the source, as it is now."""
+    for rows in pages_of(_with_documents(context)):
+        _follow(context, rows)
+    return ""
+
+
+def sync_pending_access(context: RunContext, among: Collection[int] | None = None) -> None:
+    """Set the access of documents that are new, or whose access changed according to the listing.
+
+    `among`: ids of the rows to look at, None for all.
+    """
+    rows = _with_documents(context)
+    rows = rows if among is None else rows.filter(pk__in=among)
+    match context.source.readers:
+        case SourceReaders.SOURCE:
+            fault_point(Fault.SOURCE_BEFORE_ACCESS)
+            for page in pages_of(rows.filter(_PENDING)):
+                _follow(context, page)
+        case SourceReaders.EVERYONE:
+            for page in pages_of(rows.filter(_NEVER)):
+                _open_to_everyone(context, page)
+
+
+def pages_of(rows: SourceItemQuerySet, size: int = BATCH_SIZE) -> Iterator[list[SourceItem]]:
+    """Yield the rows in batches, each read when the one before has been dealt with."""
+    last = 0
+    while page := list(rows.filter(pk__gt=last).order_by("pk")[:size]):
+        last = page[-1].pk
+        yield page
+
+
+def _with_documents(context: RunContext) -> SourceItemQuerySet:
+    rows = SourceItem.objects.filter(source=context.source, document__isnull=False, excluded=False)
+    return rows.filter(document__deleted_at=None)
+
+
+def _follow(context: RunContext, rows: Sequence[SourceItem]) -> None:
+    """Ask the source for the access of these items. Nobody but managers may read those it doesn't show."""
+    by_id: dict[str, UUID] = {row.external_id: row.document_id for row in rows if row.document_id}
+    missing = SourceAccess(unknown=CodedMessage("source_item_missing"))
+    accesses = dict.fromkeys(by_id.values(), missing)
+    listed = context.connection.list_access([item_of(row) for row in rows])
+    for external_id, access in context.renewing(listed):
+        if external_id in by_id:
+            accesses[by_id[external_id]] = access
+    context.lease.require()
+    context.counts["access_changed"] += set_source_access(context.source.id, accesses)
+    context.counts["access_checked"] += len(rows)
+    _mark_synced(rows)
+
+
+def _open_to_everyone(context: RunContext, rows: Sequence[SourceItem]) -> None:
+    for row in rows:
+        context.renew()
+        if row.document:
+            readers_replace(document=row.document, readers=[EVERYONE], actor=context.principal.actor)
+    _mark_synced(rows)
+
+
+def _mark_synced(rows: Sequence[SourceItem]) -> None:
+    """Note that the access of these rows is that of the version that was listed when they were read."""
+    stale = [row for row in rows if row.synced_access_version != (row.access_version or SYNCED)]
+    for row in stale:
+        row.synced_access_version = row.access_version or SYNCED
+    SourceItem.objects.bulk_update(stale, ["synced_access_version"])

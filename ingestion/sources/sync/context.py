@@ -1,0 +1,39 @@
+"""What a running task of a source works with."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from cairn.access.scope import Principal
+from ingestion.models import Source as SourceRow
+from ingestion.sources.lease import SourceLease
+from ingestion.sources.protocol import Source
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class RunContext:
+    """A run of a task. `result` becomes the result of the schedule, together with `counts`."""
+
+    source: SourceRow
+    connection: Source
+    principal: Principal
+    lease: SourceLease
+    clock: Callable[[], float]
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def renew(self) -> None:
+        """Renew the lease, since the source has responded. Raises SourceLeaseEnded if the run must stop."""
+        self.lease.renew(self.clock())
+
+    def renewing(self, values: Iterable[T]) -> Iterator[T]:
+        """Yield the values, and renew the lease with each."""
+        self.renew()
+        for value in values:
+            self.renew()
+            yield value
+
+    def result(self, seconds: float) -> dict[str, Any]:
+        return {**self.counts, "seconds": round(seconds, 1)}

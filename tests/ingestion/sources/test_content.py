@@ -1,0 +1,347 @@
+"""Documents follow the items of a source."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from cairn.access.models import SyncedAccess
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.access.services import EVERYONE as EVERYBODY
+from cairn.access.services import readers_of, readers_replace
+from cairn.access.source_access import EVERYONE, AccessEntry, SourceAccess, SourcePerson
+from cairn.errors import InvalidInput
+from cairn.library.models import Document
+from ingestion.documents.services import document_delete
+from ingestion.erasure.retention import apply_retention
+from ingestion.models import (
+    Import,
+    ImportItem,
+    Job,
+    Source,
+    SourceItem,
+    SourceItemState,
+    SourceSchedule,
+    SourceTask,
+)
+from ingestion.sources.dry_run import source_dry_run
+from ingestion.sources.protocol import Change, Complete, Gone
+from ingestion.sources.removal import remove_deleted_sources
+from ingestion.sources.selectors import item_counts, items_of, unlinked_people
+from ingestion.sources.services import source_delete, source_request, source_update
+from tests.ingestion.conftest import Submit
+from tests.ingestion.sources.conftest import Sync
+from tests.ingestion.sources.fake_source import FakeServer
+
+pytestmark = pytest.mark.django_db
+
+OPEN = SourceAccess(levels=((AccessEntry(EVERYONE),),))
+FOR_ANN = SourceAccess(levels=((AccessEntry("ann"),),))
+ANN = SourcePerson("ann", "Ann", email="ann@example.org")
+
+
+def present() -> set[str]:
+    return set(Document.objects.present().values_list("source_uri", flat=True))
+
+
+def test_new_items_become_documents_of_one_import(server: FakeServer, sync: Sync, source: Source) -> None:
+    server.put("a.md")
+    server.put("finance/b.md", title="Budget")
+    schedule = sync()
+    assert (schedule.result["new"], schedule.result["submitted"], schedule.error) == (2, 2, "")
+    assert present() == {"fake://a.md", "fake://finance/b.md"}
+    assert set(Document.objects.values_list("title", flat=True)) == {"a.md", "Budget"}
+    batch = Import.objects.get()
+    assert (batch.kind, batch.label, batch.closed_at is not None) == ("source", "Files", True)
+    assert Source.objects.get().batch == batch
+    assert set(ImportItem.objects.values_list("source_uri", flat=True)) == present()
+    assert item_counts(source).synced == 2
+
+
+def test_what_has_not_changed_is_not_read(server: FakeServer, sync: Sync) -> None:
+    server.put("a.md")
+    server.put("b.md")
+    sync()
+    server.put("b.md", "other words")
+    server.opened.clear()
+    assert sync().result["submitted"] == 1
+    assert server.opened == ["b.md"]
+    assert Document.objects.get(source_uri="fake://b.md").versions.count() == 2
+
+
+def test_a_new_version_of_the_same_bytes_is_not_processed_again(server: FakeServer, sync: Sync) -> None:
+    server.put("a.md", "the same")
+    sync()
+    server.put("a.md", "the same")
+    assert sync().result["same_bytes"] == 1
+    assert Job.objects.count() == 1
+
+
+def test_a_source_without_versions_is_compared_by_its_bytes(server: FakeServer, sync: Sync) -> None:
+    server.put("a.md", version="")
+    assert sync().result["submitted"] == 1
+    assert sync().result["same_bytes"] == 1
+    server.put("a.md", "changed", version="")
+    assert sync().result["submitted"] == 1
+
+
+def test_renamed_and_moved_items_are_not_processed_again(server: FakeServer, sync: Sync) -> None:
+    server.put("a.md")
+    sync()
+    document = Document.objects.get()
+    server.rename("a.md", "archive/2026/final.md")
+    server.opened.clear()
+    assert sync().result["renamed"] == 1
+    moved = Document.objects.get()
+    assert (moved.pk, moved.source_uri, moved.title) == (
+        document.pk,
+        "fake://archive/2026/final.md",
+        "final.md",
+    )
+    assert moved.latest_version is not None
+    assert moved.latest_version.filename == "final.md"
+    assert (server.opened, Job.objects.count()) == ([], 1)
+
+
+def test_a_new_extension_is_a_new_format(server: FakeServer, sync: Sync) -> None:
+    server.put("a.txt")
+    sync()
+    server.rename("a.txt", "a.md")
+    sync()
+    assert [version.filename for version in Document.objects.get().versions.all()] == ["a.txt", "a.md"]
+    assert sync().result.get("submitted") is None
+
+
+def test_what_a_complete_listing_lacks_is_deleted(server: FakeServer, sync: Sync) -> None:
+    server.put("a.md")
+    server.put("b.md")
+    sync()
+    del server.files["a.md"]
+    assert sync().result["removed"] == 1
+    assert present() == {"fake://b.md"}
+    assert SourceItem.objects.get().external_id == "b.md"
+
+
+def test_changes_since_the_cursor_delete_only_what_they_name(server: FakeServer, sync: Sync) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        server.put(name)
+    sync()
+
+    def changes(cursor: str) -> Iterator[Change]:
+        yield Gone("a.md")
+        yield Gone("b.md")
+        yield server.files["b.md"].item  # moved out and back
+        yield Complete("next", full=False)
+
+    server.changes = changes
+    assert sync().result["removed"] == 1
+    assert present() == {"fake://b.md", "fake://c.md"}
+    assert (server.cursors, Source.objects.get().cursor) == (["", "end"], "next")
+
+
+def test_the_same_item_under_two_paths_is_one_document(server: FakeServer, sync: Sync) -> None:
+    first = server.put("a.md")
+
+    def changes(_cursor: str) -> Iterator[Change]:
+        yield first
+        yield type(first)(first.id, "link.md", "fake://link.md", first.version, size=first.size)
+        yield Complete("")
+
+    server.changes = changes
+    sync()
+    schedule = sync()
+    assert present() == {"fake://a.md"}
+    assert (schedule.result.get("renamed"), Job.objects.count()) == (None, 1)
+
+
+def test_documents_of_a_source_that_are_deleted_here_stay_away(
+    server: FakeServer, sync: Sync, source: Source, admin: Principal
+) -> None:
+    server.put("a.md")
+    sync()
+    document_delete(document=Document.objects.get(), principal=admin)
+    sync()
+    server.put("a.md", "changed")
+    sync()
+    assert (present(), item_counts(source).excluded) == (set(), 1)
+    assert [row.uri for row in items_of(source, state=SourceItemState.EXCLUDED)] == ["fake://a.md"]
+    source_request(source=source, task=SourceTask.CONTENT, principal=admin, full=True)
+    sync()
+    assert (present(), item_counts(source).excluded) == ({"fake://a.md"}, 0)
+
+
+def test_expired_documents_come_back_only_when_they_change(
+    server: FakeServer, sync: Sync, source: Source
+) -> None:
+    server.put("a.md")
+    sync()
+    base = source.knowledge_base
+    base.retention_days = 0
+    base.save()
+    assert apply_retention() == 1
+    sync()
+    assert present() == set()
+    server.put("a.md", "changed")
+    sync()
+    assert present() == {"fake://a.md"}
+
+
+def test_uploads_cannot_take_the_place_of_an_item(submit: Submit, source: Source) -> None:
+    with pytest.raises(InvalidInput, match="Only a source"):
+        submit("words", source_uri=f"source:{source.id}/a.md")
+
+
+def test_new_documents_are_for_those_whom_the_source_allows(
+    server: FakeServer, sync: Sync, source: Source, person: Principal, admin: Principal
+) -> None:
+    source_update(source=source, principal=admin, match_email=True)
+    server.people.append(ANN)
+    server.put("ann.md", access=FOR_ANN)
+    server.put("open.md", access=OPEN)
+    server.put("closed.md")
+    sync("people")
+    sync()
+    readable = set(documents_for(person).values_list("source_uri", flat=True))
+    assert readable == {"fake://ann.md", "fake://open.md"}
+    assert documents_for(admin).count() == 3
+    assert all(Document.objects.values_list("narrowed", flat=True))
+
+
+def test_access_follows_without_reading_content(
+    server: FakeServer, sync: Sync, source: Source, person: Principal, admin: Principal
+) -> None:
+    source_update(source=source, principal=admin, match_email=True)
+    server.people.append(ANN)
+    server.put("a.md", access=OPEN)
+    sync("people")
+    sync()
+    server.opened.clear()
+    server.put("a.md", "Rules of a.md.", access=SourceAccess())
+    assert sync("access").result["access_changed"] == 1
+    assert not documents_for(person).exists()
+    server.files["a.md"].access = FOR_ANN
+    sync("access")
+    assert documents_for(person).exists()
+    assert (server.opened, Job.objects.count()) == ([], 1)
+
+
+def test_a_new_access_version_is_followed_by_the_next_listing(server: FakeServer, sync: Sync) -> None:
+    item = server.put("a.md", access_version="1")
+    sync()
+    server.asked_access.clear()
+    sync()
+    assert server.asked_access == []
+    server.files["a.md"].item = type(item)(item.id, item.name, item.uri, item.version, "", "2", "", item.size)
+    server.files["a.md"].access = OPEN
+    assert sync().result["access_changed"] == 1
+    assert (server.asked_access, Job.objects.count()) == (["a.md"], 1)
+
+
+def test_documents_that_the_source_no_longer_shows_are_for_managers(
+    server: FakeServer, sync: Sync, person: Principal
+) -> None:
+    server.put("a.md", access=OPEN)
+    sync()
+    assert documents_for(person).exists()
+    del server.files["a.md"]
+    sync("access")
+    assert not documents_for(person).exists()
+    assert "no longer shows" in SyncedAccess.objects.get().unknown
+
+
+@pytest.mark.parametrize(("readers", "readable"), [("everyone", True), ("managers", False)])
+def test_readers_that_do_not_come_from_the_source(
+    server: FakeServer,
+    sync: Sync,
+    source: Source,
+    person: Principal,
+    admin: Principal,
+    readers: str,
+    readable: bool,
+) -> None:
+    source_update(source=source, principal=admin, readers=readers)
+    server.put("a.md")
+    sync()
+    assert documents_for(person).exists() is readable
+    document = Document.objects.get()
+    readers_replace(document=document, readers=[f"user:{person.user}"], actor=admin.actor)
+    server.put("a.md", "changed")
+    sync()
+    assert readers_of(document) == [f"user:{person.user}"], "what somebody chose stays"
+
+
+def test_other_readers_of_a_source_apply_to_all_its_documents(
+    server: FakeServer, sync: Sync, source: Source, person: Principal, admin: Principal
+) -> None:
+    server.put("a.md", access=FOR_ANN)
+    sync()
+    source_update(source=source, principal=admin, readers="everyone")
+    sync()
+    assert readers_of(Document.objects.get()) == [EVERYBODY]
+    source_update(source=source, principal=admin, readers="managers")
+    assert not documents_for(person).exists(), "at once, before the next sync"
+    source_update(source=source, principal=admin, readers="everyone")
+    sync()
+    source_update(source=source, principal=admin, readers="source")
+    assert not documents_for(person).exists()
+    server.files["a.md"].access = OPEN
+    sync()
+    assert documents_for(person).exists()
+
+
+def test_people_without_an_account_are_listed(server: FakeServer, sync: Sync, source: Source) -> None:
+    server.people += [ANN, SourcePerson("bob", "Bob")]
+    assert sync("people").result["people"] == 2
+    assert [row.name for row in unlinked_people(source)] == ["Ann", "Bob"]
+
+
+@pytest.mark.parametrize("delete", [True, False])
+def test_deleting_a_source(
+    server: FakeServer, sync: Sync, source: Source, person: Principal, admin: Principal, delete: bool
+) -> None:
+    server.put("a.md", access=OPEN)
+    sync()
+    source_delete(source=source, principal=admin, delete_documents=delete)
+    assert remove_deleted_sources() == 1
+    assert not Source.objects.exists()
+    assert not documents_for(person).exists()
+    assert documents_for(admin).count() == (0 if delete else 1)
+    assert not SyncedAccess.objects.exclude(document__deleted_at__isnull=False).exists()
+
+
+def test_a_source_is_not_removed_while_a_worker_runs_it(
+    server: FakeServer, source: Source, admin: Principal, sync: Sync
+) -> None:
+    def delete() -> None:
+        source_delete(source=source, principal=admin, delete_documents=True)
+        assert remove_deleted_sources() == 0
+
+    server.put("a.md")
+    server.before_listing = delete
+    sync()
+    assert present() == set()
+    assert remove_deleted_sources() == 1
+
+
+def test_a_dry_run_stores_nothing(server: FakeServer, sync: Sync, source: Source) -> None:
+    for name in ("a.md", "b.md", "c.md", "closed/d.md"):
+        server.put(name)
+    sync()
+    before = (list(SourceItem.objects.values()), list(SourceSchedule.objects.values()))
+    server.put("a.md", "changed")
+    server.put("new.md")
+    del server.files["b.md"]
+    server.unlisted["closed"] = "Permission denied"
+    found = source_dry_run(source)
+    assert (found.new.uris, found.changed.uris) == (["fake://new.md"], ["fake://a.md"])
+    assert (found.gone.uris, found.unchanged, found.complete) == (["fake://b.md"], 1, True)
+    assert found.unlisted == {"closed": "Permission denied"}
+    assert (list(SourceItem.objects.values()), list(SourceSchedule.objects.values())) == before
+    assert "c.md" not in server.opened[4:]
+
+
+def test_a_dry_run_names_the_first_hundred(server: FakeServer, source: Source) -> None:
+    for number in range(130):
+        server.put(f"{number}.md")
+    found = source_dry_run(source)
+    assert (found.new.count, len(found.new.uris)) == (130, 100)
