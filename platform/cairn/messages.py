@@ -402,6 +402,25 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_step_list": _("List the documents"),
     "source_step_read": _("Read a document"),
     "source_nothing_to_read": _("There are no documents yet."),
+    "source_step_access": _("Read permissions"),
+    "source_people_changed": _("Users were added or deleted while Cairn was listing them."),
+    "dokuwiki_superuser_required": _(
+        "The account isn’t a superuser of the wiki, or isn’t named in the wiki’s setting “remoteuser”."
+    ),
+    "dokuwiki_api_missing": _(
+        "{server} doesn’t offer the API that Cairn needs. Turn on the wiki’s setting “remote”. The wiki must be DokuWiki 2024-02-06 or later."
+    ),
+    "dokuwiki_users_unlisted": _("The wiki can’t list its users: its authentication doesn’t support that."),
+    "dokuwiki_rule_invalid": _("Cairn can’t read the wiki’s access rule “{name}”."),
+    "dokuwiki_rule_unclear": _(
+        "The wiki’s access rule for “{name}” differs from the name of a user or group only in upper and lower case."
+    ),
+    "dokuwiki_name_unclear": _(
+        "Cairn can’t tell how the wiki compares the user or group “{name}”. Rename it, or add it in the wiki’s user manager."
+    ),
+    "dokuwiki_rules_differ": _(
+        "For the page “{page}” and the user “{name}”, the wiki decides otherwise than its access rules. A plugin probably changes permissions, which Cairn can’t follow."
+    ),
     # errors with parameters
     "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),
     "group_admin_required": _("Only administrators and managers of the group “{group}” can give it access."),

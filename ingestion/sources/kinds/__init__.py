@@ -9,6 +9,7 @@ from cairn.errors import InvalidInput
 from ingestion.sources.protocol import SourceKind
 
 KINDS: Final[dict[str, str]] = {
+    "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
     "webdav": "ingestion.sources.kinds.webdav.KIND",
 }
 """Dotted path of the `SourceKind` by its name."""

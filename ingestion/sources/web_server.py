@@ -1,0 +1,140 @@
+"""Requests to the web server of a source, with bounds on its answers."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+from pydantic import AfterValidator
+
+from cairn.http import ssrf_guard
+from cairn.messages import CodedMessage
+from ingestion.sources.encryption import find_addresses
+from ingestion.sources.protocol import SourceRefused, SourceUnavailable
+
+TIMEOUT_SECONDS: Final = 30.0
+MAX_SECONDS: Final = 240.0
+MAX_BYTES: Final = 64_000_000
+"""Bytes of an answer other than the content of an item."""
+_MAX_RETRY_SECONDS: Final = 3600
+_BUSY: Final = frozenset((429, 502, 503, 504))
+
+
+def _check_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("Enter an address that starts with https:// or http://.")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("Enter the address without user name, “?” and “#”.")
+    _ = parts.port  # raises ValueError for an impossible one
+    return url if url.endswith("/") else f"{url}/"
+
+
+ServerUrl = Annotated[str, AfterValidator(_check_url)]
+"""Address of a web server that ends with a slash and has no credentials in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer of a server, read completely."""
+
+    status: int
+    content: bytes
+
+
+class WebServer:
+    """A web server at an address that ends with a slash. Redirects are refused."""
+
+    def __init__(self, url: str, client: httpx.Client) -> None:
+        parts = urlsplit(url)
+        self.url, self.name = url, parts.hostname or ""
+        self.encrypted = parts.scheme == "https"
+        self._port = parts.port or (443 if self.encrypted else 80)
+        self._client = client
+
+    def require_encryption(self) -> None:
+        """Raise SourceRefused if passwords would cross the internet unencrypted."""
+        find_addresses(self.name, self._port, encrypted=self.encrypted)
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        with self.stream("GET", path, params=dict(params or {})) as response:
+            return self._read(response)
+
+    def post(self, path: str, body: object) -> Answer:
+        """Send an object as JSON."""
+        with self.stream("POST", path, json=body) as response:
+            return self._read(response)
+
+    def invalid(self, reason: str) -> SourceUnavailable:
+        """Return the error for an answer that makes no sense."""
+        return SourceUnavailable(CodedMessage("source_answer_invalid", server=self.name, reason=reason[:200]))
+
+    @contextmanager
+    def stream(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """Open an answer. Raises SourceUnavailable or SourceRefused, but leaves 4xx to the caller."""
+        url = self.url + quote(path, safe="/:=&%+,;@~")
+        try:
+            with self._client.stream(method, url, **options) as response:
+                self._require_answer(response)
+                yield response
+        except ssrf_guard.AddressNotAllowed as error:
+            raise SourceRefused(self._away("source_away", error)) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise SourceUnavailable(self._away("source_away", error)) from error
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise SourceUnavailable(self._away("source_interrupted", error)) from error
+
+    def _away(self, code: str, error: Exception) -> CodedMessage:
+        return CodedMessage(code, server=self.name, reason=str(error) or type(error).__name__)
+
+    def _require_answer(self, response: httpx.Response) -> None:
+        status = response.status_code
+        if 300 <= status < 400:
+            target = response.headers.get("Location", "")[:200]
+            raise SourceRefused(CodedMessage("source_redirects", server=self.name, target=target))
+        if status == 401:
+            raise SourceRefused(CodedMessage("source_sign_in_refused", server=self.name))
+        if status in _BUSY:
+            raise SourceUnavailable(
+                CodedMessage("source_busy", server=self.name, status=status), retry_after=_wait(response)
+            )
+        if status >= 500 or response.headers.get("Content-Encoding", "identity") != "identity":
+            raise self.invalid(f"HTTP {status}")
+
+    def _read(self, response: httpx.Response) -> Answer:
+        content, start = bytearray(), time.monotonic()
+        for piece in response.iter_raw():
+            content += piece
+            if len(content) > MAX_BYTES or time.monotonic() - start > MAX_SECONDS:
+                raise SourceUnavailable(CodedMessage("source_answer_endless", server=self.name))
+        return Answer(response.status_code, bytes(content))
+
+
+def _wait(response: httpx.Response) -> int:
+    wait = response.headers.get("Retry-After", "")
+    seconds = int(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 9 else 60
+    return min(seconds, _MAX_RETRY_SECONDS)
+
+
+@contextmanager
+def open_web_server(
+    url: str, *, headers: Mapping[str, str] | None = None, auth: httpx.Auth | None = None
+) -> Iterator[WebServer]:
+    """Open connections to a server as they are needed. Cookies of the server are ignored."""
+    client = ssrf_guard.client(
+        url,
+        from_console=True,
+        auth=auth,
+        headers={"Accept-Encoding": "identity", "User-Agent": "Cairn", **(headers or {})},
+        timeout=TIMEOUT_SECONDS,
+    )
+    client.event_hooks["request"] = [_drop_cookies]
+    with client:
+        yield WebServer(url, client)
+
+
+def _drop_cookies(request: httpx.Request) -> None:
+    request.headers.pop("Cookie", None)

@@ -1,0 +1,84 @@
+"""Who may read what in Cairn by what a source says."""
+
+import uuid
+from collections.abc import Iterable
+
+from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
+from cairn.access.rules import documents_for
+from cairn.access.services import grant_give
+from cairn.access.source_access import SourceGroup, SourcePerson
+from cairn.access.source_services import replace_source_people, set_source_access
+from cairn.accounts.models import User
+from cairn.accounts.services import user_create
+from cairn.library.models import Document
+from ingestion.sources.protocol import Complete, Item, Source, Unlisted
+from tests.bases import make_base
+from tests.principals import SETUP
+
+
+def email_of(name: str) -> str:
+    """Return the address of a person, whose name may have letters that addresses don't."""
+    return f"{name.encode().hex()}@example.org" if name else "stranger@example.org"
+
+
+def list_items(source: Source) -> list[Item]:
+    """List everything, and check that the listing is complete."""
+    changes = list(source.list_changes(""))
+    assert isinstance(changes[-1], Complete)
+    assert changes[-1].full
+    assert not [change for change in changes if isinstance(change, Unlisted)]
+    return [change for change in changes if isinstance(change, Item)]
+
+
+def ids_of_people(source: Source) -> dict[str, set[str]]:
+    """Return the ids of each person and of all their groups, by the person's id."""
+    found = list(source.list_people())
+    people = {one.id: {one.id} for one in found if isinstance(one, SourcePerson)}
+    groups = [one for one in found if isinstance(one, SourceGroup)]
+    changed = True
+    while changed:
+        changed = False
+        for group in groups:
+            for ids in people.values():
+                if group.id not in ids and not ids.isdisjoint(group.members):
+                    ids.add(group.id)
+                    changed = True
+    return people
+
+
+class FollowingBase:
+    """A knowledge base whose documents and permissions follow a source. Everyone may use it, and has an
+    account in Cairn with the same email address as in the source; the account "" has none there."""
+
+    def __init__(self) -> None:
+        self._source = uuid.uuid4()
+        self._base = make_base(name="Followed", principal=principal_for_user(user_create(username="manager")))
+        grant_give(knowledge_base=self._base, subject="everyone", role=Role.READER, principal=SETUP)
+        self._users: dict[str, User] = {}
+
+    def add_people(self, names: Iterable[str]) -> None:
+        for number, name in enumerate(names, len(self._users)):
+            self._users[name] = user_create(username=f"person-{number}", email=email_of(name))
+
+    def follow(self, source: Source) -> None:
+        items = list_items(source)
+        Document.objects.exclude(source_key__in=[item.id for item in items]).delete()
+        documents = {
+            item.id: Document.objects.get_or_create(
+                knowledge_base=self._base,
+                source_key=item.id,
+                defaults={"title": item.name, "narrowed": True},
+            )[0]
+            for item in items
+        }
+        replace_source_people(self._source, source.list_people(), directory="", match_email=True)
+        accesses = dict(source.list_access(items))
+        assert set(accesses) == set(documents)
+        assert not {access.unknown for access in accesses.values() if access.unknown}
+        set_source_access(self._source, {documents[id_].pk: access for id_, access in accesses.items()})
+
+    def list_shown(self, name: str) -> set[str]:
+        """Return the ids of items that Cairn shows a person."""
+        found = documents_for(principal_for_user(self._users[name]))
+        return set(found.values_list("source_key", flat=True))
