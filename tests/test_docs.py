@@ -1,4 +1,6 @@
-"""Links and anchors of the documentation resolve, every page can be found, and none is too long."""
+"""Links and anchors of the documentation resolve, every page can be found, and none is too long. German pages
+say the same as English ones, in the words of the interface.
+"""
 
 import re
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from babel.messages.pofile import read_po
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -18,6 +21,14 @@ DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 LINKING = [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 MAX_WORDS = 2_000
+GERMAN = DOCS / "de"
+TRANSLATED = ("use", "get-started", "administer")
+ONLY_ENGLISH = DOCS / "administer" / "sources"
+ORIGINALS = [
+    page
+    for page in PAGES
+    if page.relative_to(DOCS).parts[0] in TRANSLATED and not page.is_relative_to(ONLY_ENGLISH)
+]
 UNDOCUMENTED_SETTINGS = {"CAIRN_DEBUG", "CAIRN_FAULT", "NOTIFY_SOCKET"}
 
 
@@ -99,3 +110,97 @@ def test_pages_name_existing_files(page: str) -> None:
     paths = re.findall(r"`((?:platform|ingestion|retrieval|web|tests|docs|deploy)/[\w./-]+)`", text)
     assert paths
     assert [path for path in paths if "/xx/" not in path and not (ROOT / path).exists()] == []
+
+
+def translation_of(page: Path) -> Path:
+    return GERMAN / page.relative_to(DOCS)
+
+
+def test_every_page_for_users_and_admins_has_a_german_one() -> None:
+    expected = {translation_of(page) for page in ORIGINALS} | {GERMAN / "README.md"}
+    assert set(GERMAN.rglob("*.md")) == expected
+
+
+def outline(page: Path) -> list[str]:
+    """The headings' levels, and the rows of tables and items of lists below them."""
+    counted = {"heading_open", "tr_open", "list_item_open", "code_block"}
+    return [token.tag or token.type for token in tokens(page) if token.type in counted]
+
+
+@pytest.mark.parametrize("page", ORIGINALS, ids=name)
+def test_a_german_page_has_the_outline_of_the_english_one(page: Path) -> None:
+    assert outline(translation_of(page)) == outline(page)
+
+
+def exact_texts(page: Path) -> set[str]:
+    """Names of settings, options and codes, and examples of commands, without their comments."""
+    spans = {token.content for token in inline(page) if token.type == "code_inline"}
+    names = {span for span in spans if re.search(r"_|^[-/.]|manage\.py|^[A-Z]", span)}
+    blocks = (token.content for token in tokens(page) if token.type == "code_block")
+    return names.union(re.sub(r"#\s.*", "", block) for block in blocks)
+
+
+def numbers(page: Path) -> set[str]:
+    """Numbers of several digits, without separators, which differ between the languages."""
+    text = "\n".join(token.content for token in tokens(page) if token.type == "inline")
+    found = re.findall(r"\d[\d.,]*\d", re.sub(r"\]\([^)]*\)", "]", text))
+    return {re.sub("[.,]", "", number) for number in found}
+
+
+@pytest.mark.parametrize("page", ORIGINALS, ids=name)
+def test_a_german_page_names_the_same_settings_and_numbers(page: Path) -> None:
+    german = translation_of(page)
+    assert exact_texts(german) == exact_texts(page)
+    assert numbers(german) == numbers(page)
+
+
+@cache
+def german_names() -> dict[str, str]:
+    """Texts of the interface."""
+    with (ROOT / "web" / "locale" / "de" / "LC_MESSAGES" / "django.po").open("rb") as file:
+        messages = [each for each in read_po(file) if isinstance(each.id, str) and each.id]
+    return {
+        str(each.id).replace("’", "'"): str(each.string).replace("\N{SOFT HYPHEN}", "") for each in messages
+    }
+
+
+def prose(page: Path) -> Iterator[str]:
+    """Yield paragraphs and items without code."""
+    for token in tokens(page):
+        if token.type == "inline":
+            yield " ".join(re.sub(r"`[^`]*`", "", token.content).split())
+
+
+def named(page: Path, opening: str, closing: str) -> set[str]:
+    """Bold and quoted texts, and cells of tables."""
+    found = set[str]()
+    for text in prose(page):
+        found.update(re.findall(r"\*\*(.+?)\*\*", text))
+        found.update(re.findall(f"{opening}([^{closing}]+){closing}", text))
+    return found | cells(page)
+
+
+def cells(page: Path) -> set[str]:
+    pairs = zip(tokens(page), tokens(page)[1:], strict=False)
+    return {cell.content for opening, cell in pairs if opening.type == "td_open"}
+
+
+@pytest.mark.parametrize("page", ORIGINALS, ids=name)
+def test_a_german_page_names_buttons_and_pages_as_the_german_interface_does(page: Path) -> None:
+    names = german_names()
+    expected = {names[text] for text in named(page, '"', '"') if text in names}
+    assert expected - named(translation_of(page), "„", "“") == set()
+
+
+def test_german_pages_lead_to_german_pages() -> None:
+    for page in sorted(GERMAN.rglob("*.md")):
+        targets = {(page.parent / link.partition("#")[0]).resolve() for link in links(page)}
+        assert targets.isdisjoint(ORIGINALS), page
+
+
+def test_german_pages_address_readers_politely_and_quote_as_germans_do() -> None:
+    for page in sorted(GERMAN.rglob("*.md")):
+        for text in prose(page):
+            assert not re.search(r"\b(?:du|dein\w*|dir|dich|kannst|musst)\b", text, re.IGNORECASE), text
+            assert not re.search("[–—]", text), text
+            assert re.sub("[^„“]", "", text).replace("„“", "") == "", text

@@ -22,4 +22,5 @@ def suggestions_after(principal: Principal, shown: ShownMessage) -> list[str]:
         return follow_ups_after(principal, shown, MAX_NEXT)
     chosen = message.chosen_knowledge_bases
     bases = None if chosen is None else [parse_id(base) for base in chosen]
-    return suggestions_for(principal, bases=bases)[:MAX_NEXT]
+    language = str(message.trace.get("language", ""))
+    return suggestions_for(principal, bases=bases, language=language)[:MAX_NEXT]

@@ -11,12 +11,14 @@ from cairn.access.rules import documents_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.selectors import scope_for
 from cairn.library.models import Document
+from retrieval.search.help_languages import find_other_help
 from retrieval.suggestions.asked_questions import gold_questions, popular_questions, verified_questions
 from retrieval.suggestions.generator import questions_of
 from retrieval.suggestions.models import ExampleQuestion, Suggestion
 
 SHOWN = 6
 BASES = 6
+DEFAULT_LANGUAGE = "en"
 _LOOKED_AT = 24
 _SECTIONS = 2000
 
@@ -43,26 +45,37 @@ def suggestions_replace(document: Document, sections: Iterable[Sequence[str]] | 
 
 
 def suggestions_for(
-    principal: Principal, *, bases: Collection[UUID] | None = None, document: Document | None = None
+    principal: Principal,
+    *,
+    bases: Collection[UUID] | None = None,
+    document: Document | None = None,
+    language: str = "",
 ) -> list[str]:
     """Return a few questions that documents answer which the principal may read now.
 
-    They come from different knowledge bases: some of `bases`, or of all that a question covers.
+    They come from different knowledge bases: some of `bases`, or of all that a question covers, except
+    Cairn's own help in another language than `language`.
     """
     if document is not None:
         rows = Suggestion.objects.filter(document__in=documents_for(principal).filter(pk=document.pk))
         return list(rows.values_list("question", flat=True)[:SHOWN])
-    picks = _some_bases(principal) if bases is None else random.sample(list(bases), min(len(bases), BASES))
+    picks = (
+        _some_bases(principal, language)
+        if bases is None
+        else random.sample(list(bases), min(len(bases), BASES))
+    )
     each = max(2, -(-SHOWN // max(len(picks), 1)))
     picked = chain.from_iterable(_some(principal, chosen, each) for chosen in picks)
     return list(dict.fromkeys(picked))[:SHOWN]
 
 
-def _some_bases(principal: Principal) -> list[UUID]:
+def _some_bases(principal: Principal, language: str) -> list[UUID]:
     """Picks some of the official knowledge bases that the principal may read; only if there are none, some
     of the unofficial ones that a question covers which names none. The page then marks the suggestions."""
     found = list(roles_in(principal, official_only=True)) or list(scope_for(principal).readable)
-    return random.sample(found, min(len(found), BASES))
+    others = find_other_help(found, language) or find_other_help(found, DEFAULT_LANGUAGE)
+    left = [base for base in found if base not in others]
+    return random.sample(left, min(len(left), BASES))
 
 
 def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:

@@ -1,10 +1,11 @@
-"""Cairn's documentation as knowledge bases, one for each kind of reader, so that a new installation can
-answer questions about itself.
+"""Cairn's documentation as knowledge bases, one for each kind of reader and language, so that a new
+installation can answer questions about itself.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from django.core.files.base import File
@@ -14,7 +15,7 @@ from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.access.services import EVERYONE, grant_give, knowledge_base_create
+from cairn.access.services import EVERYONE, grant_give, grants_replace, knowledge_base_create
 from cairn.accounts.models import User
 from cairn.audit.models import Event
 from cairn.audit.services import record
@@ -30,12 +31,40 @@ _LOADED = "sample.loaded"
 _DECISIONS = "decisions"
 _CONTRIBUTORS = "\n\nFor contributors "
 """How the first sentence of such a page begins: each page begins with whom it is for."""
+
+
+class Part(NamedTuple):
+    """One of the knowledge bases of the help."""
+
+    audience: HelpAudience
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    path: Path
+    source_uri: str
+    part: Part
+
+
+_ENGLISH: Final = "en"
+_GERMAN: Final = "de"
+_TRANSLATED: Final = frozenset({HelpAudience.USERS, HelpAudience.ADMINS})
+"""Whose help is there in German. For others, German questions are answered from the English pages."""
 _NAMES: Final = {
-    HelpAudience.USERS: ("Cairn help", "How to use Cairn."),
-    HelpAudience.ADMINS: ("Cairn help for administrators", "How to manage people, access and content."),
-    HelpAudience.OPERATORS: (
+    Part(HelpAudience.USERS, _ENGLISH): ("Cairn help", "How to use Cairn."),
+    Part(HelpAudience.ADMINS, _ENGLISH): (
+        "Cairn help for administrators",
+        "How to manage people, access and content.",
+    ),
+    Part(HelpAudience.OPERATORS, _ENGLISH): (
         "Cairn help for operators and developers",
         "How to run Cairn and connect programs to it.",
+    ),
+    Part(HelpAudience.USERS, _GERMAN): ("Cairn-Hilfe", "So nutzen Sie Cairn."),
+    Part(HelpAudience.ADMINS, _GERMAN): (
+        "Cairn-Hilfe für Administratoren",
+        "So verwalten Sie Personen, Zugriff und Inhalte.",
     ),
 }
 _USER_PAGES: Final = ("use/", "get-started/faq.md")
@@ -58,21 +87,37 @@ class SampleState:
 def sample_load(docs: Path = DOCS) -> None:
     """Synchronise the knowledge bases with docs/. Those that an admin deleted stay deleted."""
     principal = _admin()
-    bases = _bases(principal) if docs.is_dir() and principal else {}
+    pages = find_pages(docs) if docs.is_dir() else []
+    bases = _bases(principal, {page.part for page in pages}) if docs.is_dir() and principal else {}
     if principal is None or not bases:
         return
-    current = set[UUID]()
-    for path in find_pages(docs):
-        page = path.relative_to(docs).as_posix()
-        base = bases.get(_audience_of(page))
-        if base is not None:
-            current.add(_submit(base, path, f"docs/{page}", principal))
+    current = {_submit(bases[page.part], page, principal) for page in pages if page.part in bases}
     for document in _documents().exclude(pk__in=current):
         document_delete(document=document, principal=None)
 
 
-def find_pages(docs: Path = DOCS) -> list[Path]:
-    return [path for path in sorted(docs.rglob("*.md")) if not _is_for_contributors(path, docs)]
+def find_pages(docs: Path = DOCS) -> list[Page]:
+    """Return the pages of the help: English ones, and translations for those who have any."""
+    folder = docs / _GERMAN
+    translated = {_audience_of(path, folder) for path in folder.rglob("*.md")} & _TRANSLATED
+    found = list[Page]()
+    for path in sorted(docs.rglob("*.md")):
+        if not path.is_relative_to(folder) and not _is_for_contributors(path, docs):
+            audience = _audience_of(path, docs)
+            found.append(Page(path, _source_uri(path, docs), Part(audience, _ENGLISH)))
+            if audience in translated:
+                found.append(_find_translation(path, docs, audience))
+    return found
+
+
+def _find_translation(original: Path, docs: Path, audience: HelpAudience) -> Page:
+    """Return the translation of a page. Until there is one, the original takes its place."""
+    path = docs / _GERMAN / original.relative_to(docs)
+    return Page(path if path.exists() else original, _source_uri(path, docs), Part(audience, _GERMAN))
+
+
+def _source_uri(path: Path, docs: Path) -> str:
+    return f"docs/{path.relative_to(docs).as_posix()}"
 
 
 def _is_for_contributors(path: Path, docs: Path) -> bool:
@@ -80,17 +125,19 @@ def _is_for_contributors(path: Path, docs: Path) -> bool:
     return path.is_relative_to(docs / _DECISIONS) or _CONTRIBUTORS in path.read_text(encoding="utf-8")
 
 
-def _audience_of(page: str) -> HelpAudience:
+def _audience_of(path: Path, docs: Path) -> HelpAudience:
+    page = path.relative_to(docs).as_posix()
     if page.startswith(_USER_PAGES):
         return HelpAudience.USERS
     return HelpAudience.ADMINS if page.startswith(_ADMIN_PAGES) else HelpAudience.OPERATORS
 
 
-def _submit(base: KnowledgeBase, path: Path, source_uri: str, principal: Principal) -> UUID:
+def _submit(base: KnowledgeBase, page: Page, principal: Principal) -> UUID:
     """Submit a page and return its document."""
-    with path.open("rb") as stream, transaction.atomic():
+    name, source_uri = page.path.name, page.source_uri
+    with page.path.open("rb") as stream, transaction.atomic():
         moved = _move(base, source_uri, principal)
-        upload = Upload(File(stream, name=path.name), path.name, source_uri=source_uri, always_new=moved)
+        upload = Upload(File(stream, name=name), name, source_uri=source_uri, always_new=moved)
         submission = document_submit(upload, knowledge_base=base, principal=principal)
         SampleDocument.objects.get_or_create(document=submission.document)
     return submission.document.id
@@ -148,38 +195,65 @@ def _admin() -> Principal | None:
     return principal_for_user(user) if user else None
 
 
-def _bases(principal: Principal) -> dict[HelpAudience, KnowledgeBase]:
+def _bases(principal: Principal, used: Collection[Part]) -> dict[Part, KnowledgeBase]:
     """Return the knowledge bases created for the help according to the audit log, not others of these names.
 
     Missing ones are created unless they were before. Whoever deleted the help when it was a single knowledge
-    base gets no new ones.
+    base gets no new ones. A translation needs a page, and the English original.
     """
-    loaded = {
-        event.detail.get("audience", HelpAudience.USERS): event.subject.removeprefix("kb:")
-        for event in Event.objects.filter(action=_LOADED).order_by("-id")
-    }
-    found = dict[HelpAudience, KnowledgeBase]()
-    for audience in HelpAudience:
-        if audience in loaded:
-            base = KnowledgeBase.objects.present().filter(pk=loaded[audience]).first()
-        elif audience == HelpAudience.USERS or HelpAudience.USERS in found:
-            base = _create(audience, principal)
+    loaded = _find_created()
+    found = dict[Part, KnowledgeBase]()
+    for part in _NAMES:
+        if part in loaded:
+            base = KnowledgeBase.objects.present().filter(pk=loaded[part]).first()
         else:
-            base = None
+            base = _create_missing(part, found, used, principal)
         if base is not None:
-            found[audience] = base
-            KnowledgeBase.objects.filter(pk=base.pk, help_for="").update(help_for=audience)
+            found[part] = base
+            rows = KnowledgeBase.objects.filter(pk=base.pk)
+            rows.exclude(help_for=part.audience, help_language=part.language).update(
+                help_for=part.audience, help_language=part.language
+            )
     return found
 
 
-def _create(audience: HelpAudience, principal: Principal) -> KnowledgeBase:
-    """Create a knowledge base of the help. Only that for users is open to others than admins."""
-    name, description = _NAMES[audience]
+def _find_created() -> dict[Part, str]:
+    """Return the ids of the knowledge bases that were created. Earlier releases, which named no language,
+    created English ones."""
+    return {
+        Part(
+            HelpAudience(event.detail.get("audience", HelpAudience.USERS)),
+            event.detail.get("language", _ENGLISH),
+        ): event.subject.removeprefix("kb:")
+        for event in Event.objects.filter(action=_LOADED).order_by("-id")
+    }
+
+
+def _create_missing(
+    part: Part, found: Mapping[Part, KnowledgeBase], used: Collection[Part], principal: Principal
+) -> KnowledgeBase | None:
+    if part.language == _ENGLISH:
+        is_first = part.audience == HelpAudience.USERS
+        is_due = is_first or Part(HelpAudience.USERS, _ENGLISH) in found
+        return _create(part, principal, None) if is_due else None
+    original = found.get(Part(part.audience, _ENGLISH))
+    return _create(part, principal, original) if original and part in used else None
+
+
+def _create(part: Part, principal: Principal, original: KnowledgeBase | None) -> KnowledgeBase:
+    """Create a knowledge base of the help. A translation gets the readers of the original; of the originals,
+    only that for users is open to others than admins.
+    """
+    name, description = _NAMES[part]
     with transaction.atomic():
         base = knowledge_base_create(
             name=name, principal=principal, description=description, sensitivity="public"
         )
-        if audience == HelpAudience.USERS:
+        if original is not None:
+            grants = [(grant.subject, Role(grant.role)) for grant in original.grants.all()]
+            grants_replace(knowledge_base=base, grants=grants, principal=principal)
+        elif part.audience == HelpAudience.USERS:
             grant_give(knowledge_base=base, subject=EVERYONE, role=Role.READER, principal=principal)
-        record(_LOADED, actor=principal.actor, subject=f"kb:{base.id}", audience=audience)
+        detail = {"audience": part.audience, "language": part.language}
+        record(_LOADED, actor=principal.actor, subject=f"kb:{base.id}", **detail)
     return base

@@ -39,8 +39,8 @@ class KnowledgeBase(models.Model):
 
     A knowledge base is `official` if an admin or a command created it, or if an admin has approved it
     since. `owner` is the person responsible for its content. Documents older than `retention_days` are
-    deleted by schedule; null keeps them. `help_for`: for whom Cairn's own help in it is written; empty for
-    all other knowledge bases.
+    deleted by schedule; null keeps them. `help_for`: for whom Cairn's own help in it is written, in
+    `help_language`; both are empty for all other knowledge bases.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -55,6 +55,7 @@ class KnowledgeBase(models.Model):
     help_for = models.CharField(
         max_length=9, choices=HelpAudience.choices, blank=True, default="", editable=False
     )
+    help_language = models.CharField(max_length=10, blank=True, default="", editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -8,10 +8,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from cairn.access.models import Role
 from cairn.access.services import grant_give
+from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
 from retrieval.engine import Engine
+from retrieval.suggestions.models import Suggestion
 from tests.bases import make_base
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, events, indexed, streamed
@@ -83,3 +85,105 @@ def test_a_knowledge_base_that_is_only_called_like_the_help_counts(
 ) -> None:
     KnowledgeBase.objects.update(help_for="")
     assert evidence(rob, QUESTION) == {str(rules.id), str(manual.id)}
+
+
+IN_GERMAN = "Sind Unterhaltungen ein Jahr später noch da?"
+IN_ENGLISH = "Are conversations still there a year later?"
+KEYWORDS = "Unterhaltungen conversations"
+TEXTS = {
+    "en": f"{HELP} {IN_GERMAN} Nobody except their owner can find or open deleted ones.",
+    "de": f"{IN_GERMAN} {IN_ENGLISH} Angeheftete stehen in der Seitenleiste oben, gelöschte findet niemand.",
+}
+"""Words of both languages, so that each page is found by questions in the other one, too."""
+
+
+@pytest.fixture
+def translated(admin: Caller, parts: Engine, tmp_path: Path) -> dict[str, Document]:
+    """Return a page of the help in each language."""
+    for page in ("use", "de/use"):
+        (tmp_path / page).mkdir(parents=True)
+        (tmp_path / page / "conversations.md").write_text(f"# Conversations of {page}")
+    sample_load(tmp_path)
+    pages = {
+        "en": Document.objects.get(source_uri="docs/use/conversations.md"),
+        "de": Document.objects.get(source_uri="docs/de/use/conversations.md"),
+    }
+    for language, text in TEXTS.items():
+        indexed(pages[language], parts, text)
+    return pages
+
+
+def languages(caller: Caller, pages: dict[str, Document], question: str, **body: Any) -> set[str]:
+    """Return the languages of the passages that were found, whether or not they answered the question."""
+    response = caller.post("/ask", {"question": question, "stream": True, **body})
+    sent = dict(events(streamed(response)))
+    found = {each["document"] for each in [*sent["sources"], *sent["done"]["nearest"]]}
+    return {language for language, page in pages.items() if str(page.id) in found}
+
+
+@pytest.mark.parametrize(("question", "language"), [(IN_GERMAN, "de"), (IN_ENGLISH, "en")])
+@pytest.mark.parametrize("pages_in", ["en", "de", ""])
+def test_the_help_is_in_the_language_of_the_question(
+    rob: Caller, translated: dict[str, Document], question: str, language: str, pages_in: str
+) -> None:
+    User.objects.filter(pk=rob.user.pk).update(language=pages_in)
+    assert languages(rob, translated, question) == {language}
+
+
+@pytest.mark.parametrize("pages_in", ["en", "de"])
+def test_keywords_find_the_help_in_the_language_of_pages(
+    rob: Caller, translated: dict[str, Document], pages_in: str
+) -> None:
+    User.objects.filter(pk=rob.user.pk).update(language=pages_in)
+    assert languages(rob, translated, KEYWORDS) == {pages_in}
+
+
+@pytest.mark.parametrize(
+    ("question", "language"), [("Seitenleiste Unterhaltungen", "de"), ("owner conversations", "en")]
+)
+def test_keywords_find_one_language_even_if_none_was_chosen(
+    rob: Caller, translated: dict[str, Document], question: str, language: str
+) -> None:
+    assert languages(rob, translated, question) == {language}
+
+
+def test_english_help_answers_until_the_german_one_is_ready(
+    rob: Caller, translated: dict[str, Document]
+) -> None:
+    Document.objects.filter(pk=translated["de"].pk).update(active_version=None)
+    assert languages(rob, translated, IN_GERMAN) == {"en"}
+
+
+def test_help_that_the_asker_may_not_read_in_their_language_leaves_the_other_one(
+    rob: Caller, translated: dict[str, Document]
+) -> None:
+    translated["de"].knowledge_base.grants.all().delete()
+    assert languages(rob, translated, IN_GERMAN) == {"en"}
+
+
+def test_the_help_that_was_named_answers_in_any_language(
+    rob: Caller, translated: dict[str, Document]
+) -> None:
+    english = translated["en"].knowledge_base.slug
+    assert languages(rob, translated, IN_GERMAN, knowledge_bases=[english]) == {"en"}
+    both = [english, translated["de"].knowledge_base.slug]
+    assert languages(rob, translated, IN_GERMAN, knowledge_bases=both) == {"de"}
+
+
+def test_a_search_finds_the_help_in_both_languages(rob: Caller, translated: dict[str, Document]) -> None:
+    results = rob.post("/search", {"query": IN_ENGLISH}).json()["results"]
+    assert {each["document"] for each in results} == {str(page.id) for page in translated.values()}
+
+
+def test_a_new_chat_suggests_questions_about_help_in_the_language_of_pages(
+    rob: Caller, translated: dict[str, Document]
+) -> None:
+    for page in translated.values():
+        question = f"What is in {page.source_uri}?"
+        Suggestion.objects.create(document=page, knowledge_base=page.knowledge_base, question=question)
+    rob.client.force_login(rob.user)
+    for language, page in translated.items():
+        User.objects.filter(pk=rob.user.pk).update(language=language)
+        shown = rob.client.get("/").content.decode()
+        listed = {each for each in translated.values() if f"What is in {each.source_uri}?" in shown}
+        assert listed == {page}

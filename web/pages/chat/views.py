@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
@@ -150,7 +151,8 @@ def _suggestions(
     limits = [base.id for base in bases if base.chosen or assistant]
     if assistant and not limits:
         return ()
-    return suggestions_for(principal, bases=limits or None, document=only)
+    language = get_language() or ""
+    return suggestions_for(principal, bases=limits or None, document=only, language=language)
 
 
 def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bool:
