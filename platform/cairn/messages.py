@@ -421,6 +421,17 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "dokuwiki_rules_differ": _(
         "For the page “{page}” and the user “{name}”, the wiki decides otherwise than its access rules. A plugin probably changes permissions, which Cairn can’t follow."
     ),
+    # why somebody may not read a document whose source decides
+    "source_denies": _("The source denies access to “{name}”, and this person is one of them."),
+    "source_may_deny": _(
+        "The source denies access to “{name}”. Cairn doesn’t know whether this person is one of them."
+    ),
+    "source_allows_others": _("The source only lets {names} read it, and this person isn’t one of them."),
+    "source_allows_many": plural(
+        "The source only lets “{name}” and {count} other read it, and this person isn’t one of them.",
+        "The source only lets “{name}” and {count} others read it, and this person isn’t one of them.",
+    ),
+    "source_allows_nobody": _("The source lets nobody read it."),
     # errors with parameters
     "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),
     "group_admin_required": _("Only administrators and managers of the group “{group}” can give it access."),

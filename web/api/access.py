@@ -9,7 +9,7 @@ from ninja import Query, Router
 from pydantic import BaseModel, Field
 
 from cairn.access import audience
-from cairn.access.audience import Access, DocumentAccess, access_of, document_access_of
+from cairn.access.audience import Access, DocumentAccess, Restriction, access_of, document_access_of
 from cairn.access.models import Role
 from cairn.access.preview import AccessChange, preview_grants, preview_readers
 from cairn.access.preview import AccessPreview as EffectRow
@@ -57,11 +57,26 @@ class Person(BaseModel):
 class Narrowing(BaseModel):
     """`passes`: what gives the person access: readers' names, `manager` or `admin`. Empty if they have
     none.
+
+    `synced`: the source of the document decides; `passes` then has names from there, and `refusal` says why
+    the source doesn't let the person read.
     """
 
     document: str
     title: str
     passes: list[str]
+    synced: bool
+    refusal: str
+
+    @classmethod
+    def of(cls, found: Restriction) -> "Narrowing":
+        return cls(
+            document=str(found.document),
+            title=found.title,
+            passes=list(found.passes),
+            synced=found.is_synced,
+            refusal=found.refusal,
+        )
 
 
 class Reader(Person):
@@ -71,10 +86,7 @@ class Reader(Person):
 
     @classmethod
     def of_document(cls, found: DocumentAccess) -> "Reader":
-        narrowed = [
-            Narrowing(document=str(each.document), title=each.title, passes=list(each.passes))
-            for each in found.restrictions
-        ]
+        narrowed = [Narrowing.of(each) for each in found.restrictions]
         return cls(may_read=found.may_read, narrowed=narrowed, **_person(found.access))
 
 

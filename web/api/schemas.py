@@ -242,7 +242,9 @@ class Document(BaseModel):
     chunks: int
     language: str | None
     metadata: dict[str, Any]
-    readers: list[str]
+    readers: list[str] = Field(
+        description="`user:ID`, `group:ID` or `everyone`; only `source` if the source of the document decides"
+    )
     owner: str | None
     review_by: date | None
     review_days: int | None = Field(description="Days between reviews")

@@ -3,7 +3,7 @@
 `cairn.access.rules` answers the opposite question, what one person may read. Tests compare the two.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from cairn.access.models import DocumentReader, Grant, Role
+from cairn.access.services import find_synced_access
+from cairn.access.source_audience import SourceDecision, explain_source_access, match_allowed
 from cairn.accounts.models import Group, User
 from cairn.library.models import Document, KnowledgeBase
 
@@ -47,12 +49,15 @@ class Access:
 class Restriction:
     """A restriction to selected readers, on the document itself or on one that contains it.
 
-    `passes` lists what admits the person: names of readers, "manager" or "admin". Empty means no access.
+    `passes` lists what admits the person: names of readers, "manager" or "admin". Empty means no access. If
+    a source decides, `is_synced`, and `refusal` says why it doesn't let the person read.
     """
 
     document: UUID
     title: str
     passes: tuple[str, ...]
+    is_synced: bool = False
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,15 @@ def people_reading(document: Document) -> "QuerySet[User]":
     people = people_in(document.knowledge_base)
     manages = _has_role(document.knowledge_base, (Role.MANAGER,))
     for narrowed in _find_restricted(document):
-        people = people.filter(manages | _match_named_users(DocumentReader.objects.filter(document=narrowed)))
+        people = people.filter(manages | _match_readers(narrowed))
     return people
+
+
+def _match_readers(narrowed: Document) -> Q:
+    synced = find_synced_access(narrowed)
+    if synced is None:
+        return _match_named_users(DocumentReader.objects.filter(document=narrowed))
+    return match_allowed(synced)
 
 
 def _has_role(base: KnowledgeBase, roles: Collection[Role]) -> Q:
@@ -145,19 +157,32 @@ def _access_paths(
 def document_access_of(people: Iterable[User], document: Document) -> list[DocumentAccess]:
     """Return each person's access to the document: through its knowledge base, and past each restriction."""
     users = list(people)
-    narrowed = [(each, list(_readers(each))) for each in _find_restricted(document)]
-    groups = [reader.group_id for _, readers in narrowed for reader in readers if reader.group_id]
-    memberships = _memberships(users, groups)
-    return [
-        DocumentAccess(
-            access, tuple(_restriction(each, readers, access, memberships) for each, readers in narrowed)
-        )
-        for access in access_of(users, document.knowledge_base)
-    ]
+    found = access_of(users, document.knowledge_base)
+    restrictions = [_restrictions(each, users, found) for each in _find_restricted(document)]
+    return [DocumentAccess(access, tuple(each[access.user] for each in restrictions)) for access in found]
 
 
-def _readers(document: Document) -> "QuerySet[DocumentReader]":
-    return document.readers.select_related("user", "group")
+def _restrictions(
+    document: Document, users: Collection[User], found: Iterable[Access]
+) -> Mapping[UUID, Restriction]:
+    """Return the restriction of the document as it concerns each user."""
+    synced = find_synced_access(document)
+    if synced is not None:
+        decisions = explain_source_access(synced, users)
+        return {each.user: _synced_restriction(document, each, decisions[each.user]) for each in found}
+    readers = list(document.readers.select_related("user", "group"))
+    memberships = _memberships(users, [reader.group_id for reader in readers if reader.group_id])
+    return {each.user: _restriction(document, readers, each, memberships) for each in found}
+
+
+def _synced_restriction(document: Document, access: Access, decision: SourceDecision) -> Restriction:
+    passes = tuple(dict.fromkeys([*_managing(access), *decision.names]))
+    refusal = "" if passes else decision.refusal
+    return Restriction(document.id, document.title, passes, is_synced=True, refusal=refusal)
+
+
+def _managing(access: Access) -> list[str]:
+    return ["admin" if way.subject == ADMIN else "manager" for way in access.via if way.role == Role.MANAGER]
 
 
 def _restriction(
@@ -166,12 +191,9 @@ def _restriction(
     access: Access,
     memberships: set[tuple[UUID, UUID]],
 ) -> Restriction:
-    managing = [
-        "admin" if way.subject == ADMIN else "manager" for way in access.via if way.role == Role.MANAGER
-    ]
     named = [
         str(reader.group) if reader.group else access.username
         for reader in readers
         if reader.user_id == access.user or (access.user, reader.group_id) in memberships
     ]
-    return Restriction(document.id, document.title, tuple(dict.fromkeys([*managing, *named])))
+    return Restriction(document.id, document.title, tuple(dict.fromkeys([*_managing(access), *named])))

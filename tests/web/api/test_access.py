@@ -55,7 +55,8 @@ def test_why_somebody_may_not_read(mia: Caller, rob: Caller, base: KnowledgeBase
     shut_out = mia.get(f"/documents/{document.id}/people/{rob.user.id}").json()
     assert shut_out["role"] == "reader"
     assert not shut_out["may_read"]
-    assert shut_out["narrowed"] == [{"document": str(document.id), "title": document.title, "passes": []}]
+    restriction = {"document": str(document.id), "title": document.title, "passes": []}
+    assert shut_out["narrowed"] == [{**restriction, "synced": False, "refusal": ""}]
     hr.members.add(rob.user)
     inside = mia.get(f"/documents/{document.id}/people/{rob.user.id}").json()
     assert inside["may_read"]

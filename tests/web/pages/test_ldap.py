@@ -2,21 +2,30 @@
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 
+from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
+from cairn.access.services import grant_give
+from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson
+from cairn.access.source_services import replace_source_people, set_source_access
 from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.ldap.directory import Directory
 from cairn.accounts.models import Identity, User
 from cairn.accounts.services import group_create, user_create, user_update
+from cairn.library.models import Document
 from cairn.settings.ldap import LdapSettings
 from tests.backends import free_port
+from tests.bases import make_base
 from tests.conftest import PASSWORD
 from tests.directory import ADA_ID, GROUPS, PEOPLE, ROOT_DN, ROOT_PASSWORD, Slapd
+from tests.principals import SETUP
 from tests.web.pages.conftest import text_of
 
 BACKENDS = ["django.contrib.auth.backends.ModelBackend", "cairn.accounts.ldap.backend.LdapBackend"]
@@ -80,6 +89,30 @@ def test_somebody_of_the_directory_is_let_in_and_in_its_groups(ldap: LdapSetting
     assert not ours.members.exists()
     assert let_in("ada", ADAS)
     assert User.objects.count() == 1
+
+
+def test_documents_that_a_source_lets_somebody_read_are_there_at_the_first_sign_in(
+    ldap: LdapSettings, make_user: Callable[..., User]
+) -> None:
+    base = make_base(name="Files", principal=principal_for_user(make_user("mia")))
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
+    allowed, denied = (
+        Document.objects.create(knowledge_base=base, source_key=name, title=name) for name in ("Plan", "Pay")
+    )
+    source = uuid4()
+    person, group = SourcePerson("S-1", "Ada", directory_id=ADA_ID), SourceGroup("S-2", "Board", ("S-1",))
+    replace_source_people(source, [person, group], directory="ldap", match_email=False)
+    access = {
+        allowed.pk: SourceAccess(((AccessEntry("S-2"),),)),
+        denied.pk: SourceAccess(((AccessEntry("S-3"),),)),
+    }
+    set_source_access(source, access)
+    client = Client()
+    assert client.post("/login", {"username": "ada", "password": ADAS}).status_code == 302
+    assert [client.get(f"/api/v1/documents/{each.pk}").status_code for each in (allowed, denied)] == [
+        200,
+        404,
+    ]
 
 
 def test_an_empty_name_and_address_are_filled_in_and_others_stay(ldap: LdapSettings) -> None:

@@ -15,9 +15,11 @@ from cairn.access.audience import ADMIN, Access, DocumentAccess, access_of, docu
 from cairn.access.models import Role
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, knowledge_base_named
+from cairn.access.services import find_synced_access
 from cairn.accounts.models import User
 from cairn.accounts.selectors import find_users
 from cairn.library.models import Document
+from web.i18n.localize import localize
 from web.pages.library.document import about
 from web.pages.shell.decorators import fragment, number_in, page, show
 
@@ -121,10 +123,20 @@ def _reasons(found: Access) -> Iterable[str]:
 
 
 def _narrowing(narrowing: access.Restriction) -> str:
+    if narrowing.is_synced:
+        return _describe_synced(narrowing)
     if not narrowing.passes:
         sentence = gettext("“{title}” is restricted to selected readers, and this person isn’t one of them.")
         return sentence.format(title=narrowing.title)
     sentence = gettext("“{title}” is restricted to selected readers; this person is included as {names}.")
+    return sentence.format(title=narrowing.title, names=", ".join(narrowing.passes))
+
+
+def _describe_synced(narrowing: access.Restriction) -> str:
+    if not narrowing.passes:
+        sentence = gettext("The source of “{title}” decides who can read it.").format(title=narrowing.title)
+        return f"{sentence} {localize(narrowing.refusal)}".strip()
+    sentence = gettext("The source of “{title}” decides who can read it; this person is included as {names}.")
     return sentence.format(title=narrowing.title, names=", ".join(narrowing.passes))
 
 
@@ -136,6 +148,7 @@ def document(request: HttpRequest, principal: Principal, document_id: str) -> Ht
         **about(principal, found),
         "tab": "access",
         "narrowed": found.narrowed,
+        "synced": find_synced_access(found),
         "readers": _load_reader_rows(found),
         "blank_reader": SubjectRow("", "", ""),
     }
