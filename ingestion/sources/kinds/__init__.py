@@ -10,6 +10,7 @@ from ingestion.sources.protocol import SourceKind
 
 KINDS: Final[dict[str, str]] = {
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
+    "git": "ingestion.sources.kinds.git.KIND",
     "webdav": "ingestion.sources.kinds.webdav.KIND",
 }
 """Dotted path of the `SourceKind` by its name."""
