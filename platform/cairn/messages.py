@@ -388,6 +388,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_folder_refused": _("The account isn’t allowed to list “{name}”."),
     "source_folder_failed": _("“{name}” can’t be listed: {reason}"),
     "source_folder_deep": _("“{name}” is nested in more than {limit} folders."),
+    "source_reader_failed": _("{name} failed: {reason}"),
     "source_branch_missing": _("{server} has no branch “{name}” of this repository."),
     "source_no_repository": _("{server} has no Git repository at this address, or doesn’t let you read it."),
     "source_item_gone": _("“{name}” is no longer there."),

@@ -11,6 +11,7 @@ from ingestion.sources.protocol import SourceKind
 KINDS: Final[dict[str, str]] = {
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
     "git": "ingestion.sources.kinds.git.KIND",
+    "llama_index": "ingestion.sources.kinds.llama_index.KIND",
     "webdav": "ingestion.sources.kinds.webdav.KIND",
 }
 """Dotted path of the `SourceKind` by its name."""

@@ -18,7 +18,14 @@ from pydantic_settings import (
 from cairn.settings.chat_models import DOWNLOADABLE, PACKAGED, DownloadableModel, load_chosen_model
 
 ROOT = Path(__file__).resolve().parents[3]
-_LISTS = ("allowed_hosts", "trusted_origins", "trusted_proxies", "outgoing_allowed_hosts", "watch_roots")
+_LISTS = (
+    "allowed_hosts",
+    "trusted_origins",
+    "trusted_proxies",
+    "outgoing_allowed_hosts",
+    "watch_roots",
+    "source_readers",
+)
 
 
 RENAMED: Final[Mapping[str, str]] = {
@@ -352,6 +359,9 @@ class Environment(BaseSettings):
         description="Number of documents that a worker processes at once; their passages share the encoder",
     )
     parser_processes: int = Field(2, ge=1, description="Maximum number of files that a worker parses at once")
+    source_readers: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Dotted paths of LlamaIndex readers that administrators may use as sources"
+    )
     watch_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Server folders in which admins may set up watched folders, separated by commas"
     )

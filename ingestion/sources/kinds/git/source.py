@@ -2,8 +2,9 @@
 
 import hashlib
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from stat import S_ISREG
 from tempfile import TemporaryDirectory
@@ -127,7 +128,7 @@ class GitSource:
     def _fetch(self, commit: ObjectID) -> None:
         if self._fetched != commit:
             with _explain(self._server):
-                self._client.fetch(b"", self._repository, lambda _refs, **_options: [commit], depth=1)
+                self._client.fetch(b"", self._repository, _SingleCommit(commit), depth=1)
             self._fetched = commit
 
     def _list_items(self, commit: ObjectID) -> Iterator[Item]:
@@ -152,6 +153,16 @@ class GitSource:
             version=blob.decode(),
             container=container,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _SingleCommit:
+    """Choose what to fetch: one commit, whatever else the server offers."""
+
+    commit: ObjectID
+
+    def __call__(self, refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:  # noqa: ARG002
+        return [self.commit]
 
 
 @contextmanager
