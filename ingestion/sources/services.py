@@ -105,16 +105,21 @@ def source_update(
     return row
 
 
-def source_pause(*, source: Source, principal: Principal) -> Source:
-    """Run none of the source's tasks until it is resumed. A running one stops at its next step."""
+def source_pause(*, source: Source, principal: Principal | None) -> Source:
+    """Run none of the source's tasks until it is resumed. A running one stops at its next step.
+
+    Without a principal: by the command line.
+    """
     return _set_enabled(source, principal, enabled=False)
 
 
-def source_resume(*, source: Source, principal: Principal) -> Source:
+def source_resume(*, source: Source, principal: Principal | None) -> Source:
     return _set_enabled(source, principal, enabled=True)
 
 
-def source_request(*, source: Source, task: SourceTask, principal: Principal, full: bool = False) -> None:
+def source_request(
+    *, source: Source, task: SourceTask, principal: Principal | None, full: bool = False
+) -> None:
     """Run a task as soon as a worker is free. Raises Conflict while it is running.
 
     `full`: list everything again, and import items whose documents were deleted here.
@@ -127,7 +132,8 @@ def source_request(*, source: Source, task: SourceTask, principal: Principal, fu
             raise Conflict(gettext_noop("This source is being synced."))
         if full and task == SourceTask.CONTENT:
             _forget_progress(source)
-        record("source.requested", actor=principal.actor, subject=f"source:{source.id}", task=task, full=full)
+        actor = principal.actor if principal else None
+        record("source.requested", actor=actor, subject=f"source:{source.id}", task=task, full=full)
         _wake()
 
 
@@ -202,11 +208,12 @@ def _schedules_replace(source: Source, kind: SourceKind, every: Mapping[SourceTa
             SourceSchedule.objects.filter(pk=row.pk).update(not_before=None, **changes)
 
 
-def _set_enabled(source: Source, principal: Principal, *, enabled: bool) -> Source:
+def _set_enabled(source: Source, principal: Principal | None, *, enabled: bool) -> Source:
     with transaction.atomic():
         Source.objects.filter(pk=source.pk, deleted_at=None).update(enabled=enabled)
         action = "source.resumed" if enabled else "source.paused"
-        record(action, actor=principal.actor, subject=f"source:{source.id}")
+        actor = principal.actor if principal else None
+        record(action, actor=actor, subject=f"source:{source.id}")
         if enabled:
             SourceSchedule.objects.filter(source=source).update(not_before=None)
             _wake()

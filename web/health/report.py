@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from cairn.errors import CairnError
 from cairn.settings.stored.store import effective_environment
-from web.health import models, processes, security, storage
+from web.health import models, processes, security, sources, storage
 from web.health.deadline import Check, ParallelChecks
 from web.health.results import HealthResult, HealthState, problem, worst
 from web.health.secrets import without_secrets
@@ -22,6 +22,7 @@ LABELS: Final[Mapping[str, Promise]] = {
     "beat": gettext_lazy("Scheduler (beat)"),
     "queue": gettext_lazy("Queue"),
     "broker": gettext_lazy("Message broker"),
+    "sources": gettext_lazy("Sources"),
     "database": gettext_lazy("Database and cache"),
     "index": gettext_lazy("Search index"),
     "files": gettext_lazy("File storage"),
@@ -81,6 +82,7 @@ def checks() -> dict[str, Check]:
         "beat": processes.check_beat,
         "queue": processes.check_queue,
         "broker": processes.check_broker,
+        "sources": sources.check_sources,
         "database": storage.check_database,
         "index": storage.check_index,
         "disk": storage.check_disk,

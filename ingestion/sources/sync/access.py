@@ -38,8 +38,8 @@ def sync_pending_access(context: RunContext, among: Collection[int] | None = Non
     rows = rows if among is None else rows.filter(pk__in=among)
     match context.source.readers:
         case SourceReaders.SOURCE:
-            fault_point(Fault.SOURCE_BEFORE_ACCESS)
             for page in pages_of(rows.filter(_PENDING)):
+                fault_point(Fault.SOURCE_BEFORE_ACCESS)
                 _follow(context, page)
         case SourceReaders.EVERYONE:
             for page in pages_of(rows.filter(_NEVER)):

@@ -28,7 +28,7 @@ from ingestion.sources.sync.renaming import extension_of
 
 log = logging.getLogger(__name__)
 
-_PAGE: Final = 50
+PAGE: Final = 50
 _PIECE: Final = 1 << 20
 _MAX_BROKEN: Final = 20
 """So many items in a row that can't be read for an unknown reason end the run: the source is out of order."""
@@ -49,7 +49,7 @@ class Fetcher:
 
     def run(self) -> None:
         rows = SourceItem.objects.filter(_TO_FETCH, source=self.context.source)
-        for page in pages_of(rows, _PAGE):
+        for page in pages_of(rows, PAGE):
             for row in page:
                 self.context.renew()
                 self._fetch(row)

@@ -1,0 +1,98 @@
+"""How long syncs of 100,000 items take, and how much memory they need."""
+
+import sys
+import time
+import tracemalloc
+from collections.abc import Collection, Iterator
+from typing import Final
+
+import pytest
+
+from cairn.access.source_access import AccessEntry, SourceAccess
+from cairn.library.models import Document
+from ingestion.models import Job, Source, SourceItem
+from ingestion.sources.protocol import Change, Complete, Item
+from tests.ingestion.sources.conftest import Sync
+from tests.ingestion.sources.fake_source import FakeConnection, FakeServer
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(900)]
+
+ITEMS: Final = 100_000
+TEAMS: Final = [SourceAccess(levels=((AccessEntry(f"team-{number}"),),)) for number in range(200)]
+
+
+def item(number: int) -> Item:
+    folder, name = f"folder-{number % 500}", f"file-{number}.md"
+    return Item(str(number), name, f"fake://{folder}/{name}", "1", folder, size=10)
+
+
+def listed(_cursor: str) -> Iterator[Change]:
+    for number in range(ITEMS):
+        yield item(number)
+    yield Complete()
+
+
+@pytest.fixture
+def many(source: Source, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Source:
+    """A source whose 100,000 items have been synced: documents, as if they had been processed."""
+    server.changes = listed
+
+    def list_access(_self: object, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
+        for each in items:
+            yield each.id, TEAMS[int(each.id) % len(TEAMS)]
+
+    monkeypatch.setattr(FakeConnection, "list_access", list_access)
+    for start in range(0, ITEMS, 10_000):
+        numbers = range(start, start + 10_000)
+        documents = Document.objects.bulk_create(
+            Document(
+                knowledge_base=source.knowledge_base,
+                source_key=f"source:{source.id}/{number}",
+                source_uri=item(number).uri,
+                title=item(number).name,
+                narrowed=True,
+            )
+            for number in numbers
+        )
+        SourceItem.objects.bulk_create(
+            SourceItem(
+                source=source,
+                external_id=str(number),
+                name=item(number).name,
+                uri=item(number).uri,
+                container=item(number).container,
+                version="1",
+                synced_version="1",
+                synced_access_version="*",
+                size=10,
+                document=document,
+            )
+            for number, document in zip(numbers, documents, strict=True)
+        )
+    return source
+
+
+def measured(sync: Sync, task: str) -> tuple[float, float]:
+    """Return seconds and the peak of additional memory in MB; the latter from a second run."""
+    began = time.monotonic()
+    assert sync(task).error == ""
+    seconds = time.monotonic() - began
+    tracemalloc.start()
+    sync(task)
+    peak = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+    return seconds, peak
+
+
+def test_syncs_of_many_items_are_fast_and_their_memory_is_flat(
+    many: Source, server: FakeServer, sync: Sync
+) -> None:
+    content, content_memory = measured(sync, "content")
+    access, access_memory = measured(sync, "access")
+    sys.stdout.write(
+        f"\n100,000 items: unchanged content {content:.1f} s, {content_memory:.0f} MB; "
+        f"access {access:.1f} s, {access_memory:.0f} MB\n"
+    )
+    assert (server.opened, Job.objects.count()) == ([], 0)
+    assert SourceItem.objects.filter(source=many).count() == ITEMS
+    assert max(content_memory, access_memory) < 40
