@@ -31,7 +31,7 @@ from web.api.conversations import (
 from web.api.framework.openapi import DescribedAPI
 from web.api.framework.problems import add_error_handlers, problem_response
 from web.api.framework.request_parser import StrictParser
-from web.api.library import documents, imports, jobs, library, resumable_uploads, watch_folders
+from web.api.library import documents, imports, jobs, library, resumable_uploads, sources, watch_folders
 from web.api.quality import evaluations, gaps, gold_questions, notices
 from web.http.authentication import needs
 
@@ -85,6 +85,7 @@ api.add_router("v1/imports", imports.router)
 api.add_router("v1/uploads", resumable_uploads.router)
 api.add_router("v1/knowledge-bases", watch_folders.in_knowledge_base)
 api.add_router("v1/watches", watch_folders.router)
+api.add_router("v1/sources", sources.router)
 api.add_router("v1/jobs", jobs.router)
 api.add_router("v1/health", health.router)
 api.add_router("v1/access-checks", access_checks.router)

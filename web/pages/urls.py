@@ -36,6 +36,9 @@ from web.pages.library import views as library_views
 from web.pages.people import choices, groups, user_import, users
 from web.pages.settings import views as settings
 from web.pages.shell import branding, command_palette
+from web.pages.sources import editing as source_editing
+from web.pages.sources import people as source_people
+from web.pages.sources import views as sources
 
 app_name = "pages"
 
@@ -81,6 +84,15 @@ urlpatterns = [
     path("admin/ingestion/failures", ingestion.failures, name="console-failures"),
     path("admin/ingestion/imports", ingestion.imports, name="console-imports"),
     path("admin/ingestion/failed/<str:code>", ingestion.list_failed_documents, name="console-failed"),
+    path("admin/sources", sources.index, name="console-sources"),
+    path("admin/sources/new", source_editing.choose_kind, name="console-source-new"),
+    path("admin/sources/new/<str:kind>", source_editing.new, name="console-source-new-kind"),
+    path("admin/sources/new/<str:kind>/test", source_editing.test, name="console-source-test"),
+    path("admin/sources/new/<str:kind>/preview", source_editing.preview, name="console-source-preview"),
+    path("admin/sources/<str:source_id>", sources.source, name="console-source"),
+    path("admin/sources/<str:source_id>/progress", sources.progress, name="console-source-progress"),
+    path("admin/sources/<str:source_id>/people", source_people.people, name="console-source-people"),
+    path("admin/sources/<str:source_id>/edit", source_editing.edit, name="console-source-edit"),
     path("admin/evaluation", evaluation.evaluation, name="console-evaluation"),
     path("admin/evaluation/runs/<str:run_id>", evaluation.evaluation_run, name="evaluation-run"),
     path(

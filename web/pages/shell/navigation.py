@@ -8,6 +8,7 @@ from typing import Final
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 Text = str | Promise
 
@@ -60,6 +61,7 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
             Section("bases", _("Knowledge bases"), "console", Takes.CREATING),
             Section("assistants", _("Assistants"), "console-assistants", Takes.MANAGING),
             Section("documents", _("Documents"), "console-documents", Takes.MANAGING),
+            Section("sources", pgettext_lazy("systems", "Sources"), "console-sources", Takes.MANAGING),
             Section("ingestion", _("Ingestion"), "console-ingestion", Takes.EDITING),
         ),
     ),

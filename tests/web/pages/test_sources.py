@@ -1,0 +1,247 @@
+"""Sources on pages: set up with a form that explains itself, watched by managers, changed by admins."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from cairn.access.models import SourceSubject, SubjectKind
+from cairn.accounts.models import User
+from cairn.library.models import KnowledgeBase
+from ingestion import broker
+from ingestion.models import Source, SourceItem, SourceSchedule
+from tests.sources_kind import PASSWORD, add_shelf
+from tests.web.pages.conftest import text_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+SignIn = Callable[[User], Client]
+NEW = "/admin/sources/new/shelf"
+
+
+@pytest.fixture(autouse=True)
+def shelf(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_shelf(monkeypatch)
+    monkeypatch.setattr(broker, "send", lambda *_: None)
+
+
+def typed(base: KnowledgeBase, **more: str) -> dict[str, str]:
+    return {
+        "knowledge_base": base.slug, "name": "Staff shelf", "options-url": "https://shelf.example.org",
+        "options-username": "cairn", "options-password": PASSWORD, "options-port": "443",
+        "options-verify": "1", "options-security": "tls", "options-folders": "staff\n\n board ",
+        "readers": "source", "every-content": "21600", "every-access": "900", "every-people": "3600", **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def source(signed_in: SignIn, admin: User, base: KnowledgeBase) -> Source:
+    signed_in(admin).post(NEW, typed(base))
+    return Source.objects.get()
+
+
+def field_of(html: str, name: str) -> str:
+    found = re.search(rf'<(?:input|select|textarea)[^>]*name="{name}"[^>]*>', html)
+    assert found, name
+    return found[0]
+
+
+def test_an_admin_chooses_a_kind_and_fills_in_its_form(
+    signed_in: SignIn, admin: User, base: KnowledgeBase
+) -> None:
+    client = signed_in(admin)
+    assert "No sources yet" in text_of(client.get("/admin/sources"))
+    assert f'href="{NEW}?base={base.slug}"' in text_of(client.get(f"/admin/sources/new?base={base.slug}"))
+    html = text_of(client.get(f"{NEW}?base={base.slug}"))
+    assert 'type="password"' in field_of(html, "options-password")
+    assert 'type="number"' in field_of(html, "options-port")
+    assert 'max="65535"' in field_of(html, "options-port")
+    assert 'type="checkbox"' in field_of(html, "options-verify")
+    assert field_of(html, "options-security").startswith("<select")
+    assert field_of(html, "options-folders").startswith("<textarea")
+    assert " required" in field_of(html, "options-url")
+    assert f'<option value="{base.slug}" selected>' in html
+    answer = client.post(NEW, typed(base), follow=True)
+    row = Source.objects.get()
+    assert answer.redirect_chain == [(f"/admin/sources/{row.id}", 302)]
+    assert "The source is set up." in text_of(answer)
+    assert (row.name, row.knowledge_base, row.readers) == ("Staff shelf", base, "source")
+    assert row.options["folders"] == ["staff", "board"]
+    every = dict(SourceSchedule.objects.values_list("task", "every_seconds"))
+    assert every == {"content": 21600, "access": 900, "people": 3600}
+    assert "Staff shelf" in text_of(client.get("/admin/sources"))
+
+
+def test_errors_are_beside_their_fields_in_plain_words(
+    signed_in: SignIn, admin: User, base: KnowledgeBase
+) -> None:
+    wrong = typed(
+        base, name="", knowledge_base="nothing", readers="",
+        **{"options-url": "ftp://shelf", "options-port": "many", "options-username": "x" * 51},
+    )  # fmt: skip
+    answer = signed_in(admin).post(NEW, wrong)
+    assert answer.status_code == 422
+    html = text_of(answer)
+    for name, element, problem in (
+        ("options-url", "source-url", "The address must start with https://."),
+        ("options-port", "source-port", "Enter a whole number."),
+        ("options-username", "source-username", "Use at most 50 characters."),
+        ("name", "source-name-of", "Fill in this field."),
+        ("knowledge_base", "source-base", "Choose a knowledge base."),
+    ):
+        assert 'aria-invalid="true"' in field_of(html, name)
+        assert f"{element}-problem" in field_of(html, name)
+        assert f'<p class="error-text" id="{element}-problem">{problem}</p>' in html
+    assert '<p class="error-text" id="readers-problem">Choose one of the options.</p>' in html
+    assert 'value="ftp://shelf"' in field_of(html, "options-url")
+    assert PASSWORD not in html
+    assert not Source.objects.exists()
+
+
+def test_a_taken_name_is_an_error_of_the_name(signed_in: SignIn, admin: User, source: Source) -> None:
+    html = text_of(signed_in(admin).post(NEW, typed(source.knowledge_base)))
+    assert 'aria-invalid="true"' in field_of(html, "name")
+
+
+def test_a_test_shows_its_steps_and_stores_nothing(
+    signed_in: SignIn, admin: User, base: KnowledgeBase
+) -> None:
+    client = signed_in(admin)
+    html = text_of(client.post(f"{NEW}/test", typed(base)))
+    assert "shelf.example.org answers." in html
+    assert "Everything works." in html
+    html = text_of(client.post(f"{NEW}/test", typed(base, **{"options-password": "wrong"})))
+    assert "The password is wrong." in html
+    assert "Everything works." not in html
+    html = text_of(client.post(f"{NEW}/test", typed(base, **{"options-url": "", "name": ""})))
+    assert "Nothing was tested yet." in html
+    assert "Address: Fill in this field." in html
+    assert not Source.objects.exists()
+
+
+def test_a_preview_lists_what_would_be_imported(signed_in: SignIn, admin: User, base: KnowledgeBase) -> None:
+    html = text_of(signed_in(admin).post(f"{NEW}/preview", typed(base)))
+    assert "2 documents" in html
+    assert "leave.md" in html
+    assert "board: The folder is closed to this account." in html
+    assert not SourceItem.objects.exists()
+
+
+def test_a_stored_secret_is_used_but_never_shown(signed_in: SignIn, admin: User, source: Source) -> None:
+    client, edit = signed_in(admin), f"/admin/sources/{source.id}/edit"
+    html = text_of(client.get(edit))
+    assert PASSWORD not in html
+    assert 'value=""' in field_of(html, "options-password")
+    assert "A value is stored and never shown again." in html
+    blank = {**typed(source.knowledge_base), "source": str(source.id), "options-password": ""}
+    assert "Everything works." in text_of(client.post(f"{NEW}/test", blank))
+    assert client.post(edit, {**blank, "name": "Renamed"}).status_code == 302
+    source.refresh_from_db()
+    assert source.name == "Renamed"
+    assert "Everything works." in text_of(client.post(f"{NEW}/test", blank))
+    elsewhere = {**blank, "options-url": "https://attacker.example.org"}
+    html = text_of(client.post(f"{NEW}/test", elsewhere))
+    assert "Everything works." not in html
+    assert "again" in html
+    assert client.post(edit, elsewhere).status_code == 422
+
+
+def test_managers_see_how_it_goes_without_any_way_to_change_it(
+    signed_in: SignIn, admin: User, mia: User, rob: User, source: Source
+) -> None:
+    page, manager = f"/admin/sources/{source.id}", signed_in(mia)
+    SourceItem.objects.create(
+        source=source, external_id="1", name="big.md", uri="shelf://big.md", version="1", error="Too large."
+    )
+    html = text_of(manager.get(page))
+    for shown in ("Staff shelf", "big.md", "Too large.", "Whoever may read them in the source"):
+        assert shown in html
+    for element in (
+        "data-source-sync",
+        "data-source-pause",
+        "delete-source",
+        f"{page}/edit",
+        f"{page}/people",
+    ):
+        assert element not in html
+    assert "Add source" not in text_of(manager.get("/admin/sources"))
+    assert "data-source-sync" in text_of(signed_in(admin).get(page))
+    for path in ("/admin/sources/new", NEW, f"{page}/edit", f"{page}/people"):
+        assert manager.get(path).status_code == 403
+    for path in (NEW, f"{NEW}/test", f"{NEW}/preview", f"{page}/edit"):
+        assert manager.post(path, typed(source.knowledge_base)).status_code == 403
+    assert signed_in(rob).get(page).status_code == 404
+    assert signed_in(rob).get("/admin/sources").status_code == 403
+
+
+def test_the_page_tells_what_failed_and_when_it_goes_on(
+    signed_in: SignIn, admin: User, source: Source
+) -> None:
+    SourceSchedule.objects.filter(task="content").update(
+        failures=2,
+        error="The server doesn’t answer.",
+        requested_at=None,
+        finished_at=timezone.now(),
+        result={"listed": 1200, "deleted": 0},
+    )
+    html = text_of(signed_in(admin).get(f"/admin/sources/{source.id}/progress"))
+    assert "The server doesn’t answer." in html
+    assert "1,200 found" in html
+    assert "0 deleted" not in html
+    assert ">Failed<" in html
+    html = text_of(signed_in(admin).get("/admin/sources"))
+    assert "Problem" in html
+
+
+def test_items_are_filtered_by_state_and_name(signed_in: SignIn, admin: User, source: Source) -> None:
+    for name, error in (("a.md", "Too large."), ("b.md", "Locked."), ("c.md", "")):
+        SourceItem.objects.create(
+            source=source, external_id=name, name=name, uri=f"shelf://{name}", version="1", error=error
+        )
+    client, page = signed_in(admin), f"/admin/sources/{source.id}"
+    html = text_of(client.get(page))
+    assert "a.md" in html
+    assert "c.md" not in html
+    assert "c.md" in text_of(client.get(f"{page}?state=pending"))
+    html = text_of(client.get(f"{page}?q=b.md"))
+    assert "Locked." in html
+    assert "Too large." not in html
+
+
+def test_unknown_people_are_listed_to_be_linked(
+    signed_in: SignIn, admin: User, rob: User, source: Source
+) -> None:
+    SourceSubject.objects.create(
+        source=source.id, external_id="p1", kind=SubjectKind.PERSON, name="Rob Roe", email="r@example.org"
+    )
+    SourceSubject.objects.create(
+        source=source.id, external_id="p2", kind=SubjectKind.PERSON, name="Ann", user=rob, link="manual"
+    )
+    client = signed_in(admin)
+    html = text_of(client.get(f"/admin/sources/{source.id}"))
+    assert "1 is unknown here" in html
+    html = text_of(client.get(f"/admin/sources/{source.id}/people"))
+    assert "Rob Roe" in html
+    assert "data-link-person" in html
+    assert "Ann" not in html
+    html = text_of(client.get(f"/admin/sources/{source.id}/people?show=linked"))
+    assert "linked by hand" in html
+    assert "data-unlink-person" in html
+
+
+def test_a_kind_that_is_gone_is_named_and_cannot_be_changed(
+    signed_in: SignIn, admin: User, source: Source
+) -> None:
+    Source.objects.update(kind="gone")
+    client = signed_in(admin)
+    assert "gone" in text_of(client.get(f"/admin/sources/{source.id}"))
+    assert client.get(f"/admin/sources/{source.id}/edit").status_code == 404
+    assert client.get("/admin/sources/new/gone").status_code == 404
+
+
+def test_sources_of_one_base(signed_in: SignIn, admin: User, source: Source) -> None:
+    client: Any = signed_in(admin)
+    assert "Staff shelf" in text_of(client.get(f"/admin/sources?base={source.knowledge_base.slug}"))
+    assert "Staff shelf" not in text_of(client.get("/admin/sources?base=elsewhere"))

@@ -1,0 +1,548 @@
+"""Sources: systems whose documents a knowledge base follows. Managers see them, and admins change them."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+from pydantic import BaseModel, Field, StrictInt, StringConstraints, ValidationError
+
+from cairn.access.models import SourceSubject, SubjectKind
+from cairn.access.selectors import knowledge_base_for
+from ingestion.models import Source, SourceItem, SourceItemState, SourceReaders, SourceTask
+from ingestion.sources.kinds import KINDS, get_kind
+from ingestion.sources.options import stored_secrets
+from ingestion.sources.protocol import CheckStep, SourceKind, first_problem
+from ingestion.sources.selectors import (
+    ItemCounts,
+    ScheduleState,
+    item_counts,
+    items_of,
+    schedules_of,
+    source_for,
+    sources_for,
+)
+from ingestion.sources.services import source_create, source_delete, source_request, source_update
+from web.api.framework.fields import (
+    Body,
+    Flag,
+    Id,
+    Metadata,
+    Name,
+    Patch,
+    knowledge_base_or_nobody,
+)
+from web.api.framework.pagination import Page, PageQuery, numbered_page, page_of
+from web.api.framework.problems import InvalidFields
+from web.http.authentication import needs, principal_of
+from web.sources.dry_run import DryRun, check_stored, check_typed, list_stored, list_typed
+from web.sources.option_fields import secret_names
+from web.sources.people import PeopleFilter, link_person, people_of
+
+router = Router(tags=["Sources"], by_alias=True)
+ADMINS = needs(admin=True)
+MANAGERS = needs("manage")
+Seconds = Annotated[StrictInt, Field(ge=60, le=31 * 24 * 3600)]
+KindName = Annotated[str, StringConstraints(max_length=50)]
+DirectoryName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)]
+
+
+class ConnectedSourceKind(BaseModel):
+    """A kind of source. `options`: JSON schema of its options; `secrets`: those that are stored encrypted and
+    never returned. `has_access`: the source says who may read an item; `has_people`: who is in its groups.
+    `docs`: path of its page in the documentation.
+    """
+
+    name: str
+    label: str
+    description: str
+    options: dict[str, Any]
+    secrets: list[str]
+    has_access: bool
+    has_people: bool
+    docs: str
+
+    @classmethod
+    def of(cls, kind: SourceKind) -> Self:
+        return cls(
+            name=kind.name,
+            label=kind.label,
+            description=kind.description,
+            options=kind.options.model_json_schema(),
+            secrets=sorted(secret_names(kind.options)),
+            has_access=kind.has_access,
+            has_people=kind.has_people,
+            docs=kind.docs,
+        )
+
+
+class ConnectedSourceTask(BaseModel):
+    """A task of a source and how its last run went. `age`: seconds since it last succeeded. `next_at`: null
+    if it runs as soon as possible, or never while the source is paused. `result`: counts of the last run.
+    `error`: its problem if `failures`, the number of failed runs in a row, isn't 0; otherwise a warning.
+    """
+
+    task: SourceTask
+    every_seconds: int
+    running: bool
+    requested: bool
+    started_at: datetime | None
+    finished_at: datetime | None
+    succeeded_at: datetime | None
+    age: float | None
+    next_at: datetime | None
+    failures: int
+    result: dict[str, Any]
+    error: str
+
+    @classmethod
+    def of(cls, state: ScheduleState) -> Self:
+        return cls(**{name: getattr(state, name) for name in cls.model_fields})
+
+
+class ConnectedSourceItems(BaseModel):
+    """Numbers of items by state."""
+
+    synced: int
+    pending: int
+    failed: int
+    excluded: int
+
+    @classmethod
+    def of(cls, counts: ItemCounts) -> Self:
+        return cls(**{name: getattr(counts, name) for name in cls.model_fields})
+
+
+class ConnectedSource(BaseModel):
+    """A source. `options` without secrets; `secrets_set`: the secrets that are stored."""
+
+    id: str
+    knowledge_base: str
+    kind: str
+    name: str
+    options: dict[str, Any]
+    secrets_set: list[str]
+    readers: SourceReaders
+    directory: str
+    match_email: bool
+    enabled: bool
+    tasks: list[ConnectedSourceTask]
+    items: ConnectedSourceItems
+    batch: str | None = Field(serialization_alias="import")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Source) -> Self:
+        return cls(
+            id=str(row.id),
+            knowledge_base=str(row.knowledge_base_id),
+            kind=row.kind,
+            name=row.name,
+            options=row.options,
+            secrets_set=stored_secrets(row),
+            readers=SourceReaders(row.readers),
+            directory=row.directory,
+            match_email=row.match_email,
+            enabled=row.enabled,
+            tasks=[ConnectedSourceTask.of(state) for state in schedules_of(row)],
+            items=ConnectedSourceItems.of(item_counts(row)),
+            batch=str(row.batch_id) if row.batch_id else None,
+            created_at=row.created_at,
+        )
+
+
+class ConnectedSourceItem(BaseModel):
+    """An item as it was last listed. `reason`: why it could not be imported."""
+
+    id: int
+    external_id: str
+    name: str
+    container: str
+    uri: str
+    state: SourceItemState
+    reason: str
+    size: int | None
+    modified: datetime | None
+    document: str | None
+
+    @classmethod
+    def of(cls, row: SourceItem) -> Self:
+        return cls(
+            id=row.pk,
+            external_id=row.external_id,
+            name=row.name,
+            container=row.container,
+            uri=row.uri,
+            state=_item_state(row),
+            reason=row.error,
+            size=row.size,
+            modified=row.modified,
+            document=str(row.document_id) if row.document_id else None,
+        )
+
+
+class ConnectedSourceCheckStep(BaseModel):
+    """A step of a test. `problem` is empty if it succeeded."""
+
+    name: str
+    detail: str
+    problem: str
+
+
+class ConnectedSourceCheck(BaseModel):
+    """A test up to its first problem, which is null if everything works."""
+
+    steps: list[ConnectedSourceCheckStep]
+    problem: str | None
+
+    @classmethod
+    def of(cls, steps: list[CheckStep]) -> Self:
+        rows = [
+            ConnectedSourceCheckStep(name=step.name, detail=step.detail, problem=step.problem)
+            for step in steps
+        ]
+        return cls(steps=rows, problem=first_problem(steps) or None)
+
+
+class ConnectedSourceSample(BaseModel):
+    name: str
+    container: str
+    uri: str
+    size: int | None
+
+
+class ConnectedSourceContainer(BaseModel):
+    """A folder, space or mailbox with its number of items, or the reason why it can't be listed."""
+
+    container: str
+    items: int | None = None
+    reason: str = ""
+
+
+class ConnectedSourceDryRun(BaseModel):
+    """What would be imported. `complete`: false if a limit or a problem ended the listing. `bytes` sums up
+    the sizes that the source tells. `largest`: containers with the most items.
+    """
+
+    items: int
+    size: int = Field(serialization_alias="bytes")
+    complete: bool
+    samples: list[ConnectedSourceSample]
+    largest: list[ConnectedSourceContainer]
+    unlisted: list[ConnectedSourceContainer]
+    problem: str | None
+
+    @classmethod
+    def of(cls, report: DryRun) -> Self:
+        samples = [
+            ConnectedSourceSample(name=item.name, container=item.container, uri=item.uri, size=item.size)
+            for item in report.samples
+        ]
+        unlisted = [
+            ConnectedSourceContainer(container=each.container, reason=each.reason) for each in report.unlisted
+        ]
+        return cls(
+            items=report.items,
+            size=report.size,
+            complete=report.is_complete,
+            samples=samples,
+            largest=[ConnectedSourceContainer(container=name, items=items) for name, items in report.largest],
+            unlisted=unlisted,
+            problem=report.problem or None,
+        )
+
+
+class ConnectedSourceUser(BaseModel):
+    id: str
+    username: str
+
+
+class ConnectedSourcePerson(BaseModel):
+    """A person or group of a source, or an id that only permissions name. `link`: how a person was linked to
+    an account, `nobody` if an admin decided that there is none.
+    """
+
+    id: str
+    external_id: str
+    kind: SubjectKind
+    name: str
+    email: str
+    user: ConnectedSourceUser | None
+    link: Literal["", "directory", "email", "manual", "nobody"]
+
+    @classmethod
+    def of(cls, row: SourceSubject) -> Self:
+        user = ConnectedSourceUser(id=str(row.user.pk), username=row.user.username) if row.user else None
+        return cls(
+            id=str(row.pk),
+            external_id=row.external_id,
+            kind=SubjectKind(row.kind),
+            name=row.name,
+            email=row.email,
+            user=user,
+            link=row.link,
+        )
+
+
+class PersonLink(Body):
+    """`user`: id of an active account; null: nobody's."""
+
+    user: Id | None
+
+
+class ConnectedSourceIntervals(Body):
+    """Seconds between runs of a task. Absent tasks are unchanged."""
+
+    content: Seconds | None = None
+    access: Seconds | None = None
+    people: Seconds | None = None
+
+    def by_task(self) -> dict[SourceTask, int]:
+        every = {task: getattr(self, task.value) for task in SourceTask}
+        return {task: seconds for task, seconds in every.items() if seconds is not None}
+
+
+class NewConnectedSource(Body):
+    """`readers`: `source` for those whom the source lets read, which its kind must tell; `managers` of the
+    knowledge base; or `everyone` who may use the knowledge base. `directory`: the directory that people sign
+    in with both here and in the source. `match_email`: also match accounts by email address.
+    """
+
+    knowledge_base: Id
+    kind: KindName
+    name: Name
+    options: Metadata
+    readers: SourceReaders = SourceReaders.SOURCE
+    directory: DirectoryName = ""
+    match_email: Flag = False
+    enabled: Flag = True
+    every_seconds: ConnectedSourceIntervals = Field(default_factory=ConnectedSourceIntervals)
+
+
+class ConnectedSourcePatch(Patch):
+    """`options` replace all options; secrets that are left out stay, unless the server changes."""
+
+    name: Name | None = None
+    options: Metadata | None = None
+    readers: SourceReaders | None = None
+    directory: DirectoryName | None = None
+    match_email: Flag | None = None
+    enabled: Flag | None = None
+    every_seconds: ConnectedSourceIntervals | None = None
+
+
+class TypedOptions(Body):
+    """Options that aren't stored."""
+
+    kind: KindName
+    options: Metadata
+
+
+class SyncRequest(Body):
+    """`full`: list everything again instead of only changes, and import items whose documents were deleted
+    here.
+    """
+
+    task: SourceTask = SourceTask.CONTENT
+    full: Flag = False
+
+
+class ConnectedSourceQuery(PageQuery):
+    knowledge_base: str = Field("", max_length=140, description="Id or slug of a knowledge base")
+
+
+class ConnectedSourceItemQuery(PageQuery):
+    state: Literal["", "synced", "pending", "failed", "excluded"] = ""
+    q: str = Field("", max_length=200, description="Part of a name or address")
+
+
+class ConnectedSourcePeopleQuery(PageQuery):
+    show: Literal["", "unlinked", "linked", "groups", "unknown"] = ""
+    q: str = Field("", max_length=200, description="Part of a name, an email address or an id")
+
+
+class DeletionQuery(BaseModel):
+    delete_documents: bool = Field(False, description="Delete its documents; otherwise managers keep them")
+
+
+@router.get("/kinds", summary="List kinds of sources", response=list[ConnectedSourceKind], auth=ADMINS)
+def source_kind_list(request: HttpRequest) -> list[ConnectedSourceKind]:  # noqa: ARG001
+    """Lists the kinds of sources that can be set up, with the schema of their options."""
+    return [ConnectedSourceKind.of(get_kind(name)) for name in sorted(KINDS)]
+
+
+@router.post("/check", summary="Test options of a source", response=ConnectedSourceCheck, auth=ADMINS)
+def source_options_check(request: HttpRequest, payload: TypedOptions) -> ConnectedSourceCheck:
+    """Connects, signs in, lists and reads with options that aren't stored, within 25 seconds."""
+    _require_valid(payload.kind, payload.options)
+    actor = principal_of(request).actor
+    return ConnectedSourceCheck.of(
+        check_typed(kind=payload.kind, options=payload.options, before=None, actor=actor)
+    )
+
+
+@router.post("/dry-run", summary="Preview options of a source", response=ConnectedSourceDryRun, auth=ADMINS)
+def source_options_dry_run(request: HttpRequest, payload: TypedOptions) -> ConnectedSourceDryRun:
+    """Lists what options that aren't stored would import, within 25 seconds and 2,000 items."""
+    _require_valid(payload.kind, payload.options)
+    actor = principal_of(request).actor
+    return ConnectedSourceDryRun.of(
+        list_typed(kind=payload.kind, options=payload.options, before=None, actor=actor)
+    )
+
+
+@router.get("", summary="List sources", response=Page[ConnectedSource], auth=MANAGERS)
+def source_list(request: HttpRequest, query: Query[ConnectedSourceQuery]) -> Page[ConnectedSource]:
+    """Lists the sources of the knowledge bases that the user manages."""
+    principal = principal_of(request)
+    rows = sources_for(principal)
+    if query.knowledge_base:
+        rows = rows.filter(knowledge_base=knowledge_base_or_nobody(principal, query.knowledge_base))
+    found = page_of(rows, query)
+    return Page(items=[ConnectedSource.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.post("", summary="Set up a source", response={201: ConnectedSource}, auth=ADMINS)
+def source_add(request: HttpRequest, payload: NewConnectedSource) -> Status[ConnectedSource]:
+    """Sets up a source, whose first sync starts at once. 422 if the options aren't valid; 409 if the
+    knowledge base has a source of this name.
+    """
+    principal = principal_of(request)
+    base = knowledge_base_for(principal, payload.knowledge_base)
+    _require_valid(payload.kind, payload.options)
+    row = source_create(
+        knowledge_base=base,
+        kind=payload.kind,
+        name=payload.name,
+        options=payload.options,
+        readers=payload.readers,
+        directory=payload.directory,
+        match_email=payload.match_email,
+        enabled=payload.enabled,
+        every_seconds=payload.every_seconds.by_task(),
+        principal=principal,
+    )
+    return Status(201, ConnectedSource.of(row))
+
+
+@router.get("/{source_id}", summary="Get a source", response=ConnectedSource, auth=MANAGERS)
+def source_show(request: HttpRequest, source_id: str) -> ConnectedSource:
+    """Returns a source with the state of its tasks. Secrets are never returned."""
+    return ConnectedSource.of(source_for(principal_of(request), source_id))
+
+
+@router.patch("/{source_id}", summary="Change a source", response=ConnectedSource, auth=ADMINS)
+def source_change(request: HttpRequest, source_id: str, payload: ConnectedSourcePatch) -> ConnectedSource:
+    """Changes, pauses (`enabled: false`) or resumes a source."""
+    principal = principal_of(request)
+    changes = payload.sent
+    if "every_seconds" in changes:
+        changes["every_seconds"] = changes["every_seconds"].by_task()
+    row = source_update(source=source_for(principal, source_id), principal=principal, **changes)
+    return ConnectedSource.of(row)
+
+
+@router.delete("/{source_id}", summary="Delete a source", response={204: None}, auth=ADMINS)
+def source_remove(request: HttpRequest, source_id: str, query: Query[DeletionQuery]) -> Status[None]:
+    """Deletes a source with its credentials and permissions. Its documents are deleted, or kept for the
+    managers of the knowledge base. Nothing changes in the source itself.
+    """
+    principal = principal_of(request)
+    row = source_for(principal, source_id)
+    source_delete(source=row, principal=principal, delete_documents=query.delete_documents)
+    return Status(204, None)
+
+
+@router.post("/{source_id}/check", summary="Test a source", response=ConnectedSourceCheck, auth=ADMINS)
+def source_test(request: HttpRequest, source_id: str) -> ConnectedSourceCheck:
+    """Connects, signs in, lists and reads with the stored options, within 25 seconds."""
+    principal = principal_of(request)
+    return ConnectedSourceCheck.of(check_stored(source_for(principal, source_id), actor=principal.actor))
+
+
+@router.post("/{source_id}/dry-run", summary="Preview a source", response=ConnectedSourceDryRun, auth=ADMINS)
+def source_preview(request: HttpRequest, source_id: str) -> ConnectedSourceDryRun:
+    """Lists what the stored options would import, within 25 seconds and 2,000 items."""
+    principal = principal_of(request)
+    return ConnectedSourceDryRun.of(list_stored(source_for(principal, source_id), actor=principal.actor))
+
+
+@router.post("/{source_id}/sync", summary="Sync a source now", response={202: ConnectedSource}, auth=ADMINS)
+def source_sync(request: HttpRequest, source_id: str, payload: SyncRequest) -> Status[ConnectedSource]:
+    """Runs a task as soon as a worker is free. 409 while it is running; 422 if the source doesn't have it."""
+    principal = principal_of(request)
+    row = source_for(principal, source_id)
+    source_request(source=row, task=payload.task, full=payload.full, principal=principal)
+    return Status(202, ConnectedSource.of(row))
+
+
+@router.get(
+    "/{source_id}/items", summary="List items of a source", response=Page[ConnectedSourceItem], auth=MANAGERS
+)
+def source_items(
+    request: HttpRequest, source_id: str, query: Query[ConnectedSourceItemQuery]
+) -> Page[ConnectedSourceItem]:
+    """Lists what the source contains, with the state of each item and the reason why it wasn't imported."""
+    row = source_for(principal_of(request), source_id)
+    state = SourceItemState(query.state) if query.state else None
+    found = numbered_page(items_of(row, state=state, containing=query.q), query, by="id")
+    return Page(items=[ConnectedSourceItem.of(item) for item in found.rows], next_cursor=found.next_cursor)
+
+
+@router.get(
+    "/{source_id}/people",
+    summary="List people of a source",
+    response=Page[ConnectedSourcePerson],
+    auth=ADMINS,
+)
+def source_people(
+    request: HttpRequest, source_id: str, query: Query[ConnectedSourcePeopleQuery]
+) -> Page[ConnectedSourcePerson]:
+    """Lists people and groups of the source, with the accounts that people are linked to."""
+    row = source_for(principal_of(request), source_id)
+    only = PeopleFilter(query.show) if query.show else None
+    found = numbered_page(people_of(row, only=only, containing=query.q), query, by="id")
+    return Page(
+        items=[ConnectedSourcePerson.of(person) for person in found.rows], next_cursor=found.next_cursor
+    )
+
+
+@router.put(
+    "/{source_id}/people/{person_id}",
+    summary="Link a person of a source",
+    response=ConnectedSourcePerson,
+    auth=ADMINS,
+)
+def source_person_link(
+    request: HttpRequest, source_id: str, person_id: str, payload: PersonLink
+) -> ConnectedSourcePerson:
+    """Links a person to an account, or to nobody, whatever the directory says. Applies at once."""
+    principal = principal_of(request)
+    row = source_for(principal, source_id)
+    return ConnectedSourcePerson.of(link_person(row, person_id, payload.user, principal=principal))
+
+
+def _item_state(row: SourceItem) -> SourceItemState:
+    if row.excluded:
+        return SourceItemState.EXCLUDED
+    if row.error:
+        return SourceItemState.FAILED
+    return SourceItemState.SYNCED if row.version == row.synced_version else SourceItemState.PENDING
+
+
+def _require_valid(kind: str, options: Mapping[str, Any]) -> None:
+    """Raise InvalidFields with every invalid option, without what was sent."""
+    try:
+        get_kind(kind).options.model_validate(options)
+    except ValidationError as error:
+        raise InvalidFields(
+            [
+                {
+                    "loc": ["body", "options", *each["loc"]],
+                    "msg": each["msg"].removeprefix("Value error, "),
+                    "type": each["type"],
+                }
+                for each in error.errors(include_url=False, include_input=False)
+            ]
+        ) from None

@@ -1,0 +1,1 @@
+"""Console pages of sources: lists, setting one up, and how its syncs go."""
