@@ -91,7 +91,9 @@ SHELF: Final = SourceKind(
 )
 
 
-def add_shelf(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the kind known under the name “shelf”."""
-    monkeypatch.setitem(kinds.KINDS, "shelf", f"{__name__}.SHELF")  # type: ignore[misc]
+def add_shelf(monkeypatch: pytest.MonkeyPatch, *, alone: bool = False) -> None:
+    """Make the kind known under the name “shelf”, or forget all others, too."""
+    for name in list(kinds.KINDS) if alone else ():
+        monkeypatch.delitem(kinds.KINDS, name)
+    monkeypatch.setitem(kinds.KINDS, "shelf", f"{__name__}.SHELF")
     kinds.get_kind.cache_clear()

@@ -79,6 +79,7 @@ _VERIFIED = {
 }
 _NOWHERE = "00000000-0000-4000-8000-000000000000"
 _UPLOAD = {"file": "file"}
+_SHELF = {"url": "https://shelf.example.org", "username": "cairn", "password": "correct horse"}
 _SCIM = "urn:ietf:params:scim:schemas:core:2.0:{}"
 _SCIM_PATCH = {
     "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
@@ -171,6 +172,21 @@ ROUTES: list[Route] = [
     api("PATCH", "/watches/{watch_id}", Guard.ADMIN, body={"enabled": False}),
     api("DELETE", "/watches/{watch_id}", Guard.ADMIN),
     api("POST", "/watches/{watch_id}/scan", Guard.ADMIN),
+    api("GET", "/sources/kinds", Guard.ADMIN),
+    api("POST", "/sources/check", Guard.ADMIN, body={"kind": "shelf", "options": _SHELF}),
+    api("POST", "/sources/dry-run", Guard.ADMIN, body={"kind": "shelf", "options": _SHELF}),
+    api("GET", "/sources", Guard.SIGNED_IN, MANAGE),
+    api("POST", "/sources", Guard.ADMIN,
+        body={"knowledge_base": "{knowledge_base_id}", "kind": "shelf", "name": "new", "options": _SHELF}),
+    api("GET", "/sources/{source_id}", Guard.MANAGER_OR_404, MANAGE),
+    api("PATCH", "/sources/{source_id}", Guard.ADMIN, body={"enabled": False}),
+    api("DELETE", "/sources/{source_id}", Guard.ADMIN, query="delete_documents=true"),
+    api("POST", "/sources/{source_id}/check", Guard.ADMIN),
+    api("POST", "/sources/{source_id}/dry-run", Guard.ADMIN),
+    api("POST", "/sources/{source_id}/sync", Guard.ADMIN, body={"task": "content"}),
+    api("GET", "/sources/{source_id}/items", Guard.MANAGER_OR_404, MANAGE),
+    api("GET", "/sources/{source_id}/people", Guard.ADMIN),
+    api("PUT", "/sources/{source_id}/people/{person_id}", Guard.ADMIN, body={"user": "{user_id}"}),
     api("GET", "/jobs", Guard.SIGNED_IN, FOLLOWS),
     api("POST", "/jobs/retry", Guard.SIGNED_IN, INGEST, body={"jobs": ["{job_id}"]}),
     api("GET", "/jobs/events", Guard.SIGNED_IN, FOLLOWS),
@@ -388,6 +404,17 @@ ROUTES: list[Route] = [
     fragment("GET", "/admin/ingestion/failures", Guard.SIGNED_IN),
     fragment("GET", "/admin/ingestion/imports", Guard.SIGNED_IN),
     fragment("GET", "/admin/ingestion/failed/{code}", Guard.SIGNED_IN),
+    page("GET", "/admin/sources", Guard.MANAGES_SOMETHING),
+    page("GET", "/admin/sources/new", Guard.ADMIN),
+    page("GET", "/admin/sources/new/{kind}", Guard.ADMIN),
+    page("POST", "/admin/sources/new/{kind}", Guard.ADMIN, form={}, lets_in=422),
+    fragment("POST", "/admin/sources/new/{kind}/test", Guard.ADMIN, form={}),
+    fragment("POST", "/admin/sources/new/{kind}/preview", Guard.ADMIN, form={}),
+    page("GET", "/admin/sources/{source_id}", Guard.MANAGER_OR_404),
+    fragment("GET", "/admin/sources/{source_id}/progress", Guard.MANAGER_OR_404),
+    page("GET", "/admin/sources/{source_id}/edit", Guard.ADMIN),
+    page("POST", "/admin/sources/{source_id}/edit", Guard.ADMIN, form={}, lets_in=422),
+    page("GET", "/admin/sources/{source_id}/people", Guard.ADMIN),
     page("GET", "/admin/evaluation", Guard.MANAGES_SOMETHING),
     page("GET", "/admin/evaluation/runs/{run_id}", Guard.MANAGER_OR_404),
     page("GET", "/admin/evaluation/runs/{run_id}/compare", Guard.MANAGER_OR_404, query="with={run_id}"),

@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
-from cairn.access.models import AccessCheck, CheckState, Grant, Role
+from cairn.access.models import AccessCheck, CheckState, Grant, Role, SourceSubject, SubjectKind
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
 from cairn.access.services import grant_give, knowledge_base_create
@@ -25,8 +25,9 @@ from ingestion.documents.resumable_uploads import upload_open
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
 from ingestion.imports.services import import_open
-from ingestion.models import Job, Receipt, Watch
+from ingestion.models import Job, Receipt, SourceItem, Watch
 from ingestion.parse.page_images import PDF, WIDTH
+from ingestion.sources.services import source_create
 from retrieval.assistants.services import assistant_create
 from retrieval.conversations.folders import folder_create
 from retrieval.conversations.services import conversation_start
@@ -40,6 +41,7 @@ from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Citation, GenerationState, IndexGeneration, Message
 from tests.bases import let_create, make_base
 from tests.principals import SETUP
+from tests.sources_kind import PASSWORD
 from tests.web.api.conftest import indexed
 from tests.web.security.guards import Actor
 from web.http.authentication import VIEWED
@@ -187,6 +189,8 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "import_id": str(import_open(knowledge_base=base, label="drive", user=manager.user).id),
         "upload_id": str(_partial_upload(base, manager)),
         "watch_id": str(Watch.objects.create(knowledge_base=base, path="/srv/drive").id),
+        **_source(base, manager),
+        "kind": "shelf",
         "job_id": str(Job.objects.get(version__document=document).id),
         "check_id": str(AccessCheck.objects.create(state=CheckState.PASSED).id),
         "generation_id": str(_generation()),
@@ -207,6 +211,20 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "section": "branding",
         "rest": "no/such/address",
     }
+
+
+def _source(base: KnowledgeBase, owner: Principal) -> dict[str, str]:
+    """Of the kind in `tests.sources_kind`, with an item that failed and a person without an account."""
+    options = {"url": "https://shelf.example.org", "username": "cairn", "password": PASSWORD}
+    row = source_create(knowledge_base=base, kind="shelf", name=SECRET, options=options, principal=owner)
+    SourceItem.objects.create(
+        source=row, external_id="1", name="umbra.md", uri="shelf://umbra.md", version="1",
+        container="board", size=12_000, error=SECRET,
+    )  # fmt: skip
+    person = SourceSubject.objects.create(
+        source=row.id, external_id="S-1-5-21-1", kind=SubjectKind.PERSON, name=SECRET, email="u@example.org"
+    )
+    return {"source_id": str(row.id), "person_id": str(person.pk)}
 
 
 def _partial_upload(base: KnowledgeBase, owner: Principal) -> object:
