@@ -31,7 +31,7 @@ class ShelfOptions(SourceOptions):
     port: int = Field(default=443, ge=1, le=65535, title="Port")
     verify: bool = Field(default=True, title="Verify the certificate")
     security: Literal["tls", "none"] = Field(
-        default="tls", title="Encryption", json_schema_extra={"labels": {"none": "None"}}
+        default="tls", title="Encryption", json_schema_extra={"labels": {"tls": "Yes", "none": "No"}}
     )
     folders: tuple[str, ...] = Field(default=(), title="Folders", json_schema_extra={"step": "selection"})
 

@@ -7,6 +7,7 @@ from tests.web.security.conftest import (
     mia,
     parts,
     rob,
+    shelf,
     world,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "mia",
     "parts",
     "rob",
+    "shelf",
     "world",
 ]

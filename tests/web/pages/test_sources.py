@@ -184,11 +184,11 @@ def test_the_page_tells_what_failed_and_when_it_goes_on(
         error="The server doesn’t answer.",
         requested_at=None,
         finished_at=timezone.now(),
-        result={"listed": 1200, "deleted": 0},
+        result={"items": 1200, "removed": 0},
     )
     html = text_of(signed_in(admin).get(f"/admin/sources/{source.id}/progress"))
     assert "The server doesn’t answer." in html
-    assert "1,200 found" in html
+    assert "1,200 documents found" in html
     assert "0 deleted" not in html
     assert ">Failed<" in html
     html = text_of(signed_in(admin).get("/admin/sources"))

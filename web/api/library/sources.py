@@ -367,13 +367,13 @@ class DeletionQuery(BaseModel):
 
 
 @router.get("/kinds", summary="List kinds of sources", response=list[ConnectedSourceKind], auth=ADMINS)
-def source_kind_list(request: HttpRequest) -> list[ConnectedSourceKind]:  # noqa: ARG001
+def connected_source_kind_list(request: HttpRequest) -> list[ConnectedSourceKind]:  # noqa: ARG001
     """Lists the kinds of sources that can be set up, with the schema of their options."""
     return [ConnectedSourceKind.of(get_kind(name)) for name in sorted(KINDS)]
 
 
 @router.post("/check", summary="Test options of a source", response=ConnectedSourceCheck, auth=ADMINS)
-def source_options_check(request: HttpRequest, payload: TypedOptions) -> ConnectedSourceCheck:
+def connected_source_options_check(request: HttpRequest, payload: TypedOptions) -> ConnectedSourceCheck:
     """Connects, signs in, lists and reads with options that aren't stored, within 25 seconds."""
     _require_valid(payload.kind, payload.options)
     actor = principal_of(request).actor
@@ -383,7 +383,7 @@ def source_options_check(request: HttpRequest, payload: TypedOptions) -> Connect
 
 
 @router.post("/dry-run", summary="Preview options of a source", response=ConnectedSourceDryRun, auth=ADMINS)
-def source_options_dry_run(request: HttpRequest, payload: TypedOptions) -> ConnectedSourceDryRun:
+def connected_source_options_dry_run(request: HttpRequest, payload: TypedOptions) -> ConnectedSourceDryRun:
     """Lists what options that aren't stored would import, within 25 seconds and 2,000 items."""
     _require_valid(payload.kind, payload.options)
     actor = principal_of(request).actor
@@ -393,7 +393,7 @@ def source_options_dry_run(request: HttpRequest, payload: TypedOptions) -> Conne
 
 
 @router.get("", summary="List sources", response=Page[ConnectedSource], auth=MANAGERS)
-def source_list(request: HttpRequest, query: Query[ConnectedSourceQuery]) -> Page[ConnectedSource]:
+def connected_source_list(request: HttpRequest, query: Query[ConnectedSourceQuery]) -> Page[ConnectedSource]:
     """Lists the sources of the knowledge bases that the user manages."""
     principal = principal_of(request)
     rows = sources_for(principal)
@@ -404,7 +404,7 @@ def source_list(request: HttpRequest, query: Query[ConnectedSourceQuery]) -> Pag
 
 
 @router.post("", summary="Set up a source", response={201: ConnectedSource}, auth=ADMINS)
-def source_add(request: HttpRequest, payload: NewConnectedSource) -> Status[ConnectedSource]:
+def connected_source_add(request: HttpRequest, payload: NewConnectedSource) -> Status[ConnectedSource]:
     """Sets up a source, whose first sync starts at once. 422 if the options aren't valid; 409 if the
     knowledge base has a source of this name.
     """
@@ -427,13 +427,15 @@ def source_add(request: HttpRequest, payload: NewConnectedSource) -> Status[Conn
 
 
 @router.get("/{source_id}", summary="Get a source", response=ConnectedSource, auth=MANAGERS)
-def source_show(request: HttpRequest, source_id: str) -> ConnectedSource:
+def connected_source_show(request: HttpRequest, source_id: str) -> ConnectedSource:
     """Returns a source with the state of its tasks. Secrets are never returned."""
     return ConnectedSource.of(source_for(principal_of(request), source_id))
 
 
 @router.patch("/{source_id}", summary="Change a source", response=ConnectedSource, auth=ADMINS)
-def source_change(request: HttpRequest, source_id: str, payload: ConnectedSourcePatch) -> ConnectedSource:
+def connected_source_change(
+    request: HttpRequest, source_id: str, payload: ConnectedSourcePatch
+) -> ConnectedSource:
     """Changes, pauses (`enabled: false`) or resumes a source."""
     principal = principal_of(request)
     changes = payload.sent
@@ -444,7 +446,9 @@ def source_change(request: HttpRequest, source_id: str, payload: ConnectedSource
 
 
 @router.delete("/{source_id}", summary="Delete a source", response={204: None}, auth=ADMINS)
-def source_remove(request: HttpRequest, source_id: str, query: Query[DeletionQuery]) -> Status[None]:
+def connected_source_remove(
+    request: HttpRequest, source_id: str, query: Query[DeletionQuery]
+) -> Status[None]:
     """Deletes a source with its credentials and permissions. Its documents are deleted, or kept for the
     managers of the knowledge base. Nothing changes in the source itself.
     """
@@ -455,21 +459,23 @@ def source_remove(request: HttpRequest, source_id: str, query: Query[DeletionQue
 
 
 @router.post("/{source_id}/check", summary="Test a source", response=ConnectedSourceCheck, auth=ADMINS)
-def source_test(request: HttpRequest, source_id: str) -> ConnectedSourceCheck:
+def connected_source_test(request: HttpRequest, source_id: str) -> ConnectedSourceCheck:
     """Connects, signs in, lists and reads with the stored options, within 25 seconds."""
     principal = principal_of(request)
     return ConnectedSourceCheck.of(check_stored(source_for(principal, source_id), actor=principal.actor))
 
 
 @router.post("/{source_id}/dry-run", summary="Preview a source", response=ConnectedSourceDryRun, auth=ADMINS)
-def source_preview(request: HttpRequest, source_id: str) -> ConnectedSourceDryRun:
+def connected_source_preview(request: HttpRequest, source_id: str) -> ConnectedSourceDryRun:
     """Lists what the stored options would import, within 25 seconds and 2,000 items."""
     principal = principal_of(request)
     return ConnectedSourceDryRun.of(list_stored(source_for(principal, source_id), actor=principal.actor))
 
 
 @router.post("/{source_id}/sync", summary="Sync a source now", response={202: ConnectedSource}, auth=ADMINS)
-def source_sync(request: HttpRequest, source_id: str, payload: SyncRequest) -> Status[ConnectedSource]:
+def connected_source_sync(
+    request: HttpRequest, source_id: str, payload: SyncRequest
+) -> Status[ConnectedSource]:
     """Runs a task as soon as a worker is free. 409 while it is running; 422 if the source doesn't have it."""
     principal = principal_of(request)
     row = source_for(principal, source_id)
@@ -480,7 +486,7 @@ def source_sync(request: HttpRequest, source_id: str, payload: SyncRequest) -> S
 @router.get(
     "/{source_id}/items", summary="List items of a source", response=Page[ConnectedSourceItem], auth=MANAGERS
 )
-def source_items(
+def connected_source_items(
     request: HttpRequest, source_id: str, query: Query[ConnectedSourceItemQuery]
 ) -> Page[ConnectedSourceItem]:
     """Lists what the source contains, with the state of each item and the reason why it wasn't imported."""
@@ -496,7 +502,7 @@ def source_items(
     response=Page[ConnectedSourcePerson],
     auth=ADMINS,
 )
-def source_people(
+def connected_source_people(
     request: HttpRequest, source_id: str, query: Query[ConnectedSourcePeopleQuery]
 ) -> Page[ConnectedSourcePerson]:
     """Lists people and groups of the source, with the accounts that people are linked to."""
@@ -514,7 +520,7 @@ def source_people(
     response=ConnectedSourcePerson,
     auth=ADMINS,
 )
-def source_person_link(
+def connected_source_person_link(
     request: HttpRequest, source_id: str, person_id: str, payload: PersonLink
 ) -> ConnectedSourcePerson:
     """Links a person to an account, or to nobody, whatever the directory says. Applies at once."""
