@@ -29,10 +29,13 @@ from fido2.cose import ES256
 from fido2.utils import websafe_encode
 from fido2.webauthn import AttestationObject, AttestedCredentialData, AuthenticatorData, CollectedClientData
 
-from cairn.access.models import AccessCheck, CheckState
+from cairn.access.models import AccessCheck, CheckState, SourceSubject, SubjectKind
+from cairn.access.principals import principal_for_user
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create
-from cairn.library.models import Chunk, Document
+from cairn.library.models import Chunk, Document, KnowledgeBase
+from ingestion.models import SourceItem, SourceReaders, SourceSchedule
+from ingestion.sources.services import source_create
 from retrieval.conversations.shares import share_put
 from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Why
@@ -79,6 +82,8 @@ def main() -> None:
             "share_id": str(share_put(conversation=conversation, subjects=["everyone"], actor=admin.id).id),
             "gap_id": str(_gap(made["knowledge_base_id"], conversation).id),
             "key_id": str(key.id),
+            "source_id": str(_source(made["knowledge_base_id"], admin, documents["leave.md"])),
+            "kind": "webdav",
             "pk": str(passkey.pk),
             "cookie": settings.SESSION_COOKIE_NAME,
             "sessions": {user.username: _session(user) for user in User.objects.all()},
@@ -86,6 +91,40 @@ def main() -> None:
         },
         sys.stdout,
     )
+
+
+def _source(base: str, admin: User, document: Document) -> UUID:
+    """A source whose last listing failed, with a document of each state, and people."""
+    row = source_create(
+        knowledge_base=KnowledgeBase.objects.get(pk=base),
+        kind="webdav",
+        name="Handbook in the cloud",
+        options={"url": "https://cloud.example.org/dav/", "username": "cairn", "password": "secret"},
+        readers=SourceReaders.EVERYONE,
+        enabled=False,
+        principal=principal_for_user(admin),
+    )
+    now = timezone.now()
+    SourceSchedule.objects.filter(source=row).update(
+        requested_at=None, finished_at=now, succeeded_at=now - timedelta(hours=3), failures=2,
+        error="cloud.example.org doesn’t answer.", result={"items": 1200, "submitted": 12, "failed": 2},
+    )  # fmt: skip
+    for name, error, of in (
+        ("leave.md", "", document),
+        ("minutes-of-the-board-of-2026-in-a-very-long-name-without-any-space-at-all.docx", "Locked.", None),
+        ("film.mp4", "Files of this type can’t be read.", None),
+    ):
+        SourceItem.objects.create(
+            source=row, external_id=name, name=name, uri=f"https://cloud.example.org/dav/{name}", version="1",
+            synced_version="1" if of else "", container="staff/handbook", size=12_000, error=error,
+            document=of,
+        )  # fmt: skip
+    for name, user in (("Rob Roe", None), ("Una Unger", admin)):
+        SourceSubject.objects.create(
+            source=row.pk, external_id=f"S-1-5-21-{name}", kind=SubjectKind.PERSON, name=name, user=user,
+            email=f"{name[:3].lower()}@example.org", link="manual" if user else "",
+        )  # fmt: skip
+    return row.pk
 
 
 def _talk(user: User, documents: Mapping[str, Document]) -> tuple[Conversation, Message]:

@@ -192,6 +192,16 @@ STATES: Final[tuple[Visit, ...]] = (
     Visit("document as a PDF", "/library/documents/{travel_pdf}"),
     Visit("document that could not be read", "/library/documents/{empty_txt}"),
     Visit("document of a long title", "/library/documents/{long_md}"),
+    Visit(
+        "source: a step with an error", "/admin/sources/new/webdav",
+        prepare=_after(_press("Next"), _shown("[aria-invalid]")),
+    ),
+    Visit(
+        "source: deletion", "/admin/sources/{source_id}",
+        prepare=_after(_press("Delete source…"), _shown("#delete-source[open]")),
+    ),
+    Visit("source: documents without a hit", "/admin/sources/{source_id}?q=nothing+of+that+name"),
+    Visit("people of a source with accounts", "/admin/sources/{source_id}/people?show=linked"),
     Visit("audit without a hit", "/admin/audit?actor=nobody-of-that-name"),
     Visit("gold question of an answer", "/admin/evaluation/gold-questions/new?message={message_id}"),
     Visit("nothing here", "/nowhere", status=404),
