@@ -60,7 +60,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_runtest_setup() -> None:
-    socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+    socket_allow_hosts(["127.0.0.0/8", "::1", "localhost"], allow_unix_socket=True)
     LISTENER.secrets.update({settings.SECRET_KEY, PASSWORD})
     LISTENER.listen()
 

@@ -435,6 +435,19 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The source only lets “{name}” and {count} others read it, and this person isn’t one of them.",
     ),
     "source_allows_nobody": _("The source lets nobody read it."),
+    "smb_encryption_missing": _(
+        "{server} doesn’t support encryption (SMB 3). You can turn it off for this source."
+    ),
+    "smb_certificate_invalid": _("The certificate isn’t in PEM format."),
+    "smb_permissions_refused": _("The account isn’t allowed to read the permissions of “{name}”."),
+    "smb_share_permissions_refused": _(
+        "The account isn’t allowed to read the permissions of the share. Use an administrator’s account, or choose “everyone” if the share restricts nobody."
+    ),
+    "smb_item_replaced": _(
+        "“{name}” was replaced or moved. The next sync of the contents reads its permissions."
+    ),
+    "smb_item_locked": _("“{name}” is in use by another program."),
+    "smb_step_directory": _("Read people and groups"),
     # errors with parameters
     "watch_name_taken": _("This knowledge base already watches a folder named “{name}”."),
     "group_admin_required": _("Only administrators and managers of the group “{group}” can give it access."),

@@ -12,6 +12,7 @@ KINDS: Final[dict[str, str]] = {
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
     "git": "ingestion.sources.kinds.git.KIND",
     "llama_index": "ingestion.sources.kinds.llama_index.KIND",
+    "smb": "ingestion.sources.kinds.smb.KIND",
     "webdav": "ingestion.sources.kinds.webdav.KIND",
 }
 """Dotted path of the `SourceKind` by its name."""

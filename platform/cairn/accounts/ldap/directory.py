@@ -176,7 +176,7 @@ def _fill_pattern(pattern: str, names: Mapping[str, str]) -> str:
 
 
 def _read_person(person: Entry, user_name: str, groups: tuple[str, ...]) -> LdapPerson | None:
-    external_id, username = _id(person), _text(person, user_name)
+    external_id, username = read_directory_id(person), _text(person, user_name)
     if not (external_id and username):
         log.warning("the LDAP directory returned neither entryUUID nor objectGUID, or no %s", user_name)
         return None
@@ -184,7 +184,8 @@ def _read_person(person: Entry, user_name: str, groups: tuple[str, ...]) -> Ldap
     return LdapPerson(external_id, username, display_name, _text(person, "mail"), groups)
 
 
-def _id(person: Entry) -> str:
+def read_directory_id(person: Entry) -> str:
+    """Return the id that a person keeps in the directory, whatever the name; "" if there is none."""
     if text := _text(person, "entryUUID"):
         return text.lower()
     [guid] = person["raw_attributes"].get("objectGUID") or [b""]
