@@ -106,6 +106,8 @@ def _submit(
     if upload.batch:
         require_takes_files(upload.batch)
     document = _existing_document(base, upload.source_key)
+    if upload.check:
+        upload.check(base, document)
     if document:
         _require_may_replace(document, upload, principal)
     _require_match(document, upload)

@@ -57,7 +57,8 @@ class Upload:
     `if_match`: acceptable numbers of the latest version, `*` for any. `batch`: the import that the file
     belongs to. `arrived`: when the request began, in `time.monotonic` seconds; None for now. `always_new`:
     make a new version even of the same bytes. `item_key`: the key of an item of a source, which stays the
-    same when the item is renamed; see `item_key`. `sha256` and `seen` are determined when it is submitted.
+    same when the item is renamed; see `item_key`. `check` raises, within the transaction, if a new file, or a
+    new version of this document, may not be added. `sha256` and `seen` are determined when it is submitted.
     """
 
     file: "File[bytes]"
@@ -72,6 +73,7 @@ class Upload:
     arrived: float | None = None
     always_new: bool = False
     item_key: str | None = None
+    check: Callable[[KnowledgeBase, Document | None], None] | None = None
     sha256: str = ""
     seen: SeenVersion = SeenVersion()
 

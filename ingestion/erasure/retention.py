@@ -9,6 +9,7 @@ from django.utils import timezone
 from cairn.errors import NotFound
 from cairn.library.models import Document, DocumentQuerySet, KnowledgeBase
 from cairn.settings.stored.store import effective_environment
+from ingestion.documents.conversation_files import orphaned_files_delete
 from ingestion.documents.resumable_uploads import uploads_sweep
 from ingestion.documents.services import document_delete
 from ingestion.erasure.sqlite_wal import scrub
@@ -39,14 +40,16 @@ def apply_retention() -> int:
     if deleted:
         log.info("retention deleted %d documents", deleted)
     if conversations_expire(effective_environment().conversation_retention_days):
+        orphaned_files_delete()
         scrub()
     return deleted
 
 
 def purge_conversations() -> int:
-    """Delete expired conversations, and copies of deleted ones that can no longer be restored; return how
-    many."""
+    """Delete expired conversations, and copies of deleted ones that can no longer be restored, with their
+    files; return how many."""
     count = deleted_conversations_purge() + expired_conversations_delete()
+    orphaned_files_delete()
     if count:
         scrub()
     return count

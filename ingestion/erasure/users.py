@@ -13,6 +13,7 @@ from cairn.audit.services import record
 from cairn.errors import Unavailable
 from cairn.library import storage
 from cairn.limits.models import Usage
+from ingestion.documents.conversation_files import user_files_delete
 from ingestion.erasure.receipts import REMOVED
 from ingestion.erasure.sqlite_wal import scrub
 from ingestion.models import Receipt, ReceiptState, UploadPart
@@ -20,9 +21,11 @@ from retrieval.models import Citation
 
 
 def user_erase(*, user: User, actor: UUID | None) -> Receipt:
-    """Erase a user with their conversations, keys, sessions and grants. Uploaded documents stay."""
+    """Erase a user with their conversations, keys, sessions and grants. Uploaded documents stay, except files
+    attached to conversations, whose erasure has receipts of its own."""
     identity: UUID = user.pk
     with transaction.atomic():
+        user_files_delete(user)
         parts = list(UploadPart.objects.filter(upload__user=user).values_list("name", flat=True))
         keys = list(user.api_keys.values_list("id", flat=True))
         used, _ = Usage.objects.filter(owner__in=[identity, *keys]).delete()

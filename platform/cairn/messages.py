@@ -314,6 +314,8 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "A document with this name already exists, and you don’t have permission to replace it. Choose another name."
     ),
     "source_taken": _("Another document already uses this source. Delete it, then retry this one."),
+    "file_not_ready": _("“{name}” is still being processed. Ask again when it’s ready, or remove it."),
+    "too_many_files": _("A conversation can have up to {limit} files. Remove one first."),
     "too_many_tags": _("A document can have up to {limit} tags."),
     "import_cancelled": _("This import was cancelled."),
     "disk_full": _("The server is out of disk space. Tell your administrator and try again later."),

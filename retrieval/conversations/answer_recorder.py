@@ -117,7 +117,8 @@ class _AnswerRecord:
 
     def _are_all_readable(self) -> bool:
         used = {hit.document for hit in self.hits}
-        return documents_for(self._scope.principal).filter(pk__in=used).count() == len(used)
+        readable = documents_for(self._scope.principal, attached=True)
+        return readable.filter(pk__in=used).count() == len(used)
 
     def _save_citations(self, citations: Sequence[Citation]) -> frozenset[int]:
         if self._saved_markers and not citations:
@@ -152,7 +153,7 @@ class AnswerRecorder(Iterator[AnswerEvent]):
         self._events = events
         self._engine = engine
         self._step = step
-        self._passes_on = passes_on and not message.conversation.temporary
+        self._passes_on = passes_on and not (message.conversation.temporary or scope.attached)
         self._ids = ids
         self._assistant = assistant
         self._record = _AnswerRecord(message, scope)
@@ -249,7 +250,8 @@ def _save_finished_answer(
         # Lock the row first: nothing may block between the access check and the commit.
         rows.select_for_update().values_list("pk").first()
         readable = _find_readable_documents(scope, answer, hits)
-        cited = {citation.document for citation in answer.citations}
+        own = {hit.document for hit in hits if hit.knowledge_base in scope.attached}
+        cited = {citation.document for citation in answer.citations} - own
         trace = {**_trace(answer, scope, hits, engine, assistant), "passes_on": passes_on}
         columns = {**_answer_columns(answer, hits, readable), "trace": trace}
         running = rows.running()
@@ -268,7 +270,8 @@ def _save_finished_answer(
 def _find_readable_documents(scope: Scope, answer: Answer, hits: Sequence[Hit]) -> set[UUID]:
     """Return the readable documents among those that the answer uses or names."""
     named = {hit.document for hit in (*hits, *answer.nearest)} | {each.document for each in answer.citations}
-    return set(documents_for(scope.principal).filter(pk__in=named).values_list("pk", flat=True))
+    readable = documents_for(scope.principal, attached=True).filter(pk__in=named)
+    return set(readable.values_list("pk", flat=True))
 
 
 def _answer_columns(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) -> dict[str, Any]:
@@ -293,11 +296,14 @@ def _answer_columns(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) ->
 
 
 def _find_question_bases(scope: Scope, hits: Sequence[Hit], answer: Answer | None = None) -> frozenset[UUID]:
-    """Return the knowledge bases of a question: those cited, else those nearest, else those asked."""
+    """Return the knowledge bases of a question: those cited, else those nearest, else those asked. Files of a
+    conversation do not count."""
     nearest = answer.nearest if answer else ()
     homes = {hit.document: hit.knowledge_base for hit in (*hits, *nearest)}
     cited = {homes[each.document] for each in answer.citations if each.document in homes} if answer else set()
-    return frozenset(cited or {hit.knowledge_base for hit in nearest or hits} or scope.readable)
+    return (
+        frozenset(cited or {hit.knowledge_base for hit in nearest or hits} or scope.readable) - scope.attached
+    )
 
 
 def _row(message: Message, citation: Citation) -> CitationRow:

@@ -41,6 +41,7 @@ from retrieval.conversations.answer_models import (
 from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.assistants import choose_assistant, lock_assistant
 from retrieval.conversations.branches import Tree
+from retrieval.conversations.files import include_files
 from retrieval.conversations.services import (
     INTERRUPTED,
     cited_document,
@@ -114,8 +115,10 @@ def ask(
     """
     if not question.strip():
         raise InvalidInput(gettext_noop("The question is empty."))
-    chosen = choose_assistant(principal, _find_conversation(principal, conversation, parent), assistant)
+    current = _find_conversation(principal, conversation, parent)
+    chosen = choose_assistant(principal, current, assistant)
     scope = assistant_scope(principal, chosen, knowledge_bases)
+    scope, filters = include_files(question, current, scope, filters)
     message = _store_question(principal, scope, question, conversation, parent, history, assistant=chosen)
     if is_small_talk(message):
         return PendingAnswer(message, SmallTalkReply(message, principal))
@@ -273,6 +276,7 @@ def _mark_interrupted(message: Message) -> bool:
         ended = same.update(state=MessageState.FAILED, reason=INTERRUPTED)
         if ended:
             found = Document.objects.filter(pk__in={hit["document"] for hit in message.trace.get("hits", ())})
+            found = found.filter(knowledge_base__conversation=None)
             bases = frozenset(found.values_list("knowledge_base_id", flat=True))
             question_statistics_update(message=message.pk, bases=bases)
     return bool(ended)
@@ -371,8 +375,8 @@ def _generation_settings(
 
 
 def _grounding(scope: Scope) -> str:
-    """Return the strictest grounding of the knowledge bases."""
-    bases = KnowledgeBase.objects.filter(id__in=scope.readable)
+    """Return the strictest grounding of the knowledge bases. Files of a conversation follow the others."""
+    bases = KnowledgeBase.objects.filter(id__in=scope.readable - scope.attached or scope.readable)
     groundings = set(bases.order_by().values_list("grounding", flat=True).distinct())
     return Grounding.FLAG if groundings == {Grounding.FLAG} else Grounding.STRICT
 

@@ -30,7 +30,8 @@ def find_matching_messages(principal: Principal, text: str) -> "QuerySet[Message
 
 def _exclude_withheld(answered: "QuerySet[Message]", principal: Principal) -> "QuerySet[Message]":
     """Return the messages that are not withheld: a hit would reveal their words."""
-    hidden = Citation.objects.filter(message=OuterRef("pk")).exclude(document__in=documents_for(principal))
+    readable = documents_for(principal, attached=True)
+    hidden = Citation.objects.filter(message=OuterRef("pk")).exclude(document__in=readable)
     flagged = answered.filter(answer__contains=UNSUPPORTED_SUFFIX).prefetch_related("citations")
     loose = [message.pk for message in messages_open(flagged, principal)]
     traced = ~Q(answer__contains=UNSUPPORTED_SUFFIX) & ~Q(Exists(hidden))

@@ -298,7 +298,9 @@ def _readable(messages: Sequence[Message], principal: Principal) -> set[UUID]:
         for document in _find_cited_documents(message) | prompted_documents(message.trace)
     }
     near = {UUID(str(item["document"])) for message in messages for item in message.nearest}
-    return set(documents_for(principal).filter(pk__in=named | near).values_list("pk", flat=True))
+    return set(
+        documents_for(principal, attached=True).filter(pk__in=named | near).values_list("pk", flat=True)
+    )
 
 
 def messages_open(messages: Iterable[Message], principal: Principal) -> list[Message]:

@@ -161,7 +161,8 @@ def messages_shared(share: Share, principal: Principal) -> list[ShownMessage]:
         else load_path_to(share.conversation, share.last_id, principal)
     )
     read = {document for each in seen for document in prompted_documents(each.message.trace)}
-    readable = set(documents_for(principal).filter(pk__in=read).values_list("pk", flat=True))
+    open_now = documents_for(principal, attached=True).filter(pk__in=read)
+    readable = set(open_now.values_list("pk", flat=True))
     redacted = [_redact_for_reader(each, readable) for each in seen]
     if share.conversation.user_id == principal.user:
         return redacted

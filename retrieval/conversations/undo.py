@@ -20,6 +20,7 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.audit.services import record
 from cairn.errors import NotFound
+from cairn.library.models import KnowledgeBase
 from retrieval.conversations.redaction import prompted_documents
 from retrieval.conversations.services import conversation_for
 from retrieval.models import Citation, Conversation, DeletedConversation, Message
@@ -36,7 +37,10 @@ class _Rows(Collector):
 
 
 def conversation_delete_restorably(*, conversation: Conversation, actor: UUID | None) -> datetime:
-    """Delete the conversation, and keep a copy for UNDO_PERIOD. Return when the copy will be deleted."""
+    """Delete the conversation, and keep a copy for UNDO_PERIOD. Return when the copy will be deleted.
+
+    Its files are hidden until then, and erased afterwards.
+    """
     with transaction.atomic():
         row = Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
         if row is None:
@@ -46,6 +50,7 @@ def conversation_delete_restorably(*, conversation: Conversation, actor: UUID | 
             id=row.id, user_id=row.user_id, rows=_serialize(row), documents=_find_documents(row), until=until
         )
         record("conversation.deleted", actor=actor, subject=f"conversation:{row.id}", restorable=True)
+        KnowledgeBase.objects.present().filter(conversation=row.id).update(deleted_at=timezone.now())
         row.delete()
     return until
 
@@ -72,6 +77,7 @@ def conversation_restore(*, principal: Principal, conversation: object) -> Conve
     with transaction.atomic():
         copy = get_or_not_found(mine.none() if principal.viewer else mine.select_for_update(), conversation)
         _insert(copy.rows)
+        KnowledgeBase.objects.filter(conversation=copy.pk).update(deleted_at=None)
         restored = conversation_for(principal, copy.pk)  # a key may be limited to some knowledge bases
         copy.delete()
         record("conversation.restored", actor=principal.actor, subject=f"conversation:{restored.id}")

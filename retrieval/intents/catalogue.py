@@ -51,7 +51,7 @@ class Catalogue:
 
     def find_base(self, name: str) -> KnowledgeBase | None:
         """Return the readable knowledge base of this name, in whatever case."""
-        readable = KnowledgeBase.objects.filter(id__in=self.scope.readable)
+        readable = KnowledgeBase.objects.in_library().filter(id__in=self.scope.readable)
         matching = readable.filter(Q(name__iexact=name) | Q(slug=slugify(name) or name))
         return matching.order_by("name", "id").first()
 

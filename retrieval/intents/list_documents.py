@@ -147,7 +147,9 @@ def _library_query(context: IntentContext, listing: _Listing, count: int) -> str
         return ""
     if base is None and not scope.whole:
         base = (
-            KnowledgeBase.objects.filter(pk__in=scope.readable).first() if len(scope.readable) == 1 else None
+            KnowledgeBase.objects.in_library().filter(pk__in=scope.readable).first()
+            if len(scope.readable) == 1
+            else None
         )
         if base is None:
             return ""

@@ -21,7 +21,7 @@ from retrieval.intents.composer import Composer, IntentContext
 from retrieval.intents.document_lines import has_own_text, open_documents, shorten
 from retrieval.intents.find_document import refuse_unknown, show_documents
 from retrieval.intents.messages import render_number, render_share, render_text
-from retrieval.intents.named_documents import find_named_documents
+from retrieval.intents.named_documents import MAX_NAMED, find_named_documents
 from retrieval.intents.sections import Section, choose_longest, load_outline, split_sections
 from retrieval.search.hybrid_search import hit_of
 from retrieval.types import AnswerEvent, Hit, Scores, Sources, Started
@@ -47,6 +47,11 @@ def summarise_document(context: IntentContext) -> Iterator[AnswerEvent]:
         return _summarise(context, catalogue, named.only)
     if context.request.refers_back and (previous := _find_previous(context)):
         return _summarise(context, catalogue, previous)
+    if named.count == 0 and context.scope.attached == context.scope.readable:
+        files = list(catalogue.rows().values_list("pk", flat=True))
+        return show_documents(
+            context, open_documents(catalogue, files[:MAX_NAMED]), "summary_which", len(files)
+        )
     if named.count:
         return show_documents(context, open_documents(catalogue, named.best), "summary_which", named.count)
     return refuse_unknown(context, Intent.SUMMARISE)

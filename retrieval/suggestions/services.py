@@ -24,9 +24,10 @@ _SECTIONS = 2000
 
 
 def suggestions_replace(document: Document, sections: Iterable[Sequence[str]] | None = None) -> None:
-    """Replace the suggestions of the active version. `sections`: its passages' paths, if at hand."""
+    """Replace the suggestions of the active version. `sections`: its passages' paths, if at hand. Files of a
+    conversation get none."""
     version = document.active_version
-    if version is None:
+    if version is None or document.knowledge_base.conversation is not None:
         return
     if sections is None:
         sections = version.chunks.order_by("ordinal").values_list("section", flat=True)[:_SECTIONS]

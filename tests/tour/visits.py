@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.conftest import PASSWORD
 from tests.tour.sample import NOBODY
@@ -127,6 +127,33 @@ def _asked_away(page: Page) -> None:
     expect(page.locator(".failure")).to_be_visible()
 
 
+def _attach_in_appearance(page: Page) -> None:
+    """Files that are ready, being read, and refused. Other states need the conversation: the server is not
+    told."""
+    error = {"code": "password_protected", "message": "This file is password-protected. Remove the password."}
+    states = {
+        "contract.pdf": "ready",
+        "scan of all pages of the minutes.pdf": "processing",
+        "locked.pdf": "failed",
+    }
+    items = [
+        {"id": str(number), "name": name, "size": 1 << 20, "status": state, "job": None,
+         "error": error if state == "failed" else None}
+        for number, (name, state) in enumerate(states.items())
+    ]  # fmt: skip
+
+    def answer(route: Route) -> None:
+        sent = route.request.post_data_buffer or b""
+        one = next((item for item in items if str(item["name"]).encode() in sent), None)
+        route.fulfill(json=one or {"items": items})
+
+    page.route("**/api/v1/conversations/*/files", answer)
+    payloads = [FilePayload(name=name, mimeType="application/pdf", buffer=b"%PDF") for name in states]
+    page.locator("#attach-files").set_input_files(payloads)
+    for state in states.values():
+        expect(page.locator(f'.attached-file[data-state="{state}"]')).to_be_visible()
+
+
 def _delete_in_appearance(page: Page) -> None:
     """Other states need the conversation: the server is not told."""
     page.route(
@@ -167,6 +194,7 @@ STATES: Final[tuple[Visit, ...]] = (
         prepare=_after(_press("Conversation options"), _press("Move to folder"), _shown("#move[open]")),
     ),
     Visit("temporary chat", "/", prepare=_after(_click("#temporary"), _shown("#temporary-note[open]"))),
+    Visit("attached files", CONVERSATION, prepare=_attach_in_appearance),
     Visit("conversation deleted", CONVERSATION, prepare=_delete_in_appearance),
     Visit("conversations searched", "/library", prepare=_search_conversations),
     Visit(

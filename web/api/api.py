@@ -23,6 +23,7 @@ from web.api.conversations import (
     ask,
     conversation_export,
     conversations,
+    files,
     folders,
     search,
     shares,
@@ -97,6 +98,7 @@ api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)
 api.add_router("v1/assistants", assistants.router)
 api.add_router("v1/conversations", conversations.router)
+api.add_router("v1/conversations", files.router)
 api.add_router("v1/conversation-folders", folders.router)
 api.add_router("v1/conversations", conversation_export.router)
 api.add_router("v1/conversations", shares.of_conversation)

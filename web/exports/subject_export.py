@@ -21,6 +21,7 @@ from cairn.limits.models import Usage
 from cairn.settings.stored.models import StoredSection
 from ingestion.models import Import, PartialUpload, Receipt, Watch
 from retrieval.assistants.models import Assistant, AssistantReader
+from retrieval.conversations.files import conversation_documents
 from retrieval.conversations.services import ShownMessage, load_all_branches
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.gaps.models import Gap, GapQuestion, VerifiedAnswer
@@ -155,6 +156,9 @@ def _conversation(conversation: Conversation, principal: Principal) -> Row:
         "folder": conversation.folder_id,
         "created_at": conversation.created_at,
         "updated_at": conversation.updated_at,
+        "files": list(
+            conversation_documents(conversation, principal).values_list("latest_version__filename", flat=True)
+        ),
         "messages": [_message(shown) for shown in load_all_branches(conversation, principal)],
     }
 

@@ -98,6 +98,8 @@ def _match_readers(narrowed: Document) -> Q:
 
 
 def _has_role(base: KnowledgeBase, roles: Collection[Role]) -> Q:
+    if base.conversation is not None:
+        return Q(pk=base.owner_id) if Role.READER in roles and base.owner_id else Q(pk__in=())
     grants = Grant.objects.filter(knowledge_base=base, role__in=roles)
     if grants.filter(user=None, group=None).exists():
         return ~Q(pk__in=())  # anybody; an empty Q would vanish beside an "or"
@@ -120,6 +122,8 @@ def _find_restricted(document: Document) -> list[Document]:
 def access_of(people: Iterable[User], base: KnowledgeBase) -> list[Access]:
     """Return each person's access to the knowledge base, in four queries for any number of people."""
     users = list(people)
+    if base.conversation is not None:
+        return [_access_to_own_files(user, base) for user in users]
     grants = list(Grant.objects.filter(knowledge_base=base).select_related("user", "group"))
     memberships = _memberships(users, [grant.group_id for grant in grants if grant.group_id])
     return [
@@ -132,6 +136,13 @@ def access_of(people: Iterable[User], base: KnowledgeBase) -> list[Access]:
         )
         for user in users
     ]
+
+
+def _access_to_own_files(user: User, base: KnowledgeBase) -> Access:
+    """Return a person's access to the files of a conversation, which only its owner has."""
+    own = AccessPath(f"user:{user.id}", user.username, Role.READER)
+    via = (own,) if user.id == base.owner_id else ()
+    return Access(user.id, user.username, user.is_active, via, user.label)
 
 
 def _memberships(users: Collection[User], groups: Collection[UUID]) -> set[tuple[UUID, UUID]]:

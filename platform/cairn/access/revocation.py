@@ -20,7 +20,7 @@ class DocumentAccessMonitor:
 
     def __init__(self, principal: Principal, documents: Collection[UUID]) -> None:
         self._expected_count = len(set(documents))
-        rows = documents_for(principal).filter(pk__in=set(documents)).order_by().values("pk")
+        rows = documents_for(principal, attached=True).filter(pk__in=set(documents)).order_by().values("pk")
         self._sql: tuple[str, tuple[Any, ...]] = rows.query.sql_with_params()
 
     def is_open(self) -> bool:

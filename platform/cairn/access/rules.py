@@ -41,8 +41,9 @@ def _grants(principal: Principal, role: Role) -> "QuerySet[Grant]":
 
 
 def _live_knowledge_bases(principal: Principal) -> "QuerySet[KnowledgeBase]":
-    """Return the knowledge bases that are not deleted and, for an API key, not excluded by it."""
-    bases = KnowledgeBase.objects.present()
+    """Return the knowledge bases of the library that are not deleted and, for an API key, not excluded by
+    it."""
+    bases = KnowledgeBase.objects.present().in_library()
     return bases if principal.key_bases is None else bases.filter(id__in=principal.key_bases)
 
 
@@ -55,12 +56,26 @@ def knowledge_bases_for(principal: Principal, *, role: Role = Role.READER) -> "Q
     return bases.filter(id__in=_grants(principal, role).values("knowledge_base"))
 
 
-def documents_for(principal: Principal, *, role: Role = Role.READER) -> DocumentQuerySet:
+def conversation_bases_for(principal: Principal) -> "QuerySet[KnowledgeBase]":
+    """Return the knowledge bases with the files of the principal's own conversations.
+
+    They are open to nobody else, admins included: not to an admin who views as the user, nor to a key that is
+    limited to some knowledge bases.
+    """
+    own = KnowledgeBase.objects.present().filter(conversation__isnull=False, owner=principal.user)
+    limited = principal.viewer or principal.command or principal.key_bases is not None
+    return own.none() if limited else own
+
+
+def documents_for(
+    principal: Principal, *, role: Role = Role.READER, attached: bool = False
+) -> DocumentQuerySet:
     """Return the documents of knowledge bases where the principal has the role, except those restricted to
-    others."""
-    documents = Document.objects.present().filter(
-        knowledge_base__in=knowledge_bases_for(principal, role=role)
-    )
+    others. `attached`: also the files of the principal's own conversations."""
+    places = Q(knowledge_base__in=knowledge_bases_for(principal, role=role))
+    if attached:
+        places |= Q(knowledge_base__in=conversation_bases_for(principal))
+    documents = Document.objects.present().filter(places)
     if principal.is_admin:
         return documents
     managed = knowledge_bases_for(principal, role=Role.MANAGER)
@@ -85,7 +100,10 @@ def _match_unrestricted(principal: Principal) -> Q:
 
 
 def may_replace(principal: Principal, document: Document) -> bool:
-    """Return whether the principal may upload a new version: editors who may read the document."""
+    """Return whether the principal may upload a new version: editors who may read the document, and the
+    owner of a conversation's files."""
+    if document.knowledge_base.conversation is not None:
+        return conversation_bases_for(principal).filter(pk=document.knowledge_base_id).exists()
     return documents_for(principal, role=Role.EDITOR).filter(pk=document.pk).exists()
 
 
@@ -114,7 +132,11 @@ def require_can_create_assistants(principal: Principal) -> None:
 
 
 def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
-    """Return the principal's highest role there. Admins manage everything, but see `Principal.command`."""
+    """Return the principal's highest role there. Admins manage everything, but see `Principal.command` and
+    `conversation_bases_for`."""
+    if knowledge_base.conversation is not None:
+        owns = conversation_bases_for(principal).filter(pk=knowledge_base.pk).exists()
+        return Role.READER if owns else None
     if principal.command and not knowledge_base.official:
         return Role.READER if knowledge_bases_for(principal).filter(pk=knowledge_base.pk).exists() else None
     if principal.is_admin:
@@ -132,7 +154,9 @@ def roles_in(principal: Principal, *, official_only: bool = False) -> dict[UUID,
         bases = _live_knowledge_bases(principal)
         bases = bases.filter(official=True) if official_only else bases
         return dict.fromkeys(bases.values_list("id", flat=True), Role.MANAGER)
-    granted = _grants(principal, Role.READER).filter(knowledge_base__deleted_at=None)
+    granted = _grants(principal, Role.READER).filter(
+        knowledge_base__deleted_at=None, knowledge_base__conversation=None
+    )
     granted = granted.filter(knowledge_base__official=True) if official_only else granted
     roles: dict[UUID, Role] = {}
     for base, value in granted.values_list("knowledge_base", "role"):

@@ -69,6 +69,7 @@ class Scope:
     when its knowledge base is in `managed` (managers also see restricted documents). `managed` is a subset of
     `readable`. The index filters by this; SQL makes the final decision. `whole` means that no knowledge base
     was named, so the rules alone decide; with `official_only`, only official knowledge bases count.
+    `attached`, a subset of `readable`, holds the files of the principal's conversations.
     """
 
     principal: Principal
@@ -77,6 +78,7 @@ class Scope:
     tokens: frozenset[str] = field(default=frozenset())
     whole: bool = False
     official_only: bool = False
+    attached: frozenset[UUID] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.readable)

@@ -10,7 +10,14 @@ from django.db import models
 from django.db.models import Q
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases_for, role_in, roles_in
+from cairn.access.rules import (
+    conversation_bases_for,
+    documents_for,
+    has_role_anywhere,
+    knowledge_bases_for,
+    role_in,
+    roles_in,
+)
 from cairn.access.scope import Principal, Scope
 from cairn.access.source_rules import list_tokens
 from cairn.errors import Forbidden, NotFound
@@ -70,7 +77,7 @@ def knowledge_base_named(principal: Principal, slug: str, *, role: Role = Role.R
 
 
 def document_for(principal: Principal, value: object, *, role: Role = Role.READER) -> Document:
-    document = get_or_not_found(documents_for(principal).with_versions(), value)
+    document = get_or_not_found(documents_for(principal, attached=True).with_versions(), value)
     require_role(principal, document.knowledge_base, role)
     return document
 
@@ -79,7 +86,8 @@ def require_role(principal: Principal, base: KnowledgeBase, role: Role) -> None:
     """Raise Forbidden unless the principal has the role in the knowledge base."""
     if principal.command and role is not Role.READER:
         require_official(base)
-    own_role = Role.MANAGER if principal.administers else role_in(principal, base)
+    manages = principal.administers and base.conversation is None
+    own_role = Role.MANAGER if manages else role_in(principal, base)
     if own_role is None or not own_role.allows(role):
         raise Forbidden(CodedMessage("role_required", role=Term(role)))
 
@@ -145,12 +153,14 @@ def _named_ids(principal: Principal, values: Collection[str]) -> list[UUID]:
 
 
 def reading_scope_for(principal: Principal) -> Scope:
-    """Return all that the principal may read now, including unofficial knowledge bases.
+    """Return all that the principal may read now, including unofficial knowledge bases and the files of
+    their conversations.
 
     Use it to show earlier results again. Questions and searches use `scope_for`.
     """
     roles = roles_in(principal)
-    return _scope(principal, roles, frozenset(roles), whole=True)
+    scope = _scope(principal, roles, frozenset(roles), whole=True)
+    return _add_attached(scope, conversation_bases_for(principal).values_list("id", flat=True))
 
 
 def _scope(
@@ -164,6 +174,22 @@ def _scope(
     managed = frozenset(base for base in readable if roles[base] == Role.MANAGER)
     tokens = principal.tokens | list_tokens(principal.user) if readable - managed else principal.tokens
     return Scope(principal, readable, managed, tokens, whole=whole, official_only=official_only)
+
+
+def scope_with_files(scope: Scope, conversation: UUID) -> Scope:
+    """Add the files of a conversation of the principal, if it has any."""
+    bases = conversation_bases_for(scope.principal).filter(conversation=conversation)
+    return _add_attached(scope, bases.values_list("id", flat=True))
+
+
+def _add_attached(scope: Scope, bases: Iterable[UUID]) -> Scope:
+    attached = frozenset(bases)
+    return replace(scope, readable=scope.readable | attached, attached=attached)
+
+
+def scope_of_files(scope: Scope) -> Scope:
+    """Return the part of a scope that consists of files of a conversation."""
+    return replace(scope, readable=scope.attached, managed=frozenset(), whole=False, official_only=False)
 
 
 def scope_without(scope: Scope, knowledge_bases: Collection[UUID]) -> Scope:
@@ -182,12 +208,13 @@ def _ids(values: Iterable[object]) -> Iterable[UUID]:
 
 def documents_in(scope: Scope) -> DocumentQuerySet:
     """Return the documents of the scope that the principal may read at this moment."""
-    readable = documents_for(scope.principal)
+    readable = documents_for(scope.principal, attached=bool(scope.attached))
     if not scope.whole:  # else the rules say it all, and say it sooner than a list of thousands
-        readable = readable.filter(knowledge_base__in=scope.readable)
+        return readable.filter(knowledge_base__in=scope.readable)
+    attached = Q(knowledge_base__in=scope.attached)
     if scope.official_only:
-        readable = readable.filter(knowledge_base__official=True)
-    return readable
+        return readable.filter(Q(knowledge_base__official=True) | attached)
+    return readable.filter(Q(knowledge_base__conversation=None) | attached) if scope.attached else readable
 
 
 def chunks_for(scope: Scope, ids: Collection[UUID]) -> ChunkQuerySet:

@@ -29,6 +29,10 @@ class KnowledgeBaseQuerySet(models.QuerySet["KnowledgeBase"]):
     def present(self) -> "KnowledgeBaseQuerySet":
         return self.filter(deleted_at=None)
 
+    def in_library(self) -> "KnowledgeBaseQuerySet":
+        """Exclude those that hold the files of a conversation."""
+        return self.filter(conversation=None)
+
     def help(self) -> "KnowledgeBaseQuerySet":
         """Those that Cairn created from its own documentation."""
         return self.exclude(help_for="")
@@ -40,7 +44,8 @@ class KnowledgeBase(models.Model):
     A knowledge base is `official` if an admin or a command created it, or if an admin has approved it
     since. `owner` is the person responsible for its content. Documents older than `retention_days` are
     deleted by schedule; null keeps them. `help_for`: for whom Cairn's own help in it is written, in
-    `help_language`; both are empty for all other knowledge bases.
+    `help_language`; both are empty for all other knowledge bases. `conversation`: the conversation whose
+    files it holds, which nobody but the owner may read and nobody may change; null for those of the library.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -56,6 +61,7 @@ class KnowledgeBase(models.Model):
         max_length=9, choices=HelpAudience.choices, blank=True, default="", editable=False
     )
     help_language = models.CharField(max_length=10, blank=True, default="", editable=False)
+    conversation = models.UUIDField(null=True, unique=True, editable=False)
     deleted_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -21,6 +21,7 @@ from cairn.accounts.services import api_key_create, api_key_revoke, user_create
 from cairn.library.models import Document, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
+from ingestion.documents.conversation_files import file_attach
 from ingestion.documents.resumable_uploads import upload_open
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
@@ -38,7 +39,7 @@ from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion
 from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
-from retrieval.models import Citation, GenerationState, IndexGeneration, Message
+from retrieval.models import Citation, Conversation, GenerationState, IndexGeneration, Message
 from tests.bases import let_create, make_base
 from tests.principals import SETUP
 from tests.sources_kind import PASSWORD
@@ -196,6 +197,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "generation_id": str(_generation()),
         "assistant_id": str(_assistant(base, manager)),
         "conversation_id": str(message.conversation_id),
+        "file_id": str(_attached_file(message.conversation, manager)),
         "folder_id": str(folder_create(user=manager.user, name=SECRET).id),
         "deleted_id": str(_deleted_conversation(manager)),
         "message_id": str(message.id),
@@ -286,6 +288,11 @@ def _message(document: Document, owner: Principal) -> Message:
         quote=SECRET,
     )
     return message
+
+
+def _attached_file(conversation: Conversation, owner: Principal) -> object:
+    upload = Upload(SimpleUploadedFile("umbra.md", SECRET.encode()), "umbra.md")
+    return file_attach(upload, conversation=conversation, principal=owner).document.id
 
 
 def _deleted_conversation(owner: Principal) -> object:

@@ -8,6 +8,7 @@ from ninja import Query, Router
 from pydantic import BaseModel
 
 from cairn.audit.services import record
+from retrieval.conversations.files import conversation_documents
 from retrieval.conversations.services import (
     ShownMessage,
     conversation_for,
@@ -42,8 +43,8 @@ class ExportQuery(BaseModel):
 def conversation_export(
     request: HttpRequest, conversation_id: str, query: Query[ExportQuery]
 ) -> HttpResponse:
-    """Exports the displayed path with citations, quotes and verdicts, without content you may no longer read.
-    The export itself is logged.
+    """Exports the displayed path with citations, quotes and verdicts, without content you may no longer read,
+    and the names of attached files. The export itself is logged.
     """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
@@ -53,7 +54,8 @@ def conversation_export(
         subject=f"conversation:{row.id}",
         format=query.format,
     )
-    return _build_file(row, row.title, load_shown_path(row, principal), query.format)
+    names = list(conversation_documents(row, principal).values_list("latest_version__filename", flat=True))
+    return _build_file(row, row.title, load_shown_path(row, principal), query.format, files=names)
 
 
 @messages.get("/{message_id}/export", summary="Export an answer", openapi_extra={"responses": FILES})
@@ -67,17 +69,21 @@ def message_export(request: HttpRequest, message_id: str, query: Query[ExportQue
 
 
 def _build_file(
-    conversation: Conversation, title: str, shown: Sequence[ShownMessage], form: str
+    conversation: Conversation,
+    title: str,
+    shown: Sequence[ShownMessage],
+    form: str,
+    files: Sequence[str] = (),
 ) -> HttpResponse:
     answers = answers_of(shown)
     content: str | bytes
     match form:
         case "pdf":
-            content = pdf.write_pdf(title, build_document(title, answers))
+            content = pdf.write_pdf(title, build_document(title, answers, files))
         case "docx":
-            content = word.write_word(title, build_document(title, answers))
+            content = word.write_word(title, build_document(title, answers, files))
         case "json":
-            content = format_as_json(conversation, title, answers)
+            content = format_as_json(conversation, title, answers, files)
         case _:
-            content = format_as_markdown(title, answers)
+            content = format_as_markdown(title, answers, files)
     return build_attachment(content, name=file_name(title, form), media_type=MEDIA_TYPES[form])

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
+from ingestion.documents.conversation_files import conversation_files_delete
 from retrieval.conversations import ask
 from retrieval.conversations.folders import conversation_move, folder_for
 from retrieval.conversations.search import find_conversations
@@ -30,7 +31,7 @@ from web.api.conversations.answer_events import STREAMED, answer_follow
 from web.api.conversations.answer_markdown import markdown_of
 from web.api.framework.fields import Body, Flag, Id, Patch
 from web.api.framework.pagination import Page, PageQuery, page_of
-from web.api.schemas import Answer, Conversation, ConversationWithMessages, Feedback, answers_of
+from web.api.schemas import Answer, Conversation, ConversationWithMessages, Feedback, Receipt, answers_of
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Conversations"], auth=needs("ask"))
@@ -65,11 +66,13 @@ class ConversationQuery(PageQuery):
 
 
 class Deleted(BaseModel):
-    """`restorable_until`: only for a conversation of which a copy is kept."""
+    """`restorable_until`: only for a conversation of which a copy is kept. `receipt`: only for a conversation
+    with files, which are erased."""
 
     id: str
     deleted: bool = True
     restorable_until: datetime | None = None
+    receipt: Receipt | None = None
 
 
 class DeleteQuery(BaseModel):
@@ -145,16 +148,19 @@ def conversation_change(
 
 @router.delete("/{conversation_id}", summary="Delete a conversation", response=Deleted, exclude_none=True)
 def conversation_remove(request: HttpRequest, conversation_id: str, query: Query[DeleteQuery]) -> Deleted:
-    """Deletes the conversation at once. `POST /conversations/{id}/restore` brings it back if it was deleted
-    with `restorable`, except temporary ones.
+    """Deletes the conversation at once, and erases its files. `POST /conversations/{id}/restore` brings it
+    back if it was deleted with `restorable`, except temporary ones; its files are erased afterwards.
     """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
     shape = Deleted(id=str(row.id))
     if query.restorable and not row.temporary:
         shape.restorable_until = conversation_delete_restorably(conversation=row, actor=principal.actor)
-    else:
+        return shape
+    with transaction.atomic():
+        receipt = conversation_files_delete(conversation=row.id, principal=principal)
         conversation_delete(conversation=row, actor=principal.actor)
+    shape.receipt = Receipt.of(receipt) if receipt else None
     return shape
 
 

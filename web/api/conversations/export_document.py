@@ -8,16 +8,20 @@ from django.utils.translation import gettext
 
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import language_of_refusal
-from web.api.conversations.export_formats import describe_source, describe_verdict
+from web.api.conversations.export_formats import describe_files, describe_source, describe_verdict
 from web.api.schemas import Answer, Citation
 from web.exports.answer_blocks import Block, Run, Table, blocks_of, plain_block, printable
 
 
-def build_document(title: str, answers: Sequence[Answer]) -> Iterator[Block | Table]:
+def build_document(
+    title: str, answers: Sequence[Answer], files: Sequence[str] = ()
+) -> Iterator[Block | Table]:
     """Yield the blocks of the document."""
     at = date_format(timezone.localtime(), "DATETIME_FORMAT")
     yield plain_block("title", title)
     yield plain_block("note", gettext("Exported from Cairn, {at}.").format(at=at))
+    if files:
+        yield plain_block("note", describe_files(files))
     for answer in answers:
         yield from _turn(answer)
 

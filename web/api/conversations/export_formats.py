@@ -29,6 +29,9 @@ _LONGEST = 60
 
 
 class ExportedConversation(ConversationWithMessages):
+    """`files`: names of the attached files, whose content is not exported."""
+
+    files: list[str] = []
     exported_at: datetime
 
 
@@ -38,16 +41,26 @@ def file_name(title: str, form: str) -> str:
     return f"{stem}.{SUFFIXES[form]}"
 
 
-def format_as_json(conversation: Conversation, title: str, answers: Sequence[Answer]) -> str:
+def format_as_json(
+    conversation: Conversation, title: str, answers: Sequence[Answer], files: Sequence[str] = ()
+) -> str:
     about = {**ConversationShape.of(conversation).model_dump(), "title": title}
-    shape = ExportedConversation(**about, messages=list(answers), exported_at=timezone.now())
+    shape = ExportedConversation(
+        **about, messages=list(answers), files=list(files), exported_at=timezone.now()
+    )
     return shape.model_dump_json(indent=2)
 
 
-def format_as_markdown(title: str, answers: Sequence[Answer]) -> str:
+def describe_files(files: Sequence[str]) -> str:
+    """Name the files that were attached."""
+    return gettext("Attached files: {names}").format(names=", ".join(files))
+
+
+def format_as_markdown(title: str, answers: Sequence[Answer], files: Sequence[str] = ()) -> str:
     at = date_format(timezone.localtime(), "DATETIME_FORMAT")
     exported = gettext("Exported from Cairn, {at}.").format(at=at)
     parts = [f"# {escape_markdown_line(title)}", exported]
+    parts += [escape_markdown_line(describe_files(files))] if files else []
     for answer in answers:
         parts += [part for part in _turn(answer) if part]
     return "\n\n".join(parts) + "\n"

@@ -20,6 +20,11 @@ ERROR_CODES: Final[dict[str, tuple[int, str]]] = {
         409,
         "The conversation's assistant was deleted, or you may no longer use it. Start a new conversation.",
     ),
+    "file_not_ready": (
+        409,
+        "A file of the conversation is still being processed. Ask again when it is ready, or remove it.",
+    ),
+    "too_many_files": (409, "The conversation has as many files as it can have. Remove one first."),
     "precondition_failed": (412, "`If-Match` names another version. Read the document again."),
     "too_large": (413, "The file or body exceeds the limit."),
     "unsupported_media_type": (415, "The address doesn't accept a body of this media type."),

@@ -338,7 +338,8 @@ def _open_version(request: HttpRequest, document_id: str, number: int | None) ->
     version = _version(request, document_id, number)
     principal = principal_of(request)
     record_unless_recent("document.opened", actor=principal.actor, subject=f"document:{version.document.id}")
-    document_opened(document=version.document.id, principal=principal)
+    if version.document.knowledge_base.conversation is None:
+        document_opened(document=version.document.id, principal=principal)
     return version
 
 

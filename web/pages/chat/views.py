@@ -20,6 +20,7 @@ from cairn.settings import environment
 from retrieval.assistants.models import Assistant
 from retrieval.assistants.selectors import assistant_for, visible_bases
 from retrieval.conversations.assistants import usable_assistant
+from retrieval.conversations.files import conversation_documents
 from retrieval.conversations.services import (
     EXPIRES_AFTER,
     conversation_for,
@@ -68,7 +69,12 @@ def conversation(request: HttpRequest, principal: Principal, conversation_id: st
     found = conversation_for(principal, conversation_id)
     assistant = usable_assistant(found, principal)
     ended = bool(found.assistant_name) and assistant is None
-    context = {"conversation": found, "assistant_gone": ended, **_turns(found, principal)}
+    context = {
+        "conversation": found,
+        "assistant_gone": ended,
+        "has_files": conversation_documents(found, principal).exists(),
+        **_turns(found, principal),
+    }
     return _chat(request, principal, context, assistant=assistant)
 
 
@@ -117,6 +123,7 @@ def _chat(
         "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only, assistant),
         "suggests_unofficial": _suggests_unofficial(bases, only),
         "longest": QUESTION_CHARACTERS,
+        "max_bytes": environment().upload_max_mb << 20,
         "feedback_reasons": FeedbackReason.choices,
         "temporary_hours": EXPIRES_AFTER // timedelta(hours=1),
     }

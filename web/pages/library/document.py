@@ -14,7 +14,14 @@ from django.views.decorators.http import require_safe
 from cairn.access.audience import people_reading
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
-from cairn.access.selectors import chunks_for, document_for, parse_id, scope_for
+from cairn.access.selectors import (
+    chunks_for,
+    document_for,
+    parse_id,
+    scope_for,
+    scope_of_files,
+    scope_with_files,
+)
 from cairn.audit.services import record_unless_recent
 from cairn.errors import NotFound
 from cairn.library.models import Document, DocumentVersion
@@ -93,7 +100,8 @@ def more_passages(request: HttpRequest, principal: Principal, document_id: str, 
 def _open_document(principal: Principal, document_id: str) -> Document:
     found = document_for(principal, document_id)
     record_unless_recent("document.opened", actor=principal.actor, subject=f"document:{found.id}")
-    document_opened(document=found.id, principal=principal)
+    if found.knowledge_base.conversation is None:
+        document_opened(document=found.id, principal=principal)
     return found
 
 
@@ -111,7 +119,7 @@ def _passages(found: Document, *, after: int) -> dict[str, Any]:
 
 def about(principal: Principal, found: Document) -> dict[str, Any]:
     """Return the context of the header above every tab of a document."""
-    members = documents_for(principal).filter(parent=found).with_versions()[:MEMBERS]
+    members = documents_for(principal, attached=True).filter(parent=found).with_versions()[:MEMBERS]
     parts = list(members)
     return {
         "doc": document_row(found, jobs_of([found]).get(_latest(found))),
@@ -120,7 +128,7 @@ def about(principal: Principal, found: Document) -> dict[str, Any]:
         "report": document_report(found),
         "page_word": page_word(found.shown_version),
         "parts": document_rows(parts, jobs_of(parts)),
-        "parent": documents_for(principal).filter(children=found).first(),
+        "parent": documents_for(principal, attached=True).filter(children=found).first(),
         "base": base_card(principal, found.knowledge_base),
         "care": care_of(found),
         "intervals": _intervals(found.review_days or REVIEW_DAYS),
@@ -163,6 +171,8 @@ def _passage(principal: Principal, found: Document, chunk_id: str | None) -> dic
     except NotFound:
         return None
     scope = scope_for(principal, [found.knowledge_base_id])
+    if found.knowledge_base.conversation is not None:
+        scope = scope_of_files(scope_with_files(scope, found.knowledge_base.conversation))
     chunk = chunks_for(scope, [identity]).filter(version__document=found).first()
     if chunk is None:
         return None

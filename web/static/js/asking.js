@@ -41,6 +41,7 @@ async function openTemporary() {
 
 function enterConversation(id, title) {
   main.dataset.conversation = id;
+  delete main.dataset.unasked;
   history.replaceState(null, "", `/conversations/${id}`);
   const short = title.length > 80 ? `${title.slice(0, 79)}…` : title;
   $("#conversation-title").textContent = short;
@@ -64,7 +65,7 @@ export async function ask(question, parent = lastTurn()?.dataset.message ?? "", 
   if (wasInside || document.activeElement === document.body) $(".question", turn.node).focus({ preventScroll: true });
   turn.onstart = (conversation) => {
     draft.keep($("#question").value); // until now, the question was the draft, in case the page was closed
-    if (!main.dataset.conversation) enterConversation(conversation, turn.question);
+    if (!main.dataset.conversation || ("unasked" in main.dataset && !isTemporary())) enterConversation(conversation, turn.question);
     else if (!parent) document.body.dispatchEvent(new CustomEvent("conversations-changed")); // the title may have changed
   };
   await carried(turn, () => begun(turn, parent, only));

@@ -3,6 +3,7 @@
 import { $, $$, announce, copy, toast } from "./dom.js";
 import { text } from "./http.js";
 import { ask, halt, isRunning, lastTurn, resume } from "./asking.js";
+import { filesReady, wireAttachments } from "./attachments.js";
 import { askAgain, edit, showEarlier, showVersion } from "./branches.js";
 import { rememberFrom, wireCitations } from "./citations.js";
 import { wireCode } from "./code.js";
@@ -37,9 +38,14 @@ function putIntoField(question) {
   announce(t("The search query is in the question field. Edit it and ask again."));
 }
 
-function submit() {
+let isWaiting = false;
+
+async function submit() {
+  if (isWaiting || isRunning() || !isAskable(field)) return;
+  isWaiting = true;
+  const ready = await filesReady().finally(() => { isWaiting = false; });
   const question = field.value;
-  if (isRunning() || !isAskable(field)) return;
+  if (!ready || isRunning() || !isAskable(field)) return;
   field.value = "";
   fit(field);
   isAskable(field);
@@ -101,6 +107,7 @@ wirePicker();
 wireCode(turns);
 wireFolds(turns);
 wireTemporary();
+wireAttachments();
 if (!field.disabled && !field.value) field.value = draft.read();
 fit(field);
 isAskable(field);

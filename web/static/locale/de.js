@@ -4,6 +4,10 @@ globalThis.cairnCatalog = {
 "{n} Treffer."
 ],
 "@{name}: this question only":"@{name}: nur diese Frage",
+"A conversation can have up to {most} files. {n} file wasn’t attached.":[
+"Eine Unterhaltung kann bis zu {most} Dateien haben. {n} Datei wurde nicht angehängt.",
+"Eine Unterhaltung kann bis zu {most} Dateien haben. {n} Dateien wurden nicht angehängt."
+],
 "A document you selected no longer exists.":"Ein ausgewähltes Dokument gibt es nicht mehr.",
 "Add":"Hinzufügen",
 "Add {n} user to “{group}”?":[
@@ -14,6 +18,10 @@ globalThis.cairnCatalog = {
 "All knowledge bases":"Alle Wissensbasen",
 "All selected files are already uploaded.":"Alle gewählten Dateien sind bereits hochgeladen.",
 "Answer ready. {verdict}":"Antwort fertig. {verdict}",
+"Attaching {name}.":[
+"{name} wird angehängt.",
+"{n} Dateien werden angehängt."
+],
 "Back":"Zurück",
 "Cairn isn’t responding. Try again in a moment.":"Cairn antwortet nicht. Versuchen Sie es gleich noch einmal.",
 "Cancel":"Abbrechen",
@@ -65,6 +73,8 @@ globalThis.cairnCatalog = {
 "Finished files stay. Files not yet uploaded or processed are skipped.":"Fertige Dateien bleiben erhalten. Noch nicht hochgeladene oder verarbeitete werden übersprungen.",
 "Indexing":"Wird in den Index aufgenommen",
 "Its conversations are kept, without a folder.":"Die Unterhaltungen darin bleiben ohne Ordner erhalten.",
+"It’s erased. Answers that quote it are hidden.":"Sie wird gelöscht. Antworten, die aus ihr zitieren, werden ausgeblendet.",
+"It’s {size}; the limit is {limit}.":"Sie ist {size} groß; erlaubt sind {limit}.",
 "Link copied.":"Link kopiert.",
 "Link created.":"Link erstellt.",
 "Link updated.":"Link aktualisiert.",
@@ -91,6 +101,8 @@ globalThis.cairnCatalog = {
 "Page {number} of {title}":"Seite {number} von {title}",
 "Passage":"Textstelle",
 "Passkeys aren’t available here. They need a recent browser and an https address.":"Passkeys sind hier nicht verfügbar. Nötig sind ein aktueller Browser und eine https-Adresse.",
+"Pasted picture":"Eingefügtes Bild",
+"Processing":"Wird verarbeitet",
 "Quoted from version {old}; this is version {number}":"Zitiert aus Version {old}; dies ist Version {number}",
 "Rating removed.":"Bewertung entfernt.",
 "Read {passages} {where}":"{passages} {where} gelesen",
@@ -109,6 +121,7 @@ globalThis.cairnCatalog = {
 "{n} Konto aus „{group}“ entfernen?",
 "{n} Konten aus „{group}“ entfernen?"
 ],
+"Remove “{name}”?":"„{name}“ entfernen?",
 "Removed":"Entfernt",
 "Retry all {n}":"Alle {n} erneut verarbeiten",
 "Retry {title}":"{title} erneut verarbeiten",
@@ -179,6 +192,7 @@ globalThis.cairnCatalog = {
 "Unofficial":"Inoffiziell",
 "Uploaded, checking":"Hochgeladen, wird geprüft",
 "Uploading {sent} of {total}":"{sent} von {total} hochgeladen",
+"Uploading, {percent} %":"Wird hochgeladen, {percent} %",
 "Verified by {by} for the question in its title, valid until {until}":"Bestätigt von {by} für die Frage im Titel, gültig bis {until}",
 "Verified for the question in its title, valid until {until}":"Bestätigt für die Frage im Titel, gültig bis {until}",
 "Version {number}":"Version {number}",
@@ -188,6 +202,7 @@ globalThis.cairnCatalog = {
 "Waiting to retry":"Wartet auf neuen Versuch",
 "Writing…":"Schreibt …",
 "Your browser blocked copying. Select the text and copy it yourself.":"Der Browser hat das Kopieren blockiert. Markieren und kopieren Sie den Text selbst.",
+"Your question is sent when the files are ready.":"Ihre Frage wird gesendet, sobald die Dateien bereit sind.",
 "Your session has changed. Reload the page and try again.":"Ihre Sitzung hat sich geändert. Laden Sie die Seite neu und versuchen Sie es noch einmal.",
 "You’ve been signed out or no longer have access.":"Sie wurden abgemeldet oder haben keinen Zugriff mehr.",
 "You’ve been signed out. Your text is still here; reload the page to sign in again.":"Sie wurden abgemeldet. Ihr Text ist noch da; laden Sie die Seite neu, um sich wieder anzumelden.",
@@ -212,7 +227,14 @@ globalThis.cairnCatalog = {
 "{first} to {last}":"{first} bis {last}",
 "{length} of {longest} characters":"{length} von {longest} Zeichen",
 "{names} and {n} more":"{names} und {n} weitere",
+"{name} can’t be used. {reason}":"{name} kann nicht verwendet werden. {reason}",
+"{name} can’t be used. {reason} Remove it, or send again without it.":[
+"{name} kann nicht verwendet werden. {reason} Entfernen Sie die Datei, oder senden Sie noch einmal ohne sie.",
+"{n} Dateien können nicht verwendet werden. Entfernen Sie sie, oder senden Sie noch einmal ohne sie."
+],
+"{name} is ready.":"{name} ist bereit.",
 "{name} is {size}; the limit is {limit}. Split it and upload the parts.":"{name} ist {size} groß; erlaubt sind {limit}. Teilen Sie die Datei und laden Sie die Teile hoch.",
+"{name} was removed.":"{name} wurde entfernt.",
 "{n} cancelled":"{n} abgebrochen",
 "{n} couldn’t be retried.":"Bei {n} nicht möglich.",
 "{n} failed":"{n} fehlgeschlagen",
