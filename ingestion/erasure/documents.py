@@ -7,13 +7,14 @@ from uuid import UUID
 
 from django.db import transaction
 
+from cairn.access.source_services import forget_source
 from cairn.errors import Unavailable
 from cairn.library import storage
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from ingestion.documents.resumable_uploads import uploads_drop
 from ingestion.erasure.receipts import add_removed_counts, receipts_close, rewrite_request
 from ingestion.failpoints import Fault, fault_point
-from ingestion.models import IdempotencyKey, ImportItem, Job, PartialUpload, Receipt, ReceiptState
+from ingestion.models import IdempotencyKey, ImportItem, Job, PartialUpload, Receipt, ReceiptState, Source
 from ingestion.parse.page_images import picture_names
 from retrieval.conversations import services, undo
 from retrieval.evaluation import gold_questions, runs
@@ -47,6 +48,8 @@ def _remove(receipt: Receipt, index: Points) -> None:
     for document in _targets(kind, UUID(identity)):
         _erase_document(document, index, receipt)
     if kind == "knowledge-base":
+        for source in Source.objects.filter(knowledge_base=UUID(identity)):
+            forget_source(source.id)
         uploads_drop(PartialUpload.objects.filter(knowledge_base=UUID(identity)))
         add_removed_counts(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
         gaps.knowledge_bases_forget()

@@ -99,6 +99,8 @@ def source_update(
         _schedules_replace(row, kind, every_seconds or {})
         if row.readers != readers_before:
             _readers_change(row, SourceReaders(readers_before))
+        if options is not None or row.readers != readers_before:
+            _restart(row)
         fields = sorted({*changes, *(["options"] if options is not None else [])})
         record("source.changed", actor=principal.actor, subject=f"source:{row.id}", fields=fields)
         _wake()
@@ -231,7 +233,12 @@ def _readers_change(source: Source, before: SourceReaders) -> None:
     if source.readers != SourceReaders.SOURCE:
         forget_source(source.id)
     items.update(synced_access_version="")
-    SourceSchedule.objects.filter(source=source).update(requested_at=Now())
+
+
+def _restart(source: Source) -> None:
+    """End running tasks at their next step, since they still use the old options, and request all again."""
+    rows = SourceSchedule.objects.filter(source=source)
+    rows.update(lease=None, lease_until=None, requested_at=Now(), not_before=None)
 
 
 def _forget_progress(source: Source) -> None:

@@ -39,7 +39,7 @@ def sync_content(context: RunContext) -> str:
 def _remove(rows: SourceItemQuerySet, context: RunContext, fetcher: Fetcher) -> None:
     for page in pages_of(rows.select_related("document")):
         for row in page:
-            context.renew()
+            context.lease.require()
             _remove_item(row, context, fetcher)
             fault_point(Fault.SOURCE_WHILE_DELETING)
 

@@ -29,7 +29,7 @@ from ingestion.sources.sync.renaming import extension_of
 log = logging.getLogger(__name__)
 
 PAGE: Final = 50
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 18
 _MAX_BROKEN: Final = 20
 """So many items in a row that can't be read for an unknown reason end the run: the source is out of order."""
 _TO_FETCH: Final = Q(excluded=False) & (Q(version="") | ~Q(version=F("synced_version")))

@@ -89,6 +89,7 @@ class Listing:
         refused = [item for item in items.values() if not is_storable(item)]
         storable |= {unstorable_id(item): unstorable_fields(item) for item in refused}
         if storable:
+            self.context.lease.require()
             with transaction.atomic():
                 self._store(storable)
             fault_point(Fault.SOURCE_WHILE_LISTING)

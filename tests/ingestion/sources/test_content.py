@@ -1,10 +1,11 @@
 """Documents follow the items of a source."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 
-from cairn.access.models import SyncedAccess
+from cairn.access.models import AccessList, SourceSubject, SyncedAccess
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.services import EVERYONE as EVERYBODY
@@ -12,7 +13,8 @@ from cairn.access.services import readers_of, readers_replace
 from cairn.access.source_access import EVERYONE, AccessEntry, SourceAccess, SourcePerson
 from cairn.errors import InvalidInput
 from cairn.library.models import Document
-from ingestion.documents.services import document_delete
+from ingestion.documents.services import document_delete, knowledge_base_delete
+from ingestion.erasure.documents import erase
 from ingestion.erasure.retention import apply_retention
 from ingestion.models import (
     Import,
@@ -27,8 +29,9 @@ from ingestion.models import (
 from ingestion.sources.dry_run import source_dry_run
 from ingestion.sources.protocol import Change, Complete, Gone
 from ingestion.sources.removal import remove_deleted_sources
-from ingestion.sources.selectors import item_counts, items_of, unlinked_people
+from ingestion.sources.selectors import item_counts, items_of, schedules_of, unlinked_people
 from ingestion.sources.services import source_delete, source_request, source_update
+from ingestion.sources.sync import listing
 from tests.ingestion.conftest import Submit
 from tests.ingestion.sources.conftest import Sync
 from tests.ingestion.sources.fake_source import FakeServer
@@ -139,7 +142,11 @@ def test_changes_since_the_cursor_delete_only_what_they_name(server: FakeServer,
     assert (server.cursors, Source.objects.get().cursor) == (["", "end"], "next")
 
 
-def test_the_same_item_under_two_paths_is_one_document(server: FakeServer, sync: Sync) -> None:
+@pytest.mark.parametrize("batch", [1, 500])
+def test_the_same_item_under_two_paths_is_one_document(
+    server: FakeServer, sync: Sync, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(listing, "BATCH_SIZE", batch)
     first = server.put("a.md")
 
     def changes(_cursor: str) -> Iterator[Change]:
@@ -345,3 +352,44 @@ def test_a_dry_run_names_the_first_hundred(server: FakeServer, source: Source) -
         server.put(f"{number}.md")
     found = source_dry_run(source)
     assert (found.new.count, len(found.new.uris)) == (130, 100)
+
+
+class NoPoints:
+    """An index without points."""
+
+    def count(self, *, document: UUID) -> int:
+        return 0
+
+    def delete_document(self, document: UUID) -> None:
+        pass
+
+
+def test_with_a_knowledge_base_the_people_of_its_sources_are_erased(
+    server: FakeServer, sync: Sync, source: Source, admin: Principal
+) -> None:
+    server.people.append(ANN)
+    server.put("a.md", access=FOR_ANN)
+    sync("people")
+    sync()
+    receipt = knowledge_base_delete(knowledge_base=source.knowledge_base, principal=admin)
+    Job.objects.all().delete()
+    erase(receipt.id, NoPoints())
+    assert not Source.objects.exists()
+    assert (SourceSubject.objects.count(), AccessList.objects.count()) == (0, 0)
+
+
+def test_a_run_with_old_options_ends_when_they_change(
+    server: FakeServer, sync: Sync, source: Source, admin: Principal
+) -> None:
+    for name in ("a.md", "b.md"):
+        server.put(name)
+    sync()
+    server.files.pop("a.md")
+
+    def change() -> None:
+        source_update(source=source, principal=admin, options={"host": "files", "folder": "b"})
+
+    server.before_listing = change
+    sync()
+    assert len(present()) == 2
+    assert (Source.objects.get().cursor, schedules_of(source)[0].requested) == ("", True)
