@@ -16,7 +16,19 @@ from ingestion.sources.protocol import Source, SourceKind, SourceOptions, Source
 
 PURPOSE: Final = "source_secrets"
 _SERVER_FIELDS: Final = frozenset(
-    {"url", "base_url", "endpoint", "endpoint_url", "server", "host", "hostname", "address", "port"}
+    {
+        "url",
+        "base_url",
+        "endpoint",
+        "endpoint_url",
+        "server",
+        "host",
+        "hostname",
+        "address",
+        "port",
+        "directory_server",
+        "directory_port",
+    }
 )
 """Names of options that say which server gets the secrets."""
 

@@ -9,11 +9,20 @@ from typing import Any, Final
 from uuid import UUID
 
 import pytest
+from django.utils import timezone
 from smbprotocol.open import CreateDisposition, FileInformationClass
 
+from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
+from cairn.access.rules import documents_for
+from cairn.access.scope import Principal
+from cairn.access.services import grant_give, knowledge_base_create
 from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson
 from cairn.accounts.ldap.directory import Directory
+from cairn.accounts.services import user_create
+from cairn.library.models import Document, KnowledgeBase
 from cairn.settings.ldap import LdapSettings
+from ingestion.models import SourceSchedule
 from ingestion.sources.kinds import get_kind
 from ingestion.sources.kinds.smb import KIND, directory
 from ingestion.sources.protocol import (
@@ -25,6 +34,8 @@ from ingestion.sources.protocol import (
     Unlisted,
     first_problem,
 )
+from ingestion.sources.services import source_create
+from ingestion.sources.sync.run import run_source_task
 from tests.backends import free_port
 from tests.samba import (
     ADMIN,
@@ -346,6 +357,52 @@ def test_a_server_that_is_away_or_says_nothing(domain: SambaDomain, monkeypatch:
     monkeypatch.setattr("ingestion.sources.kinds.smb.session.TIMEOUT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(SourceUnavailable):
         list_all(options_of(domain, server="127.0.0.1", port=mute.getsockname()[1]))
+
+
+@pytest.mark.django_db
+def test_documents_follow_the_share(
+    domain: SambaDomain, admin: Client, folder: str, manager: Principal, base: KnowledgeBase
+) -> None:
+    """From the listing to who may read, by the syncs of contents, permissions and people."""
+    person = domain.add_person("reader", mail="reader@example.org")
+    staff = domain.add_group("staff", [person])
+    user = user_create(username="reader", email="reader@example.org")
+    grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=manager)
+    for name in ("a", "b"):
+        admin.write(f"{folder}/{name}.txt", f"Words of {name}.".encode())
+    admin.protect(f"{folder}/a.txt", [Ace(domain.sid(staff))])
+    admin.protect(f"{folder}/b.txt", [Ace(ADMINISTRATORS)])
+    fields = options_of(domain, folder).model_dump() | {"password": ADMIN_PASSWORD, "directory_password": ""}
+    row = source_create(
+        knowledge_base=base, kind="smb", name="S", options=fields, principal=manager, match_email=True
+    )
+
+    def sync(task: str) -> set[str]:
+        schedule = SourceSchedule.objects.get(source=row, task=task)
+        SourceSchedule.objects.filter(pk=schedule.pk).update(requested_at=timezone.now(), not_before=None)
+        assert run_source_task(schedule.pk)
+        schedule.refresh_from_db()
+        assert schedule.error == ""
+        return set(documents_for(principal_for_user(user)).values_list("title", flat=True))
+
+    assert sync("content") == set()
+    assert Document.objects.filter(knowledge_base=base).count() == 2
+    assert sync("people") == {"a.txt"}
+    admin.protect(f"{folder}/b.txt", [Ace("S-1-5-11")])
+    admin.protect(f"{folder}/a.txt", [Ace(domain.sid(person), DENY), Ace(domain.sid(staff))])
+    assert sync("access") == {"b.txt"}
+    domain.replace(person, userAccountControl=514)
+    assert sync("people") == set()
+
+
+@pytest.fixture
+def manager(db: None) -> Principal:
+    return principal_for_user(user_create(username="root", is_admin=True))
+
+
+@pytest.fixture
+def base(manager: Principal) -> KnowledgeBase:
+    return knowledge_base_create(name="Share", principal=manager)
 
 
 def test_the_connection_test_names_its_steps(domain: SambaDomain, admin: Client, folder: str) -> None:
