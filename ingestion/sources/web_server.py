@@ -59,8 +59,10 @@ class WebServer:
         """Raise SourceRefused if passwords would cross the internet unencrypted."""
         find_addresses(self.name, self._port, encrypted=self.encrypted)
 
-    def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        with self.stream("GET", path, params=dict(params or {})) as response:
+    def get(
+        self, path: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        with self.stream("GET", path, params=dict(params or {}), headers=dict(headers or {})) as response:
             return self._read(response)
 
     def post(self, path: str, body: object) -> Answer:

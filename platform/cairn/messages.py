@@ -409,6 +409,16 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_nothing_to_read": _("There are no documents yet."),
     "source_step_access": _("Read permissions"),
     "source_people_changed": _("Users were added or deleted while Cairn was listing them."),
+    "source_list_changed": _("What {server} lists changed while Cairn was reading it."),
+    "redmine_admin_required": _(
+        "The API key isn’t that of an administrator, or what it should read isn’t there."
+    ),
+    "redmine_roles_unclear": _(
+        "Cairn can’t tell which role applies to people who aren’t members of a project."
+    ),
+    "redmine_role_unclear": _(
+        "Cairn can’t tell who sees issues of the tracker “{tracker}” in the project “{project}”: a role may be limited to some trackers. This resolves itself once somebody has only this role in some project."
+    ),
     "dokuwiki_superuser_required": _(
         "The account isn’t a superuser of the wiki, or isn’t named in the wiki’s setting “remoteuser”."
     ),

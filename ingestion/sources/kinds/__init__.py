@@ -9,6 +9,7 @@ from cairn.errors import InvalidInput
 from ingestion.sources.protocol import SourceKind
 
 KINDS: Final[dict[str, str]] = {
+    "redmine": "ingestion.sources.kinds.redmine.KIND",
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
     "git": "ingestion.sources.kinds.git.KIND",
     "llama_index": "ingestion.sources.kinds.llama_index.KIND",

@@ -1,4 +1,4 @@
-"""Who may read a page or file, as DokuWiki's access rules say.
+"""Access to pages and files, as DokuWiki's rules say.
 
 The rules for a page itself come first, then those of its namespaces from the inside out. The first of these
 with a rule for a person or one of their groups decides. If it has several, the one that allows most counts.
