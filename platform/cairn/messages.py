@@ -406,6 +406,18 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_step_sign_in": _("Sign in to the server"),
     "source_step_list": _("List the documents"),
     "source_step_read": _("Read a document"),
+    "source_step_access_file": _("Read the access file"),
+    "source_step_access_lists": _("Read the access lists"),
+    "source_no_access_list": _(
+        "The server doesn’t show who may read “{name}”. The account needs the right “a” (administer) on it."
+    ),
+    "source_right_unknown": _("The access list has an entry that Cairn doesn’t understand."),
+    "source_group_unknown": _(
+        "The access list excludes people, but Cairn doesn’t know who is in “{name}”. List its members in the settings of the source."
+    ),
+    "source_key_refused": _("{server} refuses this access key."),
+    "source_no_access_file": _("This source has no access file. Choose who may read its documents."),
+    "source_access_file_invalid": _("The access file “{name}” can’t be read: {reason}"),
     "source_nothing_to_read": _("There are no documents yet."),
     "source_step_access": _("Read permissions"),
     "source_people_changed": _("Users were added or deleted while Cairn was listing them."),

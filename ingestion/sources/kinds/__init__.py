@@ -9,10 +9,12 @@ from cairn.errors import InvalidInput
 from ingestion.sources.protocol import SourceKind
 
 KINDS: Final[dict[str, str]] = {
-    "redmine": "ingestion.sources.kinds.redmine.KIND",
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
     "git": "ingestion.sources.kinds.git.KIND",
+    "imap": "ingestion.sources.kinds.imap.KIND",
     "llama_index": "ingestion.sources.kinds.llama_index.KIND",
+    "redmine": "ingestion.sources.kinds.redmine.KIND",
+    "s3": "ingestion.sources.kinds.s3.KIND",
     "smb": "ingestion.sources.kinds.smb.KIND",
     "webdav": "ingestion.sources.kinds.webdav.KIND",
 }
