@@ -187,3 +187,15 @@ def test_a_new_chat_suggests_questions_about_help_in_the_language_of_pages(
         shown = rob.client.get("/").content.decode()
         listed = {each for each in translated.values() if f"What is in {each.source_uri}?" in shown}
         assert listed == {page}
+
+
+@pytest.mark.parametrize(("greeting", "language"), [("Guten Tag!", "de"), ("Good morning!", "en")])
+def test_a_reply_to_a_greeting_suggests_questions_about_help_in_its_language(
+    rob: Caller, translated: dict[str, Document], greeting: str, language: str
+) -> None:
+    for page in translated.values():
+        question = f"What is in {page.source_uri}?"
+        Suggestion.objects.create(document=page, knowledge_base=page.knowledge_base, question=question)
+    reply = rob.post("/ask", {"question": greeting}).json()
+    questions = rob.get(f"/messages/{reply['id']}/suggestions").json()["questions"]
+    assert questions == [f"What is in {translated[language].source_uri}?"]
