@@ -1,7 +1,9 @@
 """Who may read what in Cairn by what a source says."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+
+from django.utils import timezone
 
 from cairn.access.models import Role
 from cairn.access.principals import principal_for_user
@@ -12,7 +14,11 @@ from cairn.access.source_services import replace_source_people, set_source_acces
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import Document
+from ingestion.models import Source as SourceRow
+from ingestion.models import SourceItem, SourceSchedule
 from ingestion.sources.protocol import Complete, Item, Source, Unlisted
+from ingestion.sources.services import source_create
+from ingestion.sources.sync.run import run_source_task
 from tests.bases import make_base
 from tests.principals import SETUP
 
@@ -53,7 +59,8 @@ class FollowingBase:
 
     def __init__(self) -> None:
         self._source = uuid.uuid4()
-        self._base = make_base(name="Followed", principal=principal_for_user(user_create(username="manager")))
+        self._manager = principal_for_user(user_create(username="manager", is_admin=True))
+        self._base = make_base(name="Followed", principal=self._manager)
         grant_give(knowledge_base=self._base, subject="everyone", role=Role.READER, principal=SETUP)
         self._users: dict[str, User] = {}
 
@@ -77,6 +84,28 @@ class FollowingBase:
         assert set(accesses) == set(documents)
         assert not {access.unknown for access in accesses.values() if access.unknown}
         set_source_access(self._source, {documents[id_].pk: access for id_, access in accesses.items()})
+
+    def sync(self, kind: str, options: Mapping[str, object]) -> None:
+        """Follow a source as Cairn itself does, by its syncs of content, people and access."""
+        row = SourceRow.objects.filter(knowledge_base=self._base).first() or source_create(
+            knowledge_base=self._base,
+            kind=kind,
+            name="Source",
+            options=options,
+            principal=self._manager,
+            match_email=True,
+        )
+        for task in ("content", "people", "access"):
+            schedule = SourceSchedule.objects.get(source=row, task=task)
+            SourceSchedule.objects.filter(pk=schedule.pk).update(requested_at=timezone.now(), not_before=None)
+            assert run_source_task(schedule.pk)
+            schedule.refresh_from_db()
+            assert schedule.error == ""
+
+    def list_synced(self, name: str) -> set[str]:
+        """Return the ids of items that Cairn shows a person after syncs."""
+        found = documents_for(principal_for_user(self._users[name]))
+        return set(SourceItem.objects.filter(document__in=found).values_list("external_id", flat=True))
 
     def list_shown(self, name: str) -> set[str]:
         """Return the ids of items that Cairn shows a person."""

@@ -21,7 +21,7 @@ from ingestion.sources.protocol import (
 )
 from tests.backends import free_port
 from tests.ingestion.sources.access_by_source import FollowingBase, ids_of_people, list_items
-from tests.ingestion.sources.dokuwiki_server import ADMIN, DokuwikiServer, options
+from tests.ingestion.sources.dokuwiki_server import ADMIN, PASSWORD, DokuwikiServer, options
 from tests.ingestion.sources.odd_server import Behaviour, Endless, Fixed, OddServer, Redirect
 
 PEOPLE = {
@@ -200,6 +200,22 @@ def test_everyone_finds_what_the_wiki_shows_them_also_after_changes(
         login, item = dice.choice(list(PEOPLE)), dice.choice(everything)
         assert world.is_shown(login, item) == (item in found[login]), (login, item)
     assert len(set(map(frozenset, found.values()))) > 5
+
+
+def test_documents_follow_the_wiki(world: DokuwikiServer, following: FollowingBase) -> None:
+    """From the listing to who may read, by the syncs of content, people and access."""
+    given = options(world).model_dump() | {"password": PASSWORD}
+    following.sync("dokuwiki", given)
+    for login in PEOPLE:
+        assert following.list_synced(login) == world.list_shown(login), login
+    world.rules.remove("staff:plans:* @board 1")
+    world.groups["di"] = ("user", "staff")
+    world.delete_page("it:p1")
+    world.write_page("it:p2", "Other text.")
+    world.save()
+    following.sync("dokuwiki", given)
+    for login in PEOPLE:
+        assert following.list_synced(login) == world.list_shown(login), login
 
 
 def test_a_rule_that_is_repeated_shows_nobody_more_than_the_wiki(

@@ -144,6 +144,13 @@ def test_everyone_finds_what_redmine_shows_them_also_after_changes(
         assert redmine.is_shown(login, item) == (item in found[login]), (login, item)
 
 
+def test_documents_follow_redmine(redmine: RedmineServer, following: FollowingBase) -> None:
+    """From the listing to who may read, by the syncs of content, people and access."""
+    following.sync("redmine", {"url": redmine.url, "api_key": redmine.keys[ADMIN]})
+    for login in ("ada", "bo", "gus", "una"):
+        assert following.list_synced(login) == redmine.list_shown(login), login
+
+
 def read(source: RedmineSource, item: Item) -> str:
     with source.open(item) as content:
         return content.read().decode()
