@@ -28,6 +28,8 @@ _SERVER_FIELDS: Final = frozenset(
         "port",
         "directory_server",
         "directory_port",
+        "reader",
+        "arguments",
     }
 )
 """Names of options that say which server gets the secrets."""
@@ -55,8 +57,8 @@ def store_options(source: SourceRow, options: SourceOptions) -> None:
     source.options = _plain(options)
     secrets = {
         name: value.get_secret_value()
-        for name in type(options).model_fields
-        if isinstance(value := getattr(options, name), SecretStr)
+        for name, field in type(options).model_fields.items()
+        if isinstance(value := getattr(options, name), SecretStr) and value != field.default
     }
     source.secrets = encrypt(json.dumps(secrets), purpose=PURPOSE) if secrets else ""
 

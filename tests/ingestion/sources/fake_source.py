@@ -29,6 +29,7 @@ class FakeOptions(SourceOptions):
     host: str = Field(title="Server", description="Name of the server", min_length=1)
     folder: str = Field("", title="Folder", description="Folder to sync")
     password: SecretStr = Field(title="Password", description="Password of the account")
+    token: SecretStr = Field(SecretStr(""), title="Token", description="Another way to sign in")
 
 
 NOBODY: Final = SourceAccess()
