@@ -34,7 +34,7 @@ _CONTRIBUTORS = "\n\nFor contributors "
 
 
 class Part(NamedTuple):
-    """One of the knowledge bases of the help."""
+    """A knowledge base of the help."""
 
     audience: HelpAudience
     language: str
