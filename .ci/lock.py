@@ -13,7 +13,7 @@ from typing import Final
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = PROJECT / "requirements"
-SERVER_EXTRAS: Final = ("git", "imap", "ldap", "otel", "postgres", "redis", "s3", "smb")
+SERVER_EXTRAS: Final = ("otel", "postgres", "redis", "s3")
 DEVELOPMENT_EXTRAS: Final = (*SERVER_EXTRAS, "dev", "retrievers")
 # What PyTorch's CUDA build needs and its CPU build does not: some 3 GB.
 CUDA: Final = re.compile(r"(nvidia|cuda)-[\w.-]+|triton")

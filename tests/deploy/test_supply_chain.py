@@ -67,8 +67,8 @@ def test_every_package_of_a_lock_has_a_version_and_digests(lock: str) -> None:
     ("lock", "extras"),
     [
         ("runtime.txt", ()),
-        ("server.txt", ("imap", "ldap", "otel", "postgres", "redis", "s3")),
-        ("development.txt", ("imap", "ldap", "otel", "postgres", "redis", "s3", "dev", "retrievers")),
+        ("server.txt", ("otel", "postgres", "redis", "s3")),
+        ("development.txt", ("otel", "postgres", "redis", "s3", "dev", "retrievers")),
     ],
 )
 def test_a_lock_has_all_that_is_declared(lock: str, extras: tuple[str, ...]) -> None:

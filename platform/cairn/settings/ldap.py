@@ -1,7 +1,6 @@
 """An LDAP directory that people sign in with."""
 
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,10 +40,6 @@ def ldap_settings(env: Environment) -> LdapSettings | None:
         raise ConfigurationError("LDAP_URL must be ldaps://host or ldap://host.")
     if not env.ldap_user_base or USERNAME not in env.ldap_user_filter:
         raise ConfigurationError(f"LDAP_URL needs LDAP_USER_BASE, and {USERNAME} in LDAP_USER_FILTER.")
-    if find_spec("ldap3") is None:
-        raise ConfigurationError(
-            'LDAP_URL is set, but ldap3 is missing: in Cairn\'s folder, pip install -e ".[ldap]"'
-        )
     return LdapSettings(
         host=parts.hostname,
         port=parts.port or PORTS[parts.scheme],

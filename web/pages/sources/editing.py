@@ -105,7 +105,7 @@ def preview(request: HttpRequest, principal: Principal, kind: str) -> HttpRespon
     """List what the values in the form would import, without importing anything."""
     require_admin(principal)
     form, row = _read_typed(request, principal, kind)
-    context: dict[str, Any] = {"form": form, "most": MAX_ITEMS, "seconds": LIMIT_SECONDS}
+    context: dict[str, Any] = {"form": form, "most": MAX_ITEMS, "seconds": round(LIMIT_SECONDS)}
     if not form.problems:
         try:
             context["report"] = list_typed(kind=kind, options=form.options, before=row, actor=principal.actor)
@@ -198,7 +198,7 @@ def _render_form(
         "bases": knowledge_bases_for(principal).order_by("name"),
         "directories": directories,
         "schedules": [_schedule(form, task) for task in tasks],
-        "seconds": LIMIT_SECONDS,
+        "seconds": round(LIMIT_SECONDS),
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.problems else HTTPStatus.OK
     return show(request, principal, "pages/sources/form.html", context, area="console", status=status)

@@ -1,1 +1,1 @@
-"""Signing in with an LDAP directory. Needs ldap3, which the extra `ldap` brings."""
+"""Signing in with an LDAP directory."""
