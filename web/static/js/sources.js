@@ -80,6 +80,18 @@ function wireSteps(form) {
 
 const due = () => $("#source-progress")?.dispatchEvent(new Event("due"));
 
+/** Announce each task whose state has changed. */
+function follow(progress) {
+  const states = () => new Map($$(".source-task", progress).map((task) => [task.id, `${$("h3", task).textContent}: ${$(".tag", task).textContent}`]));
+  let before = states();
+  new MutationObserver(() => {
+    const now = states();
+    const changed = [...now].filter(([id, text]) => before.get(id) !== text).map(([, text]) => text);
+    before = now;
+    if (changed.length) announce(changed.join(". "));
+  }).observe(progress, { childList: true });
+}
+
 async function sync(button) {
   button.disabled = true;
   try {
@@ -148,4 +160,5 @@ document.addEventListener("choose", (event) => {
   const box = event.target.closest("[data-link-person]");
   if (box) link(box, event.detail.value);
 });
+if ($("#source-progress")) follow($("#source-progress"));
 if ($("#delete-source")) wireDelete($("#delete-source"));
