@@ -143,7 +143,9 @@ class Source(Protocol):
 class SourceOptions(BaseModel):
     """Options of a source. Fields of the type SecretStr are stored encrypted and never shown.
 
-    Each field has a title and a description, which the console shows.
+    Each field has a title and a description, which the console shows. `json_schema_extra` may have
+    "step": "selection" for a field that selects what is taken, "labels" for the values of a choice, and
+    "multiline" for a secret of several lines.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)

@@ -1,5 +1,6 @@
 """Kinds of sources. Each is imported when it is first used: the libraries behind some are large."""
 
+import logging
 from functools import cache
 from typing import Final
 
@@ -7,6 +8,8 @@ from django.utils.module_loading import import_string
 
 from cairn.errors import InvalidInput
 from ingestion.sources.protocol import SourceKind
+
+log = logging.getLogger(__name__)
 
 KINDS: Final[dict[str, str]] = {
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
@@ -23,8 +26,22 @@ KINDS: Final[dict[str, str]] = {
 
 @cache
 def get_kind(name: str) -> SourceKind:
-    """Return the kind with this name. Raises InvalidInput if there is none."""
+    """Return the kind with this name. Raises InvalidInput if there is none, or its packages are missing."""
     if name not in KINDS:
         raise InvalidInput(f"“{name}” is not a kind of source. Choose one of {', '.join(sorted(KINDS))}.")
-    kind: SourceKind = import_string(KINDS[name])
+    try:
+        kind: SourceKind = import_string(KINDS[name])
+    except ImportError as error:  # an optional extra
+        raise InvalidInput(f"The packages for sources of the kind “{name}” aren’t installed.") from error
     return kind
+
+
+def list_kinds() -> list[SourceKind]:
+    """Return the kinds whose packages are installed."""
+    found = []
+    for name in sorted(KINDS):
+        try:
+            found.append(get_kind(name))
+        except InvalidInput as error:
+            log.info("%s", error.message)
+    return found

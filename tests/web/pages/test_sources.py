@@ -13,6 +13,7 @@ from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
 from ingestion import broker
 from ingestion.models import Source, SourceItem, SourceSchedule
+from ingestion.sources import kinds
 from tests.sources_kind import PASSWORD, add_shelf
 from tests.web.pages.conftest import text_of
 
@@ -245,3 +246,16 @@ def test_sources_of_one_base(signed_in: SignIn, admin: User, source: Source) -> 
     client: Any = signed_in(admin)
     assert "Staff shelf" in text_of(client.get(f"/admin/sources?base={source.knowledge_base.slug}"))
     assert "Staff shelf" not in text_of(client.get("/admin/sources?base=elsewhere"))
+
+
+def test_a_kind_without_its_packages_is_not_offered(
+    signed_in: SignIn, admin: User, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(kinds.KINDS, "extra", "package_that_is_not_there.KIND")
+    Source.objects.update(kind="extra")
+    client = signed_in(admin)
+    html = text_of(client.get("/admin/sources/new"))
+    assert 'href="/admin/sources/new/shelf"' in html
+    assert "extra" not in html
+    assert client.get("/admin/sources/new/extra").status_code == 404
+    assert "Staff shelf" in text_of(client.get(f"/admin/sources/{source.id}"))

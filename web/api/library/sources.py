@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, StrictInt, StringConstraints, ValidationE
 from cairn.access.models import SourceSubject, SubjectKind
 from cairn.access.selectors import knowledge_base_for
 from ingestion.models import Source, SourceItem, SourceItemState, SourceReaders, SourceTask
-from ingestion.sources.kinds import KINDS, get_kind
+from ingestion.sources.kinds import get_kind, list_kinds
 from ingestion.sources.options import stored_secrets
 from ingestion.sources.protocol import CheckStep, SourceKind, first_problem
 from ingestion.sources.selectors import (
@@ -368,8 +368,8 @@ class DeletionQuery(BaseModel):
 
 @router.get("/kinds", summary="List kinds of sources", response=list[ConnectedSourceKind], auth=ADMINS)
 def connected_source_kind_list(request: HttpRequest) -> list[ConnectedSourceKind]:  # noqa: ARG001
-    """Lists the kinds of sources that can be set up, with the schema of their options."""
-    return [ConnectedSourceKind.of(get_kind(name)) for name in sorted(KINDS)]
+    """Lists the kinds of sources whose packages are installed, with the schema of their options."""
+    return [ConnectedSourceKind.of(kind) for kind in list_kinds()]
 
 
 @router.post("/check", summary="Test options of a source", response=ConnectedSourceCheck, auth=ADMINS)

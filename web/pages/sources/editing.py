@@ -16,7 +16,7 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_named
 from cairn.errors import CairnError, Conflict, InvalidInput, NotFound
 from ingestion.models import Source, SourceTask
-from ingestion.sources.kinds import KINDS, get_kind
+from ingestion.sources.kinds import get_kind, list_kinds
 from ingestion.sources.protocol import SourceKind, first_problem
 from ingestion.sources.selectors import source_for
 from ingestion.sources.services import source_create, source_update
@@ -40,7 +40,7 @@ from web.sources.dry_run import LIMIT_SECONDS, MAX_ITEMS, check_typed, list_type
 @page
 def choose_kind(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
-    kinds = sorted((get_kind(name) for name in KINDS), key=lambda kind: localize(kind.label).casefold())
+    kinds = sorted(list_kinds(), key=lambda kind: localize(kind.label).casefold())
     context = {
         "tab": "sources",
         "kinds": [(kind.name, localize(kind.label), localize(kind.description)) for kind in kinds],

@@ -27,8 +27,14 @@ class DokuwikiOptions(SourceOptions):
         max_length=200,
         title=_("Namespace"),
         description=_("Take only this namespace, such as handbook:travel. Empty for the whole wiki."),
+        json_schema_extra={"step": "selection"},
     )
-    files: bool = Field(default=True, title=_("Files"), description=_("Also take uploaded files."))
+    files: bool = Field(
+        default=True,
+        title=_("Files"),
+        description=_("Also take uploaded files."),
+        json_schema_extra={"step": "selection"},
+    )
 
     @field_validator("namespace")
     @classmethod

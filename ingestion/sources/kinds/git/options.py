@@ -24,13 +24,18 @@ class GitOptions(SourceOptions):
         description=_("An access token with permission to read the repository is enough."),
     )
     branch: str = Field(
-        default="", max_length=200, title=_("Branch"), description=_("Empty for the default branch.")
+        default="",
+        max_length=200,
+        title=_("Branch"),
+        description=_("Empty for the default branch."),
+        json_schema_extra={"step": "selection"},
     )
     folder: str = Field(
         default="",
         max_length=500,
         title=_("Folder"),
         description=_("Take only this folder, such as docs. Empty for the whole repository."),
+        json_schema_extra={"step": "selection"},
     )
     page_url: str = Field(
         default="",

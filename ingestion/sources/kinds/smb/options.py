@@ -27,6 +27,7 @@ class SmbOptions(SourceOptions):
         max_length=500,
         title=_("Folder"),
         description=_("A folder in the share, such as “Handbook/2026”. Empty for the whole share."),
+        json_schema_extra={"step": "selection"},
     )
     username: str = Field(
         min_length=1,
