@@ -221,7 +221,7 @@ class ConnectedSourceContainer(BaseModel):
 
 
 class ConnectedSourceDryRun(BaseModel):
-    """Items that would be imported. `complete`: false if a limit or a problem ended the listing. `bytes` sums up
+    """Items to be imported. `complete`: false if a limit or a problem ended the listing. `bytes` sums up
     the sizes that the source tells. `largest`: containers with the most items.
     """
 

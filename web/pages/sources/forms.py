@@ -68,7 +68,7 @@ class Choice:
 
 @dataclass(slots=True)
 class SourceForm:
-    """Values that the form shows and sends. `problems` by the name of the field; "" for the form as a whole."""
+    """Values that the form shows. `problems` by the name of the field; "" for the form as a whole."""
 
     kind: SourceKind
     knowledge_base: str = ""
