@@ -41,7 +41,7 @@ from retrieval.conversations.answer_models import (
 from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.assistants import choose_assistant, lock_assistant
 from retrieval.conversations.branches import Tree
-from retrieval.conversations.files import include_files
+from retrieval.conversations.files import include_files, replace_file_names
 from retrieval.conversations.services import (
     INTERRUPTED,
     cited_document,
@@ -305,6 +305,8 @@ def _events(
         "cancelled": cancelled or _build_stop_check(message),
     }
 
+    question = replace_file_names(message.question, scope)
+
     def find_verified(query: str) -> list[VerifiedText]:
         return find_verified_answers(query, scope=scope, filters=filters)
 
@@ -315,8 +317,8 @@ def _events(
         ),
         find_verified=find_verified,
         answer_question=lambda: answer(
-            message.question,
-            search=_search_function(message.question, scope, filters, finding),
+            question,
+            search=_search_function(question, scope, filters, finding),
             history=history,
             answerability=answerability_of(finding, budget if profile.judges else None),
             rewrites=effective_environment().rewrites_questions,

@@ -11,11 +11,12 @@ from django.db.models import Q
 
 from cairn.access.rules import documents_for
 from cairn.access.scope import Principal, Scope
-from cairn.access.selectors import scope_of_files, scope_with_files
+from cairn.access.selectors import documents_in, scope_of_files, scope_with_files
 from cairn.errors import Conflict
 from cairn.library.models import MAX_NESTING_DEPTH, Document, DocumentQuerySet, VersionState
 from cairn.messages import CodedMessage
 from retrieval.answering.query.intents import recognise_intent
+from retrieval.answering.text.refusals import reply_language
 from retrieval.index.protocol import Filters
 from retrieval.models import Conversation
 
@@ -36,6 +37,7 @@ _FILES: Final = re.compile(
 )
 """Phrases that can only mean the files of the conversation."""
 _MIN_STEM_CHARACTERS: Final = 6
+_THIS_FILE: Final = {"en": "this file", "de": "dieser Datei"}
 
 
 def conversation_documents(
@@ -116,6 +118,20 @@ def find_named_files(question: str, files: Sequence[Document]) -> list[UUID]:
     for _ in range(MAX_NESTING_DEPTH):
         named |= {document.pk for document in files if document.parent_id in named}
     return [document.pk for document in files if document.pk in named]
+
+
+def replace_file_names(question: str, scope: Scope) -> str:
+    """Return a question about files alone with "this file" for their names, which passages need not
+    mention."""
+    if not scope.attached or scope.attached != scope.readable:
+        return question
+    names = documents_in(scope).values_list("latest_version__filename", flat=True)
+    words = _THIS_FILE.get(reply_language(question), _THIS_FILE["en"])
+    for name in sorted(filter(None, names), key=len, reverse=True):
+        question = re.sub(
+            rf"(?<!\w)[“„\"']?{re.escape(name)}[”“\"']?(?!\w)", words, question, flags=re.IGNORECASE
+        )
+    return question
 
 
 def _is_named(text: str, name: str) -> bool:

@@ -161,6 +161,9 @@ def test_a_question_searches_the_chosen_knowledge_bases_and_the_files(
     assert documents_found(asked) <= {file["id"]}
     asked = ask(rob, conversation, "Summarise meyer.md")
     assert documents_found(asked) == {file["id"]}
+    asked = ask(rob, conversation, "How many stripes has the zebra in “meyer.md”?", parent=None)
+    assert documents_found(asked) == {file["id"]}
+    assert asked["verdict"] == "supported", asked["reason"]
 
 
 def test_nobody_else_sees_a_file(
