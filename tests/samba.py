@@ -7,10 +7,11 @@ socket is fixed too.
 import os
 import random
 import shutil
+import signal
 import struct
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from uuid import uuid4
@@ -70,6 +71,7 @@ class SambaDomain(Process):
         self.ca_file = self.folder / "certificate.pem"
         self.share = self.folder / "share"
         self._directory: Connection | None = None
+        self._namespace: Path | None = None
 
     def prepare(self) -> None:
         if self.share.exists():
@@ -208,11 +210,26 @@ class SambaDomain(Process):
             capture_output=True,
         )
 
+    def signal(self, number: int) -> None:
+        """Send a signal to all processes of the server, which share its mount namespace."""
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if self._namespace and (folder / "ns/mnt").readlink() == self._namespace:
+                    os.kill(int(folder.name), number)
+
+    def start(self) -> None:
+        super().start()
+        assert self._process is not None
+        namespace = Path(f"/proc/{self._process.pid}/ns/mnt").readlink()
+        self._namespace = namespace if namespace != Path("/proc/self/ns/mnt").readlink() else None
+
     def stop(self) -> None:
         if self._directory is not None:
             self._directory.unbind()
             self._directory = None
         super().stop()
+        self.signal(signal.SIGKILL)  # helpers that outlive it
+        self._namespace = None
 
     def close(self) -> None:
         super().close()

@@ -1,6 +1,7 @@
 """A Windows file share, on a Samba server that is a domain controller."""
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -357,6 +358,22 @@ def test_a_server_that_is_away_or_says_nothing(domain: SambaDomain, monkeypatch:
     monkeypatch.setattr("ingestion.sources.kinds.smb.session.TIMEOUT_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(SourceUnavailable):
         list_all(options_of(domain, server="127.0.0.1", port=mute.getsockname()[1]))
+
+
+def test_a_server_that_stops_answering_is_given_up(
+    domain: SambaDomain, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with KIND.connect(options_of(domain, folder)) as opened:
+        list(opened.list_changes(""))
+        monkeypatch.setattr("ingestion.sources.kinds.smb.client.TIMEOUT_SECONDS", 1)
+        domain.signal(signal.SIGSTOP)
+        started = time.monotonic()
+        try:
+            with pytest.raises(SourceUnavailable, match="timeout"):
+                list(opened.list_changes(""))
+            assert time.monotonic() - started < 20
+        finally:
+            domain.signal(signal.SIGCONT)
 
 
 @pytest.mark.django_db
