@@ -7,6 +7,7 @@ from django.apps import apps
 from django.db import models, transaction
 from django.utils import timezone
 
+from cairn.access.source_people import erase_source_people
 from cairn.accounts.models import User
 from cairn.accounts.services import user_delete
 from cairn.audit.services import record
@@ -31,6 +32,7 @@ def user_erase(*, user: User, actor: UUID | None) -> Receipt:
         used, _ = Usage.objects.filter(owner__in=[identity, *keys]).delete()
         quotes = Citation.objects.filter(message__conversation__user=user).count()
         removed = {**dict.fromkeys(REMOVED, 0), "quotes": quotes}
+        erase_source_people(user)
         removed["rows"] = user_delete(user, actor=actor) + used
         if any(rows.exists() for rows in _rows_referring_to(identity)):
             raise Unavailable("Some data still belongs to an erased user.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,6 +15,7 @@ from django.utils import timezone
 from cairn.access.models import AccessCheck, ArtifactKind, CheckArtifact
 from cairn.access.scope import Principal
 from cairn.access.services import knowledge_base_create
+from cairn.access.source_services import forget_source
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, group_delete, user_create
 from cairn.audit.services import record
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 ABANDONED_AFTER: Final = timedelta(minutes=15)
 """A check takes a few minutes at most. What is older was left by one that was interrupted."""
-_ORDER: Final = (ArtifactKind.KNOWLEDGE_BASE, ArtifactKind.GROUP, ArtifactKind.USER)
+_ORDER: Final = (ArtifactKind.KNOWLEDGE_BASE, ArtifactKind.SOURCE, ArtifactKind.GROUP, ArtifactKind.USER)
 _NAMED_BY_A_CHECK: Final = re.compile(r"access-check-[0-9a-f]{8}( |-)", re.IGNORECASE)
 
 
@@ -50,6 +51,13 @@ def create_knowledge_base(check: AccessCheck, name: str, principal: Principal) -
         base = knowledge_base_create(name=name, principal=principal)
         _track(check, ArtifactKind.KNOWLEDGE_BASE, base.id)
     return base
+
+
+def create_source(check: AccessCheck) -> UUID:
+    """Return the id of a source that only exists in the tables of access."""
+    source = uuid4()
+    _track(check, ArtifactKind.SOURCE, source)
+    return source
 
 
 def _track(check: AccessCheck, kind: ArtifactKind, object_id: UUID) -> None:
@@ -88,6 +96,8 @@ def _remove_object(artifact: CheckArtifact) -> None:
         case ArtifactKind.KNOWLEDGE_BASE:
             for base in KnowledgeBase.objects.present().filter(pk=identity):
                 knowledge_base_delete(knowledge_base=base, principal=None)
+        case ArtifactKind.SOURCE:
+            forget_source(identity)
         case ArtifactKind.GROUP:
             for group in Group.objects.filter(pk=identity):
                 group_delete(group, actor=None)

@@ -1,28 +1,39 @@
 """Canary documents with made-up words, and people with and without access."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
 from django.utils import timezone
 
-from cairn.access.models import AccessCheck, Role
+from cairn.access.models import AccessCheck, Role, SourceSubject, SubjectKind
 from cairn.access.principals import principal_for_user
 from cairn.access.scope import Principal
 from cairn.access.services import grant_give, grants_replace
+from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson
+from cairn.access.source_services import link_source_person, replace_source_people, set_source_access
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, group_update, user_update
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.services import limit_lift
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
-from web.access_checks.artifacts import create_group, create_knowledge_base, create_user, remove_all_artifacts
+from web.access_checks.artifacts import (
+    create_group,
+    create_knowledge_base,
+    create_source,
+    create_user,
+    remove_all_artifacts,
+)
 
 KEY_LIFE: Final = timedelta(minutes=30)
+_EVERYBODY, _DENIED = "everybody", "denied"
 _SYLLABLES: Final = tuple(a + b for a in "bdfgklmnprstvz" for b in "aeiou")
 
 
@@ -103,8 +114,8 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """Canaries. `closed` is for the insider only; `shared` has readers who may not read its document
-    `narrowed`.
+    """Canaries. `closed` is for the insider only; `shared` has readers who may not read its documents
+    `narrowed` and `synced`. A source decides who may read the latter.
 
     `insider` has access to everything: content that even they do not find proves nothing.
     """
@@ -115,20 +126,29 @@ class Planted:
     plain: Canary
     pictured: Canary
     secret: Canary
+    followed: Canary
     documents: tuple[Document, ...]
     narrowed: Document
+    synced: Document
     insider: Person
     outsiders: tuple[Person, ...]
 
     @property
     def everything(self) -> tuple[Document, ...]:
-        return (*self.documents, self.narrowed)
+        return (*self.documents, self.narrowed, self.synced)
+
+    @property
+    def canaries(self) -> tuple[Canary, ...]:
+        return self.plain, self.pictured, self.secret, self.followed
 
     def list_hidden_canaries(self, person: Person) -> tuple[tuple[Canary, KnowledgeBase, Document], ...]:
         """Return canaries the person may not see, with knowledge base and document."""
         first, second = self.documents
         hidden = (self.plain, self.closed, first), (self.pictured, self.closed, second)
-        return hidden if person.sees_narrowed else (*hidden, (self.secret, self.shared, self.narrowed))
+        if person.sees_narrowed:
+            return hidden
+        restricted = (self.secret, self.narrowed), (self.followed, self.synced)
+        return *hidden, *((canary, self.shared, document) for canary, document in restricted)
 
 
 @contextmanager
@@ -153,17 +173,37 @@ class _Planting:
         principal = principal_for_user(insider.user)
         closed_word = word()
         closed, shared = self._base(closed_word, principal), self._base("shared", principal)
-        plain, pictured, secret = Canary(), Canary(), Canary()
+        plain, pictured, secret, followed = Canary(), Canary(), Canary(), Canary()
         documents = (
             _upload(closed, principal, plain, "md", plain.as_markdown()),
             _upload(closed, principal, pictured, "pdf", pictured.as_pdf()),
         )
         readers = [f"user:{insider.user.id}"]
         narrowed = _upload(shared, principal, secret, "md", secret.as_markdown(), readers=readers)
+        outsiders = tuple(self._outsiders(closed, shared, insider))
+        synced = self._upload_synced(shared, principal, followed, insider, outsiders)
         return Planted(
-            closed, closed_word, shared, plain, pictured, secret, documents, narrowed,
-            insider, tuple(self._outsiders(closed, shared, insider)),
+            closed, closed_word, shared, plain, pictured, secret, followed, documents, narrowed, synced,
+            insider, outsiders,
         )  # fmt: skip
+
+    def _upload_synced(
+        self,
+        base: KnowledgeBase,
+        principal: Principal,
+        canary: Canary,
+        insider: Person,
+        outsiders: Sequence[Person],
+    ) -> Document:
+        """Upload a document whose source allows a group of all people, except that one group is denied."""
+        with transaction.atomic():
+            source = create_source(self.check)
+            others = [str(person.user.id) for person in outsiders if not person.is_insider]
+            _plant_people(source, [insider, *outsiders], others, principal)
+            document = _upload(base, principal, canary, "md", canary.as_markdown(), readers=[])
+            everybody, denied = AccessEntry(_EVERYBODY), AccessEntry(_DENIED, allow=False)
+            set_source_access(source, {document.id: SourceAccess(((everybody,), (denied, everybody)))})
+        return document
 
     def _outsiders(self, closed: KnowledgeBase, shared: KnowledgeBase, insider: Person) -> Iterator[Person]:
         yield self._person("outsider")
@@ -213,6 +253,17 @@ class _Planting:
     def _create_disabled_reader(self, base: KnowledgeBase, insider: Person) -> Person:
         person = self._create_person_with_role("disabled reader", base, Role.READER, insider)
         return replace(person, user=user_update(person.user, is_active=False))
+
+
+def _plant_people(
+    source: UUID, people: Sequence[Person], denied: Sequence[str], principal: Principal
+) -> None:
+    users = {str(person.user.id): person.user for person in people}
+    groups = SourceGroup(_EVERYBODY, _EVERYBODY, tuple(users)), SourceGroup(_DENIED, _DENIED, tuple(denied))
+    found: list[SourcePerson | SourceGroup] = [*(SourcePerson(name, name) for name in users), *groups]
+    replace_source_people(source, found, directory="", match_email=False)
+    for subject in SourceSubject.objects.filter(source=source, kind=SubjectKind.PERSON):
+        link_source_person(subject, users[subject.external_id], principal)
 
 
 def _upload(

@@ -79,7 +79,7 @@ def _wait_until_ready(there: Planted) -> None:
 
 
 def _insider_finds(insider: Visitor, there: Planted) -> KnownIds:
-    for canary in (there.plain, there.pictured, there.secret):
+    for canary in there.canaries:
         found = insider.send(Request("", "POST", f"{API}/search", {"query": canary.question}))
         if canary.code not in found.text:
             raise Inconclusive("Who may read a canary did not find it.")
@@ -192,7 +192,7 @@ def _build_shared_base_path(there: Planted) -> str:
 
 
 def _is_document_counted(reply: Reply | None) -> bool:
-    """Return whether the only document, which is closed to the person, is counted."""
+    """Return whether a document is counted: all are closed to the person."""
     if reply is None or reply.status != httpx.codes.OK:
         return False
     shown: dict[str, Any] = json.loads(reply.body)
@@ -201,7 +201,7 @@ def _is_document_counted(reply: Reply | None) -> bool:
 
 def _nothing_is_left(insider: Visitor, there: Planted, outcome: Outcome) -> None:
     """Check that searches right after the deletion find nothing, even with access."""
-    for canary in (there.plain, there.pictured, there.secret):
+    for canary in there.canaries:
         request = Request("search after deletion", "POST", f"{API}/search", {"query": canary.question})
         outcome.probes += 1
         if canary.code in insider.send(request).text:

@@ -11,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 
+from cairn.access.models import SourceSubject
 from cairn.access.principals import principal_for_background_work
 from cairn.access.scope import Principal
 from cairn.accounts.models import PasswordLink, PasswordMail, User
@@ -89,6 +90,12 @@ def _groups(user: User) -> Iterator[Row]:
 
 def _identities(user: User) -> Iterator[Row]:
     yield from user.identities.values("source", "external_id")
+
+
+def _source_people(user: User) -> Iterator[Row]:
+    """Yield the people of sources that are linked to the account."""
+    rows = SourceSubject.objects.filter(user=user).order_by("pk")
+    yield from rows.values("source", "external_id", "name", "email", "directory", "directory_id", "link")
 
 
 def _grants(user: User) -> Iterator[Row]:
@@ -269,6 +276,7 @@ MEMBERS: Final[dict[str, Callable[[User], Iterator[Row]]]] = {
     "profile": _profile,
     "groups": _groups,
     "identities": _identities,
+    "source_people": _source_people,
     "grants": _grants,
     "keys": _keys,
     "one_time_links": _one_time_links,

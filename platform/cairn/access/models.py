@@ -158,6 +158,16 @@ class AccessListEntry(models.Model):
         constraints = [
             models.UniqueConstraint("access_list", "level", "position", name="access_list_entry_once")
         ]
+        indexes = [
+            models.Index(
+                fields=["subject", "allow", "access_list", "level", "position"], name="access_list_of_subject"
+            ),
+            models.Index(
+                fields=["access_list", "level", "position"],
+                condition=Q(allow=False),
+                name="access_list_denials",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{'allow' if self.allow else 'deny'} {self.subject or 'everyone'}"
@@ -217,6 +227,7 @@ class ArtifactKind(models.TextChoices):
     KNOWLEDGE_BASE = "knowledge_base"
     GROUP = "group"
     USER = "user"
+    SOURCE = "source"
 
 
 class CheckArtifact(models.Model):

@@ -196,6 +196,13 @@ def _find_around(name: str, parents: Mapping[str, Set[str]]) -> set[str]:
     return found
 
 
+def erase_source_people(user: User) -> None:
+    """Remove what is known about the people of sources that are linked to an account that is erased."""
+    SourceSubject.objects.filter(user=user).update(
+        user=None, link=SubjectLink.NONE, name="", email="", directory_id=""
+    )
+
+
 def link_identity(identity: Identity) -> None:
     """Link people of sources who have this identity to its account, unless somebody decided otherwise."""
     by_hand = Q(link=SubjectLink.NOBODY) | Q(link=SubjectLink.MANUAL, user__isnull=False)

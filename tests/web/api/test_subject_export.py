@@ -7,16 +7,21 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 
-from cairn.access.models import Role
+from cairn.access.models import Role, SourceSubject
 from cairn.access.services import grants_replace
+from cairn.access.source_access import SourcePerson
+from cairn.access.source_services import replace_source_people
 from cairn.accounts.models import ApiKey, PasswordMail
+from cairn.accounts.provisioning import identity_set
 from cairn.accounts.services import api_key_create
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
+from ingestion.erasure.users import user_erase
 from retrieval.assistants.models import Assistant, AssistantReader
 from retrieval.conversations.services import WITHHELD, conversation_start
 from retrieval.engine import Engine
@@ -100,6 +105,26 @@ def test_it_holds_messages_with_links_and_access_to_assistants(
     assert [mail["user"] for mail in robs["requested_link_mails"]] == [str(mia.user.pk)]
     assert robs["link_mails"] == robs["assistant_access"] == mias["requested_link_mails"] == []
     assert "550" not in json.dumps(robs)
+
+
+def test_it_has_the_people_of_sources_who_are_linked_until_the_account_is_erased(
+    admin: Caller, rob: Caller, mia: Caller
+) -> None:
+    identity_set(rob.user, source="ldap", external_id="id-rob", actor=None)
+    people = [
+        SourcePerson("S-1", "Rob", email="rob@example.org", directory_id="id-rob"),
+        SourcePerson("S-2", "Kim", email="kim@example.org"),
+    ]
+    source = uuid4()
+    replace_source_people(source, people, directory="ldap", match_email=False)
+    (row,) = taken(rob)["source_people"]
+    assert (row["source"], row["external_id"], row["email"]) == (str(source), "S-1", "rob@example.org")
+    assert taken(mia)["source_people"] == []
+    user_erase(user=rob.user, actor=None)
+    assert set(SourceSubject.objects.values_list("external_id", "name", "email", "directory_id")) == {
+        ("S-1", "", "", ""),
+        ("S-2", "Kim", "kim@example.org", ""),
+    }
 
 
 def test_it_holds_nothing_of_others_and_nothing_that_lets_in(rob: Caller, mia: Caller) -> None:

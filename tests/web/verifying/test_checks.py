@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db.models import Q
 from django.test import Client
 
 from cairn.access import rules, selectors
-from cairn.access.models import AccessCheck, CheckArtifact
+from cairn.access.models import AccessCheck, AccessList, AccessListEntry, CheckArtifact, SourceSubject
 from cairn.access.rules import knowledge_bases_for
 from cairn.accounts.models import ApiKey, Group, User
 from cairn.accounts.services import user_create
@@ -70,6 +71,8 @@ def test_nobody_gets_a_canary_and_nothing_of_it_stays(check: Check, admin: Calle
     assert not Group.objects.exists()
     assert not ApiKey.objects.exclude(user=admin.user).exists()
     assert not CheckArtifact.objects.exists()
+    assert not SourceSubject.objects.exists()
+    assert not AccessList.objects.exists()
     assert not KnowledgeBase.objects.filter(deleted_at=None).exists()
     assert not Conversation.objects.exists()
 
@@ -160,6 +163,23 @@ def test_planted_leaks_are_found(check: Check, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.undo()
     metrics = Client().get("/metrics").content.decode()
     assert f"cairn_access_leaks {len(done.leaks)}.0" in metrics
+
+
+def test_a_forgotten_rule_of_a_source_is_found(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries of sources that deny are no longer looked at."""
+    real = rules.documents_allowing
+
+    def without_denials(user: UUID) -> Any:
+        AccessListEntry.objects.filter(allow=False).delete()
+        return real(user)
+
+    monkeypatch.setattr(rules, "documents_allowing", without_denials)
+    done = check()
+    assert done.state == "leaked"
+    found = {(leak["who"], leak["how"], leak["what"]) for leak in done.leaks}
+    assert {("reader", "document/content", "text"), ("editor", "titles in lists", "file name")} <= found
+    assert {who for who, _, _ in found} == {"reader", "editor"}
+    assert not SourceSubject.objects.exists()
 
 
 def test_a_leak_is_told_to_admins_on_every_page_of_the_console(
