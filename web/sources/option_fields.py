@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from django.utils.translation import gettext, gettext_noop
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticUndefined
 
 from ingestion.sources.protocol import SourceOptions
 from web.i18n.localize import localize, number
@@ -114,11 +113,11 @@ def describe_problems(error: ValidationError) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in error.errors(include_url=False):
         name = str(each["loc"][0]) if each["loc"] else ""
-        found.setdefault(name, _describe_problem(each))
+        found.setdefault(name, _describe_problem(dict(each)))
     return found
 
 
-def _describe_problem(error: ErrorDetails) -> str:
+def _describe_problem(error: Mapping[str, Any]) -> str:
     if error["type"] == "value_error":
         return localize(error["msg"].removeprefix("Value error, "))
     given = {
@@ -149,8 +148,7 @@ def _option_field(
 
 
 def _default(info: FieldInfo) -> Any:
-    default = info.get_default(call_default_factory=True, validated_data={})
-    return None if default is PydanticUndefined else default
+    return None if info.is_required() else info.get_default(call_default_factory=True, validated_data={})
 
 
 def _extra(info: FieldInfo) -> Mapping[str, Any]:
