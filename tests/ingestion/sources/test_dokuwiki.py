@@ -256,6 +256,15 @@ def read(source: DokuwikiSource, item: Item) -> bytes:
         return content.read()
 
 
+def test_a_rule_named_like_a_file_is_for_pages_only(world: DokuwikiServer, following: FollowingBase) -> None:
+    world.rules = ["* @ALL 1", "it:* @ALL 0", "it:file.txt @ALL 1", "hr:file.txt @ALL 0"]
+    world.save()
+    found = show_in_cairn(world, following)["di"]
+    assert found == world.list_shown("di")
+    assert "file:it:file.txt" not in found
+    assert world.is_shown("di", "file:hr:file.txt")
+
+
 def test_only_the_chosen_namespace_without_files(world: DokuwikiServer) -> None:
     with connect(options(world, namespace="staff:plans", files=False)) as source:
         items = list_items(source)
