@@ -72,7 +72,8 @@ def test_as_json_as_the_api_tells_it(rob: Caller, message: Message) -> None:
     assert answer["Content-Disposition"].endswith('.json"')
     told = json.loads(answer.content)
     shown = rob.get(f"/conversations/{message.conversation_id}").json()
-    assert told.keys() == {*shown, "exported_at"}
+    assert told.keys() == {*shown, "files", "exported_at"}
+    assert told["files"] == []
     [said], [seen] = told["messages"], shown["messages"]
     assert {**said, "created_at": ""} == {**seen, "created_at": ""}
     assert said["citations"][0]["quote"] == QUOTE
