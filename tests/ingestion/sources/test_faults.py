@@ -237,13 +237,13 @@ def test_a_run_that_lost_its_lease_changes_nothing_more(three: FakeServer, sourc
 
     def take_over() -> None:
         SourceSchedule.objects.filter(pk=schedule.pk).update(lease=Source.objects.get().id)
-        lease.renewed = float("-inf")
 
-    three.before_end = take_over
-    three.changes = lambda _cursor: iter([three.files["b.md"].item])
+    three.before_listing = take_over
     run_leased(lease)
     schedule.refresh_from_db()
-    assert (schedule.lease, len(present())) == (source.id, 3)
+    assert schedule.lease == source.id
+    assert present() == {"fake://a.md", "fake://b.md", "fake://c.md"}
+    assert not SourceItem.objects.filter(external_id="new.md").exists()
 
 
 def test_two_workers_at_once_run_a_task_once(server: FakeServer, source: Source) -> None:
