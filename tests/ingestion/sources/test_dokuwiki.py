@@ -24,6 +24,8 @@ from tests.ingestion.sources.access_by_source import FollowingBase, ids_of_peopl
 from tests.ingestion.sources.dokuwiki_server import ADMIN, PASSWORD, DokuwikiServer, options
 from tests.ingestion.sources.odd_server import Behaviour, Endless, Fixed, OddServer, Redirect
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = {
     "ada": ("user", "staff", "board"),
     "bo": ("user", "staff"),

@@ -34,6 +34,8 @@ from ingestion.sources.protocol import (
 )
 from tests.ingestion.sources.imap_server import ACCOUNT, PREFIX, Dovecot, password_of
 
+pytestmark = pytest.mark.slow
+
 PEOPLE: Final = {"ada": ["finance", "board"], "eve": ["finance"], "joe": [], "mia": ["board", "press"]}
 GROUPS: Final = "\n".join(
     [

@@ -28,6 +28,8 @@ from ingestion.sources.protocol import (
 from tests.ingestion.sources.s3_server import BUCKET, READER, SeaweedFs, secret_of
 from tests.ingestion.sources.webdav_server import answering
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = ("finance/", "finance/2026/", "shared/", "Grüße/", "shared-not/")
 PEOPLE = {
     "ada": ["finance/", "shared/"],
