@@ -5,7 +5,6 @@ from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext
 
 from cairn.access.principals import (
@@ -96,8 +95,9 @@ def conversation_files_delete(*, conversation: UUID, principal: Principal) -> Re
 
 def user_files_delete(user: User) -> None:
     """Delete the files of all conversations of a user, who is being deleted."""
-    for base in _conversation_bases().filter(owner=user):
-        _delete_even_hidden(base)
+    for base in KnowledgeBase.objects.filter(owner=user, conversation__isnull=False):
+        if not _is_being_erased(base):
+            _delete_even_hidden(base)
 
 
 def orphaned_files_delete() -> int:
@@ -106,20 +106,18 @@ def orphaned_files_delete() -> int:
     This covers every way in which a conversation ends.
     """
     bases = (
-        _conversation_bases()
+        KnowledgeBase.objects.filter(conversation__isnull=False)
         .exclude(conversation__in=Conversation.objects.values("pk"))
         .exclude(conversation__in=DeletedConversation.objects.values("pk"))
     )
-    orphans = list(bases)
+    orphans = [base for base in bases if not _is_being_erased(base)]
     for base in orphans:
         _delete_even_hidden(base)
     return len(orphans)
 
 
-def _conversation_bases() -> "QuerySet[KnowledgeBase]":
-    """Return the knowledge bases of conversations whose erasure has not begun."""
-    receipts = Receipt.objects.filter(knowledge_base=OuterRef("pk"), object__startswith="knowledge-base:")
-    return KnowledgeBase.objects.filter(~Exists(receipts), conversation__isnull=False)
+def _is_being_erased(base: KnowledgeBase) -> bool:
+    return Receipt.objects.filter(object=f"knowledge-base:{base.pk}").exists()
 
 
 def _delete_even_hidden(base: KnowledgeBase) -> None:
