@@ -28,11 +28,14 @@ _SERVER_FIELDS: Final = frozenset(
         "port",
         "directory_server",
         "directory_port",
+        "directory_certificate",
+        "encrypt",
+        "security",
         "reader",
         "arguments",
     }
 )
-"""Names of options that say which server gets the secrets."""
+"""Names of options that say which server gets the secrets, and how well protected on the way."""
 
 
 def parse_options(

@@ -8,10 +8,13 @@ import pytest
 from cairn.access.scope import Principal
 from cairn.access.source_access import AccessEntry, SourceAccess
 from cairn.errors import InvalidInput
+from cairn.http import ssrf_guard
 from cairn.library.models import KnowledgeBase
+from ingestion.sources import encryption
 from ingestion.sources.kinds.smb import KIND
 from ingestion.sources.kinds.smb.client import Entry, read_entries
 from ingestion.sources.kinds.smb.descriptors import read_level, read_sid, write_sid
+from ingestion.sources.protocol import SourceRefused
 from ingestion.sources.services import source_create, source_update
 from tests.samba import DENY, EXECUTE, FULL, INHERIT_ONLY, INHERITED, READ, WRITE, Ace, write_descriptor
 
@@ -115,7 +118,15 @@ def test_a_folder_is_written_with_slashes() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("changed", [{"server": "evil.example"}, {"directory_server": "evil.example"}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"server": "evil.example"},
+        {"directory_server": "evil.example"},
+        {"directory_certificate": "-----BEGIN CERTIFICATE-----"},
+        {"encrypt": False},
+    ],
+)
 def test_another_server_does_not_get_the_stored_password(
     base: KnowledgeBase, admin: Principal, changed: dict[str, str]
 ) -> None:
@@ -124,3 +135,11 @@ def test_another_server_does_not_get_the_stored_password(
     source_update(source=source, principal=admin, options=options | {"folder": "Handbook"})
     with pytest.raises(InvalidInput, match="different server"):
         source_update(source=source, principal=admin, options=options | changed)
+
+
+def test_an_unencrypted_share_on_the_internet_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    public = [ssrf_guard.ip_address("93.184.215.14")]
+    monkeypatch.setattr(encryption, "resolve_server", lambda host, port: public)
+    options = KIND.options.model_validate({**OPTIONS, "encrypt": False})
+    with pytest.raises(SourceRefused, match="encrypted"), KIND.connect(options):
+        pass

@@ -15,9 +15,9 @@ from ldap3.core.results import RESULT_INVALID_CREDENTIALS, RESULT_NO_SUCH_OBJECT
 from cairn.access.source_access import SourceGroup, SourcePerson
 from cairn.accounts.ldap.directory import read_directory_id
 from cairn.messages import CodedMessage
+from ingestion.sources.encryption import find_addresses
 from ingestion.sources.kinds.smb.descriptors import EVERYONE_SID, read_sid
 from ingestion.sources.kinds.smb.options import SmbOptions
-from ingestion.sources.kinds.smb.session import find_addresses
 from ingestion.sources.protocol import SourceRefused, SourceUnavailable
 
 TIMEOUT_SECONDS: Final = 30
@@ -153,7 +153,7 @@ class _NamedTls(Tls):  # type: ignore[misc]  # ldap3 has no types
 
 def _connect(options: SmbOptions) -> Connection:
     failure: Exception | None = None
-    for address in find_addresses(options.directory_server, options.directory_port):
+    for address in find_addresses(options.directory_server, options.directory_port, encrypted=True):
         connection = _prepare(options, str(address))
         try:
             connection.open(read_server_info=False)

@@ -6,13 +6,12 @@ from contextlib import contextmanager, suppress
 from typing import Final
 from uuid import uuid4
 
-import httpx
 from smbprotocol.exceptions import SMBAuthenticationError, SMBException, SMBResponseException
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
-from cairn.http.ssrf_guard import Address, AddressNotAllowed, resolve_server
 from cairn.messages import CodedMessage
+from ingestion.sources.encryption import find_addresses
 from ingestion.sources.kinds.smb import statuses
 from ingestion.sources.kinds.smb.client import TIMEOUT_SECONDS, PatientConnection
 from ingestion.sources.kinds.smb.options import SmbOptions
@@ -52,20 +51,9 @@ def open_share(session: Session, options: SmbOptions, share: str) -> TreeConnect
     return tree
 
 
-def find_addresses(server: str, port: int) -> list[Address]:
-    """Return the addresses of a server, to connect to instead of its name. Raises SourceUnavailable if it has
-    none, and SourceRefused if no server may be there."""
-    try:
-        return resolve_server(server, port)
-    except AddressNotAllowed as error:
-        raise SourceRefused(CodedMessage("source_away", server=server, reason=str(error))) from error
-    except httpx.ConnectError as error:
-        raise SourceUnavailable(CodedMessage("source_away", server=server, reason=str(error))) from error
-
-
 def _connect(options: SmbOptions) -> PatientConnection:
     failure: Exception | None = None
-    for address in find_addresses(options.server, options.port):
+    for address in find_addresses(options.server, options.port, encrypted=options.encrypt):
         connection = PatientConnection(uuid4(), str(address), options.port, require_signing=True)
         try:
             connection.connect(timeout=TIMEOUT_SECONDS)
