@@ -121,9 +121,13 @@ class Slapd(Process):
         return [self._program, "-f", str(self.folder / "slapd.conf"), "-h", addresses, "-d", "0"]
 
 
-def make_certificate(certificate: Path, key_file: Path, address: str = "127.0.0.1") -> None:
+def make_certificate(certificate: Path, key_file: Path, address: str = "") -> None:
+    """Make a certificate for the host “localhost”, and for this address, if there is one."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    names: list[x509.GeneralName] = [x509.DNSName("localhost")]
+    if address:
+        names.append(x509.IPAddress(ip_address(address)))
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
@@ -133,10 +137,7 @@ def make_certificate(certificate: Path, key_file: Path, address: str = "127.0.0.
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address(address))]),
-            critical=False,
-        )
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

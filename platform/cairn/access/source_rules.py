@@ -45,7 +45,7 @@ def lists_allowing(user: UUID) -> "QuerySet[AccessListEntry, Any]":
 
 def documents_allowing(user: UUID) -> RawSQL:
     """Return the ids of documents whose source allows the user to read them, for a lookup with `in`."""
-    sql, params = _compiled(user, _documents_sql())
+    sql, params = _fill_in_user(user, _documents_sql())
     return RawSQL(sql, params)  # noqa: S611 - Django wrote it
 
 
@@ -57,7 +57,7 @@ def list_token(access_list: int) -> str:
 def list_tokens(user: UUID) -> frozenset[str]:
     """Return the access tokens of the documents that sources let the user read."""
     with connection.cursor() as cursor:
-        cursor.execute(*_compiled(user, _lists_sql()))
+        cursor.execute(*_fill_in_user(user, _lists_sql()))
         return frozenset(list_token(access_list) for (access_list,) in cursor.fetchall())
 
 
@@ -77,7 +77,7 @@ def _lists_sql() -> _Compiled:
     return lists_allowing(_ANYONE).query.sql_with_params()
 
 
-def _compiled(user: UUID, compiled: _Compiled) -> _Compiled:
+def _fill_in_user(user: UUID, compiled: _Compiled) -> _Compiled:
     """Return the SQL with the user's id in place of `_ANYONE`."""
     field = User._meta.pk
     anyone, found = (field.get_db_prep_value(each, connection) for each in (_ANYONE, user))

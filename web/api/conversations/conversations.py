@@ -146,21 +146,22 @@ def conversation_change(
     return Conversation.of(row)
 
 
-@router.delete("/{conversation_id}", summary="Delete a conversation", response=Deleted, exclude_none=True)
+@router.delete("/{conversation_id}", summary="Delete a conversation", response=Deleted, exclude_unset=True)
 def conversation_remove(request: HttpRequest, conversation_id: str, query: Query[DeleteQuery]) -> Deleted:
     """Deletes the conversation at once, and erases its files. `POST /conversations/{id}/restore` brings it
     back if it was deleted with `restorable`, except temporary ones; its files are erased afterwards.
     """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)
-    shape = Deleted(id=str(row.id))
+    shape = Deleted(id=str(row.id), deleted=True)
     if query.restorable and not row.temporary:
         shape.restorable_until = conversation_delete_restorably(conversation=row, actor=principal.actor)
         return shape
     with transaction.atomic():
         receipt = conversation_files_delete(conversation=row.id, principal=principal)
         conversation_delete(conversation=row, actor=principal.actor)
-    shape.receipt = Receipt.of(receipt) if receipt else None
+    if receipt is not None:
+        shape.receipt = Receipt.of(receipt)
     return shape
 
 
@@ -204,11 +205,11 @@ def feedback_give(request: HttpRequest, message_id: str, payload: NewFeedback) -
     return Feedback.of(message_feedback(message=row, **payload.model_dump()))
 
 
-@messages.delete("/{message_id}/feedback", summary="Withdraw a rating", response=Deleted, exclude_none=True)
+@messages.delete("/{message_id}/feedback", summary="Withdraw a rating", response=Deleted, exclude_unset=True)
 def feedback_take_back(request: HttpRequest, message_id: str) -> Deleted:
     """Removes your rating of the answer, with its reason and comment."""
     row = message_for(principal_of(request), message_id)
-    return Deleted(id=str(message_feedback_remove(message=row).id))
+    return Deleted(id=str(message_feedback_remove(message=row).id), deleted=True)
 
 
 @messages.post("/{message_id}/stop", summary="Stop an answer", response={202: Stopped})

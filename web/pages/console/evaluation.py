@@ -17,8 +17,8 @@ from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.question_results import Asked
 from retrieval.evaluation.run_comparison import Change, Difference, differences, measure_changes
 from retrieval.evaluation.runs import load_outcomes, run_for, runs_for
-from retrieval.evaluation.significance import PairedTest, compare_pairs
-from web.i18n.localize import number
+from retrieval.evaluation.significance import CONFIDENCE, PairedTest, compare_pairs
+from web.i18n.localize import number, percent
 from web.pages.console import metric_format
 from web.pages.console.gold_questions import gold_counts
 from web.pages.library.knowledge_bases import base_cards
@@ -195,9 +195,10 @@ def _describe_test(test: PairedTest | None) -> str:
     if test is None:
         return ""
     result = gettext(
-        "Correct answers: {difference} percentage points (95% interval: {low} to {high}, p = {p})."
+        "Correct answers: {difference} percentage points ({level} interval: {low} to {high}, p = {p})."
     ).format(
         difference=_format_signed(test.difference),
+        level=percent(CONFIDENCE),
         low=_format_signed(test.low),
         high=_format_signed(test.high),
         p=number(test.p_value, 2),
