@@ -416,7 +416,8 @@ class Source(models.Model):
 
     `secrets` is encrypted. `directory` is the `Identity.source` whose ids the source's people have as well;
     "" if there is none. With `match_email`, people are also linked to accounts by e-mail address. `user` is
-    who set it up and must still manage the knowledge base. `cursor` is where the next listing starts. A
+    who set it up and must still manage the knowledge base. `cursor` is where the next listing starts. With
+    `removal_confirmed`, that listing may remove most of the documents, since somebody requested it in full. A
     deleted source is hidden until a worker has removed its rows, and with `delete_documents` its
     documents.
     """
@@ -433,6 +434,7 @@ class Source(models.Model):
     enabled = models.BooleanField(default=True)
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     cursor = models.TextField(blank=True)
+    removal_confirmed = models.BooleanField(default=False)
     batch = models.ForeignKey(Import, null=True, on_delete=models.SET_NULL, related_name="+")
     deleted_at = models.DateTimeField(null=True, editable=False)
     delete_documents = models.BooleanField(default=False)

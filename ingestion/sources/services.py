@@ -94,7 +94,7 @@ def source_update(
         row.user_id = principal.user
         if options is not None:
             store_options(row, parse_options(kind, options, before=row))
-            row.cursor = ""
+            row.cursor, row.removal_confirmed = "", False
         _save(row)
         _schedules_replace(row, kind, every_seconds or {})
         if row.readers != readers_before:
@@ -124,7 +124,8 @@ def source_request(
 ) -> None:
     """Run a task as soon as a worker is free. Raises Conflict while it is running.
 
-    `full`: list everything again, and import items whose documents were deleted here.
+    `full`: list everything again, import items whose documents were deleted here, and delete documents of
+    items that are gone, even if those are most of them.
     """
     with transaction.atomic():
         rows = SourceSchedule.objects.filter(source=source, task=task)
@@ -242,7 +243,7 @@ def _restart(source: Source) -> None:
 
 
 def _forget_progress(source: Source) -> None:
-    Source.objects.filter(pk=source.pk).update(cursor="")
+    Source.objects.filter(pk=source.pk).update(cursor="", removal_confirmed=True)
     items = SourceItem.objects.filter(source=source)
     items.filter(Q(document=None) | ~Q(error="")).update(excluded=False, synced_version="", error="")
     items.update(excluded=False)

@@ -340,6 +340,9 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_empty": _(
         "The source lists nothing. Nothing was deleted in case it’s temporarily unavailable. If it’s really empty, delete the source."
     ),
+    "source_shrunk": _(
+        "{count} of {total} documents are no longer in the source. Nothing was deleted in case it’s temporarily incomplete. If they’re really gone, run “manage.py source sync --full”."
+    ),
     "source_stuck": _("The source stopped responding while it was being read."),
     "source_endless": _("The source’s list of files didn’t end within {hours} hours."),
     "source_incomplete": _("The source’s list of files ended too early. Nothing was deleted."),

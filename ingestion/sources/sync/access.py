@@ -43,7 +43,20 @@ def sync_pending_access(context: RunContext, among: Collection[int] | None = Non
                 _follow(context, page)
         case SourceReaders.EVERYONE:
             for page in pages_of(rows.filter(_NEVER)):
-                _open_to_everyone(context, page)
+                _set_readers(context, page, [EVERYONE])
+        case SourceReaders.MANAGERS:
+            for page in pages_of(rows.filter(_NEVER)):
+                _set_readers(context, page, [])
+
+
+def sync_access_of(context: RunContext, among: Collection[int]) -> None:
+    """Set the access of the documents of these rows before they get new content, if their source decides.
+
+    Raises what the source raises: content whose readers aren't known must not be fetched.
+    """
+    if context.source.readers == SourceReaders.SOURCE:
+        for page in pages_of(_with_documents(context).filter(pk__in=among)):
+            _follow(context, page)
 
 
 def pages_of(rows: SourceItemQuerySet, size: int = BATCH_SIZE) -> Iterator[list[SourceItem]]:
@@ -68,18 +81,22 @@ def _follow(context: RunContext, rows: Sequence[SourceItem]) -> None:
     for external_id, access in context.renewing(listed):
         if external_id in by_id:
             accesses[by_id[external_id]] = access
-    context.lease.require()
-    context.counts["access_changed"] += set_source_access(context.source.id, accesses)
+    with context.unchanged_readers():
+        context.counts["access_changed"] += set_source_access(context.source.id, accesses)
+        _mark_synced(rows)
     context.counts["access_checked"] += len(rows)
-    _mark_synced(rows)
 
 
-def _open_to_everyone(context: RunContext, rows: Sequence[SourceItem]) -> None:
+def _set_readers(context: RunContext, rows: Sequence[SourceItem], readers: Sequence[str]) -> None:
+    """Open documents to everyone, or leave those that are open to the managers."""
     for row in rows:
         context.renew()
-        if row.document:
-            readers_replace(document=row.document, readers=[EVERYONE], actor=context.principal.actor)
-    _mark_synced(rows)
+        if row.document and row.document.narrowed == bool(readers):
+            with context.unchanged_readers():
+                readers_replace(document=row.document, readers=readers, actor=context.principal.actor)
+                _mark_synced([row])
+    with context.unchanged_readers():
+        _mark_synced(rows)
 
 
 def _mark_synced(rows: Sequence[SourceItem]) -> None:

@@ -20,13 +20,11 @@ def sync_content(context: RunContext) -> str:
     listing, fetcher = Listing(context), Fetcher(context)
     try:
         complete = listing.run()
-        if complete.full:
-            _remove(listing.missing(), context, fetcher)
-        for rows in listing.gone_pages():
+        for rows in listing.removed_pages(full=complete.full):
             _remove(rows, context, fetcher)
         fault_point(Fault.SOURCE_BEFORE_CURSOR)
         context.lease.require()
-        Source.objects.filter(pk=context.source.pk).update(cursor=complete.cursor)
+        Source.objects.filter(pk=context.source.pk).update(cursor=complete.cursor, removal_confirmed=False)
         context.counts["items"] = SourceItem.objects.filter(source=context.source).count()
         context.counts["unlisted"] = len(listing.unlisted)
         sync_pending_access(context)

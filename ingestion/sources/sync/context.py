@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from django.db import transaction
+
 from cairn.access.scope import Principal
 from ingestion.models import Source as SourceRow
-from ingestion.sources.lease import SourceLease
+from ingestion.sources.lease import SourceLease, SourceLeaseEnded
 from ingestion.sources.protocol import Source
 
 T = TypeVar("T")
@@ -34,6 +37,19 @@ class RunContext:
         for value in values:
             self.renew()
             yield value
+
+    @contextmanager
+    def unchanged_readers(self) -> Iterator[None]:
+        """Hold the source in a transaction, so that nobody else changes its readers meanwhile.
+
+        Raises SourceLeaseEnded if somebody already has, or if the run must stop.
+        """
+        with transaction.atomic():
+            rows = SourceRow.objects.select_for_update(no_key=True).filter(pk=self.source.pk)
+            if rows.values_list("readers", flat=True).first() != self.source.readers:
+                raise SourceLeaseEnded
+            self.lease.require()
+            yield
 
     def result(self, seconds: float) -> dict[str, Any]:
         return {**self.counts, "seconds": round(seconds, 1)}

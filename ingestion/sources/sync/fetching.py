@@ -19,9 +19,9 @@ from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload, item_key, require_upload_size
 from ingestion.failpoints import Fault, fault_point
 from ingestion.imports.services import import_close, import_open, require_takes_files
-from ingestion.models import Import, ImportKind, Source, SourceItem, SourceReaders
+from ingestion.models import Import, ImportKind, Source, SourceItem
 from ingestion.sources.protocol import ItemChanged, ItemUnavailable, SourceUnavailable
-from ingestion.sources.sync.access import SYNCED, pages_of, sync_pending_access
+from ingestion.sources.sync.access import pages_of, sync_access_of, sync_pending_access
 from ingestion.sources.sync.context import RunContext
 from ingestion.sources.sync.items import item_of
 from ingestion.sources.sync.renaming import extension_of
@@ -50,10 +50,12 @@ class Fetcher:
     def run(self) -> None:
         rows = SourceItem.objects.filter(_TO_FETCH, source=self.context.source)
         for page in pages_of(rows, PAGE):
+            among = [row.pk for row in page]
+            sync_access_of(self.context, among)
             for row in page:
                 self.context.renew()
                 self._fetch(row)
-            sync_pending_access(self.context, [row.pk for row in page])
+            sync_pending_access(self.context, among)
 
     def batch(self) -> Import:
         """Return the import of this run, opened when the first document changes."""
@@ -143,14 +145,14 @@ class Fetcher:
     def _submit_upload(
         self, row: SourceItem, file: IO[bytes], key: str, *, is_new: bool, always_new: bool
     ) -> Document:
+        """Submit the content. A new document is for managers only until `sync_pending_access` has run."""
         source = self.context.source
-        restricted = is_new and source.readers != SourceReaders.EVERYONE
         upload = Upload(
             File(file, name=row.name),
             row.name,
             title=row.title or None,
             source_uri=row.uri,
-            readers=[] if restricted else None,
+            readers=[] if is_new else None,
             batch=self.batch(),
             always_new=always_new,
             item_key=key,
@@ -163,8 +165,7 @@ class Fetcher:
     def _save(self, row: SourceItem, document: Document, digest: str) -> None:
         changes: dict[str, Any] = {"document": document, "sha256": digest, "error": ""}
         if row.document_id != document.pk:
-            follows = self.context.source.readers == SourceReaders.SOURCE
-            changes["synced_access_version"] = "" if follows else row.access_version or SYNCED
+            changes["synced_access_version"] = ""
         SourceItem.objects.filter(pk=row.pk).update(synced_version=row.version, **changes)
 
     def _refuse(self, row: SourceItem, error: CairnError, **changes: Any) -> None:

@@ -28,7 +28,10 @@ BATCH_SIZE: Final = 500
 IDLE_LIMIT: Final = timedelta(hours=6)
 """A listing that yields nothing but progress for so long never ends."""
 LISTING_LIMIT: Final = timedelta(hours=24)
+MAX_REMOVED: Final = 100
+"""More documents are only removed at once if at least as many stay, or if somebody confirmed it."""
 _NAMED: Final = 3
+_HAS_DOCUMENT: Final = Q(document__isnull=False, document__deleted_at=None)
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class Listing:
             raise SourceUnavailable(CodedMessage("source_incomplete"))
         if complete.full:
             self._protect_unlisted()
-            self._require_something()
+        self._require_few_removed(full=complete.full)
         return complete
 
     def _consume(self) -> Complete | None:
@@ -132,29 +135,39 @@ class Listing:
             apply_names(row, before=before, principal=self.context.principal)
             self.context.counts["renamed"] += 1
 
-    def missing(self) -> SourceItemQuerySet:
-        """Rows that this listing, if it is full, shows to be gone."""
-        return SourceItem.objects.filter(source=self.context.source).exclude(listing=self.token)
-
-    def gone_pages(self) -> Iterator[SourceItemQuerySet]:
-        """Rows whose items the source reported as gone, in batches."""
+    def removed_pages(self, *, full: bool) -> Iterator[SourceItemQuerySet]:
+        """Rows whose items are gone, in batches: those reported as gone, and what a full listing lacks."""
+        rows = SourceItem.objects.filter(source=self.context.source)
+        if full:
+            yield self._missing()
+            rows = rows.filter(listing=self.token)
         gone = sorted(self.gone)
         for start in range(0, len(gone), BATCH_SIZE):
-            yield SourceItem.objects.filter(
-                source=self.context.source, external_id__in=gone[start : start + BATCH_SIZE]
-            )
+            yield rows.filter(external_id__in=gone[start : start + BATCH_SIZE])
+
+    def _missing(self) -> SourceItemQuerySet:
+        return SourceItem.objects.filter(source=self.context.source).exclude(listing=self.token)
 
     def _protect_unlisted(self) -> None:
         """Count what is in containers that could not be listed as listed."""
         for container in self.unlisted:
             self.context.renew()
-            inside = _inside(self.missing(), container)
+            inside = _inside(self._missing(), container)
             inside.update(listing=self.token)
 
-    def _require_something(self) -> None:
-        """Raise SourceUnavailable if nothing is listed where documents came from: a disk may be missing."""
-        if not self.seen and self.missing().filter(document__isnull=False).exists():
+    def _require_few_removed(self, *, full: bool) -> None:
+        """Raise SourceUnavailable if nothing would be left, or most would be removed: a disk may be missing.
+
+        Only documents count, since an earlier run that stopped here has stored the rows of new items.
+        """
+        count = sum(rows.filter(_HAS_DOCUMENT).count() for rows in self.removed_pages(full=full))
+        if not count:
+            return
+        total = SourceItem.objects.filter(_HAS_DOCUMENT, source=self.context.source).count()
+        if not self.seen and (full or count == total):
             raise SourceUnavailable(CodedMessage("source_empty"))
+        if count > MAX_REMOVED and 2 * count > total and not self.context.source.removal_confirmed:
+            raise SourceUnavailable(CodedMessage("source_shrunk", count=count, total=total))
 
     def warning(self) -> str:
         return describe_unlisted(self.unlisted)

@@ -1,6 +1,7 @@
 """Documents follow the items of a source."""
 
 from collections.abc import Iterator
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -27,14 +28,14 @@ from ingestion.models import (
     SourceTask,
 )
 from ingestion.sources.dry_run import source_dry_run
-from ingestion.sources.protocol import Change, Complete, Gone
+from ingestion.sources.protocol import Change, Complete, Gone, SourceUnavailable
 from ingestion.sources.removal import remove_deleted_sources
 from ingestion.sources.selectors import item_counts, items_of, schedules_of, unlinked_people
 from ingestion.sources.services import source_delete, source_request, source_update
-from ingestion.sources.sync import listing
+from ingestion.sources.sync import fetching, listing
 from tests.ingestion.conftest import Submit
 from tests.ingestion.sources.conftest import Sync
-from tests.ingestion.sources.fake_source import FakeServer
+from tests.ingestion.sources.fake_source import FakeConnection, FakeServer
 
 pytestmark = pytest.mark.django_db
 
@@ -294,6 +295,96 @@ def test_other_readers_of_a_source_apply_to_all_its_documents(
     server.files["a.md"].access = OPEN
     sync()
     assert documents_for(person).exists()
+
+
+def test_once_readers_change_no_document_is_opened_to_everyone(
+    server: FakeServer, sync: Sync, source: Source, admin: Principal
+) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        server.put(name)
+    sync()
+    source_update(source=source, principal=admin, readers="everyone")
+    changed = False
+
+    def clock() -> float:
+        nonlocal changed
+        if not changed and Document.objects.filter(narrowed=False).exists():
+            changed = True
+            source_update(source=source, principal=admin, readers="managers")
+        return 0.0
+
+    sync(clock=clock)
+    assert changed
+    assert not Document.objects.filter(narrowed=False).exists()
+    sync()
+    assert not Document.objects.filter(narrowed=False).exists()
+    assert not SourceItem.objects.filter(synced_access_version="").exists()
+
+
+@pytest.mark.parametrize("readers", ["managers", "source"])
+def test_a_document_submitted_while_readers_change_is_for_managers(
+    server: FakeServer,
+    sync: Sync,
+    source: Source,
+    admin: Principal,
+    monkeypatch: pytest.MonkeyPatch,
+    readers: str,
+) -> None:
+    submit = fetching.document_submit
+
+    def change_and_submit(*args: Any, **options: Any) -> Any:
+        source_update(source=source, principal=admin, readers=readers)
+        return submit(*args, **options)
+
+    source_update(source=source, principal=admin, readers="everyone")
+    server.put("a.md")
+    monkeypatch.setattr(fetching, "document_submit", change_and_submit)
+    sync()
+    assert Document.objects.get().narrowed
+    assert SourceItem.objects.get().synced_access_version == "", "the next sync sets its access"
+
+
+def test_open_documents_without_synced_access_are_left_to_the_managers(
+    server: FakeServer, sync: Sync, source: Source, admin: Principal
+) -> None:
+    source_update(source=source, principal=admin, readers="everyone")
+    server.put("a.md")
+    sync()
+    Source.objects.update(readers="managers")
+    SourceItem.objects.update(synced_access_version="")
+    sync()
+    assert Document.objects.get().narrowed
+
+
+def test_access_is_followed_before_new_content_is_fetched(
+    server: FakeServer, sync: Sync, person: Principal
+) -> None:
+    server.put("a.md", access=OPEN)
+    sync()
+    assert documents_for(person).exists()
+    readable = list[bool]()
+    server.reading = lambda _item: readable.append(documents_for(person).exists())
+    server.put("a.md", "Confidential.", access=SourceAccess())
+    sync()
+    assert readable == [False]
+
+
+def test_content_whose_readers_are_unknown_is_not_fetched(
+    server: FakeServer, sync: Sync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Iterator[tuple[str, SourceAccess]]:
+        raise SourceUnavailable("Who may read it isn’t known.")
+
+    server.put("a.md", access=OPEN)
+    sync()
+    server.opened.clear()
+    server.put("a.md", "Confidential.", access=SourceAccess())
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeConnection, "list_access", fail)
+        assert sync().failures == 1
+    assert server.opened == []
+    sync()
+    assert server.opened == ["a.md"]
 
 
 def test_people_without_an_account_are_listed(server: FakeServer, sync: Sync, source: Source) -> None:

@@ -11,11 +11,12 @@ from cairn.library.models import Document
 from cairn.settings import environment
 from ingestion.imports.services import import_cancel
 from ingestion.jobs import lifecycle
-from ingestion.models import Import, Job, Source, SourceItem, SourceItemState, SourceSchedule
+from ingestion.models import Import, Job, Source, SourceItem, SourceItemState, SourceSchedule, SourceTask
 from ingestion.sources.lease import claim_schedule
 from ingestion.sources.protocol import (
     Change,
     Complete,
+    Gone,
     Item,
     ItemChanged,
     ItemUnavailable,
@@ -23,6 +24,7 @@ from ingestion.sources.protocol import (
     SourceUnavailable,
 )
 from ingestion.sources.selectors import items_of, schedules_of
+from ingestion.sources.services import source_request, source_update
 from ingestion.sources.sync import fetching, listing
 from ingestion.sources.sync.run import run_leased, run_source_task
 from tests.ingestion.sources.conftest import Sync
@@ -106,6 +108,64 @@ def test_an_empty_listing_deletes_nothing(three: FakeServer, sync: Sync) -> None
     three.files = files
     sync()
     assert len(present()) == 3
+
+
+def gone(*names: str) -> Callable[[str], Iterator[Change]]:
+    """List changes only: these items are gone."""
+    return lambda _cursor: iter([*map(Gone, names), Complete("next", full=False)])
+
+
+def test_changes_that_leave_nothing_delete_nothing(
+    three: FakeServer, sync: Sync, source: Source, admin: Principal
+) -> None:
+    three.changes = gone("a.md", "b.md", "c.md")
+    schedule = sync()
+    assert "lists nothing" in schedule.error
+    assert (len(present()), Source.objects.get().cursor) == (3, "end")
+    source_request(source=source, task=SourceTask.CONTENT, principal=admin, full=True)
+    assert "lists nothing" in sync().error, "whatever somebody confirmed"
+    three.changes = gone("a.md", "b.md")
+    assert sync().failures == 0
+    assert present() == {"fake://c.md"}
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_only_when_confirmed_most_documents_are_deleted(
+    server: FakeServer,
+    sync: Sync,
+    source: Source,
+    admin: Principal,
+    monkeypatch: pytest.MonkeyPatch,
+    full: bool,
+) -> None:
+    monkeypatch.setattr(listing, "MAX_REMOVED", 2)
+    names = [f"{number}.md" for number in range(5)]
+    for name in names:
+        server.put(name)
+    sync()
+    for name in names[:3]:
+        del server.files[name]
+    new = server.put("new.md")
+    if not full:
+        changes = [new, *map(Gone, names[:3]), Complete("next", full=False)]
+        server.changes = lambda _cursor: iter(changes)
+    for _ in range(2):
+        schedule = sync()
+        assert (schedule.failures > 0, "3 of 5 documents" in schedule.error) == (True, True)
+        assert len(present()) == 5, "also after rows of new items were stored"
+    source_request(source=source, task=SourceTask.CONTENT, principal=admin, full=True)
+    assert sync().failures == 0
+    assert present() == {"fake://3.md", "fake://4.md", "fake://new.md"}
+    assert not Source.objects.get().removal_confirmed, "once"
+
+
+def test_a_confirmation_ends_when_another_folder_is_selected(
+    server: FakeServer, source: Source, admin: Principal
+) -> None:
+    source_request(source=source, task=SourceTask.CONTENT, principal=admin, full=True)
+    assert Source.objects.get().removal_confirmed
+    source_update(source=source, principal=admin, options={"host": "files", "folder": "b"})
+    assert not Source.objects.get().removal_confirmed
 
 
 def test_a_source_that_never_had_anything_may_be_empty(server: FakeServer, sync: Sync) -> None:

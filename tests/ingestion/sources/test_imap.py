@@ -583,6 +583,18 @@ def test_messages_that_nobody_asked_about_are_ignored() -> None:
         assert len(items_of(list(source.list_changes("")))) == 1
 
 
+def test_a_server_that_suddenly_lists_no_mailboxes_loses_nothing() -> None:
+    with answering(scripted()) as given, imap.connect(given) as source:
+        cursor = cursor_of(list(source.list_changes("")))
+    with (
+        answering(scripted(LIST=b"")) as given,
+        imap.connect(given) as source,
+        pytest.raises(SourceUnavailable) as error,
+    ):
+        list(source.list_changes(cursor))
+    assert code_of(error) == "source_empty"
+
+
 def test_a_server_without_starttls_gets_no_password() -> None:
     seen: list[str] = []
 

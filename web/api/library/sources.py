@@ -340,8 +340,8 @@ class TypedOptions(Body):
 
 
 class SyncRequest(Body):
-    """`full`: list everything again instead of only changes, and import items whose documents were deleted
-    here.
+    """`full`: list everything again instead of only changes, import items whose documents were deleted here,
+    and delete documents whose items are gone, even if those are most of them.
     """
 
     task: SourceTask = SourceTask.CONTENT

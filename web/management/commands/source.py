@@ -48,7 +48,7 @@ class Command(CairnCommand):
         instead.add_argument(
             "--full",
             action="store_true",
-            help="list everything, and import items again that were deleted here",
+            help="list everything, import items again that were deleted here, and confirm large deletions",
         )
         instead.add_argument(
             "--dry-run", action="store_true", help="only show what would change, and store nothing"

@@ -110,6 +110,8 @@ class ImapSource:
         """Yield messages that arrived and that are gone. Messages marked as deleted count as gone."""
         before, seen = read_cursor(cursor), Seen()
         mailboxes = {mailbox.name: mailbox for mailbox in self._list_mailboxes()}
+        if before and not mailboxes:
+            raise SourceUnavailable(CodedMessage("source_empty"))
         for name in before.keys() - mailboxes.keys():
             yield from self._list_gone(name, *before[name])
         for name, mailbox in mailboxes.items():
