@@ -73,13 +73,18 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 
 def person(request: HttpRequest) -> HttpResponse:
-    """Makes or changes somebody: {"username", "groups", "name"}."""
+    """Makes or changes somebody: {"username", "groups", "name"}, perhaps with "email" and
+    whether it is "verified"."""
+    from allauth.account.models import EmailAddress
     from django.contrib.auth.models import Group, User
 
     said = json.loads(request.body)
     user, _ = User.objects.get_or_create(username=said["username"])
     user.first_name, _, user.last_name = said["name"].partition(" ")
     user.save()
+    if said.get("email"):
+        address = {"email": said["email"], "verified": said["verified"], "primary": True}
+        EmailAddress.objects.update_or_create(user=user, defaults=address)
     user.groups.set([Group.objects.get_or_create(name=name)[0] for name in said["groups"]])
     return HttpResponse(str(user.pk))
 

@@ -61,9 +61,10 @@ class _AnswerRecord:
     """The answer so far. Which hits it quotes is only known at the end, so all of them must still be readable
     at each save."""
 
-    def __init__(self, message: Message, scope: Scope) -> None:
+    def __init__(self, message: Message, scope: Scope, *, passes_on: bool) -> None:
         self._message = message
         self._scope = scope
+        self._passes_on = passes_on
         self._text: list[str] = []
         self._citations: list[Citation] = []
         self._saved_markers = frozenset[int]()
@@ -110,7 +111,8 @@ class _AnswerRecord:
         """Save the answer if its row is among these. Returns the markers of its citations, else None."""
         text, readable = "".join(self._text), self._are_all_readable()
         shown = text if readable or not text else ERASED
-        trace = {"hits": _build_hit_traces(self.hits), "intent": self._intent} if readable else {}
+        used = {"hits": _build_hit_traces(self.hits), "intent": self._intent} if readable else {}
+        trace = {**used, "passes_on": self._passes_on}
         if not rows.filter(pk=self._message.pk).update(answer=shown, trace=trace, **fields):
             return None
         return self._save_citations(self._citations if readable else [])
@@ -156,7 +158,7 @@ class AnswerRecorder(Iterator[AnswerEvent]):
         self._passes_on = passes_on and not (message.conversation.temporary or scope.attached)
         self._ids = ids
         self._assistant = assistant
-        self._record = _AnswerRecord(message, scope)
+        self._record = _AnswerRecord(message, scope, passes_on=self._passes_on)
         self._last_event: AnswerEvent | None = None
         self._ended = self._closed = False
 

@@ -19,7 +19,7 @@ _ABOUT_DOCUMENTS = frozenset({Intent.LIST, Intent.FIND, Intent.SUMMARISE})
 
 
 def refusal_record(message: Message, answer: Answer, scope: Scope) -> None:
-    """Records a refused question for the knowledge bases that were asked.
+    """Records a refused question, which may be passed on, for the knowledge bases that were asked.
 
     If the asker named none, only the managers of the official knowledge base that came nearest learn of it.
     """
@@ -30,19 +30,21 @@ def refusal_record(message: Message, answer: Answer, scope: Scope) -> None:
 
 
 def rating_record(message: Message) -> None:
-    """Record a gap for an answer that was rated down, and remove it once the rating changes."""
-    if message.rating == "down" and _counts(message):
+    """Record a gap for an answer that was rated down, and remove it once the rating changes.
+
+    If the trace doesn't say whether the question may be passed on, it stays private.
+    """
+    if message.rating == "down" and message.trace.get("passes_on", False) and _counts(message):
         _record(message, Why.DOWN, _bases_of(message))
     elif message.rating != "down":
         question_forget(GapQuestion.objects.filter(message=message, why=Why.DOWN).first())
 
 
 def _counts(message: Message) -> bool:
-    """Questions of an access check or a temporary chat, those that the asker wants to keep private, and small
-    talk do not count."""
+    """Questions of an access check or a temporary chat, and small talk do not count."""
     if message.mode == AnswerMode.SMALL_TALK or message.conversation.temporary:
         return False
-    if not environment().knowledge_gaps_enabled or not message.trace.get("passes_on", True):
+    if not environment().knowledge_gaps_enabled:
         return False
     user = message.conversation.user_id
     return not CheckArtifact.objects.filter(kind=ArtifactKind.USER, object_id=user).exists()

@@ -41,8 +41,12 @@ def user_arrived(provider: IdentityProvider, claims: Claims) -> User:
 
 
 def profile_complete(user: User, provider: IdentityProvider, claims: Claims) -> User:
-    """Fill in the display name and address if they are empty, at every sign-in."""
+    """Fill in the display name and address if they are empty, at every sign-in.
+
+    An address that the provider hasn't verified stays out: people of sources may be linked by it.
+    """
     display_name, email = _text(claims.get(provider.display_name)), _text(claims.get("email"))
+    email = "" if _is_unverified(claims) else email
     return profile_fill(user, display_name=display_name, email=email)
 
 
@@ -56,6 +60,12 @@ def rights_set(user: User, provider: IdentityProvider, groups: frozenset[str]) -
             log.warning(
                 "%s does not list user %s as an admin, but there is no other one", provider.source, user.id
             )
+
+
+def _is_unverified(claims: Claims) -> bool:
+    """Return whether the provider says that the address isn't verified; some say so in a text."""
+    verified = claims.get("email_verified")
+    return verified is False or _text(verified).lower() == "false"
 
 
 def _texts(value: object) -> list[str]:

@@ -71,7 +71,8 @@ class DocumentReader(UserOrGroup):
 
 
 class SubjectKind(models.TextChoices):
-    """Kinds of subjects. `unknown`: named by an entry, but never by the people of the source."""
+    """Kinds of subjects. `unknown`: named by an entry, but never listed by the source, or a group that it no
+    longer lists."""
 
     PERSON = "person"
     GROUP = "group"
@@ -92,7 +93,8 @@ class SourceSubject(models.Model):
     """A person or group of a source, known by the id there; see `cairn.access.source_access`.
 
     `user` is the account of a person. `people` of a group are all persons in it, also through other groups.
-    `directory` is the `Identity.source` in which a person's `directory_id` is an id.
+    `directory` is the `Identity.source` in which a person's `directory_id` is an id. `absent`: a person whom
+    the source no longer lists. A link by hand counts again once the person is back.
     """
 
     source = models.UUIDField()
@@ -104,6 +106,7 @@ class SourceSubject(models.Model):
     directory_id = models.CharField(max_length=255, blank=True)
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="source_subjects")
     link = models.CharField(max_length=9, choices=SubjectLink.choices, blank=True, default=SubjectLink.NONE)
+    absent = models.BooleanField(default=False)
     people = models.ManyToManyField("self", symmetrical=False, related_name="groups", blank=True)
 
     class Meta:
@@ -122,7 +125,8 @@ class SourceSubject(models.Model):
     def members(self) -> "models.QuerySet[User]":
         """Return the accounts that have this id: a person's own, or those of all people in a group."""
         return User.objects.filter(
-            Q(source_subjects=self.pk) | Q(source_subjects__in=self.people.values("pk"))
+            Q(source_subjects=self.pk, source_subjects__absent=False)
+            | Q(source_subjects__in=self.people.values("pk"))
         ).distinct()
 
 

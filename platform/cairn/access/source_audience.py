@@ -62,7 +62,7 @@ def _match_named(entries: Level) -> Q:
     if any(entry.subject is None for entry in entries):
         return ~_NOBODY
     ids = [entry.subject_id for entry in entries]
-    people = SourceSubject.objects.filter(Q(pk__in=ids) | Q(groups__in=ids), user__isnull=False)
+    people = SourceSubject.objects.filter(Q(pk__in=ids) | Q(groups__in=ids), user__isnull=False, absent=False)
     return Q(pk__in=people.order_by().values("user"))
 
 
@@ -70,7 +70,7 @@ def _match_denied(entries: Level, source: UUID) -> Q:
     """Match users whom one of the entries denies, as `source_rules.lists_allowing` describes."""
     if any(_is_unclear(entry) for entry in entries):
         return ~_NOBODY
-    known = SourceSubject.objects.filter(source=source, user=OuterRef("pk"))
+    known = SourceSubject.objects.filter(source=source, user=OuterRef("pk"), absent=False)
     return _match_named(entries) | ~Q(Exists(known))
 
 
@@ -88,7 +88,7 @@ def explain_source_access(access: SyncedAccess, users: Collection[User]) -> Mapp
 
 def _subjects_by_user(source: UUID, users: Iterable[User]) -> dict[UUID, set[int]]:
     """Return the subjects of each user: the people that are linked to the account, and all their groups."""
-    rows = SourceSubject.objects.filter(source=source, user__in=users).order_by()
+    rows = SourceSubject.objects.filter(source=source, user__in=users, absent=False).order_by()
     people = {pk: user for pk, user in rows.values_list("pk", "user") if user}
     found: dict[UUID, set[int]] = {user: set() for user in people.values()}
     for person, user in people.items():

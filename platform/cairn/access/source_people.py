@@ -15,8 +15,7 @@ from cairn.access.source_access import SourceGroup, SourcePerson
 from cairn.accounts.models import Identity, User
 
 BATCH_SIZE: Final = 500
-_FIELDS = ("kind", "name", "email", "directory", "directory_id", "user", "link")
-_BY_HAND = {SubjectLink.MANUAL, SubjectLink.NOBODY}
+_FIELDS = ("kind", "name", "email", "directory", "directory_id", "user", "link", "absent")
 
 T = TypeVar("T")
 
@@ -42,8 +41,8 @@ def replace_source_people(
     """Store all people and groups of a source, who is in which group, and which accounts people have.
 
     People are linked by their id in the `directory`, else, with `match_email`, by an address that exactly one
-    of them and one active account have. Links that somebody made by hand stay. Who is no longer listed leaves
-    all groups.
+    of them and one active account have. Links that somebody made by hand stay, but count only while
+    the person is listed. Who is no longer listed leaves all groups. A group that is gone becomes unknown.
     """
     people: dict[str, SourcePerson] = {}
     groups: dict[str, SourceGroup] = {}
@@ -55,9 +54,8 @@ def replace_source_people(
     with transaction.atomic():
         subjects = _save_subjects(source, people, groups, _Accounts.load(people, directory, match_email))
         _save_memberships(source, subjects, people, groups)
-        _delete_unnamed(
-            [row.pk for name, row in subjects.items() if name not in people and name not in groups]
-        )
+        gone = [row for name, row in subjects.items() if name not in people and name not in groups]
+        _delete_unnamed([row.pk for row in gone if not _is_by_hand(row)])
     linked = sum(subjects[name].user_id is not None for name in people)
     return PeopleCounts(people=len(people), groups=len(groups), linked=linked)
 
@@ -119,26 +117,38 @@ def _save_subjects(
 
 
 def _state(row: SourceSubject) -> tuple[object, ...]:
-    return row.kind, row.name, row.email, row.directory, row.directory_id, row.user_id, row.link
+    return row.kind, row.name, row.email, row.directory, row.directory_id, row.user_id, row.link, row.absent
+
+
+def _is_by_hand(row: SourceSubject) -> bool:
+    return row.link == SubjectLink.NOBODY or (row.link == SubjectLink.MANUAL and row.user_id is not None)
 
 
 def _describe_group(row: SourceSubject, group: SourceGroup) -> None:
-    _forget(row)
-    row.kind, row.name = SubjectKind.GROUP, group.name[:500]
+    row.kind, row.name, row.absent = SubjectKind.GROUP, group.name[:500], False
+    row.email = row.directory = row.directory_id = ""
+    row.user_id, row.link = None, SubjectLink.NONE
 
 
 def _describe_person(row: SourceSubject, person: SourcePerson, accounts: _Accounts) -> None:
     row.kind, row.name, row.email = SubjectKind.PERSON, person.name[:500], person.email[:320]
     row.directory, row.directory_id = accounts.directory, person.directory_id[:255]
-    is_by_hand = row.link == SubjectLink.NOBODY or (row.link == SubjectLink.MANUAL and row.user_id)
-    if not is_by_hand:
+    row.absent = False
+    if not _is_by_hand(row):
         row.user_id, row.link = accounts.of(person)
 
 
 def _forget(row: SourceSubject) -> None:
-    """Remove what is known about a subject that is no longer listed; entries may still name it."""
+    """Remove what is known about a subject that is no longer listed; entries may still name it.
+
+    A denial of a group that is gone may concern anybody, for nobody knows who is in it.
+    """
+    if row.kind == SubjectKind.GROUP:
+        row.kind = SubjectKind.UNKNOWN
+    row.absent = row.kind == SubjectKind.PERSON
     row.name = row.email = row.directory = row.directory_id = ""
-    row.user_id, row.link = None, SubjectLink.NONE
+    if not _is_by_hand(row):
+        row.user_id, row.link = None, SubjectLink.NONE
 
 
 def _delete_unnamed(gone: Sequence[int]) -> None:

@@ -14,10 +14,10 @@ from cairn.accounts.models import User
 
 def subjects_of(user: UUID) -> "QuerySet[SourceSubject]":
     """Return the people of sources that are linked to the account, and all their groups."""
-    people = SourceSubject.objects.filter(user=user)
+    people = SourceSubject.objects.filter(user=user, absent=False)
     memberships = SourceSubject.people.through.objects.filter(to_sourcesubject__in=people.values("pk"))
     return SourceSubject.objects.filter(
-        Q(user=user) | Q(pk__in=memberships.values("from_sourcesubject"))
+        Q(user=user, absent=False) | Q(pk__in=memberships.values("from_sourcesubject"))
     ).order_by()
 
 
@@ -28,7 +28,7 @@ def lists_allowing(user: UUID) -> "QuerySet[AccessListEntry, Any]":
     people who aren't known in the source, and to everyone if nobody knows whom it means.
     """
     subjects = subjects_of(user).values("pk")
-    sources = SourceSubject.objects.filter(user=user).order_by().values("source")
+    sources = SourceSubject.objects.filter(user=user, absent=False).order_by().values("source")
     mine = Q(subject=None) | Q(subject__in=subjects)
     unclear = Q(subject__kind=SubjectKind.UNKNOWN) | ~Q(access_list__source__in=sources)
     denials = AccessListEntry.objects.filter(

@@ -161,6 +161,47 @@ def test_people_who_vanish_leave_their_groups_and_data(document: Document, ada: 
     assert may_read(ada, document)  # a denial for somebody who left concerns nobody else
 
 
+def test_a_group_that_vanishes_denies_everyone_until_it_is_back(document: Document, ada: User) -> None:
+    guests, staff = SourceGroup("guests", "Guests", ("S-ada",)), SourceGroup("staff", "Staff", ("S-ada",))
+    read_people(ADA, guests, staff)
+    set_source_access(SOURCE, {document.pk: levels(("-guests", "staff"))})
+    assert not may_read(ada, document)
+    read_people(ADA, staff)  # as if the server didn't tell the account about its groups this time
+    assert not may_read(ada, document)
+    assert not document_access_of([ada], document_again(document))[0].may_read
+    assert find_subject("guests").kind == "unknown"
+    read_people(ADA, SourceGroup("guests", "Guests"), staff)
+    assert may_read(ada, document)
+
+
+def test_links_by_hand_wait_for_people_who_are_gone(document: Document, ada: User, bob: User) -> None:
+    mail = SourcePerson("S-bob", "Bob", email="bob@example.org")
+    user_update(bob, email="bob@example.org")
+    guests = SourceGroup("guests", "Guests", ("S-bob",))
+    set_source_access(SOURCE, {document.pk: levels(("-guests", EVERYONE))})
+    read_people(mail, guests, match_email=True)
+    for account, link in ((ada, "manual"), (None, "nobody")):
+        link_source_person(find_subject("S-bob"), account, SETUP)
+        read_people(guests, match_email=True)
+        gone = find_subject("S-bob")
+        assert (gone.name, gone.email, gone.groups.count()) == ("", "", 0)
+        for anyone in (ada, bob):  # whose groups nobody knows now
+            assert not may_read(anyone, document)
+            assert not document_access_of([anyone], document_again(document))[0].may_read
+        read_people(mail, guests, match_email=True)
+        assert (find_subject("S-bob").user, find_subject("S-bob").link) == (account, link)
+
+
+def test_a_link_by_hand_gives_nothing_while_the_person_is_gone(document: Document, bob: User) -> None:
+    set_source_access(SOURCE, {document.pk: levels(("S-bob",))})
+    read_people(BOB)
+    link_source_person(find_subject("S-bob"), bob, SETUP)
+    for found, reads in (([BOB], True), ([ADA], False), ([BOB], True)):
+        read_people(*found)
+        assert may_read(bob, document) is reads
+        assert document_access_of([bob], document_again(document))[0].may_read is reads
+
+
 def test_a_denial_concerns_those_whom_the_source_does_not_know(
     document: Document, ada: User, bob: User
 ) -> None:

@@ -32,12 +32,12 @@ class TicketReader(BaseReader, ResourcesReaderMixin):
 
     tickets = {"T-1": "The printer is out of paper.", "T-2": "The lift is stuck."}
 
-    def __init__(self, token: str) -> None:
-        self.token = token
+    def __init__(self, token: str, account: Any = None) -> None:
+        self.token, self.account = token, account
 
     def list_resources(self, *args: Any, **kwargs: Any) -> list[str]:
         if self.token != "right":
-            raise PermissionError(f"the token {self.token} is wrong")
+            raise PermissionError(f"the token {self.token} is wrong{json.dumps(self.account)}")
         return list(self.tickets)
 
     def get_resource_info(self, resource_id: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -106,6 +106,17 @@ def test_errors_of_a_reader_show_no_secrets() -> None:
         assert "the token … is wrong" in failed.value.message
         assert failed.value.__cause__ is None
         assert "…" in first_problem(source.check())
+
+
+def test_errors_of_a_reader_show_nothing_inside_its_secrets() -> None:
+    account = {"key": "k-9", "all": [{"pin": 4711, "more": "k-9-long"}], "empty": "", "mark": "t", "on": True}
+    with connect(TEXTS, {"token": "hunter2", "account": account}) as source:
+        with pytest.raises(SourceUnavailable) as failed:
+            list(source.list_changes(""))
+        shown = failed.value.message
+        assert not [each for each in ("hunter2", "k-9", "4711", "-long") if each in shown]
+        assert "the token … is wrong" in shown
+        assert '"on": true' in shown
 
 
 def test_a_reader_without_resources_is_refused() -> None:

@@ -34,7 +34,7 @@ from retrieval.gaps.models import GapQuestion
 from retrieval.models import Conversation, DeletedConversation, Message
 from retrieval.statistics.models import AskedBase, DocumentUse
 from retrieval.suggestions.models import Suggestion
-from retrieval.types import Delta
+from retrieval.types import Delta, Prompted
 from tests.fakes import FakeChat
 from tests.indexes import as_if_rewritten
 from tests.web.api.conftest import Caller, assert_problem, streamed
@@ -215,6 +215,23 @@ def test_a_file_counts_nowhere(
     home = Document.objects.get(pk=file["id"]).knowledge_base_id
     assert not AskedBase.objects.filter(knowledge_base=home).exists()
     assert rob.get(f"/messages/{answer['id']}/suggestions").json()["questions"] == []
+
+
+@pytest.mark.parametrize("until", [Prompted, Delta])
+def test_a_stopped_answer_about_a_file_is_no_knowledge_gap(
+    rob: Caller, working: None, until: type[Prompted | Delta]
+) -> None:
+    conversation = open_conversation(rob)
+    attached(rob, conversation)
+    exchange = ask_service.ask(principal=rob.principal, question=QUESTION, conversation=conversation)
+    next(event for event in exchange.events if isinstance(event, until))
+    path = f"/messages/{exchange.message.id}"
+    assert rob.post(f"{path}/stop").json()["stopped"]
+    for _ in range(2):  # before and after the process that answers notices
+        assert rob.post(f"{path}/feedback", {"rating": "down"}).status_code == 200
+        exchange.events.close()
+    assert Message.objects.get().state == "stopped"
+    assert not GapQuestion.objects.exists()
 
 
 def test_ten_files_and_no_more(rob: Caller, parts: Engine) -> None:

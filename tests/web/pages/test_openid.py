@@ -19,6 +19,7 @@ from cairn.settings.identity import IdentityProviders, OidcProvider, allauth_set
 from tests.environment import clean_environment
 from tests.openid_server import CALLBACK, CLIENT, SECRET
 from tests.web.pages.conftest import text_of
+from web.identity.jit_users import profile_complete
 
 SERVER = Path(__file__).parents[2] / "openid_server.py"
 
@@ -28,8 +29,10 @@ class Provider:
     url: str
     subjects: dict[str, str] = field(default_factory=dict)
 
-    def person(self, username: str, *groups: str, name: str = "") -> None:
-        said = {"username": username, "groups": groups, "name": name}
+    def person(
+        self, username: str, *groups: str, name: str = "", email: str = "", verified: bool = True
+    ) -> None:
+        said = {"username": username, "groups": groups, "name": name, "email": email, "verified": verified}
         self.subjects[username] = httpx.post(f"{self.url}/test/person", json=said).text
 
     def authorize(self, address: str, username: str) -> str:
@@ -118,6 +121,27 @@ def test_an_empty_display_name_is_filled_in_and_another_stays(provider: Provider
     User.objects.update(display_name="Rob of Legal")
     sign_in(provider, "rob")
     assert User.objects.get().display_name == "Rob of Legal"
+
+
+def test_an_address_is_filled_in_unless_the_provider_says_that_it_is_not_verified(
+    provider: Provider,
+) -> None:
+    provider.person("rob", email="boss@example.org", verified=False)
+    for _ in range(2):  # the second time, the account exists
+        sign_in(provider, "rob")
+        assert User.objects.get().email == ""
+    provider.person("rob", email="rob@example.org")
+    sign_in(provider, "rob")
+    assert User.objects.get().email == "rob@example.org"
+
+
+@pytest.mark.parametrize("verified", [False, "false", "False", ["false"]])
+def test_providers_say_in_several_ways_that_an_address_is_not_verified(rob: User, verified: object) -> None:
+    named = {"id": "house", "name": "House", "server_url": "https://a.test", "client_id": CLIENT}
+    provider = OidcProvider(client_secret=SECRET, **named)
+    claims = {"email": "rob@example.org"}
+    assert profile_complete(rob, provider, {**claims, "email_verified": verified}).email == ""
+    assert profile_complete(rob, provider, claims).email == "rob@example.org"
 
 
 def test_groups_are_what_the_provider_says_at_each_sign_in(provider: Provider) -> None:

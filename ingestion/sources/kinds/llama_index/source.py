@@ -33,7 +33,7 @@ from ingestion.sources.protocol import (
 def connect(options: ReaderOptions) -> Iterator["ReaderSource"]:
     """Create the reader. It connects to its server by itself."""
     secrets = parse_arguments(options.secrets.get_secret_value())
-    hidden = [str(value) for value in secrets.values()]
+    hidden = sorted(set(_find_texts(secrets)), key=len, reverse=True)
     try:
         reader = create_dotted(
             "SOURCE_READERS",
@@ -45,6 +45,15 @@ def connect(options: ReaderOptions) -> Iterator["ReaderSource"]:
     except ConfigurationError as error:
         raise SourceRefused(error.message) from None
     yield ReaderSource(options.reader, reader, hidden)
+
+
+def _find_texts(value: object) -> Iterator[str]:
+    """Yield the texts and numbers in the secrets, however deep, except for those too short to be secret."""
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _find_texts(each)
+    elif value is not None and not isinstance(value, bool) and len(text := str(value)) > 1:
+        yield text
 
 
 class ReaderSource:
@@ -128,6 +137,6 @@ class ReaderSource:
 
     def _describe(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"
-        for secret in filter(None, self._hidden):
+        for secret in self._hidden:
             text = text.replace(secret, "…")
         return text[:300]

@@ -141,6 +141,7 @@ class SmbSource:
         if self._options.directory_server:
             with open_directory(self._options) as directory:
                 yield from directory.list_people()
+            # Groups that can't be read are left out and thus unknown: whom they deny may be anybody.
             with suppress(CallFailure):
                 yield from list_local_groups(self._session, self._options, known_domain=directory.sid)
 
