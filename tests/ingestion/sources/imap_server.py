@@ -40,7 +40,7 @@ class Dovecot(Process):
         self.folder.chmod(0o755)
         for name in ("run", "state", "mail/home", "mail/public"):
             (self.folder / name).mkdir(parents=True)
-        make_certificate(self.ca_file, self.folder / "key.pem", "127.0.0.1")
+        make_certificate(self.ca_file, self.folder / "key.pem")
         rows = [f"{name}:{{PLAIN}}{password_of(name)}::::::" for name in (ACCOUNT, *self.people)]
         for number, groups in enumerate(self.people.values(), 1):
             rows[number] += f"userdb_acl_groups={','.join(groups)}" if groups else ""
