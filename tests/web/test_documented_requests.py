@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fpdf import FPDF
 
+from tests.ingestion.sources.webdav_server import PASSWORD, WebdavServer
 from tests.installs import until
 from tests.servers import ROOT, Server, start_server, stop_server
 from tests.web.documented import assert_answers, blocks, run, typed
@@ -80,12 +81,20 @@ def test_every_request_is_sent() -> None:
         "docs/operate/troubleshooting.md",
         *(
             f"{REST}/{page}.md"
-            for page in ("overview", "authentication", "asking", "search", "documents", "imports-and-jobs")
+            for page in (
+                "overview",
+                "authentication",
+                "asking",
+                "search",
+                "documents",
+                "imports-and-jobs",
+                "sources",
+            )
         ),
     }
     assert showing == tried | ELSEWHERE
     sent = {page: len(requests_of(page)) for page in sorted(tried)}
-    assert list(sent.values()) == [1, 1, 1, 3, 3, 1, 2, 1], sent
+    assert list(sent.values()) == [1, 1, 1, 3, 3, 1, 2, 2, 1], sent
 
 
 def test_the_first_answers_of_the_readme(server: Server, tmp_path: Path) -> None:
@@ -126,6 +135,25 @@ def test_the_requests_about_documents_and_imports(server: Server, files: Path) -
     drive = str(server.data_dir.parent / "drive")
     [watched] = responses(server, watch.replace("/srv/drive", drive), **variables)
     assert (watched["path"], watched["prune"]) == (drive, True)
+    api.http.close()
+
+
+def test_the_requests_about_sources(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "leave.md").write_text("# Leave\n\nEmployees get 25 days of leave.", encoding="utf-8")
+    api = Api(server)
+    base = api.ok("POST", "/knowledge-bases", json={"name": "Cloud"})["slug"]
+    with WebdavServer(tmp_path) as cloud:
+        check, create = (
+            request.replace("https://cloud.example.org/dav/handbook/", cloud.url)
+            .replace("…", PASSWORD)
+            .replace('"knowledge_base": "handbook"', f'"knowledge_base": "{base}"')
+            for request in requests_of(f"{REST}/sources.md")
+        )
+        checked, created = responses(server, check, create, CAIRN_KEY=server.key())
+        assert [step["problem"] for step in checked["steps"]] == [""] * len(checked["steps"]), checked
+        assert (created["name"], created["readers"]) == ("Handbook", "managers")
+        items = f"/sources/{created['id']}/items?state=synced"
+        until(lambda: [item["name"] for item in api.ok("GET", items)["items"]] == ["leave.md"])
     api.http.close()
 
 

@@ -27,6 +27,18 @@ def step(page: Page) -> str:
     return page.locator(".step-marks [aria-current=step]").inner_text()
 
 
+def choose_base(page: Page) -> None:
+    """Choose the first one, in the list or in the searchable picker that it becomes where there are many."""
+    if page.locator("select#source-base").count():
+        page.locator("select#source-base").select_option(index=1)
+        return
+    field = page.get_by_role("combobox", name="Knowledge base")
+    field.click()
+    expect(page.get_by_role("listbox", name="Knowledge base").get_by_role("option").first).to_be_visible()
+    field.press("ArrowDown")
+    field.press("Enter")
+
+
 def focus(page: Page) -> str:
     return str(page.evaluate("document.activeElement.id"))
 
@@ -46,7 +58,7 @@ def test_the_dialog_leads_to_synced_documents(
     assert focus(page) == "source-name-of"
     expect(page.locator("#source-name-of-missing")).to_have_text("Fill in this field.")
     page.get_by_label("Name", exact=True).fill(f"Cloud {size}")
-    page.get_by_label("Knowledge base", exact=True).select_option(index=1)
+    choose_base(page)
     page.get_by_label("Address of the folder").fill(server.url)
     page.get_by_label("User name", exact=True).fill(USER)
     page.get_by_label("Password", exact=True).fill("wrong")
@@ -93,7 +105,7 @@ def test_an_error_of_the_server_opens_its_step(sign_in: Callable[..., Page]) -> 
     page = sign_in()
     page.goto("/admin/sources/new/webdav")
     page.get_by_label("Name", exact=True).fill("Cloud")
-    page.get_by_label("Knowledge base", exact=True).select_option(index=1)
+    choose_base(page)
     page.get_by_label("Address of the folder").fill("gopher://cloud")
     for _ in range(4):
         page.get_by_role("button", name="Next", exact=True).click()
