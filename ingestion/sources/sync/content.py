@@ -20,7 +20,7 @@ def sync_content(context: RunContext) -> str:
     listing, fetcher = Listing(context), Fetcher(context)
     try:
         complete = listing.run()
-        for rows in listing.removed_pages(full=complete.full):
+        for rows in listing.vanished_pages(full=complete.full):
             _remove(rows, context, fetcher)
         fault_point(Fault.SOURCE_BEFORE_CURSOR)
         context.lease.require()

@@ -54,7 +54,7 @@ class Listing:
             raise SourceUnavailable(CodedMessage("source_incomplete"))
         if complete.full:
             self._protect_unlisted()
-        self._require_few_removed(full=complete.full)
+        self._require_few_vanished(full=complete.full)
         return complete
 
     def _consume(self) -> Complete | None:
@@ -135,7 +135,7 @@ class Listing:
             apply_names(row, before=before, principal=self.context.principal)
             self.context.counts["renamed"] += 1
 
-    def removed_pages(self, *, full: bool) -> Iterator[SourceItemQuerySet]:
+    def vanished_pages(self, *, full: bool) -> Iterator[SourceItemQuerySet]:
         """Rows whose items are gone, in batches: those reported as gone, and what a full listing lacks."""
         rows = SourceItem.objects.filter(source=self.context.source)
         if full:
@@ -155,12 +155,12 @@ class Listing:
             inside = _inside(self._missing(), container)
             inside.update(listing=self.token)
 
-    def _require_few_removed(self, *, full: bool) -> None:
+    def _require_few_vanished(self, *, full: bool) -> None:
         """Raise SourceUnavailable if nothing would be left, or most would be removed: a disk may be missing.
 
         Only documents count, since an earlier run that stopped here has stored the rows of new items.
         """
-        count = sum(rows.filter(_HAS_DOCUMENT).count() for rows in self.removed_pages(full=full))
+        count = sum(rows.filter(_HAS_DOCUMENT).count() for rows in self.vanished_pages(full=full))
         if not count:
             return
         total = SourceItem.objects.filter(_HAS_DOCUMENT, source=self.context.source).count()
