@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cairn.library.models import KnowledgeBase
+from retrieval.models import IndexGeneration
 from tests.web.api.conftest import Caller
 from tests.web.api.reindexing.install import Generations, generations
 
@@ -20,5 +21,6 @@ def install(
             "OPTIONS": {"location": str(tmp_path / "files")},
         },
     }
+    IndexGeneration.objects.all().delete()  # one that an earlier test's server left in the database
     with generations(admin, base, tmp_path, monkeypatch) as made:
         yield made
