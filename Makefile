@@ -87,7 +87,7 @@ sbom: $(DEV)
 	$(BIN)/python .ci/sbom.py dist/cairn-$$($(BIN)/python -c 'from importlib.metadata import version; print(version("cairn"))').cdx.json
 
 audit-dependencies: $(DEV)
-	$(BIN)/python .ci/audit.py
+	$(BIN)/python .ci/vulnerabilities.py
 
 cluster: $(DEV)
 	@exec $(BIN)/python -m tests.cluster $(ARGS)

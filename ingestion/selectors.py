@@ -3,7 +3,7 @@
 from django.db.models import Q, QuerySet
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, knowledge_bases_for, role_in
+from cairn.access.permissions import documents_for, knowledge_bases_for, role_in
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.errors import NotFound

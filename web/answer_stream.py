@@ -17,7 +17,7 @@ from cairn.access.scope import Principal
 from cairn.db_connections import connections_release
 from cairn.errors import Forbidden, NotSignedIn, Unavailable
 from cairn.limits.concurrency import SlotLease, slot_take
-from cairn.limits.quotas import question_charge, tokens_charge
+from cairn.limits.rate_limits import question_charge, tokens_charge
 from cairn.limits.rules import Allowance, allowance_of
 from retrieval.conversations import ask
 from retrieval.conversations.answer_recorder import AnswerRecorder, Heartbeat

@@ -8,7 +8,7 @@ from celery import shared_task
 
 from cairn.accounts.password_mails import password_resets_request
 from cairn.cache.services import expired_delete
-from cairn.limits import quotas
+from cairn.limits import rate_limits
 from retrieval.conversations.ask import answers_interrupt
 from web.access_checks.artifacts import remove_abandoned_artifacts
 from web.access_checks.services import check_begin, check_due, check_run
@@ -32,7 +32,7 @@ def verify_access_due() -> None:
 
 @shared_task(name="web.usage_tidy")
 def usage_tidy() -> None:
-    quotas.usage_tidy()
+    rate_limits.usage_tidy()
 
 
 @shared_task(name="web.cache_tidy")

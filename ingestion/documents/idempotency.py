@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.errors import Conflict
 from cairn.library.models import KnowledgeBase

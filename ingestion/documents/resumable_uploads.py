@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from cairn.access.models import Role
-from cairn.access.rules import knowledge_bases_for
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found, knowledge_base_for
 from cairn.accounts.models import User

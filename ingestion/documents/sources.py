@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Left
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.failures import Retry, failure_of
 from cairn.library.models import DocumentVersion, KnowledgeBase, VersionState

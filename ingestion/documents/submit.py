@@ -12,7 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models.functions import Now
 
-from cairn.access.rules import may_replace
+from cairn.access.permissions import may_replace
 from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput, NotFound, PreconditionFailed

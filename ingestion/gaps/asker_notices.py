@@ -9,8 +9,8 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.answers import Verdict
 from cairn.errors import CairnError, Unavailable

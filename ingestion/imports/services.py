@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, roles_in
+from cairn.access.permissions import documents_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role
 from cairn.audit.services import record

@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_noop
 
 from cairn.access.models import Role
-from cairn.access.rules import knowledge_bases_for
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role
 from cairn.audit.services import record

@@ -15,8 +15,8 @@ from cairn.errors import CairnError, Conflict, Unavailable
 from cairn.inference.registry import embedder, forget_embedder
 from ingestion.failpoints import Fault, fault_point
 from ingestion.reindexing.diff import has_at_most, note_active
+from ingestion.reindexing.index_rewrite import rewrite
 from ingestion.reindexing.lease import GenerationLease
-from ingestion.reindexing.rewrite import rewrite
 from ingestion.reindexing.sync import Synchronizer, Vectorise, copy_from, embed_with
 from ingestion.reindexing.throttle import yield_to_users
 from retrieval.index.backends import index_backend

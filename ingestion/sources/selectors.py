@@ -8,7 +8,7 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Now
 
 from cairn.access.models import Role, SourceSubject, SubjectKind, SubjectLink
-from cairn.access.rules import knowledge_bases_for
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from ingestion.models import (

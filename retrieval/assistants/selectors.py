@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from cairn.access.rules import can_create_assistants, knowledge_bases_for, match_principal
+from cairn.access.permissions import can_create_assistants, knowledge_bases_for, match_principal
 from cairn.access.scope import Principal, Scope
 from cairn.access.selectors import parse_id, scope_for
 from cairn.errors import Forbidden, NotFound

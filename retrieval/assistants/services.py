@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from cairn.access.grant_policy import Subject, require_may_open_assistant
-from cairn.access.rules import require_can_create_assistants
+from cairn.access.permissions import require_can_create_assistants
 from cairn.access.scope import Principal
 from cairn.access.selectors import requested_knowledge_bases
 from cairn.access.services import EVERYONE, parse_subject, slug_reserve

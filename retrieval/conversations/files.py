@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.access.selectors import documents_in, scope_of_files, scope_with_files
 from cairn.errors import Conflict

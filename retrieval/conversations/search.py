@@ -2,7 +2,7 @@
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from retrieval.answering.generation.sentence_gate import UNSUPPORTED_SUFFIX
 from retrieval.conversations.services import conversations_for, messages_open

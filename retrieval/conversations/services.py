@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.access.selectors import get_or_not_found, parse_id
 from cairn.answers import AnswerMode, Intent, Verdict

@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
 
-from cairn.access.rules import documents_for, match_principal
+from cairn.access.permissions import documents_for, match_principal
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.access.services import EVERYONE, parse_subject

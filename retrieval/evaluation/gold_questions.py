@@ -9,7 +9,7 @@ from django.db.models import Prefetch, QuerySet
 from django.utils.translation import gettext_noop
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, knowledge_bases_for
+from cairn.access.permissions import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.answers import AnswerMode, Verdict

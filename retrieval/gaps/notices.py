@@ -5,8 +5,8 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
+from cairn.access.permissions import documents_for
 from cairn.access.principals import has_key_scope
-from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User

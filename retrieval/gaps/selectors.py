@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from cairn.access.audience import people_with_role
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, knowledge_bases_for
+from cairn.access.permissions import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User

@@ -6,7 +6,7 @@ from typing import Final
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Scope
 from cairn.access.selectors import chunks_for
 from cairn.library.models import Chunk

@@ -20,7 +20,7 @@ from cairn.http.ssrf_guard import GuardedTransport
 from cairn.settings import environment
 from cairn.settings.dotted_paths import create_dotted
 from cairn.settings.env import EDGE, ONE_PROCESS_ONLY, ROOT
-from retrieval.index.protocol import Store
+from retrieval.index.protocol import VectorStore
 from retrieval.index.qdrant_edge import EdgeIndex, require_room_for_copy
 from retrieval.index.qdrant_server import ServerIndex, Spread, translate_errors
 
@@ -39,9 +39,9 @@ class IndexBackend(Protocol):
 
     shared: bool
 
-    def create(self, place: str, dimension: int) -> Store: ...
+    def create(self, place: str, dimension: int) -> VectorStore: ...
 
-    def open(self, place: str, dimension: int) -> Store:
+    def open(self, place: str, dimension: int) -> VectorStore:
         """Raise Unavailable if it doesn't exist: an index that is lost must not come back empty."""
 
     def remove(self, place: str) -> None:
@@ -67,10 +67,10 @@ class EdgeBackend(IndexBackend):
 
     shared = False
 
-    def create(self, place: str, dimension: int) -> Store:
+    def create(self, place: str, dimension: int) -> VectorStore:
         return EdgeIndex.create(_folder(place), dimension=dimension)
 
-    def open(self, place: str, dimension: int) -> Store:
+    def open(self, place: str, dimension: int) -> VectorStore:
         return EdgeIndex.open(_folder(place), dimension=dimension)
 
     def remove(self, place: str) -> None:
@@ -107,10 +107,10 @@ class ServerBackend(IndexBackend):
 
     shared = True
 
-    def create(self, place: str, dimension: int) -> Store:
+    def create(self, place: str, dimension: int) -> VectorStore:
         return ServerIndex.create(_client(), _collection(place), dimension=dimension, spread=_spread())
 
-    def open(self, place: str, dimension: int) -> Store:
+    def open(self, place: str, dimension: int) -> VectorStore:
         return ServerIndex.open(_client(), _collection(place), dimension=dimension)
 
     def remove(self, place: str) -> None:

@@ -1,5 +1,5 @@
 """Filters for index queries, independent of the store. They preselect by permission what the index returns;
-`cairn.access.rules` decides.
+`cairn.access.permissions` decides.
 """
 
 from collections.abc import Iterable
@@ -61,7 +61,7 @@ class Conditions:
     some: tuple[AnyOf, ...]
 
 
-def readable(scope: Scope) -> Conditions:
+def build_permission_filter(scope: Scope) -> Conditions:
     by_token = AnyOf.of(READERS, scope.tokens)
     by_role = AnyOf.of(KNOWLEDGE_BASE, scope.managed & scope.readable)
     return Conditions(

@@ -14,7 +14,7 @@ from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Embedder
 from cairn.inference.registry import EmbedderChoice, configured_embedder, embedder
 from retrieval.index.backends import index_backend
-from retrieval.index.protocol import Store
+from retrieval.index.protocol import VectorStore
 from retrieval.index.relocatable import Place, PlacedIndex, Places
 from retrieval.models import GenerationState, IndexGeneration
 
@@ -103,7 +103,7 @@ class OpenIndexes:
                 self._open[generation.id] = index
             return self._open[generation.id]
 
-    def add(self, generation: IndexGeneration, store: Store) -> PlacedIndex:
+    def add(self, generation: IndexGeneration, store: VectorStore) -> PlacedIndex:
         """Use the store that was just created for the generation."""
         index = _create_placed_index(generation)
         index.add(places_of(generation).serving.name, store)

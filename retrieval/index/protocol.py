@@ -113,7 +113,7 @@ class VectorIndex(Protocol):
     def close(self) -> None: ...
 
 
-class Store(VectorIndex, Protocol):
+class VectorStore(VectorIndex, Protocol):
     """An index whose points can be copied to another, such as a folder of Qdrant Edge."""
 
     def read_page(self, start: UUID | None, *, limit: int) -> Page:

@@ -314,7 +314,7 @@ class _Asked:
             DENSE: edge.Query.Nearest(dense.tolist(), using=DENSE),
             SPARSE: edge.Query.Nearest(_sparse(sparse), using=SPARSE),
         }
-        allowed = _filter(conditions.readable(scope))
+        allowed = _filter(conditions.build_permission_filter(scope))
         narrowing = [_condition(each) for each in conditions.narrowing(filters)]
         self._query_filter = edge.Filter(must=[allowed, *narrowing]) if narrowing else allowed
         # How rare a word is, is counted over what the asker may read: scores say nothing of the rest.

@@ -267,7 +267,7 @@ class _Asked:
             DENSE: models.NearestQuery(nearest=dense.tolist()),
             SPARSE: models.NearestQuery(nearest=_sparse(sparse)),
         }
-        allowed = conditions.readable(scope)
+        allowed = conditions.build_permission_filter(scope)
         self._query_filter = _filter(conditions.narrow_conditions(allowed, filters))
         # How rare a word is, is counted over what the asker may read: scores say nothing of the rest.
         corpus = models.IdfCorpusParams(corpus=_filter(allowed))

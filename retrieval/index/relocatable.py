@@ -14,7 +14,7 @@ from uuid import UUID
 from cairn.access.scope import Scope
 from cairn.errors import CairnError, Unavailable
 from cairn.inference.protocols import Vectors
-from retrieval.index.protocol import Candidates, Filters, Point, Sparse, Store
+from retrieval.index.protocol import Candidates, Filters, Point, Sparse, VectorStore
 from retrieval.index.word_hashes import apply_word_key, with_keyed_words
 
 _Result = TypeVar("_Result")
@@ -52,20 +52,20 @@ class Whereabouts(Protocol):
 class PlacedIndex:
     """A VectorIndex. Safe to use from several threads."""
 
-    def __init__(self, whereabouts: Whereabouts, open_store: Callable[[str], Store]) -> None:
+    def __init__(self, whereabouts: Whereabouts, open_store: Callable[[str], VectorStore]) -> None:
         self._whereabouts = whereabouts
         self._open_store = open_store
         self._lock = threading.Lock()
-        self._stores: dict[str, Store] = {}
+        self._stores: dict[str, VectorStore] = {}
         self._places: Places | None = None
         self._closed = False
 
-    def add(self, name: str, store: Store) -> None:
+    def add(self, name: str, store: VectorStore) -> None:
         """Use a store that was just created."""
         with self._lock:
             self._stores[name] = store
 
-    def store(self, name: str) -> Store:
+    def store(self, name: str) -> VectorStore:
         if (found := self._stores.get(name)) is not None:
             return found
         with self._lock:
@@ -117,7 +117,7 @@ class PlacedIndex:
     def query(
         self, dense: Vectors, sparse: Sparse, *, scope: Scope, filters: Filters, limit: int
     ) -> Candidates:
-        def ask(store: Store, key: bytes) -> Candidates:
+        def ask(store: VectorStore, key: bytes) -> Candidates:
             return store.query(dense, apply_word_key(sparse, key), scope=scope, filters=filters, limit=limit)
 
         return self._read(ask)
@@ -135,7 +135,7 @@ class PlacedIndex:
         for name in names:
             self.release(name)
 
-    def _read(self, act: Callable[[Store, bytes], _Result]) -> _Result:
+    def _read(self, act: Callable[[VectorStore, bytes], _Result]) -> _Result:
         """Again if the points have moved meanwhile, and the place where they were is gone."""
         place = (self._places or self._look()).serving
         for _ in range(_ATTEMPTS):
@@ -147,7 +147,7 @@ class PlacedIndex:
                 place = now
         raise Unavailable("The vector index keeps moving.")
 
-    def _write(self, act: Callable[[Store, bytes], None]) -> None:
+    def _write(self, act: Callable[[VectorStore, bytes], None]) -> None:
         places = self._look()
         for _ in range(_ATTEMPTS):
             written = self._try_write(act, places)
@@ -156,7 +156,7 @@ class PlacedIndex:
             places = now
         raise Unavailable("The vector index keeps moving.")
 
-    def _try_write(self, act: Callable[[Store, bytes], None], places: Places) -> bool:
+    def _try_write(self, act: Callable[[VectorStore, bytes], None], places: Places) -> bool:
         """The serving place first: whoever copies relies on this order."""
         try:
             act(self.store(places.serving.name), places.serving.word_key)
@@ -168,7 +168,7 @@ class PlacedIndex:
             self._write_copy(act, places.copy)
         return True
 
-    def _write_copy(self, act: Callable[[Store, bytes], None], copy: Place) -> None:
+    def _write_copy(self, act: Callable[[VectorStore, bytes], None], copy: Place) -> None:
         """A failed copy must not fail the write: the copy is given up, and made again later."""
         try:
             act(self.store(copy.name), copy.word_key)

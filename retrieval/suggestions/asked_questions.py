@@ -9,7 +9,7 @@ from django.db.models import Count, Exists, F, Min, OuterRef, Q
 from django.db.models.functions import Length, Lower, Trim
 from django.utils import timezone
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.answers import Verdict
 from retrieval.evaluation.models import GoldQuestion, GoldSource

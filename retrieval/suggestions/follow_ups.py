@@ -6,13 +6,13 @@ from itertools import chain, islice
 from typing import Final
 from uuid import UUID
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal, Scope
 from cairn.access.selectors import parse_id, scope_for
 from cairn.answers import Verdict
 from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.library.models import Chunk, Document
-from cairn.limits.quotas import search_count
+from cairn.limits.rate_limits import search_count
 from retrieval.answering.prompts.evidence import deduplicate
 from retrieval.answering.query.same_question import question_key
 from retrieval.answering.query.understand import understand

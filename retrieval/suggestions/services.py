@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from cairn.access.rules import documents_for, roles_in
+from cairn.access.permissions import documents_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.selectors import scope_for
 from cairn.library.models import Document

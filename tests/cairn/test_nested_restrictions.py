@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for
 from cairn.access.services import grant_give, readers_replace
 from cairn.accounts.models import User
 from cairn.library.models import Document

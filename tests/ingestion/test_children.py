@@ -11,8 +11,8 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.services import grant_give, reader_tokens
 from cairn.accounts.models import User

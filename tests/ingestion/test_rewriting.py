@@ -14,7 +14,7 @@ from cairn.errors import Unavailable
 from ingestion.erasure.documents import erase
 from ingestion.erasure.receipts import waiting_for
 from ingestion.models import Receipt, ReceiptState
-from ingestion.reindexing import rewrite, runner
+from ingestion.reindexing import index_rewrite, runner
 from ingestion.reindexing.all_generations import AllGenerations
 from ingestion.reindexing.lease import claim
 from retrieval.index.backends import index_backend
@@ -242,12 +242,12 @@ def test_an_erasure_during_a_rewrite_needs_another_one(edge_place: Place) -> Non
             edge_place.index.delete_document(gone.document)
             erase(receipt.id, AllGenerations(edge_place.index))
 
-    original = rewrite.fault_point
-    rewrite.fault_point = meanwhile
+    original = index_rewrite.fault_point
+    index_rewrite.fault_point = meanwhile
     try:
         runner._run_lease(lease)
     finally:
-        rewrite.fault_point = original
+        index_rewrite.fault_point = original
     assert reached.is_set()
     assert _state(receipt) == ReceiptState.PENDING
     runner.work_all()
@@ -337,7 +337,7 @@ def test_a_write_between_reading_and_writing_a_batch_is_not_lost(tmp_path: Path)
     for store in (source, target):
         store.set_fields(changed.document, readers=changed.readers, tags=("new",))
         store.delete_document(deleted.document)
-    rewrite._copy_batch(page.points, source, target, b"")
+    index_rewrite._copy_batch(page.points, source, target, b"")
     assert target.read_page(None, limit=10) == source.read_page(None, limit=10)
     assert set(target.read_points([changed.id, deleted.id, kept.id])) == {changed.id, kept.id}
     source.close()

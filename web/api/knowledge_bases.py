@@ -13,8 +13,8 @@ from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for, knowledge_bases_for, roles_in
 from cairn.access.principals import require_admin
-from cairn.access.rules import documents_for, knowledge_bases_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_for
 from cairn.access.services import (

@@ -12,8 +12,8 @@ from django.core.files.base import File
 from django.db import transaction
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.services import EVERYONE, grant_give, grants_replace, knowledge_base_create
 from cairn.accounts.models import User

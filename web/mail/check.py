@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from cairn.messages import CodedMessage
 from web.mail.connection import MailConnection
 from web.mail.failures import FAILURES, describe_failure
-from web.mail.sending import build_mail, mail_send
+from web.mail.sending import build_mail, send_mail
 from web.mail.server import MailServer, configured_mail_server
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def send_test_mail(address: str, server: MailServer | None = None) -> MailVerdic
     subject = gettext("Test message from Cairn")
     text = gettext("If you can read this, Cairn can send mail.")
     try:
-        mail_send(build_mail(server, to=address, subject=subject, text=text), server)
+        send_mail(build_mail(server, to=address, subject=subject, text=text), server)
     except FAILURES as error:
         return _failure(error, server)
     return MailVerdict(True, CodedMessage("mail_test_sent", server=server.address, address=address))

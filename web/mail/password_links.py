@@ -18,7 +18,7 @@ from cairn.errors import Conflict
 from cairn.settings import environment
 from ingestion import broker
 from web.mail.failures import FAILURES, describe_failure
-from web.mail.sending import build_mail, mail_send
+from web.mail.sending import build_mail, send_mail
 from web.mail.server import MailServer, configured_mail_server
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def password_mails_send() -> int:
         if not mail_claim(mail):
             continue
         try:
-            mail_send(_write(mail, server), server)
+            send_mail(_write(mail, server), server)
         except Conflict:  # disabled, or without address, meanwhile
             mail.delete()
         except FAILURES as error:

@@ -1,6 +1,6 @@
 """Plain-text messages, and how they are handed to the mail server.
 
-Never call `mail_send` in a request: a server may take long. `web.mail.outbox` queues messages.
+Never call `send_mail` in a request: a server may take long. `web.mail.outbox` queues messages.
 """
 
 from django.core.mail import EmailMessage
@@ -14,7 +14,7 @@ def build_mail(server: MailServer, *, to: str, subject: str, text: str) -> Email
     return EmailMessage(subject, text, server.sender, [to], headers=headers)
 
 
-def mail_send(message: EmailMessage, server: MailServer) -> None:
+def send_mail(message: EmailMessage, server: MailServer) -> None:
     """Hand a message to the server. Raises one of `web.mail.failures.FAILURES`."""
     with MailConnection(server) as connection:
         if not connection.send_messages([message]):

@@ -1,6 +1,6 @@
 """Audience of a knowledge base or document: who may read it, and why.
 
-`cairn.access.rules` answers the opposite question, what one person may read. Tests compare the two.
+`cairn.access.permissions` answers the opposite question, what one person may read. Tests compare the two.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping

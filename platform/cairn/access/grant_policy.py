@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_noop
 
 from cairn.access.models import Role
-from cairn.access.rules import role_in
+from cairn.access.permissions import role_in
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group
 from cairn.errors import Forbidden

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 
 

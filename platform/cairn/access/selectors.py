@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from cairn.access.models import Role
-from cairn.access.rules import (
+from cairn.access.permissions import (
     conversation_bases_for,
     documents_for,
     has_role_anywhere,

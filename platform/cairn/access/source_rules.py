@@ -1,4 +1,4 @@
-"""Rules about documents whose source decides who may read them; part of `cairn.access.rules`."""
+"""Rules about documents whose source decides who may read them; part of `cairn.access.permissions`."""
 
 from functools import cache
 from typing import Any, Final

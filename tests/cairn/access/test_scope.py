@@ -5,8 +5,8 @@ import uuid
 import pytest
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for, knowledge_bases_for
 from cairn.access.principals import principal_for_key, principal_for_user
-from cairn.access.rules import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import chunks_for, document_for, knowledge_base_for, scope_for
 from cairn.access.services import grant_give, grants_replace, knowledge_base_create, readers_replace

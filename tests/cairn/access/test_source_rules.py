@@ -9,8 +9,8 @@ import pytest
 
 from cairn.access.audience import document_access_of, people_reading
 from cairn.access.models import Role, SourceSubject
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for
 from cairn.access.selectors import scope_for
 from cairn.access.services import grant_give, reader_tokens
 from cairn.access.source_access import EVERYONE, AccessEntry, SourceAccess, SourceGroup, SourcePerson

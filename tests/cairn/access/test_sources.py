@@ -7,8 +7,8 @@ import pytest
 
 from cairn.access.audience import document_access_of
 from cairn.access.models import AccessList, Role, SourceSubject, SyncedAccess
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for
 from cairn.access.services import grant_give, reader_tokens, readers_of, readers_replace
 from cairn.access.source_access import (
     EVERYONE,

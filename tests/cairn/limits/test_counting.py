@@ -19,7 +19,7 @@ from cairn.accounts.services import api_key_create
 from cairn.errors import QuotaExceeded, RateLimited
 from cairn.limits.concurrency import LEASE_DURATION, SlotLease, slot_take
 from cairn.limits.models import Slot, Usage
-from cairn.limits.quotas import (
+from cairn.limits.rate_limits import (
     question_charge,
     search_count,
     tokens_charge,

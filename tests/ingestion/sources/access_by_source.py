@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from django.utils import timezone
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for
 from cairn.access.services import grant_give
 from cairn.access.source_access import SourceGroup, SourcePerson
 from cairn.access.source_services import replace_source_people, set_source_access

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from cairn.access.models import AccessList, SourceSubject, SyncedAccess
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.access.services import EVERYONE as EVERYBODY
 from cairn.access.services import readers_of, readers_replace

@@ -14,8 +14,8 @@ from django.utils import timezone
 from smbprotocol.open import CreateDisposition, FileInformationClass
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.access.services import grant_give, knowledge_base_create
 from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson

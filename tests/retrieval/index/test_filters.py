@@ -4,7 +4,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retrieval.index.filters import KNOWLEDGE_BASE, READERS, AnyOf, narrow_conditions, readable
+from retrieval.index.filters import KNOWLEDGE_BASE, READERS, AnyOf, build_permission_filter, narrow_conditions
 from retrieval.index.protocol import Filters
 from tests.retrieval.index.points import scope
 
@@ -17,7 +17,7 @@ def test_there_is_always_something_of_which_one_must_hold(
 ) -> None:
     """Stores take an empty list of alternatives for "everything"."""
     asked = replace(scope(), readable=bases_read, managed=bases_managed, tokens=tokens)
-    allowed = readable(asked)
+    allowed = build_permission_filter(asked)
     for conditions in (allowed, narrow_conditions(allowed, Filters(tags=("x",)))):
         assert conditions.some[0].field == READERS
         assert conditions.every[0] == AnyOf.of(KNOWLEDGE_BASE, bases_read)

@@ -10,7 +10,7 @@ from cairn.inference import registry
 from cairn.settings import environment
 from retrieval.index import backends
 from retrieval.index.generations import active_generation, active_index, close_index
-from retrieval.index.protocol import Store
+from retrieval.index.protocol import VectorStore
 from retrieval.index.qdrant_edge import EdgeIndex
 from retrieval.models import GenerationState, IndexGeneration
 from tests.fakes import FakeEmbedder
@@ -96,7 +96,7 @@ class OtherStore(backends.EdgeBackend):
 
     opened: list[str] = []
 
-    def create(self, place: str, dimension: int) -> Store:
+    def create(self, place: str, dimension: int) -> VectorStore:
         self.opened.append(place)
         return super().create(place, dimension)
 

@@ -23,7 +23,6 @@ from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, user_create
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
-from cairn.limits import quotas
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
 from retrieval.engine import Engine, use
@@ -129,7 +128,7 @@ def grant(base: KnowledgeBase) -> Callable[[Caller, Role], None]:
 def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No minute ends in the midst of a test."""
     moment = timezone.now()
-    monkeypatch.setattr(quotas, "timezone", SimpleNamespace(now=lambda: moment))
+    monkeypatch.setattr(rate_limits, "timezone", SimpleNamespace(now=lambda: moment))
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from cairn.access.audience import document_access_of, people_in, people_reading
 from cairn.access.models import DocumentReader, Grant, Role
+from cairn.access.permissions import documents_for, knowledge_bases_for, role_in
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import documents_for, knowledge_bases_for, role_in
 from cairn.access.services import grant_give, grants_replace, readers_replace
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, user_create

@@ -15,8 +15,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_viewed_as
-from cairn.access.rules import documents_for
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.models import Usage

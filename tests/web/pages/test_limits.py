@@ -9,7 +9,7 @@ from cairn.access.principals import principal_for_user
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create
 from cairn.limits.models import Limit
-from cairn.limits.quotas import question_charge, tokens_charge
+from cairn.limits.rate_limits import question_charge, tokens_charge
 from cairn.limits.rules import allowance_of
 from tests.web.pages.conftest import text_of
 

@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from cairn.access.models import Role
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.principals import principal_for_user
-from cairn.access.rules import knowledge_bases_for
 from cairn.access.services import grant_give
 from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import Group, User

@@ -9,9 +9,9 @@ import pytest
 from django.db.models import Q
 from django.test import Client
 
-from cairn.access import rules, selectors
+from cairn.access import permissions, selectors
 from cairn.access.models import AccessCheck, AccessList, AccessListEntry, CheckArtifact, SourceSubject
-from cairn.access.rules import knowledge_bases_for
+from cairn.access.permissions import knowledge_bases_for
 from cairn.accounts.models import ApiKey, Group, User
 from cairn.accounts.services import user_create
 from cairn.audit.models import Event
@@ -79,7 +79,7 @@ def test_nobody_gets_a_canary_and_nothing_of_it_stays(check: Check, admin: Calle
 
 def rule_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Narrowing is no longer looked at."""
-    monkeypatch.setattr(rules, "_match_unrestricted", lambda _principal: Q(pk__isnull=False))
+    monkeypatch.setattr(permissions, "_match_unrestricted", lambda _principal: Q(pk__isnull=False))
 
 
 def recheck_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,13 +167,13 @@ def test_planted_leaks_are_found(check: Check, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_forgotten_rule_of_a_source_is_found(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries of sources that deny are no longer looked at."""
-    real = rules.documents_allowing
+    real = permissions.documents_allowing
 
     def without_denials(user: UUID) -> Any:
         AccessListEntry.objects.filter(allow=False).delete()
         return real(user)
 
-    monkeypatch.setattr(rules, "documents_allowing", without_denials)
+    monkeypatch.setattr(permissions, "documents_allowing", without_denials)
     done = check()
     assert done.state == "leaked"
     found = {(leak["who"], leak["how"], leak["what"]) for leak in done.leaks}
@@ -250,6 +250,6 @@ def test_a_real_document_is_not_found_by_who_may_not_read_it(
     monkeypatch.setattr(running, "check_canaries", lambda _check: Outcome(0, []))
     done = check()
     assert (done.state, done.spots) == ("passed", 1)
-    monkeypatch.setattr(rules, "_grants", lambda _principal, _role: rules.Grant.objects.all())
+    monkeypatch.setattr(permissions, "_grants", lambda _principal, _role: permissions.Grant.objects.all())
     done = check()
     assert [leak["how"] for leak in done.leaks] == ["search for a real document"]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from cairn.limits.concurrency import count_open_slots
 from cairn.limits.models import Limit as LimitRow
-from cairn.limits.quotas import used_today
+from cairn.limits.rate_limits import used_today
 from cairn.limits.rules import Measure, Most, allowance_of, defaults
 from cairn.limits.services import limit_set
 from web.api.framework.fields import Body, Count, Subject

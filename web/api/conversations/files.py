@@ -12,7 +12,7 @@ from cairn.access.scope import Principal
 from cairn.asgi import get_arrival_time
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import VersionState
-from cairn.limits.quotas import upload_count
+from cairn.limits.rate_limits import upload_count
 from ingestion.documents.conversation_files import file_attach, file_remove, require_may_attach
 from ingestion.documents.upload import Upload
 from ingestion.models import Job as JobRow

@@ -11,11 +11,11 @@ from django.http import HttpRequest
 from ninja import Router
 from pydantic import Field
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import requested_knowledge_bases, scope_for
 from cairn.library.document_filters import DocumentFilter, filter_documents
-from cairn.limits.quotas import search_count
+from cairn.limits.rate_limits import search_count
 from retrieval.index.protocol import Filters
 from retrieval.search.fusion import Ranking
 from retrieval.search.hybrid_search import search as passages_for

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.access.audience import people_reading
 from cairn.access.models import Role
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, knowledge_base_for
 from cairn.asgi import get_arrival_time
@@ -19,7 +19,7 @@ from cairn.errors import NotFound, PreconditionFailed
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentVersion, KnowledgeBase
 from cairn.library.storage import rendition_load
-from cairn.limits.quotas import upload_count
+from cairn.limits.rate_limits import upload_count
 from ingestion.documents.services import document_delete, document_review, document_update
 from ingestion.documents.sources import sources_under
 from ingestion.documents.submit import document_submit

@@ -14,7 +14,7 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_for, require_role
 from cairn.asgi import get_arrival_time
 from cairn.errors import InvalidInput
-from cairn.limits.quotas import upload_count
+from cairn.limits.rate_limits import upload_count
 from ingestion.documents.batch_submit import IncomingFile, files_submit
 from ingestion.documents.resumable_uploads import uploads_drop
 from ingestion.documents.upload import Submission

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Query, Router
 from pydantic import Field
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.library.document_filters import DocumentFilter, Review, Sort, filter_documents
 from cairn.library.models import Document as DocumentRow

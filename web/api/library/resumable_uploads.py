@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from cairn.access.models import Role
 from cairn.access.selectors import knowledge_base_for
-from cairn.limits.quotas import upload_count
+from cairn.limits.rate_limits import upload_count
 from ingestion.documents.resumable_uploads import (
     MAX_PART_BYTES,
     MIN_PART_BYTES,

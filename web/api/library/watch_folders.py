@@ -8,7 +8,7 @@ from django.utils import timezone
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
-from cairn.access.rules import knowledge_bases_for
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.selectors import get_or_not_found, knowledge_base_for
 from ingestion.models import Watch as WatchRow
 from ingestion.watch_folders.services import next_scan, watch_create, watch_delete, watch_scan, watch_update

@@ -9,8 +9,8 @@ from django.utils.translation import gettext_noop
 from ninja import Query, Router
 from pydantic import BaseModel, Field, StringConstraints
 
+from cairn.access.permissions import documents_for
 from cairn.access.principals import has_key_scope
-from cairn.access.rules import documents_for
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.errors import Conflict, InvalidInput, NotFound

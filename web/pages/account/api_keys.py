@@ -18,8 +18,8 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.principals import require_admin
-from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import parse_id
 from cairn.accounts.models import ApiKey, KeyScope, User

@@ -11,7 +11,7 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, has_role_anywhere
+from cairn.access.permissions import documents_for, has_role_anywhere
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for
 from cairn.errors import CairnError, InvalidInput, NotFound

@@ -8,7 +8,7 @@ from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
 from cairn.access.grant_policy import may_grant_to_everyone
-from cairn.access.rules import can_create_assistants
+from cairn.access.permissions import can_create_assistants
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden
 from cairn.settings.stored.store import effective_environment

@@ -10,7 +10,7 @@ from django.db.models import Count, Min
 from django.utils.translation import gettext, gettext_noop, ngettext
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from ingestion.jobs.progress import QueueStatus, queue_statuses
 from ingestion.models import RUNNING, Job, JobQuerySet, Lane, Stage

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, knowledge_bases_for
+from cairn.access.permissions import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere
 from cairn.library.models import KnowledgeBase

@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
 from cairn.access.models import Role
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.principals import principal_for_user, require_admin
-from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere, scope_for
 from cairn.accounts.models import User
@@ -27,7 +27,7 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, InvalidInput
 from cairn.library.models import KnowledgeBase
 from cairn.limits.concurrency import SlotLease, slot_take
-from cairn.limits.quotas import search_count
+from cairn.limits.rate_limits import search_count
 from cairn.limits.rules import allowance_of
 from retrieval.conversations.ask import answer_again
 from retrieval.engine import get_engine

@@ -8,7 +8,7 @@ from django.db.models import Count, Sum
 from django.utils.translation import gettext, gettext_noop
 
 from cairn.access.models import Role
-from cairn.access.rules import documents_for, knowledge_bases_for, role_in, roles_in
+from cairn.access.permissions import documents_for, knowledge_bases_for, role_in, roles_in
 from cairn.access.scope import Principal
 from cairn.library.models import KnowledgeBase
 

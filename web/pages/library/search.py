@@ -14,14 +14,14 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from pydantic import ValidationError
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import scope_for
 from cairn.accounts.models import User
 from cairn.errors import InvalidInput, TransientError
 from cairn.library.document_filters import SOON, Review, Sort
 from cairn.library.models import Document
-from cairn.limits.quotas import search_count
+from cairn.limits.rate_limits import search_count
 from retrieval.index.protocol import Filters
 from retrieval.search.hybrid_search import search
 from web.api.framework.pagination import keyset_page

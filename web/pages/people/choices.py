@@ -14,8 +14,8 @@ from django.views.decorators.http import require_safe
 
 from cairn.access.grant_policy import groups_grantable_by, may_grant_to_everyone
 from cairn.access.models import Role
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.principals import require_admin
-from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere
 from cairn.accounts.models import ApiKey, Group, User

@@ -11,8 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
+from cairn.access.permissions import documents_for, has_role_anywhere, knowledge_bases_for
 from cairn.access.principals import can_create_knowledge_bases
-from cairn.access.rules import documents_for, has_role_anywhere, knowledge_bases_for
 from cairn.access.scope import Principal
 from retrieval.conversations.search import find_conversations
 from web.pages.shell.decorators import fragment

@@ -12,8 +12,8 @@ from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 
 from cairn.access.models import Role
+from cairn.access.permissions import has_role_anywhere
 from cairn.access.principals import can_create_knowledge_bases
-from cairn.access.rules import has_role_anywhere
 from cairn.access.scope import Principal
 from cairn.errors import Forbidden, NotFound, NotSignedIn
 from retrieval.gaps.notices import notices_for

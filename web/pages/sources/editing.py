@@ -10,8 +10,8 @@ from django.utils.translation import gettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.principals import require_admin
-from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_named
 from cairn.errors import CairnError, Conflict, InvalidInput, NotFound

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
-from cairn.access.rules import knowledge_bases_for
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere
 from cairn.errors import InvalidInput

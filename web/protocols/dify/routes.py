@@ -6,11 +6,11 @@ from django.http import HttpRequest
 from ninja import NinjaAPI
 from pydantic import BaseModel, Field
 
-from cairn.access.rules import documents_for
+from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_for, scope_for
 from cairn.library.models import KnowledgeBase
-from cairn.limits.quotas import search_count
+from cairn.limits.rate_limits import search_count
 from retrieval.index.protocol import Filters
 from retrieval.search.hybrid_search import search
 from retrieval.types import Hit

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from asgiref.sync import sync_to_async
 from pydantic import BaseModel, Field
 
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.principals import has_key_scope
-from cairn.access.rules import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, requested_knowledge_bases, scope_for
 from cairn.answers import AnswerMode
 from cairn.audit.services import record_unless_recent
 from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
-from cairn.limits.quotas import search_count
+from cairn.limits.rate_limits import search_count
 from retrieval.conversations import ask
 from retrieval.search.hybrid_search import search
 from web.answer_stream import RunningAnswer, start_answer, wait_for_answer

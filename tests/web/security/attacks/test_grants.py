@@ -13,8 +13,8 @@ from django.test import Client
 
 from cairn.access.grant_policy import require_may_grant
 from cairn.access.models import Grant, Role
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.principals import principal_for_key
-from cairn.access.rules import knowledge_bases_for
 from cairn.access.services import grant_give, grants_replace
 from cairn.accounts.external_groups import groups_replace
 from cairn.accounts.models import ApiKey, Group, User

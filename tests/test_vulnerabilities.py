@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "audit.py"
+SCRIPT = Path(__file__).resolve().parents[1] / ".ci" / "vulnerabilities.py"
 GOOD = {"name": "django", "version": "5.2.19", "vulns": []}
 BAD = {"name": "lxml", "version": "6.0", "vulns": [{"id": "CVE-1", "fix_versions": ["6.1"]}]}
 OURS = {"name": "cairn", "skip_reason": "not on PyPI"}

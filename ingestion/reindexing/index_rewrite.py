@@ -24,7 +24,7 @@ from ingestion.failpoints import Fault, fault_point
 from ingestion.reindexing.lease import GenerationLease, LeaseEnded
 from retrieval.index.backends import index_backend
 from retrieval.index.generations import open_indexes
-from retrieval.index.protocol import Store, StoredPoint
+from retrieval.index.protocol import StoredPoint, VectorStore
 from retrieval.index.relocatable import Place, PlacedIndex, Places
 from retrieval.index.word_hashes import apply_word_key
 from retrieval.models import GenerationState, IndexGeneration, new_word_key
@@ -134,7 +134,7 @@ def _copy(lease: GenerationLease, index: PlacedIndex, serving: Place, copy: Plac
     target.finish_copy()
 
 
-def _copy_batch(points: Sequence[StoredPoint], source: Store, target: Store, key: bytes) -> None:
+def _copy_batch(points: Sequence[StoredPoint], source: VectorStore, target: VectorStore, key: bytes) -> None:
     """Copy points until the source is unchanged, as writers may change it in between."""
     ids = [point.id for point in points]
     written: dict[uuid.UUID, StoredPoint | None] = dict.fromkeys(ids)
