@@ -23,6 +23,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, user_create
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
+from cairn.limits import rate_limits
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
 from retrieval.engine import Engine, use
