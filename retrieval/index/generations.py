@@ -183,6 +183,11 @@ def active_index() -> PlacedIndex:
     return active().index
 
 
+def find_active_index() -> PlacedIndex | None:
+    """Return the index that answers now, or None before the first one is made, and make none."""
+    return active().index if _active_row() else None
+
+
 def active_generation() -> IndexGeneration:
     return _active_row() or active().generation
 

@@ -21,7 +21,7 @@ from cairn.inference.reranking import reranks
 from cairn.library.storage import files_answer
 from cairn.settings import environment
 from ingestion import broker
-from retrieval.index.generations import active_index, choice_in_use
+from retrieval.index.generations import choice_in_use, find_active_index
 from web.http.shutdown import draining
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,8 @@ def vectors_answer() -> None:
     """Check the index without opening it, which would load the embedding model."""
     if not embedder_health(choice_in_use()).ok:
         raise Unavailable
-    active_index().count()
+    if index := find_active_index():
+        index.count()
 
 
 def models_answer() -> None:

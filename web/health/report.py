@@ -15,7 +15,7 @@ from web.health.deadline import Check, ParallelChecks
 from web.health.results import HealthResult, HealthState, problem, worst
 from web.health.secrets import without_secrets
 
-LIMIT_SECONDS: Final = 2.0
+LIMIT_SECONDS: float = 2.0
 
 LABELS: Final[Mapping[str, Promise]] = {
     "workers": gettext_lazy("Workers"),
@@ -66,9 +66,9 @@ class HealthReport:
         return [part for part in self.parts if part.result.state == HealthState.OK]
 
 
-def health_report(seconds: float = LIMIT_SECONDS) -> HealthReport:
+def health_report() -> HealthReport:
     """Check everything in the language that is active."""
-    results = _running.run(checks(), seconds, on_timeout=lambda _name: _no_answer(seconds), on_error=_failure)
+    results = _running.run(checks(), LIMIT_SECONDS, on_timeout=_no_answer, on_error=_failure)
     return HealthReport([CheckedPart(name, LABELS[name], results[name]) for name in results])
 
 
@@ -98,9 +98,9 @@ def checks() -> dict[str, Check]:
     return {name: found[name] for name in LABELS if name in found}
 
 
-def _no_answer(seconds: float) -> HealthResult:
+def _no_answer(_name: str) -> HealthResult:
     return problem(
-        _("No answer within %(n)s seconds.") % {"n": round(seconds)},
+        _("No answer within %(n)s seconds.") % {"n": round(LIMIT_SECONDS)},
         _("Check whether it is overloaded or unreachable. Then run:"),
         command="manage.py doctor",
     )

