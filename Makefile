@@ -7,6 +7,7 @@
 # make test-all   all of these
 # make test-postgres   the tests that use the database, on PostgreSQL
 # make test-vllm   tests against a real vLLM on the CPU; installs it into .venv-vllm (3 GB)
+# make test-phoenix   an answer's trace in a real Phoenix; installs it into .venv-phoenix (1 GB)
 # make lint    ruff, mypy, import rules
 # make audit-dependencies   look up known vulnerabilities of the installed packages
 # make lock    regenerate requirements/ from pyproject.toml: versions and hashes of every package
@@ -28,13 +29,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up test test-slow test-all test-cluster test-faults test-postgres test-vllm lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages bench-timing evaluate screenshots clean
+.PHONY: help up test test-slow test-all test-cluster test-faults test-postgres test-vllm test-phoenix lint texts audit-dependencies lock sbom cluster bench bench-load bench-ingest bench-search bench-scale bench-pages bench-timing evaluate screenshots clean
 
 # Tests start hundreds of processes: each would compile all modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 BIN := .venv/bin
+PHOENIX_VERSION := 20.26.1
 RUNTIME := .venv/.runtime
 DEV := .venv/.dev
 # Tests of one file stay in one process: they share its servers. In their order, for the slowest files have few tests and
@@ -68,6 +70,9 @@ test-postgres: $(DEV)
 
 test-vllm: $(DEV) .venv-vllm/.made
 	$(BIN)/python -m tests.vllm.run .venv-vllm $(ARGS)
+
+test-phoenix: $(DEV) .venv-phoenix/.$(PHOENIX_VERSION)
+	$(BIN)/python -m pytest -v tests/web/api/test_phoenix.py $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check .
@@ -120,7 +125,7 @@ screenshots: $(DEV)
 	$(BIN)/python -m tests.tour.screenshots $(ARGS)
 
 clean:
-	rm -rf .venv .venv-vllm build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-vllm .venv-phoenix build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 .venv: $(RUNTIME)
@@ -136,4 +141,9 @@ $(DEV): $(RUNTIME) requirements/development.txt
 
 .venv-vllm/.made: tests/vllm/environment.py
 	$(PYTHON) tests/vllm/environment.py .venv-vllm
+	@touch $@
+
+.venv-phoenix/.$(PHOENIX_VERSION):
+	$(PYTHON) -m venv .venv-phoenix
+	.venv-phoenix/bin/pip install --quiet --progress-bar off arize-phoenix==$(PHOENIX_VERSION)
 	@touch $@

@@ -24,7 +24,7 @@ from cairn.settings import environment
 from cairn.settings.env import PACKAGED_RERANKER
 from cairn.settings.stored.store import effective_environment
 from cairn.telemetry.context import current_ids
-from cairn.telemetry.openinference import SESSION, SpanKind
+from cairn.telemetry.span_attributes import SESSION, SpanKind
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering import answer
 from retrieval.answering.evidence_budget import EvidenceBudget

@@ -12,7 +12,7 @@ from cairn.library.cell_ranges import CellLine
 from cairn.library.links import links_from_json
 from cairn.library.models import Chunk
 from cairn.telemetry.metrics import SEARCH_SECONDS, counting_model_failures
-from cairn.telemetry.openinference import EMBEDDING_MODEL, DocumentList, SpanKind, document_attributes
+from cairn.telemetry.span_attributes import DocumentList, SpanKind, document_attributes, embedding_attributes
 from cairn.telemetry.tracing import step
 from retrieval.engine import Engine, get_engine
 from retrieval.index.protocol import Candidates, Filters
@@ -77,7 +77,7 @@ def _find_hits(
     model = engine.embedder
     with (
         counting_model_failures("embedding"),
-        step("embed query", kind=SpanKind.EMBEDDING, attributes={EMBEDDING_MODEL: model.model}),
+        step("embed query", kind=SpanKind.EMBEDDING, attributes=embedding_attributes(model.model)),
     ):
         dense = model.embed_query(text)
     sparse = query_sparse(text)

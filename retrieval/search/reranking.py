@@ -12,7 +12,7 @@ from opentelemetry.trace import Span
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.protocols import Reranker
 from cairn.telemetry.metrics import count_model_failure
-from cairn.telemetry.openinference import RERANKER_MODEL, DocumentList, SpanKind, document_attributes
+from cairn.telemetry.span_attributes import RERANKER_MODEL, DocumentList, SpanKind, document_attributes
 from cairn.telemetry.throttled_log import ThrottledLogger
 from cairn.telemetry.tracing import step
 from retrieval.answering.text.lexicon import recognised_language

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from cairn.telemetry.openinference import ScoredDocument
+from cairn.telemetry.span_attributes import ScoredDocument
 from retrieval.types import Hit
 
 

@@ -12,7 +12,7 @@ from prometheus_client import Histogram
 
 from cairn.errors import ConfigurationError
 from cairn.settings import Environment
-from cairn.telemetry.openinference import KIND, SpanKind
+from cairn.telemetry.span_attributes import KIND, SpanKind
 
 try:  # the extra `otel`
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

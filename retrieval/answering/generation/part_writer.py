@@ -8,7 +8,7 @@ from cairn.answers import AnswerMode
 from cairn.errors import Unavailable
 from cairn.telemetry.context import close_iterator
 from cairn.telemetry.metrics import count_model_failure
-from cairn.telemetry.openinference import LLM_MODEL, SpanKind, token_attributes
+from cairn.telemetry.span_attributes import SpanKind, chat_attributes, token_attributes
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering.generation.conflict_note import conflict_notes
 from retrieval.answering.generation.extractive import Extract, arrange_for_reading, extract_blocks
@@ -111,7 +111,7 @@ class PartWriter:
         run.called = True
         stream = chat.stream(messages, max_tokens=self._context.evidence.max_tokens)
         source = getattr(stream, "with_pauses", lambda: stream)()
-        step = PausableStep("write", SpanKind.LLM, {LLM_MODEL: chat.name})
+        step = PausableStep("write", SpanKind.LLM, chat_attributes(chat.name))
         with ExitStack() as ending:
             ending.callback(
                 step.end,

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker, Vectors
-from cairn.telemetry.openinference import METADATA, SpanKind
+from cairn.telemetry.span_attributes import METADATA, SpanKind
 from cairn.telemetry.tracing import step
 from retrieval.answering.grounding.antonyms import obliges_more, uses_opposite
 from retrieval.answering.grounding.edits import (

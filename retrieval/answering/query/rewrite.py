@@ -15,7 +15,7 @@ from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import CairnError
 from cairn.hidden_characters import visible
-from cairn.telemetry.openinference import LLM_MODEL, SpanKind
+from cairn.telemetry.span_attributes import SpanKind, chat_attributes
 from cairn.telemetry.tracing import step
 from retrieval.answering.grounding.names import unsupported_names
 from retrieval.answering.grounding.quantities import unsupported_figures
@@ -133,7 +133,7 @@ def _read_reply(
     began, pieces = time.monotonic(), list[str]()
     stream = chat.stream(messages, max_tokens=MAX_TOKENS)
     with (
-        step("rewrite question", kind=SpanKind.LLM, attributes={LLM_MODEL: chat.name}),
+        step("rewrite question", kind=SpanKind.LLM, attributes=chat_attributes(chat.name)),
         _close_after(seconds, getattr(stream, "close", lambda: None)),
     ):
         for piece in stream:

@@ -1,4 +1,7 @@
-"""Span attributes named by the OpenInference conventions, which tracing tools for language models read."""
+"""Span attributes named by the conventions of OpenInference and of OpenTelemetry (`gen_ai.*`).
+
+Tracing tools for language models read one or the other.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,12 +14,7 @@ from opentelemetry.util.types import AttributeValue
 KIND: Final = "openinference.span.kind"
 SESSION: Final = "session.id"
 METADATA: Final = "metadata"
-EMBEDDING_MODEL: Final = "embedding.model_name"
 RERANKER_MODEL: Final = "reranker.model_name"
-LLM_MODEL: Final = "llm.model_name"
-PROMPT_TOKENS: Final = "llm.token_count.prompt"
-COMPLETION_TOKENS: Final = "llm.token_count.completion"
-TOTAL_TOKENS: Final = "llm.token_count.total"
 
 
 class SpanKind(StrEnum):
@@ -56,5 +54,23 @@ def document_attributes(
     return attributes
 
 
+def chat_attributes(model: str) -> dict[str, AttributeValue]:
+    return {"llm.model_name": model, "gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+
+
+def embedding_attributes(model: str) -> dict[str, AttributeValue]:
+    return {
+        "embedding.model_name": model,
+        "gen_ai.operation.name": "embeddings",
+        "gen_ai.request.model": model,
+    }
+
+
 def token_attributes(prompt: int, completion: int) -> dict[str, AttributeValue]:
-    return {PROMPT_TOKENS: prompt, COMPLETION_TOKENS: completion, TOTAL_TOKENS: prompt + completion}
+    return {
+        "llm.token_count.prompt": prompt,
+        "llm.token_count.completion": completion,
+        "llm.token_count.total": prompt + completion,
+        "gen_ai.usage.input_tokens": prompt,
+        "gen_ai.usage.output_tokens": completion,
+    }
