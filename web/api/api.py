@@ -16,6 +16,7 @@ from web.api.administration import (
     health,
     index_generations,
     limits,
+    models,
     settings,
     users,
 )
@@ -93,6 +94,7 @@ api.add_router("v1/access-checks", access_checks.router)
 api.add_router("v1/audit", audit.router)
 api.add_router("v1/index", index_generations.router)
 api.add_router("v1/settings", settings.router)
+api.add_router("v1/models", models.router)
 api.add_router("v1/answer-profile", answer_profile.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)

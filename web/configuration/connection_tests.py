@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 
 from cairn.audit.services import record
 from cairn.http import ssrf_guard
-from cairn.inference.model_checks import chat_reports
+from cairn.inference.model_checks import Report, chat_reports, measure_chat_model
 from cairn.settings import Environment, environment
 from cairn.settings.stored.sections import LanguageModel, Mail, Section, SignIn
 from cairn.settings.stored.store import overrides_of
@@ -54,6 +54,18 @@ def run_test(section: Section, *, actor: UUID | None) -> ConnectionResult:
     subject = "model:chat" if isinstance(section, LanguageModel) else f"settings:{section.key}"
     record(action, actor=actor, subject=subject, answered=not found.problem, milliseconds=took)
     return ConnectionResult(found.problem, found.milliseconds or took, found.remarks)
+
+
+def measure_language_model(
+    given: Environment, *, actor: UUID | None, subject: str
+) -> tuple[ConnectionResult, Report | None]:
+    """Ask the server of a language model, and return what it can do; None if it didn't respond in time."""
+    found: list[Report] = []
+    began = time.monotonic()
+    result = _within_limit(partial(_measure_language_model, given, found))
+    took = round((time.monotonic() - began) * 1000)
+    record("models.checked", actor=actor, subject=subject, answered=not result.problem, milliseconds=took)
+    return result, next(iter(found), None)
 
 
 def _test(section: Section) -> ConnectionResult:
@@ -92,7 +104,16 @@ def _ask(ask: Callable[[], ConnectionResult], result: "Future[ConnectionResult]"
 
 
 def _ask_language_model(given: Environment) -> ConnectionResult:
-    report = next(iter(chat_reports(given, seconds=_RESPONSE_SECONDS)))
+    return _result_of(next(iter(chat_reports(given, seconds=_RESPONSE_SECONDS))), given)
+
+
+def _measure_language_model(given: Environment, found: list[Report]) -> ConnectionResult:
+    """Ask the server, and append its report to `found`."""
+    found.append(measure_chat_model(given, seconds=_RESPONSE_SECONDS))
+    return _result_of(found[0], given)
+
+
+def _result_of(report: Report, given: Environment) -> ConnectionResult:
     problem = without_secrets(report.problem, given)
     return ConnectionResult(
         f"{report.where}: {problem}" if problem else "", report.milliseconds or 0, tuple(report.remarks)

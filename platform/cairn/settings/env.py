@@ -304,10 +304,21 @@ class Environment(BaseSettings):
     llm_breaker_seconds: float = Field(
         5, gt=0, description="Seconds between tests of that server, until it responds"
     )
+    llm_location: Literal["inside", "outside"] = Field(
+        "inside",
+        description="Where the language model runs; one outside gets no passage of a knowledge base that "
+        "forbids outside models",
+    )
+    outside_models: Literal["allow", "forbid"] = Field(
+        "allow", description="Whether outside models may read knowledge bases that don't say so themselves"
+    )
     judge_base_url: str | None = Field(
         None, description="OpenAI-compatible server that judges answers in evaluations"
     )
     judge_api_key: SecretStr | None = None
+    judge_location: Literal["inside", "outside"] = Field(
+        "inside", description="Where the judge runs, like LLM_LOCATION"
+    )
     judge_model: str | None = Field(None, description="Name of the served model that judges")
     answer_evidence_tokens: int | None = Field(
         None,

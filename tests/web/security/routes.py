@@ -77,6 +77,7 @@ _VERIFIED = {
     "text": "So.",
     "until": "2999-12-31",
 }
+_MODEL = {"name": "mixtral", "base_url": "https://llm.example.org/v1", "model": "mixtral", "licence": "mit"}
 _NOWHERE = "00000000-0000-4000-8000-000000000000"
 _UPLOAD = {"file": "file"}
 _SHELF = {"url": "https://shelf.example.org", "username": "cairn", "password": "correct horse"}
@@ -216,6 +217,13 @@ ROUTES: list[Route] = [
     api("GET", "/index/calibration", Guard.ADMIN),
     api("PUT", "/index/calibration", Guard.ADMIN, body=_CALIBRATION),
     api("DELETE", "/index/calibration", Guard.ADMIN),
+    api("GET", "/models", Guard.ADMIN),
+    api("POST", "/models", Guard.ADMIN, body=_MODEL),
+    api("GET", "/models/{name}", Guard.ADMIN),
+    api("PATCH", "/models/{name}", Guard.ADMIN, body={"version": 1, "price_in": "0.25"}),
+    api("POST", "/models/{name}/test", Guard.ADMIN),
+    api("POST", "/models/{name}/activate", Guard.ADMIN, body={"version": 1}),
+    api("POST", "/models/{name}/retire", Guard.ADMIN, body={"version": 1}),
     api("GET", "/answer-profile", Guard.ADMIN),
     api("PUT", "/answer-profile", Guard.ADMIN, body={"profile": {}}),
     api("DELETE", "/answer-profile", Guard.ADMIN),

@@ -21,6 +21,7 @@ from cairn.accounts.services import api_key_create, api_key_revoke, user_create
 from cairn.library.models import Document, KnowledgeBase
 from cairn.library.rendition import Element, Rendition
 from cairn.library.storage import rendition_save
+from cairn.settings.stored.models import RegisteredModel
 from ingestion.documents.conversation_files import file_attach
 from ingestion.documents.resumable_uploads import upload_open
 from ingestion.documents.submit import document_submit
@@ -211,8 +212,21 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "after": "0",
         "code": "no_text",
         "section": "branding",
+        "name": _registered_model(),
         "rest": "no/such/address",
     }
+
+
+def _registered_model() -> str:
+    """A tested model whose server is away."""
+    row = RegisteredModel.objects.create(
+        name="mistral",
+        base_url="http://127.0.0.1:9/v1",
+        model="mistral",
+        licence="mit",
+        measured_at=timezone.now(),
+    )
+    return row.name
 
 
 def _source(base: KnowledgeBase, owner: Principal) -> dict[str, str]:

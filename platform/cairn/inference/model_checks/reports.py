@@ -18,6 +18,7 @@ _SECONDS = 60.0
 _PING: list[Message] = [{"role": "user", "content": "Say hello."}]
 _RULES = "Answer in one word. " * 12
 _SYSTEM: list[Message] = [{"role": "system", "content": _RULES}, *_PING]
+_NO_TURNS = "Its chat template does not take turns of a conversation"
 _TURNS: list[Message] = [*_PING, {"role": "assistant", "content": "Hello."}, *_PING]
 
 
@@ -68,6 +69,21 @@ def chat_reports(environment: Environment, *, seconds: float = _SECONDS) -> Iter
     if environment.llm_class or not environment.llm_base_urls:
         name = environment.llm_class or environment.local_chat_model or ""
         yield _try_model(Report("chat", name, HERE), _one_token)
+
+
+def measure_chat_model(environment: Environment, *, seconds: float) -> Report:
+    """Return what the first server can do, whatever the settings assume."""
+    url = environment.llm_base_urls[0]
+    server = Server(
+        url, environment.llm_api_key, seconds=seconds, from_console=environment.is_stored("llm_base_url")
+    )
+    report = _fill_report(Report("chat", environment.llm_model or "", strip_credentials(url)), server, _chats)
+    if report.ok and report.context_tokens is None:
+        assumed = environment.llm_context_tokens
+        report.remarks.append(f"It does not tell its context: {assumed} tokens are assumed")
+    if report.alternates is False:
+        report.remarks.append(_NO_TURNS)
+    return report
 
 
 def _fill_report(report: Report, server: Server, check: Callable[[Report, Server], None]) -> Report:
@@ -136,7 +152,7 @@ def _compare_with_settings(report: Report, environment: Environment) -> Report:
     elif known > assumed:
         report.remarks.append(f"It takes {known} tokens, and LLM_CONTEXT_TOKENS={assumed} uses fewer")
     if report.alternates is False:
-        report.remarks.append("Its chat template does not take turns of a conversation")
+        report.remarks.append(_NO_TURNS)
     return report
 
 

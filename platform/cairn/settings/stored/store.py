@@ -5,8 +5,8 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.apps import apps
 from django.db import DatabaseError, connections
@@ -15,26 +15,33 @@ from pydantic import SecretStr, ValidationError
 from cairn.errors import InvalidInput
 from cairn.settings import Environment, environment
 from cairn.settings.stored.encryption import decrypt, encrypt
-from cairn.settings.stored.sections import SECTIONS, Section
+from cairn.settings.stored.sections import SECTIONS, LanguageModel, Section
+
+if TYPE_CHECKING:  # models can be imported only after Django has started
+    from cairn.settings.stored.models import RegisteredModel
 
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS: Final = 3.0
 _STALE: Final = float("-inf")
 PURPOSE: Final = "stored_settings"
+MODEL_KEY_PURPOSE: Final = "registered_models"
 S = TypeVar("S", bound=Section)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Stored settings at one moment. `environment`: the effective one; None if nothing overrides it.
-    `logo`: its SHA-256, or ""."""
+    `logo`: its SHA-256, or "". `chat_models`: the active ones, by location. `inside`: the environment of the
+    inside model that answers where an outside one may not; None if there is none."""
 
     read_at: float
     rows: Mapping[str, tuple[int, Mapping[str, Any]]] = field(default_factory=dict)
     logo: str = ""
     sections: Mapping[str, Section] = field(default_factory=dict)
     environment: Environment | None = None
+    chat_models: Mapping[str, "RegisteredModel"] = field(default_factory=dict)
+    inside: Environment | None = None
 
 
 _current: Snapshot | None = None
@@ -45,6 +52,24 @@ _refreshing = threading.Lock()
 def effective_environment() -> Environment:
     """Return the environment, completed by the settings that admins stored."""
     return current_snapshot().environment or environment()
+
+
+def inside_environment() -> Environment | None:
+    """Return the environment with the inside language model in place of the outside one that answers.
+
+    None if no inside model is active beside it.
+    """
+    return current_snapshot().inside
+
+
+def active_chat_model(location: str) -> "RegisteredModel | None":
+    """Return the registered language model that is active inside or outside, as of a few seconds ago."""
+    return current_snapshot().chat_models.get(location)
+
+
+def chat_model_variable() -> str:
+    """Return the environment variable that sets the language model, "" if registered ones are used."""
+    return LanguageModel.variable_of("base_url")
 
 
 def load_section(section: type[S]) -> S:
@@ -143,32 +168,77 @@ def _is_valid(section: type[Section], name: str, value: object) -> bool:
 def _read(before: Snapshot | None) -> Snapshot:
     now = time.monotonic()
     try:
-        stored_section, logo_model = (apps.get_model("stored_settings", name) for name in _MODELS)
+        stored_section, logo_model, registered = (apps.get_model("stored_settings", name) for name in _MODELS)
         rows = {row.section: (row.version, row.values) for row in stored_section.objects.all()}
         logo = logo_model.objects.values_list("sha256", flat=True).first() or ""
+        active = registered.objects.filter(type="chat", status="active")
+        chat_models = {row.location: row for row in active}
     except DatabaseError as error:  # it is away, or has no tables yet
         level = logging.DEBUG if before is None else logging.WARNING
         log.log(level, "stored settings could not be read: %s", type(error).__name__)
         return _as_of(now, before) if before else Snapshot(now)
-    if before is not None and before.read_at != _STALE and (rows, logo) == (before.rows, before.logo):
+    if before is not None and before.read_at != _STALE and _is_unchanged(before, rows, logo, chat_models):
         return _as_of(now, before)
     sections = {key: decode(SECTIONS[key], row[1]) for key, row in rows.items() if key in SECTIONS}
-    return Snapshot(now, rows, logo, sections, _overlay(sections))
+    overlay = _overlay(sections, chat_models)
+    return Snapshot(
+        now, rows, logo, sections, overlay, chat_models, _inside(overlay or environment(), chat_models)
+    )
 
 
-_MODELS: Final = ("StoredSection", "Logo")
+_MODELS: Final = ("StoredSection", "Logo", "RegisteredModel")
+
+
+def _is_unchanged(
+    before: Snapshot, rows: Mapping[str, Any], logo: str, chat_models: "Mapping[str, RegisteredModel]"
+) -> bool:
+    first, second = (
+        {(row.pk, row.version) for row in models.values()} for models in (before.chat_models, chat_models)
+    )
+    return (rows, logo, second) == (before.rows, before.logo, first)
 
 
 def _as_of(moment: float, found: Snapshot) -> Snapshot:
-    return Snapshot(moment, found.rows, found.logo, found.sections, found.environment)
+    return replace(found, read_at=moment)
 
 
-def _overlay(sections: Mapping[str, Section]) -> Environment | None:
+def _overlay(
+    sections: Mapping[str, Section], chat_models: "Mapping[str, RegisteredModel]"
+) -> Environment | None:
     """Return the environment with the stored values that no variable takes precedence over."""
     overrides = {
         name: value for section in sections.values() for name, value in overrides_of(section).items()
     }
+    row = chat_models.get("outside") or chat_models.get("inside")
+    if row is not None and not chat_model_variable():
+        overrides |= overrides_of_model(row)
     return environment().with_stored(overrides) if overrides else None
+
+
+def _inside(current: Environment, chat_models: "Mapping[str, RegisteredModel]") -> Environment | None:
+    row = chat_models.get("inside")
+    if row is None or current.llm_location == "inside":
+        return None
+    return current.with_stored(overrides_of_model(row))
+
+
+def overrides_of_model(row: "RegisteredModel") -> dict[str, Any]:
+    """Return what a registered language model sets in place of the environment's values.
+
+    It sets all of them: a key, for example, must not reach the server of another model.
+    """
+    key = decrypt(row.api_key, purpose=MODEL_KEY_PURPOSE) if row.api_key else None
+    defaults = type(environment()).model_fields
+    context, system_role = row.measured.get("context_tokens"), row.measured.get("system_role")
+    return {
+        "llm_class": None,
+        "llm_base_url": row.base_url,
+        "llm_api_key": SecretStr(key) if key else None,
+        "llm_model": row.model,
+        "llm_context_tokens": context or defaults["llm_context_tokens"].default,
+        "llm_system_role": defaults["llm_system_role"].default if system_role is None else system_role,
+        "llm_location": row.location,
+    }
 
 
 def overrides_of(section: Section) -> dict[str, Any]:

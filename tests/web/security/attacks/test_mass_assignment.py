@@ -29,6 +29,8 @@ REAL = {
     "PATCH /api/v1/knowledge-bases/{knowledge_base_id}": {"owner", "official"},
     "POST /api/v1/knowledge-bases": {"slug"},
     "POST /api/v1/assistants": {"slug"},
+    "POST /api/v1/models": {"owner"},
+    "PATCH /api/v1/models/{name}": {"owner"},
 }
 """Fields that the caller may really set there."""
 

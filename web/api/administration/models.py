@@ -1,0 +1,254 @@
+"""The registry of models, for admins."""
+# ruff: noqa: ARG001 (the framework passes the request by name)
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Self
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Query, Router, Status
+from pydantic import BaseModel, Field, StringConstraints
+
+from cairn.errors import InvalidInput, NotFound
+from cairn.messages import gettext_noop
+from cairn.settings.stored.licences import LICENCES, has_ended
+from cairn.settings.stored.models import (
+    ModelBackend,
+    ModelLocation,
+    ModelStatus,
+    ModelType,
+    RegisteredModel,
+)
+from cairn.settings.stored.sections import Line
+from cairn.settings.stored.store import chat_model_variable
+from web.api.framework.fields import Body, Count, Patch
+from web.api.framework.pagination import Page, PageQuery, numbered_page
+from web.configuration.registered_models import (
+    ModelFields,
+    Price,
+    active_name,
+    model_activate,
+    model_change,
+    model_register,
+    model_retire,
+    model_test,
+)
+from web.http.authentication import needs, principal_of
+
+router = Router(tags=["Models"], auth=needs(admin=True))
+
+ModelName = Annotated[
+    str, StringConstraints(min_length=1, max_length=60, pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*$")
+]
+Version = Annotated[Count, Field(ge=0)]
+
+
+class NewModel(Body, ModelFields):
+    name: ModelName
+
+
+class ModelPatch(Patch):
+    """`version`: the one that was read; if it has changed, the answer is 409. `api_key`: null removes it."""
+
+    erasable: ClassVar[frozenset[str]] = frozenset(
+        {"api_key", "licence_ends", "price_in", "price_out", "owner", "base"}
+    )
+
+    version: Version
+    type: ModelType | None = None
+    backend: ModelBackend | None = None
+    base_url: Annotated[str, Line, Field(max_length=500)] | None = None
+    model: Annotated[str, Line, Field(max_length=200)] | None = None
+    api_key: Annotated[str, Line, Field(max_length=1000)] | None = None
+    location: ModelLocation | None = None
+    licence: str | None = None
+    licence_ends: date | None = None
+    price_in: Price | None = None
+    price_out: Price | None = None
+    owner: UUID | None = None
+    base: str | None = None
+
+
+class ModelVersion(Body):
+    """`version`: the one that was read; if it has changed, the answer is 409."""
+
+    version: Version
+
+
+class Activation(ModelVersion):
+    """`replaces`: the name of the model that was active, null for none; if another one is active by now, the
+    answer is 409. If absent, the one that is active is replaced."""
+
+    replaces: str | None = None
+
+
+class ModelLicence(BaseModel):
+    """`terms`: in short. `ended`: the licence has expired, so the model can't be activated."""
+
+    key: str
+    name: str
+    url: str
+    terms: list[str]
+    last_day: date | None
+    ended: bool
+
+    @classmethod
+    def of(cls, row: RegisteredModel) -> Self:
+        found = LICENCES.get(row.licence) or LICENCES["other"]
+        return cls(
+            key=row.licence,
+            name=found.name,
+            url=found.url,
+            terms=list(found.terms),
+            last_day=row.licence_ends,
+            ended=has_ended(row.licence_ends, timezone.localdate()),
+        )
+
+
+class MeasuredModel(BaseModel):
+    """What a test of the connection found. null: the server doesn't report it. `turns`: whether the chat
+    template accepts a conversation. `milliseconds`: until the first token."""
+
+    at: datetime
+    context_tokens: int | None = None
+    system_role: bool | None = None
+    turns: bool | None = None
+    milliseconds: int | None = None
+
+
+class Model(BaseModel):
+    """`in_use`: whether answers come from it. An active model is not in use if an environment variable sets
+    the language model: `set_by_environment` names it. `base`: of an adapter. `api_key_set`: a key is stored,
+    which is never returned."""
+
+    name: str
+    version: int
+    type: ModelType
+    backend: ModelBackend
+    base_url: str
+    model: str
+    api_key_set: bool
+    location: ModelLocation
+    licence: ModelLicence
+    price_in: Decimal | None
+    price_out: Decimal | None
+    owner: UUID | None
+    base: str | None
+    status: ModelStatus
+    measured: MeasuredModel | None
+    set_by_environment: str
+    changed_at: datetime
+
+    @classmethod
+    def of(cls, row: RegisteredModel) -> Self:
+        measured = MeasuredModel(at=row.measured_at, **row.measured) if row.measured_at else None
+        return cls(
+            name=row.name,
+            version=row.version,
+            type=ModelType(row.type),
+            backend=ModelBackend(row.backend),
+            base_url=row.base_url,
+            model=row.model,
+            api_key_set=bool(row.api_key),
+            location=ModelLocation(row.location),
+            licence=ModelLicence.of(row),
+            price_in=row.price_in,
+            price_out=row.price_out,
+            owner=row.owner_id,
+            base=row.base.name if row.base else None,
+            status=ModelStatus(row.status),
+            measured=measured,
+            set_by_environment=chat_model_variable() if row.type == ModelType.CHAT else "",
+            changed_at=row.changed_at,
+        )
+
+
+class ModelTest(BaseModel):
+    """`problem` is empty if the server works. `remarks`: what is worth knowing even then."""
+
+    problem: str
+    milliseconds: int
+    remarks: list[str]
+    model: Model
+
+
+class ModelQuery(PageQuery):
+    status: ModelStatus | None = None
+    type: ModelType | None = None
+
+
+@router.get("", summary="List models", response=Page[Model])
+def model_list(request: HttpRequest, page: Query[ModelQuery]) -> Page[Model]:
+    """Lists the registered models."""
+    chosen = {name: value for name in ("status", "type") if (value := getattr(page, name)) is not None}
+    rows = RegisteredModel.objects.filter(**chosen).select_related("base")
+    found = numbered_page(rows, page, by="id")
+    return Page(items=[Model.of(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@router.post("", summary="Register a model", response={201: Model})
+def model_add(request: HttpRequest, payload: NewModel) -> Status[Model]:
+    """Adds a model as a candidate. It answers nothing before it has been tested and activated."""
+    fields = ModelFields.model_validate(payload.model_dump(exclude={"name"}))
+    model_register(name=payload.name, fields=fields, actor=principal_of(request).actor)
+    return Status(201, Model.of(_find(payload.name)))
+
+
+@router.get("/{name}", summary="Get a model", response=Model)
+def model_get(request: HttpRequest, name: str) -> Model:
+    """Returns a registered model by its name."""
+    return Model.of(_find(name))
+
+
+@router.patch("/{name}", summary="Change a model", response=Model)
+def model_patch(request: HttpRequest, name: str, payload: ModelPatch) -> Model:
+    """Changes a model. With a new server it has to be tested again, and its key entered again. An active
+    model keeps its server, type and location: 409."""
+    changes: dict[str, Any] = {name: value for name, value in payload.sent.items() if name != "version"}
+    model_change(row=_find(name), changes=changes, version=payload.version, actor=principal_of(request).actor)
+    return Model.of(_find(name))
+
+
+@router.post("/{name}/test", summary="Test a model", response=ModelTest)
+def model_check(request: HttpRequest, name: str) -> ModelTest:
+    """Requests a few tokens from its server and stores what it can do: its context, system role, turns and
+    speed. Sends nothing from any document."""
+    row = _find(name)
+    if row.type != ModelType.CHAT:
+        raise InvalidInput(gettext_noop("Only chat models can be tested here."))
+    found = model_test(row=row, actor=principal_of(request).actor)
+    return ModelTest(
+        problem=found.problem,
+        milliseconds=found.milliseconds,
+        remarks=list(found.remarks),
+        model=Model.of(row),
+    )
+
+
+@router.post("/{name}/activate", summary="Activate a model", response=Model)
+def model_start(request: HttpRequest, name: str, payload: Activation) -> Model:
+    """Makes a tested chat model the active one of its location, starting with the next question. The one
+    before it is retired. 409 if its licence has expired, it hasn't been tested, or someone else was faster.
+    """
+    row = _find(name)
+    replaces = payload.replaces if "replaces" in payload.model_fields_set else active_name(row)
+    active = model_activate(
+        row=row, replaces=replaces, version=payload.version, actor=principal_of(request).actor
+    )
+    return Model.of(active)
+
+
+@router.post("/{name}/retire", summary="Retire a model", response=Model)
+def model_stop(request: HttpRequest, name: str, payload: ModelVersion) -> Model:
+    """Stops using a model. It stays in the list."""
+    row = model_retire(row=_find(name), version=payload.version, actor=principal_of(request).actor)
+    return Model.of(row)
+
+
+def _find(name: str) -> RegisteredModel:
+    row = RegisteredModel.objects.select_related("base").filter(name=name).first()
+    if row is None:
+        raise NotFound
+    return row
