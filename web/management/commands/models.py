@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import CommandParser
@@ -21,6 +22,7 @@ from web.cli.evaluation_client import load_gold_set
 from web.cli.profile_evaluation import Measured, ProfileSearch
 from web.cli.progress_bar import progress_bar
 from web.cli.server_connection import client
+from web.cli.training_export import export_training_data, find_readable_bases, principal_of
 from web.management.base import SOME_FAILED, CairnCommand, add_gold_arguments, gold_file, knowledge_bases
 
 _INSTALLABLE: Final = (*NAMES, MULTILINGUAL)
@@ -50,13 +52,28 @@ class Command(CairnCommand):
             )
         )
 
+        export = actions.add_parser(
+            "export-training-data", help="write approved answers as training data for an adapter"
+        )
+        export.add_argument("folder", metavar="FOLDER", type=Path, help="a new folder")
+        export.add_argument("--user", required=True, metavar="NAME", help="export what this user may read")
+        export.add_argument(
+            "--kb", action="append", metavar="SLUG", help="only this knowledge base; can be repeated"
+        )
+        export.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
+
     def _add_evaluate_arguments(self, evaluate: CommandParser) -> None:
         add_gold_arguments(evaluate)
         evaluate.add_argument("--dry-run", action="store_true", help="only compare; change nothing")
         evaluate.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        actions = {"install": self._install, "check": self._check, "evaluate": self._evaluate}
+        actions = {
+            "install": self._install,
+            "check": self._check,
+            "evaluate": self._evaluate,
+            "export-training-data": self._export_training_data,
+        }
         actions[options["action"]](options)
 
     def _evaluate(self, options: dict[str, Any]) -> None:
@@ -92,6 +109,18 @@ class Command(CairnCommand):
         choose_chat_model(name, environment().data_dir, lambda text: self.stderr.write(text))
         overruled = effective_environment().local_chat_model != name
         self.stdout.write(MODEL_OVERRULED if overruled else f"Cairn uses {name} from its next start on.")
+
+    def _export_training_data(self, options: dict[str, Any]) -> None:
+        principal = principal_of(options["user"])
+        bases = find_readable_bases(principal, options["kb"])
+        export = export_training_data(principal, bases, options["folder"])
+        if options["as_json"]:
+            self.write_json(asdict(export))
+            return
+        for name, rows in export.files.items():
+            self.stdout.write(f"{rows:>7}  {name}")
+        for reason, count in export.excluded.items():
+            self.stdout.write(f"{count:>7}  left out: {reason}")
 
     def _check(self, options: dict[str, Any]) -> None:
         found = []
