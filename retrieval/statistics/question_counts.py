@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Count, F, Q, QuerySet, Sum, Value, Window
 from django.db.models.functions import CumeDist
 
+from cairn.access.models import ArtifactKind, CheckArtifact
 from cairn.answers import Verdict
 from retrieval.statistics.models import AskedBase, AskedQuestion
 from retrieval.statistics.periods import Period
@@ -87,8 +88,10 @@ class ModelTokens:
 
 
 def filter_questions(period: Period, bases: Collection[UUID] | None) -> "QuerySet[AskedQuestion]":
-    """`bases`: only what touches one of them; None for all that was asked."""
+    """`bases`: only what touches one of them; None for all that was asked,
+    except by an access check that is running."""
     rows = AskedQuestion.objects.filter(second__gte=period.begin, second__lt=period.end)
+    rows = rows.exclude(user__in=CheckArtifact.objects.ids(ArtifactKind.USER))
     if bases is None:
         return rows
     about = AskedBase.objects.filter(

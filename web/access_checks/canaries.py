@@ -20,6 +20,7 @@ from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, S
 from cairn.access.source_services import link_source_person, replace_source_people, set_source_access
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, group_update, user_update
+from cairn.audit.services import mark_events_of_check
 from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.services import limit_lift
 from ingestion.documents.submit import document_submit
@@ -154,11 +155,12 @@ class Planted:
 @contextmanager
 def plant_canaries(check: AccessCheck) -> Iterator[Planted]:
     """Create canaries, and remove all objects of checks before and after."""
-    remove_all_artifacts()
-    try:
-        yield _Planting(check, f"access-check-{secrets.token_hex(4)}").plant()
-    finally:
+    with mark_events_of_check(check.id):
         remove_all_artifacts()
+        try:
+            yield _Planting(check, f"access-check-{secrets.token_hex(4)}").plant()
+        finally:
+            remove_all_artifacts()
 
 
 @dataclass(frozen=True, slots=True)

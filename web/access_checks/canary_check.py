@@ -58,7 +58,7 @@ class Outcome:
 def check_canaries(check: AccessCheck) -> Outcome:
     """Run the check. Raises Inconclusive if it has no result."""
     outcome = Outcome(0, [])
-    with plant_canaries(check) as there, InProcessApplication() as application:
+    with plant_canaries(check) as there, InProcessApplication(check.id) as application:
         _wait_until_ready(there)
         insider = Visitor(application, there.insider)
         known = _insider_finds(insider, there)

@@ -2,11 +2,13 @@
 
 import logging
 import secrets
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
 from urllib.parse import urlencode
+from uuid import UUID
 
 import httpx
 from anyio.from_thread import start_blocking_portal
@@ -17,6 +19,7 @@ from django.http import HttpRequest
 
 from cairn.accounts.models import User
 from cairn.asgi import application
+from cairn.audit.services import mark_events_of_check
 from web.access_checks.canaries import Person
 
 SESSION_SECONDS = 1800
@@ -53,7 +56,8 @@ class Reply:
 class InProcessApplication:
     """The web application without a network. Refused requests are not logged, as hundreds are expected."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: UUID) -> None:
+        self._check = check
         self._agent = f"cairn-access-check {secrets.token_hex(16)}"
         self._loop = start_blocking_portal()  # in a thread of its own: this one may serve a request
         transport = httpx.ASGITransport(app=application, raise_app_exceptions=False)
@@ -72,7 +76,11 @@ class InProcessApplication:
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         call = partial(self._http.request, method, path, **options)
-        return Context().run(self._portal.call, call)  # not inside of whatever this thread is in
+        return Context().run(self._call, call)  # not inside of whatever this thread is in
+
+    def _call(self, call: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        with mark_events_of_check(self._check):
+            return self._portal.call(call)
 
     def _foreign(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)

@@ -32,14 +32,14 @@ def check_spots() -> Outcome:
 
 
 def _documents() -> Iterator[Document]:
-    made_up = CheckArtifact.objects.filter(kind=ArtifactKind.KNOWLEDGE_BASE).values("object_id")
+    made_up = CheckArtifact.objects.ids(ArtifactKind.KNOWLEDGE_BASE)
     ready = Document.objects.present().ready().exclude(knowledge_base__in=made_up)
     yield from ready.select_related("knowledge_base", "active_version").order_by("?")[:DOCUMENTS]
 
 
 def _who_may_not(document: Document) -> list[User]:
     others = User.objects.active().exclude(pk__in=people_reading(document).values("pk"))
-    made_up = CheckArtifact.objects.filter(kind=ArtifactKind.USER).values("object_id")
+    made_up = CheckArtifact.objects.ids(ArtifactKind.USER)
     return list(others.exclude(pk__in=made_up).order_by("?")[:PEOPLE_EACH])
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet
 
+from cairn.access.directory import list_users
 from cairn.access.models import DocumentReader, Grant, Role
 from cairn.access.services import find_synced_access
 from cairn.access.source_audience import SourceDecision, explain_source_access, match_allowed
@@ -73,12 +74,13 @@ class DocumentAccess:
 
 def people_in(base: KnowledgeBase) -> "QuerySet[User]":
     """Return the active people who may read the knowledge base, including admins."""
-    return User.objects.filter(_has_role(base, tuple(Role)), is_active=True)
+    return list_users().filter(_has_role(base, tuple(Role)), is_active=True)
 
 
 def people_with_role(base: KnowledgeBase, role: Role) -> "QuerySet[User]":
     """Return the active people who have at least this role in the knowledge base, including admins."""
-    return User.objects.filter(_has_role(base, [each for each in Role if each.allows(role)]), is_active=True)
+    roles = [each for each in Role if each.allows(role)]
+    return list_users().filter(_has_role(base, roles), is_active=True)
 
 
 def people_reading(document: Document) -> "QuerySet[User]":

@@ -1,6 +1,7 @@
 """Grants on knowledge bases, readers of restricted documents, access from sources, and access checks."""
 
 import uuid
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -234,17 +235,26 @@ class ArtifactKind(models.TextChoices):
     SOURCE = "source"
 
 
+class CheckArtifactQuerySet(models.QuerySet["CheckArtifact"]):
+    def ids(self, kind: ArtifactKind) -> "models.QuerySet[CheckArtifact, UUID]":
+        """Return the ids of the recorded objects of a kind, for lists that leave them out."""
+        return self.filter(kind=kind).order_by().values_list("object_id", flat=True)
+
+
 class CheckArtifact(models.Model):
     """Object that an access check created and has not removed yet.
 
     The row is written in the same transaction as the object, so that a check that is killed at any moment
-    leaves a complete list of what to remove. Only this list decides what is removed, never a name.
+    leaves a complete list of what to remove. Only this list decides what is removed, never a name, and what
+    lists and searches of admins leave out.
     """
 
     check_run = models.ForeignKey(AccessCheck, null=True, on_delete=models.SET_NULL, related_name="artifacts")
     kind = models.CharField(max_length=14, choices=ArtifactKind.choices)
     object_id = models.UUIDField()
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = CheckArtifactQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

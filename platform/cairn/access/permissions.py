@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_noop
 
-from cairn.access.models import DocumentReader, Grant, Role
+from cairn.access.models import ArtifactKind, CheckArtifact, DocumentReader, Grant, Role
 from cairn.access.principals import (
     has_key_scope,
     require_key_scope,
@@ -47,8 +47,18 @@ def _live_knowledge_bases(principal: Principal) -> "QuerySet[KnowledgeBase]":
     return bases if principal.key_bases is None else bases.filter(id__in=principal.key_bases)
 
 
+def _administered_knowledge_bases(principal: Principal) -> "QuerySet[KnowledgeBase]":
+    """Return what an admin may read without a grant: all but the knowledge bases of a running access check,
+    which would turn up in every list and search. Grants alone open those, as the check tries them."""
+    return _live_knowledge_bases(principal).exclude(
+        id__in=CheckArtifact.objects.ids(ArtifactKind.KNOWLEDGE_BASE)
+    )
+
+
 def knowledge_bases_for(principal: Principal, *, role: Role = Role.READER) -> "QuerySet[KnowledgeBase]":
-    bases = _live_knowledge_bases(principal)
+    bases = (
+        _administered_knowledge_bases(principal) if principal.is_admin else _live_knowledge_bases(principal)
+    )
     if principal.command and role is not Role.READER:
         bases = bases.filter(official=True)
     if principal.is_admin:
@@ -140,9 +150,8 @@ def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
     if principal.command and not knowledge_base.official:
         return Role.READER if knowledge_bases_for(principal).filter(pk=knowledge_base.pk).exists() else None
     if principal.is_admin:
-        return (
-            Role.MANAGER if _live_knowledge_bases(principal).filter(pk=knowledge_base.pk).exists() else None
-        )
+        administered = _administered_knowledge_bases(principal).filter(pk=knowledge_base.pk)
+        return Role.MANAGER if administered.exists() else None
     granted = _grants(principal, Role.READER).filter(knowledge_base=knowledge_base)
     roles = [Role(value) for value in granted.values_list("role", flat=True)]
     return max(roles, key=lambda role: role.rank, default=None)
@@ -151,7 +160,7 @@ def role_in(principal: Principal, knowledge_base: KnowledgeBase) -> Role | None:
 def roles_in(principal: Principal, *, official_only: bool = False) -> dict[UUID, Role]:
     """Return the principal's role by knowledge base id, without deleted knowledge bases, in one query."""
     if principal.is_admin:
-        bases = _live_knowledge_bases(principal)
+        bases = _administered_knowledge_bases(principal)
         bases = bases.filter(official=True) if official_only else bases
         return dict.fromkeys(bases.values_list("id", flat=True), Role.MANAGER)
     granted = _grants(principal, Role.READER).filter(

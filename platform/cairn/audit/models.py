@@ -1,12 +1,15 @@
 """Append-only audit events. Ids and facts, never the text of questions or documents."""
 
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+
+CHECK_MARK: Final = "access_check"
+"""Detail of events that an access check caused: the check's id."""
 
 
 class AppendOnly(TypeError):
@@ -25,6 +28,10 @@ class EventQuerySet(models.QuerySet["Event"]):
         return (
             self.filter(subject=subject) if ":" in subject else self.filter(subject__endswith=f":{subject}")
         )
+
+    def not_of_checks(self) -> "EventQuerySet":
+        """Exclude what access checks caused: hundreds of events each, about objects that are gone again."""
+        return self.exclude(detail__has_key=CHECK_MARK)
 
     def kind(self, action: str) -> "EventQuerySet":
         """Filter by an action such as `grant.given`, or by its first words: `grant` for all about grants."""

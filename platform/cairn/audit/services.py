@@ -1,18 +1,34 @@
 """Write audit events: `record` is the only way to add one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
-from cairn.audit.models import Event
+from cairn.audit.models import CHECK_MARK, Event
 
 REPEAT_INTERVAL = timedelta(minutes=10)
+_access_check: ContextVar[UUID | None] = ContextVar("access_check", default=None)
+
+
+@contextmanager
+def mark_events_of_check(check: UUID) -> Iterator[None]:
+    """Mark all events recorded in this context as caused by an access check."""
+    token = _access_check.set(check)
+    try:
+        yield
+    finally:
+        _access_check.reset(token)
 
 
 def record(action: str, *, actor: UUID | None, subject: str = "", **detail: Any) -> None:
     """Record an event in the caller's transaction, so that it is recorded only if the change takes effect."""
+    if check := _access_check.get():
+        detail[CHECK_MARK] = str(check)
     Event.objects.create(action=action, actor=actor, subject=subject, detail=detail)
 
 

@@ -75,6 +75,12 @@ def test_nobody_gets_a_canary_and_nothing_of_it_stays(check: Check, admin: Calle
     assert not AccessList.objects.exists()
     assert not KnowledgeBase.objects.filter(deleted_at=None).exists()
     assert not Conversation.objects.exists()
+    shown = Event.objects.not_of_checks().exclude(actor=None, action__in=["user.created", "key.created"])
+    assert list(shown.order_by("id").values_list("action", "actor")) == [
+        ("access_check.started", admin.user.id),
+        ("access_check.ended", None),
+    ]
+    assert Event.objects.filter(action="question.asked", detail__access_check=str(done.id)).exists()
 
 
 def rule_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import Field
 
+from cairn.access.directory import find_groups
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group as GroupRow
-from cairn.accounts.selectors import find_groups
 from cairn.accounts.services import group_create, group_delete, group_update
 from web.api.framework.fields import Body, Flag, GroupName, Members, Patch, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of

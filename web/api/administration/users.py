@@ -12,13 +12,13 @@ from django.utils.translation import gettext, gettext_noop
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
 
+from cairn.access.directory import find_users
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.bulk import BulkResult, users_join_group, users_leave_group, users_set_active
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.models import User as UserRow
 from cairn.accounts.password_links import password_link_create, password_link_revoke
 from cairn.accounts.password_mails import password_mail_request
-from cairn.accounts.selectors import find_users
 from cairn.accounts.services import user_create, user_update
 from cairn.audit.services import record
 from cairn.errors import Conflict

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field
 
+from cairn.access.directory import list_groups, list_users
 from cairn.access.scope import Principal
-from cairn.accounts.models import Group, User
 from cairn.audit.services import record_unless_recent
 from retrieval.conversations.services import ShownMessage, conversation_for, message_for
 from retrieval.conversations.shares import (
@@ -214,8 +214,8 @@ def subject_list(request: HttpRequest, query: Query[SubjectQuery]) -> list[Share
     """Lists people whose names begin with the text, and such groups among your own."""
     principal = principal_of(request)
     named = Q(username__istartswith=query.q) | Q(display_name__istartswith=query.q)
-    users = User.objects.active().filter(named).exclude(pk=principal.user)
-    groups = Group.objects.filter(name__istartswith=query.q)
+    users = list_users().filter(named, is_active=True).exclude(pk=principal.user)
+    groups = list_groups().filter(name__istartswith=query.q)
     if not principal.administers:
         groups = groups.filter(members=principal.user)
     return [

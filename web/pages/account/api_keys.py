@@ -18,6 +18,7 @@ from django.utils import timezone
 from django.utils.translation import gettext, gettext_lazy, gettext_noop
 from django.views.decorators.http import require_POST, require_safe
 
+from cairn.access.directory import list_users
 from cairn.access.permissions import knowledge_bases_for
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
@@ -174,7 +175,8 @@ def all_keys(request: HttpRequest, principal: Principal) -> HttpResponse:
     """List every valid key, so that admins see which programs have access."""
     require_admin(principal)
     text = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_TEXT]
-    usable = ApiKey.objects.usable(timezone.now()).order_by("user__username", "created_at", "id")
+    usable = ApiKey.objects.usable(timezone.now()).filter(user__in=list_users())
+    usable = usable.order_by("user__username", "created_at", "id")
     named = Q(label__icontains=text) | Q(user__username__icontains=text) | Q(prefix__startswith=text)
     found = usable.filter(named) if text else usable
     rows = Paginator(found.select_related("user"), SHOWN).get_page(number_in(request.GET.get("page", "")))

@@ -12,12 +12,12 @@ from django.views.decorators.http import require_safe
 
 from cairn.access import audience as access
 from cairn.access.audience import ADMIN, Access, DocumentAccess, access_of, document_access_of
+from cairn.access.directory import find_users
 from cairn.access.models import Role
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for, knowledge_base_named
 from cairn.access.services import find_synced_access
 from cairn.accounts.models import User
-from cairn.accounts.selectors import find_users
 from cairn.library.models import Document
 from web.i18n.localize import localize
 from web.pages.library.document import about

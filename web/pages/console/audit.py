@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
-from cairn.audit.models import Event
+from cairn.audit.models import Event, EventQuerySet
 from cairn.library.models import Document, KnowledgeBase
 from web.api.framework.fields import id_or_nobody
 from web.pages.shell.decorators import page, show
@@ -52,6 +52,12 @@ class AuditForm:
     subject: str = ""
     since: str = ""
     until: str = ""
+    checks: str = ""
+
+    def find_events(self) -> EventQuerySet:
+        """Return the matching events; those that access checks caused only if requested."""
+        events = Event.objects.matching(**self.filters())
+        return events if self.checks else events.not_of_checks()
 
     def filters(self) -> dict[str, Any]:
         until = _day(self.until)
@@ -71,7 +77,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     form = AuditForm(**{name: _line(request, name) for name in AuditForm.__slots__})
     filters = form.filters()
     before = _line(request, "before")
-    events = Event.objects.matching(**filters)
+    events = form.find_events()
     older = events.filter(id__lt=int(before)) if before.isdecimal() and len(before) < 19 else events
     rows = list(older.order_by("-id")[: SHOWN + 1])
     context = {

@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.views.decorators.http import require_safe
 
+from cairn.access.directory import find_groups, find_users, list_users, rank_by_prefix
 from cairn.access.grant_policy import groups_grantable_by, may_grant_to_everyone
 from cairn.access.models import Role
 from cairn.access.permissions import knowledge_bases_for
@@ -19,7 +20,6 @@ from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere
 from cairn.accounts.models import ApiKey, Group, User
-from cairn.accounts.selectors import find_groups, find_users, rank_by_prefix
 from web.pages.shell.decorators import fragment
 
 M = TypeVar("M", bound=Model)
@@ -73,7 +73,8 @@ def limitable(request: HttpRequest, principal: Principal) -> HttpResponse:
     text = _read_text(request)
     groups = [_group_choice(group) for group in _best(find_groups(text).filter(limit=None), "name", text)]
     users = _best(find_users(text, is_active=True).filter(limit=None), "username", text)
-    keys = ApiKey.objects.usable(timezone.now()).filter(limit=None, label__icontains=text)
+    usable = ApiKey.objects.usable(timezone.now()).filter(user__in=list_users())
+    keys = usable.filter(limit=None, label__icontains=text)
     found_keys = _best(keys.select_related("user"), "label", text)
     named = gettext("{name} ({username})")
     key_choices = [

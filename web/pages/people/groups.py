@@ -6,11 +6,11 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from cairn.access.directory import find_groups, find_users
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group
-from cairn.accounts.selectors import find_groups, find_users
 from web.pages.people.choices import Choice
 from web.pages.people.list_filters import GROUP_ORDERS, ListFilter, labels, page_of_rows
 from web.pages.shell.decorators import page, show

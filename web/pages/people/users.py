@@ -7,12 +7,12 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
+from cairn.access.directory import find_users
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group, PasswordLink, PasswordMail, User
 from cairn.accounts.password_links import is_usable
-from cairn.accounts.selectors import find_users
 from web.api.framework.fields import id_or_nobody
 from web.identity.second_factor import has_second_factor
 from web.mail.server import configured_mail_server

@@ -1,10 +1,22 @@
-"""Users and groups by name and other properties, for lists that are searched on the server."""
+"""Users and groups by name and other properties, for lists and pickers that are searched on the server.
+
+People and groups that a running access check created are left out.
+"""
 
 from uuid import UUID
 
 from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
+from cairn.access.models import ArtifactKind, CheckArtifact
 from cairn.accounts.models import Group, User
+
+
+def list_users() -> "QuerySet[User]":
+    return User.objects.exclude(pk__in=CheckArtifact.objects.ids(ArtifactKind.USER))
+
+
+def list_groups() -> "QuerySet[Group]":
+    return Group.objects.exclude(pk__in=CheckArtifact.objects.ids(ArtifactKind.GROUP))
 
 
 def find_users(
@@ -17,7 +29,7 @@ def find_users(
 ) -> "QuerySet[User]":
     """Return users whose user name or display name contains the text and who have the given properties; None
     means any. `by_email`: or whose address contains it, for admins only."""
-    found = User.objects.filter(match_user(text, by_email=by_email)) if text else User.objects.all()
+    found = list_users().filter(match_user(text, by_email=by_email)) if text else list_users()
     found = found if group is None else found.filter(member_of=group)
     found = found if is_active is None else found.filter(is_active=is_active)
     return found if is_admin is None else found.filter(is_admin=is_admin)
@@ -31,7 +43,7 @@ def match_user(text: str, *, by_email: bool = False) -> Q:
 
 def find_groups(text: str = "", *, source: str | None = None) -> "QuerySet[Group]":
     """Return groups whose name contains the text; `source` "" means those of this installation."""
-    found = Group.objects.filter(name__icontains=text) if text else Group.objects.all()
+    found = list_groups().filter(name__icontains=text) if text else list_groups()
     return found if source is None else found.filter(source=source)
 
 
