@@ -89,10 +89,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Where DATABASE_URL names a database, only what touches it runs.
 
     A browser test that fails runs once more, and the summary names it: a browser and two servers share
-    the processor, so that an event may come later than the page waits for it.
+    the processor, so that an event may come later than the page waits for it. So does a test with faults:
+    what a killed process leaves behind depends on how far others have come.
     """
     for item in items:
-        if item.get_closest_marker("browser"):
+        if item.get_closest_marker("browser") or item.get_closest_marker("faults"):
             item.add_marker(pytest.mark.flaky(reruns=1))
     if config.getoption("quick"):
         for item in items:
