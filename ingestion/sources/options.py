@@ -25,6 +25,8 @@ _SERVER_FIELDS: Final = frozenset(
         "host",
         "hostname",
         "address",
+        "login_url",
+        "directory_url",
         "port",
         "directory_server",
         "directory_port",

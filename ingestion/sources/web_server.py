@@ -1,11 +1,11 @@
 """Requests to the web server of a source, with bounds on its answers."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
 from pydantic import AfterValidator
@@ -70,6 +70,11 @@ class WebServer:
         with self.stream("POST", path, json=body) as response:
             return self._read(response)
 
+    def post_form(self, path: str, fields: Mapping[str, str]) -> Answer:
+        """Send the fields of a form."""
+        with self.stream("POST", path, data=dict(fields)) as response:
+            return self._read(response)
+
     def invalid(self, reason: str) -> SourceUnavailable:
         """Return the error for an answer that makes no sense."""
         return SourceUnavailable(CodedMessage("source_answer_invalid", server=self.name, reason=reason[:200]))
@@ -77,10 +82,50 @@ class WebServer:
     @contextmanager
     def stream(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
         """Open an answer. Raises SourceUnavailable or SourceRefused, but leaves 4xx to the caller."""
-        url = self.url + quote(path, safe="/:=&%+,;@~")
+        with self._stream(method, self._address(path), **options) as response:
+            self._require_answer(response)
+            yield response
+
+    @contextmanager
+    def download(
+        self, path: str, storage: Collection[str], headers: Mapping[str, str] | None = None
+    ) -> Iterator[httpx.Response]:
+        """Open a file that may be at a storage service, to which the server redirects with a signed address.
+
+        `storage` are endings of names of such services. Neither credentials nor `headers` are sent there.
+        """
+        url = self._address(path)
+        with self._stream("GET", url, headers=dict(headers or {})) as response:
+            target = urljoin(url, response.headers.get("Location", ""))
+            if not 300 <= response.status_code < 400 or not self.may_lead_to(target, storage):
+                self._require_answer(response)
+                yield response
+                return
+        with open_web_server(f"{urljoin(target, '/')}") as other, other.stream_signed(target) as response:
+            yield response
+
+    @contextmanager
+    def stream_signed(self, url: str) -> Iterator[httpx.Response]:
+        """Open an answer at a complete address of this server."""
+        with self._stream("GET", url) as response:
+            self._require_answer(response)
+            yield response
+
+    def may_lead_to(self, url: str, storage: Collection[str]) -> bool:
+        """Return whether the address is of this server, or of a storage service and encrypted."""
+        parts = urlsplit(url)
+        if url.startswith(urljoin(self.url, "/")):
+            return True
+        name = f".{parts.hostname or ''}".lower()
+        return parts.scheme == "https" and any(name.endswith(f".{ending}") for ending in storage)
+
+    def _address(self, path: str) -> str:
+        return self.url + quote(path, safe="/:=&%+,;@~$()!'*")
+
+    @contextmanager
+    def _stream(self, method: str, url: str, **options: Any) -> Iterator[httpx.Response]:
         try:
             with self._client.stream(method, url, **options) as response:
-                self._require_answer(response)
                 yield response
         except ssrf_guard.AddressNotAllowed as error:
             raise SourceRefused(self._away("source_away", error)) from error

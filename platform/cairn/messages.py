@@ -451,6 +451,16 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "dokuwiki_rules_differ": _(
         "For the page “{page}” and the user “{name}”, the wiki decides otherwise than its access rules. A plugin probably changes permissions, which Cairn can’t follow."
     ),
+    "source_request_refused": _(
+        "{server} refuses to answer “{path}”: HTTP {status}, {reason}. The account may lack a right, or what was configured isn’t there."
+    ),
+    "confluence_subject_unknown": _(
+        "Confluence allows or restricts reading for “{name}”, whom Cairn can’t identify."
+    ),
+    "confluence_space_missing": _("There is no space “{name}”, or the account can’t see it."),
+    "confluence_groups_unlisted": _(
+        "Confluence lists no members of groups. Cairn needs an account that can see users and groups."
+    ),
     # why somebody may not read a document whose source decides
     "source_denies": _("The source denies access to “{name}”, and this person is one of them."),
     "source_may_deny": _(

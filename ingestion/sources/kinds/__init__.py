@@ -12,6 +12,7 @@ from ingestion.sources.protocol import SourceKind
 log = logging.getLogger(__name__)
 
 KINDS: Final[dict[str, str]] = {
+    "confluence": "ingestion.sources.kinds.confluence.KIND",
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
     "git": "ingestion.sources.kinds.git.KIND",
     "imap": "ingestion.sources.kinds.imap.KIND",

@@ -1,0 +1,258 @@
+"""Pages and attachments of a Confluence, and who may read them."""
+
+import io
+import json
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO, Final
+
+import httpx
+
+from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
+from cairn.messages import CodedMessage
+from ingestion.sources.item_streams import ItemStream
+from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
+from ingestion.sources.kinds.confluence.access import AccessReader
+from ingestion.sources.kinds.confluence.api import CloudApi, ConfluenceApi, Content, DataCenterApi, Space
+from ingestion.sources.kinds.confluence.options import ConfluenceOptions
+from ingestion.sources.kinds.confluence.texts import write_page
+from ingestion.sources.protocol import (
+    Change,
+    CheckStep,
+    Complete,
+    Item,
+    ItemUnavailable,
+    Progress,
+    SourceRefused,
+    SourceUnavailable,
+    Unlisted,
+)
+from ingestion.sources.web_server import WebServer, open_web_server
+
+STORAGE: Final = ("api.media.atlassian.com",)
+FULL_EVERY: Final = timedelta(hours=24)
+_OVERLAP: Final = timedelta(days=2)
+"""Confluence compares dates in the time zone of the account, and finds new pages with a delay."""
+
+
+@contextmanager
+def connect(options: ConfluenceOptions) -> Iterator["ConfluenceSource"]:
+    """Open connections to the Confluence as they are needed."""
+    token = options.token.get_secret_value()
+    auth = httpx.BasicAuth(options.username, token) if options.username else None
+    headers = {} if options.username else {"Authorization": f"Bearer {token}"}
+    with (
+        open_web_server(options.url, headers=headers, auth=auth) as server,
+        open_web_server(options.url) as visitor,
+    ):
+        server.require_encryption()
+        yield ConfluenceSource(options, server, visitor)
+
+
+class ConfluenceSource:
+    """Ids of items are "page:ID" and "file:ID:PAGE"."""
+
+    def __init__(self, options: ConfluenceOptions, server: WebServer, visitor: WebServer) -> None:
+        self._options, self._server, self._visitor = options, server, visitor
+        kind = CloudApi if options.edition == "cloud" else DataCenterApi
+        self._api: ConfluenceApi = kind(JsonApi(server))
+
+    def check(self) -> Iterator[CheckStep]:
+        """Test the sign-in, the listing, the first page, and its permissions and the groups."""
+        first: list[Item] = []
+        for name, test in (
+            ("source_step_sign_in", self._api.require_account),
+            ("source_step_list", lambda: first.extend(self._find_first())),
+            ("source_step_read", lambda: self._read_all(first)),
+            ("source_step_access", lambda: self._require_access(first)),
+        ):
+            try:
+                test()
+            except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
+                yield CheckStep(CodedMessage(name), problem=error.message)
+                return
+            unencrypted = name == "source_step_sign_in" and not self._server.encrypted
+            yield CheckStep(CodedMessage(name), CodedMessage("source_unencrypted") if unencrypted else "")
+
+    def list_changes(self, cursor: str) -> Iterator[Change]:
+        """Yield all pages and attachments once a day, otherwise those that changed lately.
+
+        Deleted and moved ones aren't found by a search, so only the list of all shows what is gone.
+        """
+        now = _now()
+        full, since = _read_cursor(cursor)
+        self._api.require_account()
+        if full is None or since is None or now - full >= FULL_EVERY or full > now:
+            yield from self._list_all()
+            full, complete = now, True
+        else:
+            yield from self._list_changed(since)
+            complete = False
+        self._api.require_account()  # a token that expired meanwhile shows public spaces only
+        yield Complete(json.dumps({"full": full.isoformat(), "since": now.isoformat()}), full=complete)
+
+    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
+        """Open a page as HTML, or a file. A page that changed since it was listed is refused."""
+        return self._open_file(item) if item.id.startswith("file:") else self._open_page(item)
+
+    def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
+        """Yield the access of each item. A file has that of its page."""
+        reader, found = AccessReader(self._api, self._visitor), dict[str, SourceAccess | None]()
+        for item in items:
+            page = _page_of(item)
+            if page not in found:
+                found[page] = reader.find_access(page)
+            access = found[page]
+            if access is not None:
+                yield item.id, access
+
+    def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
+        """Yield all groups, and everybody who is in one: others may not use Confluence."""
+        self._api.require_account()
+        people = dict[str, SourcePerson]()
+        for group in self._api.list_groups():
+            members = {one.id: one for one in self._api.list_members(group) if one.id}
+            for one in members.values():
+                people[one.id] = SourcePerson(one.id, one.name or one.username or one.id, one.email or "")
+            yield SourceGroup(self._api.group_id(group), group.name, tuple(members))
+        yield from people.values()
+        self._api.require_account()
+
+    def _list_all(self) -> Iterator[Change]:
+        chosen, seen = self._options.space_keys, set[str]()
+        for space in self._api.list_spaces():
+            if chosen and space.key not in chosen:
+                continue
+            seen.add(space.key)
+            yield Progress()
+            try:
+                yield from self._list_space(space)
+            except RequestRefused as error:
+                yield Unlisted(space.key, error.message)
+        for missing in sorted(chosen - seen):
+            yield Unlisted(missing, CodedMessage("confluence_space_missing", name=missing))
+
+    def _list_space(self, space: Space) -> Iterator[Change]:
+        for page in self._api.list_pages(space):
+            yield self._build_page(page, space.key)
+            if self._options.files:
+                yield from self._list_files(page, space.key)
+
+    def _list_files(self, page: Content, space: str) -> Iterator[Change]:
+        yield Progress()
+        try:
+            files = list(self._api.list_attachments(page.id))
+        except RequestRefused as error:
+            if error.status_code not in NOT_THERE:
+                yield Unlisted(f"{space}/{page.id}", error.message)
+            return
+        for file in files:
+            yield self._build_file(file, page.id, space)
+
+    def _list_changed(self, since: datetime) -> Iterator[Change]:
+        chosen = self._options.space_keys
+        kinds = "page, attachment" if self._options.files else "page"
+        query = f'type in ({kinds}) and lastmodified >= "{since - _OVERLAP:%Y-%m-%d}"'
+        if chosen:
+            query += f" and space in ({', '.join(map(_quote, sorted(chosen)))})"
+        for found in self._api.search(query):
+            space = found.space.key if found.space else ""
+            if found.type == "page":
+                yield self._build_page(found, space)
+            elif found.container and found.container.type == "page":
+                yield self._build_file(found, found.container.id, space)
+
+    def _build_page(self, page: Content, space: str) -> Item:
+        return Item(
+            id=f"page:{page.id}",
+            name=f"{page.id}.html",
+            uri=f"{self._server.url}pages/viewpage.action?pageId={page.id}",
+            version=str(page.version.number),
+            container=space,
+            title=page.title,
+            modified=page.modified,
+        )
+
+    def _build_file(self, file: Content, page: str, space: str) -> Item:
+        number = file.id.removeprefix("att")
+        return Item(
+            id=f"file:{number}:{page}",
+            name=file.title,
+            uri=f"{self._server.url}pages/viewpageattachments.action?pageId={page}#{number}",
+            version=str(file.version.number),
+            container=f"{space}/{page}",
+            size=file.size,
+            modified=file.modified,
+        )
+
+    @contextmanager
+    def _open_page(self, item: Item) -> Iterator[BinaryIO]:
+        try:
+            page = self._api.read_page(_page_of(item))
+        except RequestRefused as error:
+            raise _unavailable(item, error.status_code) from error
+        if page.status != "current":
+            raise _unavailable(item, 404)
+        if str(page.version.number) != item.version:
+            raise ItemUnavailable(CodedMessage("source_item_changed", name=item.name))
+        text = write_page(page.title, page.body.storage.value if page.body.storage else "")
+        yield io.BytesIO(text.encode())
+
+    @contextmanager
+    def _open_file(self, item: Item) -> Iterator[BinaryIO]:
+        _kind, number, page = item.id.split(":")
+        path = f"rest/api/content/{page}/child/attachment/att{number}/download"
+        if self._options.edition == "data_center":
+            path = self._find_download(item, number, page)
+        with self._server.download(path, STORAGE) as response:
+            if response.status_code != 200:
+                raise _unavailable(item, response.status_code)
+            yield io.BufferedReader(ItemStream(response.iter_raw(), lambda: None))
+
+    def _find_download(self, item: Item, number: str, page: str) -> str:
+        for file in self._api.list_attachments(page):
+            if file.id.removeprefix("att") == number and file.links.download:
+                return file.links.download.partition("?")[0].removeprefix("/")
+        raise _unavailable(item, 404)
+
+    def _find_first(self) -> list[Item]:
+        changes = self._list_all()
+        return next(([change] for change in changes if isinstance(change, Item)), [])
+
+    def _read_all(self, items: Collection[Item]) -> None:
+        for item in items:
+            with self.open(item) as content:
+                content.read()
+
+    def _require_access(self, items: Collection[Item]) -> None:
+        for _item, access in self.list_access(items):
+            if access.unknown:
+                raise SourceRefused(access.unknown)
+        if not any(isinstance(each, SourcePerson) for each in self.list_people()):
+            raise SourceRefused(CodedMessage("confluence_groups_unlisted"))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _read_cursor(cursor: str) -> tuple[datetime | None, datetime | None]:
+    if not cursor:
+        return None, None
+    stored: dict[str, str] = json.loads(cursor)
+    return datetime.fromisoformat(stored["full"]), datetime.fromisoformat(stored["since"])
+
+
+def _page_of(item: Item) -> str:
+    return item.id.rpartition(":")[2]
+
+
+def _unavailable(item: Item, status: int) -> ItemUnavailable:
+    code = "source_item_gone" if status in NOT_THERE else "source_item_refused"
+    return ItemUnavailable(CodedMessage(code, name=item.name))
+
+
+def _quote(key: str) -> str:
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

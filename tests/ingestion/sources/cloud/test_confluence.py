@@ -1,0 +1,232 @@
+"""Confluence: what the model of a server shows its people equals what Cairn takes from it."""
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from werkzeug.wrappers import Response
+
+from ingestion.sources.kinds.confluence import source as confluence_source
+from ingestion.sources.kinds.confluence.source import ConfluenceSource, connect
+from ingestion.sources.protocol import (
+    Change,
+    Complete,
+    Item,
+    ItemUnavailable,
+    SourceRefused,
+    SourceUnavailable,
+    Unlisted,
+    first_problem,
+)
+from tests.ingestion.sources.access_by_source import FollowingBase, ids_of_people, list_items
+from tests.ingestion.sources.cloud.api_server import FaultsAt
+from tests.ingestion.sources.cloud.confluence_server import (
+    PEOPLE,
+    TOKEN,
+    ConfluenceServer,
+    change,
+    fill,
+    options,
+)
+
+
+@pytest.fixture(params=["cloud", "data_center"])
+def confluence(request: pytest.FixtureRequest) -> Iterator[ConfluenceServer]:
+    with ConfluenceServer(request.param) as server:
+        fill(server)
+        yield server
+
+
+@pytest.fixture
+def cloud() -> Iterator[ConfluenceServer]:
+    with ConfluenceServer("cloud") as server:
+        fill(server)
+        yield server
+
+
+@pytest.fixture
+def following(db: None) -> FollowingBase:
+    base = FollowingBase()
+    base.add_people([*PEOPLE, ""])
+    return base
+
+
+def find_shown(source: ConfluenceSource) -> dict[str, set[str]]:
+    """Return what each person may read, by the levels and groups that the source gives."""
+    accesses = dict(source.list_access(list_items(source)))
+    assert not {access.unknown for access in accesses.values() if access.unknown}
+    return {
+        person: {item for item, access in accesses.items() if access.allows(ids)}
+        for person, ids in ids_of_people(source).items()
+    }
+
+
+def test_people_see_what_confluence_shows_them_also_after_changes(confluence: ConfluenceServer) -> None:
+    dice, seen = random.Random(24), set[frozenset[str]]()
+    for _round in range(8):
+        with connect(options(confluence)) as source:
+            shown = find_shown(source)
+        for person in PEOPLE:
+            found = shown.get(f"user:id-of-{person}", set())
+            grouped = any(person in members for members in confluence.groups.values())
+            assert found == (confluence.list_shown(person) if grouped else set()), person
+            seen.add(frozenset(found))
+        for _change in range(10):
+            change(confluence, dice)
+    assert len(seen) > 12
+
+
+def test_documents_follow_confluence(cloud: ConfluenceServer, following: FollowingBase) -> None:
+    """Compare after the syncs of content, people and access."""
+    given = options(cloud).model_dump() | {"token": TOKEN}
+    cloud.pages[100].restricted = {"@board"}
+    following.sync("confluence", given)
+    for person in PEOPLE:
+        assert following.list_synced(person) == cloud.list_shown(person), person
+    cloud.groups["board"] = {"fay"}
+    cloud.pages[200].restricted = {"di"}
+    following.sync("confluence", given)
+    for person in PEOPLE:
+        assert following.list_synced(person) == cloud.list_shown(person), person
+    assert following.list_synced("") == {item for item in cloud.list_shown("") if "30" in item}
+
+
+def read(source: ConfluenceSource, item: Item) -> str:
+    with source.open(item) as content:
+        return content.read().decode()
+
+
+def test_content_of_pages_and_files(confluence: ConfluenceServer) -> None:
+    confluence.pages[100].text = (
+        '<p>One</p><ac:structured-macro ac:name="code"><ac:parameter ac:name="language">py</ac:parameter>'
+        "<ac:plain-text-body><![CDATA[if a < b: pass]]></ac:plain-text-body></ac:structured-macro>"
+    )
+    with connect(options(confluence, spaces="HR")) as source:
+        items = {item.id: item for item in list_items(source)}
+        text = read(source, items["page:100"])
+        files = sorted(read(source, item) for item in items.values() if item.id.startswith("file:"))
+        assert {item.container.partition("/")[0] for item in items.values()} == {"HR"}
+        confluence.pages[100].version = 2
+        with pytest.raises(ItemUnavailable):
+            read(source, items["page:100"])
+        del confluence.pages[107]
+        with pytest.raises(ItemUnavailable):
+            read(source, items["page:107"])
+        assert "page:107" not in dict(source.list_access(list(items.values())))
+    assert "<h1>Page 100 &amp; more</h1>" in text
+    assert "<pre>if a &lt; b: pass</pre>" in text
+    assert ">py<" not in text
+    assert files == ["File of 100", "File of 103", "File of 106"]
+    for headers in confluence.storage_requests:
+        assert "Authorization" not in headers
+
+
+def test_files_elsewhere_are_refused(cloud: ConfluenceServer) -> None:
+    with connect(options(cloud, spaces="HR")) as source:
+        file = next(item for item in list_items(source) if item.id.startswith("file:"))
+        for target in (
+            "http://api.media.atlassian.com/a",
+            "https://media.example/a",
+            "https://atlassian.com/",
+        ):
+            location = {"Location": target}
+            cloud.fault = lambda request: (
+                Response("", 302, location) if request.path.endswith("/download") else None  # noqa: B023
+            )
+            with pytest.raises(SourceRefused, match="redirects"):
+                read(source, file)
+
+
+def test_later_syncs_read_what_changed(confluence: ConfluenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    monkeypatch.setattr(confluence_source, "_now", lambda: now)
+    with connect(options(confluence, spaces="HR,PUB")) as source:
+        *_items, first = source.list_changes("")
+        assert isinstance(first, Complete)
+        assert first.full
+        confluence.pages[103].day = 19
+        now += timedelta(hours=1)
+        *changes, second = source.list_changes(first.cursor)
+        assert [each.id.partition(":")[0] for each in changes if isinstance(each, Item)] == ["page", "file"]
+        assert {each.container.partition("/")[0] for each in changes if isinstance(each, Item)} == {"HR"}
+        assert isinstance(second, Complete)
+        assert not second.full
+        now += timedelta(hours=24)
+        *changes, third = source.list_changes(second.cursor)
+        assert isinstance(third, Complete)
+        assert third.full
+        assert len(changes) > 20
+    assert json.loads(second.cursor)["full"] == json.loads(first.cursor)["full"]
+
+
+def test_who_is_not_identified_leaves_pages_to_managers(confluence: ConfluenceServer) -> None:
+    confluence.spaces["LAB"].odd = "role"
+    with connect(options(confluence, files=False)) as source:
+        accesses = dict(source.list_access(list_items(source)))
+    unknown = {item for item, access in accesses.items() if access.unknown}
+    assert unknown == {f"page:20{number}" for number in range(8)}
+    assert "role" in accesses["page:200"].unknown
+
+
+def test_forbidden_levels_leave_pages_to_managers(confluence: ConfluenceServer) -> None:
+    confluence.fault = FaultsAt("/content/101/restriction", 403)
+    with connect(options(confluence, files=False, spaces="HR")) as source:
+        accesses = dict(source.list_access(list_items(source)))
+    unknown = {item for item, access in accesses.items() if access.unknown}
+    assert unknown == {"page:101", "page:103", "page:104", "page:107"}
+
+
+def test_a_page_whose_files_are_forbidden_keeps_them(cloud: ConfluenceServer) -> None:
+    cloud.fault = FaultsAt("/pages/103/attachments", 403)
+    with connect(options(cloud, spaces="HR")) as source:
+        changes = list(source.list_changes(""))
+    assert [each.container for each in changes if isinstance(each, Unlisted)] == ["HR/103"]
+
+
+def test_a_space_that_is_out_of_sight_keeps_its_pages(confluence: ConfluenceServer) -> None:
+    with connect(options(confluence, spaces="HR, GONE")) as source:
+        changes = list(source.list_changes(""))
+    assert [each.container for each in changes if isinstance(each, Unlisted)] == ["GONE"]
+
+
+@pytest.mark.parametrize("status", [500, 503, 401])
+def test_a_listing_that_breaks_off_deletes_nothing(confluence: ConfluenceServer, status: int) -> None:
+    confluence.fault = FaultsAt("/page", status, after=3)
+    with connect(options(confluence)) as source:
+        changes, found = source.list_changes(""), list[Change]()
+        with pytest.raises((SourceUnavailable, SourceRefused)):
+            found.extend(changes)
+    assert not any(isinstance(change, Complete) for change in found)
+
+
+def test_a_token_that_expires_while_listing_deletes_nothing(confluence: ConfluenceServer) -> None:
+    anonymous = Response('{"type": "anonymous"}', mimetype="application/json")
+    later = FaultsAt("/user/current", 200, after=1)
+    confluence.fault = lambda request: anonymous if later(request) else None
+    with connect(options(confluence)) as source, pytest.raises(SourceRefused):
+        list(source.list_changes(""))
+
+
+def test_short_waits_are_waited_for(confluence: ConfluenceServer) -> None:
+    confluence.fault = busy = FaultsAt("/page", 429, after=2, times=3, wait="0")
+    with connect(options(confluence, spaces="HR", files=False)) as source:
+        assert len(list_items(source)) == 8
+        assert busy.given == 3
+        confluence.fault = FaultsAt("/page", 429, wait="600")
+        with pytest.raises(SourceUnavailable) as refused:
+            list(source.list_changes(""))
+    assert refused.value.retry_after == 600
+
+
+def test_the_connection_test(confluence: ConfluenceServer) -> None:
+    with connect(options(confluence)) as source:
+        assert [step.problem for step in source.check()] == [""] * 4
+    with connect(options(confluence, token="wrong")) as source:
+        assert "refuses this user name" in first_problem(source.check())
+    confluence.fault = FaultsAt("/permissions", 403)
+    with connect(options(confluence)) as source:
+        steps = list(source.check())
+    assert len(steps) == 4
+    assert "HTTP 403" in steps[3].problem
