@@ -87,6 +87,15 @@ class WebServer:
             yield response
 
     @contextmanager
+    def request(self, method: str, path: str, **options: Any) -> Iterator[httpx.Response]:
+        """Open an answer of any status. The path is percent-encoded and may have a query.
+
+        Raises SourceUnavailable if there is no answer, and SourceRefused if no server may be there.
+        """
+        with self._stream(method, self.url + path, **options) as response:
+            yield response
+
+    @contextmanager
     def download(
         self, path: str, storage: Collection[str], headers: Mapping[str, str] | None = None
     ) -> Iterator[httpx.Response]:
@@ -146,7 +155,8 @@ class WebServer:
             raise SourceRefused(CodedMessage("source_sign_in_refused", server=self.name))
         if status in _BUSY:
             raise SourceUnavailable(
-                CodedMessage("source_busy", server=self.name, status=status), retry_after=_wait(response)
+                CodedMessage("source_busy", server=self.name, status=status),
+                retry_after=seconds_to_wait(response),
             )
         if status >= 500 or response.headers.get("Content-Encoding", "identity") != "identity":
             raise self.invalid(f"HTTP {status}")
@@ -160,7 +170,8 @@ class WebServer:
         return Answer(response.status_code, bytes(content))
 
 
-def _wait(response: httpx.Response) -> int:
+def seconds_to_wait(response: httpx.Response) -> int:
+    """Return for how long a busy server asks to wait, up to an hour; a minute if it doesn't say."""
     wait = response.headers.get("Retry-After", "")
     seconds = int(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 9 else 60
     return min(seconds, _MAX_RETRY_SECONDS)

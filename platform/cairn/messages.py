@@ -425,6 +425,20 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_step_access": _("Read permissions"),
     "source_people_changed": _("Users were added or deleted while Cairn was listing them."),
     "source_list_changed": _("What {server} lists changed while Cairn was reading it."),
+    "website_page_failed": _("{server} answers with HTTP {status}."),
+    "website_page_refused": _(
+        "{server} doesn’t allow this without signing in, or refuses the header (HTTP {status})."
+    ),
+    "website_page_elsewhere": _("The page redirects to another address, such as one for signing in."),
+    "website_page_unread": _(
+        "{address} can’t be read yet. Until it can, or for a week, nothing is deleted, since it may link to other pages."
+    ),
+    "website_too_large": _(
+        "The website has more than {limit} pages. The others were left out, and none was deleted."
+    ),
+    "website_robots_refuse": _("robots.txt doesn’t allow Cairn to read {address}."),
+    "website_no_sitemap": _("{server} has no sitemap. Choose to find pages by links."),
+    "website_in_sitemap": plural("{count} page in the sitemap.", "{count} pages in the sitemap."),
     "redmine_admin_required": _(
         "The API key isn’t that of an administrator, or what it should read isn’t there."
     ),

@@ -21,6 +21,7 @@ KINDS: Final[dict[str, str]] = {
     "s3": "ingestion.sources.kinds.s3.KIND",
     "smb": "ingestion.sources.kinds.smb.KIND",
     "webdav": "ingestion.sources.kinds.webdav.KIND",
+    "website": "ingestion.sources.kinds.website.KIND",
 }
 """Dotted path of the `SourceKind` by its name."""
 
