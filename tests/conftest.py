@@ -12,6 +12,7 @@ from django.conf import settings
 from django.contrib.auth.management import create_permissions
 from django.contrib.contenttypes.management import create_contenttypes
 from django.db.models.signals import post_migrate
+from django.utils import translation
 from pytest_socket import socket_allow_hosts
 
 from cairn.access.models import Role
@@ -149,6 +150,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 def nothing_stored(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test is charged with looking for stored settings before it stores some."""
     monkeypatch.setattr(store, "_current", store.Snapshot(read_at=float("inf")))
+
+
+@pytest.fixture(autouse=True)
+def default_language() -> None:
+    """No test meets the language that a request of an earlier one has left active in this thread."""
+    translation.deactivate()
 
 
 @pytest.fixture
