@@ -6,8 +6,16 @@ from dataclasses import dataclass, replace
 
 from llama_index.core.llms import ChatMessage
 
+from cairn.inference.chat import LlamaIndexChatModel
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference, Reranker
-from cairn.inference.registry import answer_reader, chat_model, language_inference, lazy, reranker
+from cairn.inference.registry import (
+    answer_reader,
+    chat_model,
+    inside_chat_model,
+    language_inference,
+    lazy,
+    reranker,
+)
 from cairn.inference.reranking import reranks
 from cairn.settings import environment
 from cairn.settings.stored.store import effective_environment
@@ -44,23 +52,29 @@ class Engine:
 class ConfiguredChat:
     """Loaded when it is first asked for: search and ingestion go on without a model that cannot be.
 
-    `background`: whatever people ask comes first."""
+    `background`: whatever people ask comes first. `inside`: the model that answers where the outside one may
+    not, in place of the one that answers otherwise."""
 
     background: bool = False
+    inside: bool = False
 
     @property
     def name(self) -> str:
-        return chat_model().name
+        return self._model.name
 
     @property
     def context_tokens(self) -> int:
-        return chat_model().context_tokens
+        return self._model.context_tokens
 
     def count_tokens(self, text: str) -> int:
-        return chat_model().count_tokens(text)
+        return self._model.count_tokens(text)
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
-        return chat_model().stream(messages, max_tokens=max_tokens, background=self.background)
+        return self._model.stream(messages, max_tokens=max_tokens, background=self.background)
+
+    @property
+    def _model(self) -> LlamaIndexChatModel:
+        return inside_chat_model() if self.inside else chat_model()
 
 
 def in_background(chat: ChatModel) -> ChatModel:

@@ -143,6 +143,15 @@ class AnsweredPart:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelRoute:
+    """Which language model wrote an answer, and why that one. Without one, `model` is empty."""
+
+    model: str = ""
+    location: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A finished answer.
 
@@ -170,6 +179,7 @@ class Answer:
     broken_off: bool = False
     intent: Intent = Intent.ASK
     library_query: str = ""
+    route: ModelRoute = field(default_factory=ModelRoute)
 
 
 @dataclass(frozen=True, slots=True)

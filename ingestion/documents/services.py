@@ -10,12 +10,14 @@ from django.utils import timezone
 from django.utils.translation import gettext_noop
 
 from cairn.access.audience import people_reading
+from cairn.access.models import Role
+from cairn.access.permissions import role_in
 from cairn.access.scope import Principal
 from cairn.access.selectors import parse_id
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
 from cairn.audit.services import record
-from cairn.errors import InvalidInput, NotFound
+from cairn.errors import Forbidden, InvalidInput, NotFound
 from cairn.hidden_characters import visible
 from cairn.library.models import Document, KnowledgeBase, Tag
 from cairn.messages import CodedMessage
@@ -30,10 +32,12 @@ REVIEW_DAYS = 365
 
 
 def document_update(*, document: Document, principal: Principal, changes: Mapping[str, Any]) -> Document:
-    """Change any of title, metadata, readers, owner (a user id), review_by and review_days."""
+    """Change any of title, metadata, readers, owner (a user id), review_by, review_days and
+    forbids_outside_models."""
     with transaction.atomic():
         # As it is now: a worker may have flipped its version meanwhile.
         row = Document.objects.select_for_update(of=("self",)).with_versions().get(pk=document.pk)
+        _require_may_allow_outside_models(row, changes, principal)
         apply_changes(row, changes, principal)
         record(
             "document.changed",
@@ -42,6 +46,15 @@ def document_update(*, document: Document, principal: Principal, changes: Mappin
             fields=sorted(changes),
         )
     return Document.objects.with_versions().get(pk=document.pk)
+
+
+def _require_may_allow_outside_models(
+    document: Document, changes: Mapping[str, Any], principal: Principal
+) -> None:
+    """Raise Forbidden if others than managers let outside models read a document that forbids it."""
+    lifts = document.forbids_outside_models and changes.get("forbids_outside_models") is False
+    if lifts and role_in(principal, document.knowledge_base) != Role.MANAGER:
+        raise Forbidden(gettext_noop("Only managers can allow models outside the organisation."))
 
 
 def apply_changes(document: Document, changes: Mapping[str, Any], principal: Principal) -> None:
@@ -53,6 +66,8 @@ def apply_changes(document: Document, changes: Mapping[str, Any], principal: Pri
         document.review_by = _date(changes["review_by"])
     if "review_days" in changes:
         document.review_days = changes["review_days"]
+    if "forbids_outside_models" in changes:
+        document.forbids_outside_models = changes["forbids_outside_models"]
     if "metadata" in changes:
         document.metadata = _visible_in(dict(changes["metadata"]))
         _tags_replace(document)

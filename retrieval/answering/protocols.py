@@ -1,14 +1,15 @@
 """Protocols of what answering depends on."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+from uuid import UUID
 
 from llama_index.core.llms import ChatMessage
 
 from retrieval.answering.grounding.check import Support
 from retrieval.answering.text.refusals import ReplyLanguage
-from retrieval.types import Hit, Location, VerifiedText
+from retrieval.types import Hit, Location, ModelRoute, VerifiedText
 
 Search = Callable[[str], Sequence[Hit]]
 """Search function: hits for a query, best first, each already checked against the reader's access."""
@@ -37,6 +38,21 @@ class ChatModel(Protocol):
         Iterators of shared models also have `place`, the position in the queue, and `with_pauses`, which
         yields empty strings while nothing is written.
         """
+
+
+def choose_model(chat: ChatModel, documents: Collection[UUID]) -> ChatModel | None:
+    """Return the model that may read passages of these documents; None if no model may.
+
+    Only models that route have `for_documents`; any other reads everything.
+    """
+    choose: Callable[[Collection[UUID]], ChatModel | None] | None = getattr(chat, "for_documents", None)
+    return chat if choose is None else choose(documents)
+
+
+def route_of(chat: ChatModel) -> ModelRoute:
+    """Return the model, where it runs and why it was chosen."""
+    reason = getattr(chat, "reason", "")
+    return ModelRoute(chat.name, str(getattr(chat, "location", "inside")), str(reason))
 
 
 class SentenceCheck(Protocol):

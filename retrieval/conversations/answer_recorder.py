@@ -346,6 +346,7 @@ def _trace(
         "broken_off": answer.broken_off,
         "intent": answer.intent,
         "library_query": answer.library_query,
+        "route": asdict(answer.route),
         "verdicts": [sentence.supported for sentence in answer.sentences],
     }
 

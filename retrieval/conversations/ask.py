@@ -42,6 +42,7 @@ from retrieval.conversations.answer_recorder import AnswerRecorder
 from retrieval.conversations.assistants import choose_assistant, lock_assistant
 from retrieval.conversations.branches import Tree
 from retrieval.conversations.files import include_files, replace_file_names
+from retrieval.conversations.model_routing import route_chat
 from retrieval.conversations.services import (
     INTERRUPTED,
     cited_document,
@@ -128,9 +129,10 @@ def ask(
         history_for(thread, message.parent_id, principal) if history is None else turns_with_subject(history)
     )
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
-    writing = replace(engine, chat=in_background(engine.chat)) if background else engine
+    chat = in_background(engine.chat) if background else engine.chat
+    routed = replace(engine, chat=route_chat(chat, message, sent_by_program=bool(history)))
     events = _events(
-        message, scope, filters, writing, history=turns, max_tokens=most, profile=profile, assistant=chosen
+        message, scope, filters, routed, history=turns, max_tokens=most, profile=profile, assistant=chosen
     )
     # Made here, where the request is known: another thread will ask for the events.
     ids = {"answer_id": str(message.id), SESSION: str(thread.id)}
@@ -210,9 +212,10 @@ def answer_again(
     """Answer the question with the principal's current access, without storing anything, and without any of
     their conversations. People who wait for the model come first. `cancelled` stops it."""
     scope, engine = scope_for(principal, knowledge_bases), get_engine()
-    engine = replace(engine, chat=in_background(engine.chat))
-    most = environment().answer_max_tokens
     message = Message(question=question)
+    chat = route_chat(in_background(engine.chat), message, sent_by_program=False)
+    engine = replace(engine, chat=chat)
+    most = environment().answer_max_tokens
     events = _events(message, scope, filters, engine, history=[], max_tokens=most, cancelled=cancelled)
     for event in events:
         match event:

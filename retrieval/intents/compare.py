@@ -115,7 +115,8 @@ def _finish(composer: Composer, missing: Sequence[str], *, generated: bool) -> A
     dropped = sum(not sentence.supported for sentence in composer.buffer.sentences)
     verdict, reason = Verdict.SUPPORTED, render_message("supported", language)
     if not generated:
-        verdict, reason = Verdict.PARTIAL, render_message("quoted", language)
+        key = "no_model" if run.had_no_model else "quoted"
+        verdict, reason = Verdict.PARTIAL, render_message(key, language)
     elif run.stopped or run.failure:
         verdict, reason = (
             Verdict.PARTIAL,

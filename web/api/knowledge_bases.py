@@ -28,7 +28,7 @@ from cairn.access.services import (
 )
 from cairn.answers import Grounding
 from cairn.library.models import KnowledgeBase as KnowledgeBaseRow
-from cairn.library.models import Sensitivity
+from cairn.library.models import OutsideModels, Sensitivity
 from ingestion.documents.services import knowledge_base_delete
 from ingestion.erasure.retention import find_expired
 from web.api.framework import fields
@@ -59,7 +59,9 @@ class NewKnowledgeBase(Body):
 
 class KnowledgeBasePatch(Patch):
     """`retention_days`: documents whose latest version is older are deleted by schedule; null: none. Only
-    admins may send `official` and `owner`, a user's id or null.
+    admins may send `official` and `owner`, a user's id or null. `outside_models`: whether language models
+    outside the organisation may read it; managers may only
+    `forbid` it.
     """
 
     erasable: ClassVar[frozenset[str]] = frozenset({"retention_days", "owner"})
@@ -68,6 +70,7 @@ class KnowledgeBasePatch(Patch):
     description: Description | None = None
     sensitivity: Sensitivity | None = None
     grounding: Grounding | None = None
+    outside_models: OutsideModels | None = None
     retention_days: Days | None = None
     official: Flag | None = None
     owner: Id | None = None

@@ -152,6 +152,9 @@ class KnowledgeBase(BaseModel):
     description: str
     sensitivity: str
     grounding: str
+    outside_models: str = Field(
+        description="Whether models outside the organisation may read it: `allow`, `forbid` or `default`"
+    )
     official: bool = Field(description=OFFICIAL)
     owner: Owner | None = Field(description="The person responsible for its content")
     retention_days: int | None
@@ -169,6 +172,7 @@ class KnowledgeBase(BaseModel):
             description=row.description,
             sensitivity=row.sensitivity,
             grounding=row.grounding,
+            outside_models=row.outside_models,
             official=row.official,
             owner=Owner.of(row.owner),
             retention_days=row.retention_days,
@@ -249,6 +253,9 @@ class Document(BaseModel):
     review_by: date | None
     review_days: int | None = Field(description="Days between reviews")
     reviewed_at: datetime | None
+    forbids_outside_models: bool = Field(
+        description="No model outside the organisation may read it, or what is embedded in it"
+    )
     created_at: datetime
     updated_at: datetime
     report: Report
@@ -284,6 +291,7 @@ class Document(BaseModel):
             review_by=row.review_by,
             review_days=row.review_days,
             reviewed_at=row.reviewed_at,
+            forbids_outside_models=row.forbids_outside_models,
             created_at=row.created_at,
             updated_at=row.updated_at,
             report=_report(row, version, principal),

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from llama_index.core.llms import ChatMessage
 
 from cairn.inference import registry
+from cairn.inference.chat.prompt_messages import ClearedMessages
 from cairn.inference.reranking import reranks
 from cairn.settings import environment
 
 
 def language_model() -> str:
     model = registry.chat_model()
-    with model.stream([ChatMessage("Hello")], max_tokens=1) as answer:
+    with model.stream(ClearedMessages([ChatMessage("Hello")]), max_tokens=1) as answer:
         for _ in answer:
             pass
     return model.name

@@ -23,6 +23,7 @@ from cairn.library.models import (
     MAX_NESTING_DEPTH,
     Document,
     KnowledgeBase,
+    OutsideModels,
     ReservedSlug,
     Sensitivity,
 )
@@ -263,12 +264,21 @@ def knowledge_base_update(
     description: str | None = None,
     sensitivity: str | None = None,
     grounding: str | None = None,
+    outside_models: str | None = None,
 ) -> KnowledgeBase:
-    """Change the fields that are not None. The slug never changes: others may have stored it."""
-    sent = {"name": name, "description": description, "sensitivity": sensitivity, "grounding": grounding}
+    """Change the fields that are not None. The slug never changes: others may have stored it. Raises
+    Forbidden if others than admins allow outside models: managers may only forbid them."""
+    sent = {
+        "name": name,
+        "description": description,
+        "sensitivity": sensitivity,
+        "grounding": grounding,
+        "outside_models": outside_models,
+    }
     changes = {field: value for field, value in sent.items() if value is not None}
     with transaction.atomic():
         _require_may_rename(knowledge_base, name, principal)
+        _require_may_allow(knowledge_base, outside_models, principal)
         for field, value in changes.items():
             setattr(knowledge_base, field, value)
         knowledge_base.save(update_fields=[*changes, "updated_at"])
@@ -277,8 +287,16 @@ def knowledge_base_update(
             actor=principal.actor,
             subject=f"kb:{knowledge_base.id}",
             fields=sorted(changes),
+            **({"outside_models": outside_models} if outside_models else {}),
         )
     return knowledge_base
+
+
+def _require_may_allow(knowledge_base: KnowledgeBase, rule: str | None, principal: Principal) -> None:
+    """Raise Forbidden if others than admins do anything but forbid outside models."""
+    lifts = rule not in {None, OutsideModels.FORBID, knowledge_base.outside_models}
+    if lifts and not principal.acts_as_admin:
+        raise Forbidden(gettext_noop("Only administrators can allow models outside the organisation."))
 
 
 def _require_may_rename(knowledge_base: KnowledgeBase, name: str | None, principal: Principal) -> None:

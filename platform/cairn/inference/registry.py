@@ -15,7 +15,7 @@ from cairn.inference.embedding import open_embedder
 from cairn.inference.protocols import AnswerReader, Embedder, NaturalLanguageInference
 from cairn.inference.reranking import TimelyReranker, open_reranker
 from cairn.settings import Environment, environment
-from cairn.settings.stored.store import effective_environment
+from cairn.settings.stored.store import effective_environment, inside_environment
 
 T = TypeVar("T")
 NOT_LOADED: Final = "not loaded yet"
@@ -81,9 +81,13 @@ class _Slot(Generic[T]):
 
 
 class _ChatSlots:
-    """The slot of the chat model that the settings name now, which admins may change meanwhile."""
+    """The slot of the chat model that the settings name now, which admins may change meanwhile.
 
-    def __init__(self) -> None:
+    `settings`: returns the environment that names it.
+    """
+
+    def __init__(self, settings: Callable[[], Environment] = effective_environment) -> None:
+        self._settings = settings
         self._lock = threading.Lock()
         self._opened_with: Mapping[str, object] | None = None
         self._replacing = False
@@ -92,7 +96,7 @@ class _ChatSlots:
         """That of the model used last, whatever the settings say by now."""
 
     def current(self) -> _Slot[LlamaIndexChatModel]:
-        settings = _chat_settings(effective_environment())
+        settings = _chat_settings(self._settings())
         with self._lock:
             is_current = self.last.loaded is None or self._opened_with in (None, settings)
             if is_current or self._replacing:
@@ -113,7 +117,7 @@ class _ChatSlots:
             model.close()
 
     def _open(self) -> LlamaIndexChatModel:
-        given = effective_environment()
+        given = self._settings()
         model = open_chat_model(given)
         self._opened_with = _chat_settings(given)
         return model
@@ -182,6 +186,20 @@ def chat_model() -> LlamaIndexChatModel:
     return _chat.current().get()
 
 
+def inside_chat_model() -> LlamaIndexChatModel:
+    """Return the model that answers where the outside one may not. Raises Unavailable if there is none."""
+    return _inside_chat.current().get()
+
+
+def _inside_settings() -> Environment:
+    if (found := inside_environment()) is None:
+        raise Unavailable("No language model inside the organisation is active")
+    return found
+
+
+_inside_chat = _ChatSlots(_inside_settings)
+
+
 def loaded_chat_model() -> LlamaIndexChatModel | None:
     """Return the chat model if it has been loaded, else None."""
     return _chat.current().loaded
@@ -239,6 +257,7 @@ def use(
     *,
     embedder: Embedder | None = None,
     chat: LlamaIndexChatModel | None = None,
+    inside_chat: LlamaIndexChatModel | None = None,
     reranker: TimelyReranker | None = None,
     reader: AnswerReader | None = None,
     inference: NaturalLanguageInference | None = None,
@@ -247,6 +266,7 @@ def use(
     with (
         _slot(None).replace(embedder),
         _chat.current().replace(chat),
+        _inside_chat.last.replace(inside_chat),
         _reranker.replace(reranker),
         _reader.replace(reader),
         _inference.replace(inference),
@@ -257,6 +277,7 @@ def use(
 def close() -> None:
     """Stop running answers: the process would crash if it ended during one."""
     _chat.close()
+    _inside_chat.close()
     ranks, _reranker.loaded = _reranker.loaded, None
     if ranks is not None:
         ranks.close()

@@ -19,6 +19,14 @@ class Sensitivity(models.TextChoices):
     CONFIDENTIAL = "confidential"
 
 
+class OutsideModels(models.TextChoices):
+    """Rule of a knowledge base for language models outside the organisation. DEFAULT: the setting decides."""
+
+    DEFAULT = "default"
+    ALLOW = "allow"
+    FORBID = "forbid"
+
+
 class HelpAudience(models.TextChoices):
     USERS = "users"
     ADMINS = "admins"
@@ -54,6 +62,9 @@ class KnowledgeBase(models.Model):
     description = models.TextField(blank=True)
     sensitivity = models.CharField(max_length=12, choices=Sensitivity.choices, default=Sensitivity.INTERNAL)
     grounding = models.CharField(max_length=6, choices=Grounding.choices, default=Grounding.STRICT)
+    outside_models = models.CharField(
+        max_length=7, choices=OutsideModels.choices, default=OutsideModels.DEFAULT
+    )
     official = models.BooleanField(default=False)
     owner = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     retention_days = models.PositiveIntegerField(null=True, blank=True)
@@ -178,6 +189,8 @@ class Document(models.Model):
     reviewed_at = models.DateTimeField(null=True, blank=True)
     narrowed = models.BooleanField(default=False)
     """Pages and docs call such a document "restricted"."""
+    forbids_outside_models = models.BooleanField(default=False)
+    """Applies to the documents embedded in it as well."""
 
     active_version = models.ForeignKey(
         "DocumentVersion", null=True, on_delete=models.SET_NULL, related_name="+"

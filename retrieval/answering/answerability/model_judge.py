@@ -12,7 +12,7 @@ from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.throttled_log import ThrottledLogger
 from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.prompts.prompt import load_prompt
-from retrieval.answering.protocols import Answerability, Judgement
+from retrieval.answering.protocols import Answerability, Judgement, choose_model
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import ReplyLanguage, reply_language
 from retrieval.types import Hit
@@ -27,7 +27,7 @@ _throttled_log = ThrottledLogger(logging.getLogger(__name__))
 @dataclass(frozen=True, slots=True)
 class ModelAnswerability:
     """Refuses what the model says the passages don't answer, and what `first` refuses. While the model is
-    unavailable, `first` decides alone."""
+    unavailable, or if no model may read the passages, `first` decides alone."""
 
     first: Answerability
     evidence: EvidenceBudget
@@ -45,8 +45,11 @@ class ModelAnswerability:
     def _denies(self, question: str, evidence: Sequence[Hit]) -> bool:
         budget = replace(self.evidence, prompt_version=VERSION, max_tokens=MAX_TOKENS)
         messages = load_prompt(VERSION).messages(question, budget.select_passages(question, evidence))
+        chat = choose_model(self.evidence.chat, messages.documents)
+        if chat is None:
+            return False
         try:
-            stream = self.evidence.chat.stream(messages, max_tokens=MAX_TOKENS)
+            stream = chat.stream(messages, max_tokens=MAX_TOKENS)
             try:
                 return _NO.match("".join(stream)) is not None
             finally:

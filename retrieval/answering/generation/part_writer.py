@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 from cairn.answers import AnswerMode
@@ -10,19 +11,21 @@ from cairn.telemetry.context import close_iterator
 from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.span_attributes import SpanKind, chat_attributes, token_attributes
 from cairn.telemetry.tracing import PausableStep
+from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.conflict_note import conflict_notes
 from retrieval.answering.generation.extractive import Extract, arrange_for_reading, extract_blocks
 from retrieval.answering.generation.quote_first import QuoteFirstReader
 from retrieval.answering.generation.relevance import RelevanceToQuestion
 from retrieval.answering.generation.sentence_gate import SentenceGate
-from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
+from retrieval.answering.generation.state import NO_MODEL, AnswerBuffer, GenerationContext, RunState
 from retrieval.answering.generation.verdict import PartResult, build_part_result, is_all_repeated
 from retrieval.answering.grounding.check import SentenceChecker
+from retrieval.answering.prompts.evidence import Passage, documents_of
 from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION
-from retrieval.answering.protocols import Judgement
+from retrieval.answering.protocols import ChatModel, Judgement, choose_model, route_of
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.text.sentences import SentenceStream
-from retrieval.types import AnswerEvent, Hit, Prompted, Waiting
+from retrieval.types import AnswerEvent, Hit, ModelRoute, Prompted, Waiting
 
 LOOP_CHARACTERS = 120
 
@@ -47,7 +50,7 @@ class PartWriter:
         self._judgement = judgement
         was_reranked = any(hit.scores.rerank is not None for hit in hits)  # so it reads their language
         self._reranker = context.reranker if was_reranked else None
-        self._evidence = context.evidence.select_passages(part.query, hits) if context.writes else []
+        self._chat, self._budget, self._evidence = self._choose_model()
         self._checker = SentenceChecker(
             self._evidence,
             context.embedder,
@@ -63,11 +66,26 @@ class PartWriter:
         )  # fmt: skip
         self._quote_first = (
             QuoteFirstReader([passage.text for passage in self._evidence])
-            if context.evidence.prompt_version == QUOTE_FIRST_VERSION
+            if self._budget.prompt_version == QUOTE_FIRST_VERSION
             else None
         )
         self._mode = AnswerMode.NONE
         self._note_count = 0
+
+    def _choose_model(self) -> tuple[ChatModel | None, EvidenceBudget, list[Passage]]:
+        """Return the model that may read the best passages, and as many of them as it takes."""
+        budget, query = self._context.evidence, self._part.query
+        if not self._context.writes:
+            return None, budget, []
+        passages = budget.select_passages(query, self._hits)
+        chat = choose_model(self._context.chat, documents_of(passages))
+        if chat is None:
+            self._run.take_route(ModelRoute(reason=NO_MODEL))
+            return None, budget, []
+        if not getattr(chat, "is_fallback", False):
+            return chat, budget, passages
+        own = replace(budget, chat=chat)
+        return chat, own, own.select_passages(query, self._hits)
 
     def stream(self) -> Iterator[AnswerEvent]:
         """Yield Prompted, Waiting, and the checked text as the model writes it, until the model fails.
@@ -75,11 +93,11 @@ class PartWriter:
         Closing the iterator ends the model's stream.
         """
         self._buffer.start_paragraph()
-        if self._run.failure is not None or not self._context.writes:
+        if self._run.failure is not None or self._chat is None:
             return
         sentences, place = SentenceStream(), None
         try:
-            with self._open_model_stream() as (stream, pieces):
+            with self._open_model_stream(self._chat) as (stream, pieces):
                 yield Prompted()
                 self._checker.prepare()
                 self._gate.relevance = self._build_relevance()
@@ -102,14 +120,15 @@ class PartWriter:
             self._run.failure = error
 
     @contextmanager
-    def _open_model_stream(self) -> Iterator[tuple[Iterator[str], Iterator[str]]]:
+    def _open_model_stream(self, chat: ChatModel) -> Iterator[tuple[Iterator[str], Iterator[str]]]:
         """Start the model. Yields its stream, which knows its place in the queue, and the pieces of text."""
-        messages = self._context.evidence.prompt.messages(self._part.query, self._evidence)
-        chat, run, start = self._context.chat, self._run, len(self._run.pieces)
+        messages = self._budget.prompt.messages(self._part.query, self._evidence)
+        run, start = self._run, len(self._run.pieces)
         prompt_tokens = sum(chat.count_tokens(str(message.content)) for message in messages)
         run.prompt_tokens += prompt_tokens
         run.called = True
-        stream = chat.stream(messages, max_tokens=self._context.evidence.max_tokens)
+        run.take_route(route_of(chat))
+        stream = chat.stream(messages, max_tokens=self._budget.max_tokens)
         source = getattr(stream, "with_pauses", lambda: stream)()
         step = PausableStep("write", SpanKind.LLM, chat_attributes(chat.name))
         with ExitStack() as ending:

@@ -24,7 +24,15 @@ from retrieval.answering.generation.verdict import (
 )
 from retrieval.answering.generation.verified import build_verified_result, show_verified_answers
 from retrieval.answering.prompts.evidence import deduplicate
-from retrieval.answering.protocols import Answerability, ChatModel, FindVerified, Judgement, Locate, Search
+from retrieval.answering.protocols import (
+    Answerability,
+    ChatModel,
+    FindVerified,
+    Judgement,
+    Locate,
+    Search,
+    choose_model,
+)
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.query.understand import QueryUnderstanding, understand
 from retrieval.answering.text.lexicon import Language, language_of
@@ -189,7 +197,7 @@ def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:
 
 def _understand(request: AnswerRequest) -> QueryUnderstanding:
     context = request.generation
-    chat = context.chat if request.rewrites else None
+    chat = choose_model(context.chat, ()) if request.rewrites else None
     return understand(request.question, request.history, chat, context.cancelled)
 
 
@@ -339,7 +347,8 @@ def _build_answer(
         citations=tuple(buffer.citations),
         sentences=tuple(buffer.sentences),
         nearest=nearest,
-        model=request.generation.chat.name if run.called else "",
+        model=run.route.model,
+        route=run.route,
         usage=_usage(request, run),
         timings=Timings(run.retrieval_ms, run.first_token_ms, run.elapsed_ms()),
         prompt_version=request.generation.evidence.full_prompt_version if run.called else "",

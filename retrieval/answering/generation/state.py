@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker
@@ -10,7 +11,9 @@ from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.protocols import ChatModel, Locate
 from retrieval.answering.text.lexicon import Language
 from retrieval.answering.text.refusals import ReplyLanguage
-from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta
+from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, ModelRoute
+
+NO_MODEL: Final = "no_model_may_read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class GenerationContext:
 class RunState:
     """State that changes while one question is answered.
 
-    `failure`: why the model is no longer available. `signals`: what a question of one part was judged by.
+    `failure`: why the model is no longer available. `route`: the model that has written a part; an outside
+    one if any has. `signals`: what a question of one part was judged by.
     """
 
     started_at: float = field(default_factory=time.perf_counter)
@@ -50,7 +54,18 @@ class RunState:
     stopped: bool = False
     failure: Unavailable | None = None
     called: bool = False
+    route: ModelRoute = field(default_factory=ModelRoute)
     signals: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def had_no_model(self) -> bool:
+        """Whether the answer has no model, because none may read its passages."""
+        return self.route.reason == NO_MODEL
+
+    def take_route(self, route: ModelRoute) -> None:
+        """Record which model writes a part, or why none may."""
+        if self.route.location != "outside" and (route.model or not self.route.model):
+            self.route = route
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.started_at) * 1000

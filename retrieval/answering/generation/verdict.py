@@ -70,7 +70,8 @@ def _refusal_cause(context: GenerationContext, run: RunState, gate: SentenceGate
         return "model_gone"
     if run.stopped:
         return "stopped"
-    return "abstained" if gate.abstained or not context.writes else "nothing_supported"
+    unwritten = not context.writes or run.had_no_model
+    return "abstained" if gate.abstained or unwritten else "nothing_supported"
 
 
 def _decide_verdict(
@@ -89,6 +90,8 @@ def _decide_verdict(
 def _explain_quotes(context: GenerationContext, run: RunState) -> str:
     if not context.writes:
         return render_message("quoted", context.language)
+    if run.had_no_model:
+        return render_message("no_model", context.language)
     return render_message("model_away" if run.failure else "extractive", context.language)
 
 

@@ -6,6 +6,7 @@ The best comes first and the second best last: models read the middle of a long 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from uuid import UUID
 
 from retrieval.answering.text.sentences import split_sentences
 from retrieval.passages.dates import own_date
@@ -39,6 +40,11 @@ class Passage:
         return (
             f"{self.heading} ({dated.value})" if dated and dated.value not in self.heading else self.heading
         )
+
+
+def documents_of(passages: Sequence[Passage]) -> frozenset[UUID]:
+    """Return the documents that the passages come from."""
+    return frozenset(hit.document for passage in passages for hit in passage.hits)
 
 
 def deduplicate(hits: Sequence[Hit]) -> list[Hit]:

@@ -10,7 +10,8 @@ from string import Template
 from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.hidden_characters import visible
-from retrieval.answering.prompts.evidence import Passage
+from cairn.inference.chat.prompt_messages import PromptMessages
+from retrieval.answering.prompts.evidence import Passage, documents_of
 
 PACKAGED_VERSION = "answer-1"  # for the packaged model
 DEFAULT_VERSION = "answer-2"  # for all others, unless their stored profile names another one
@@ -35,13 +36,14 @@ class Prompt:
         below = template.substitute(instructions=neutralize(instructions).strip())
         return replace(self, system=f"{self.system}\n\n{below}")
 
-    def messages(self, question: str, evidence: Sequence[Passage]) -> list[ChatMessage]:
+    def messages(self, question: str, evidence: Sequence[Passage]) -> PromptMessages:
         quoted = "\n\n".join(_fence(passage) for passage in evidence)
         content = self.user.substitute(passages=quoted, question=neutralize(question))
-        return [
+        turns = [
             ChatMessage(role=MessageRole.SYSTEM, content=self.system),
             ChatMessage(role=MessageRole.USER, content=content),
         ]
+        return PromptMessages(turns, documents=documents_of(evidence))
 
     def overhead(self, question: str) -> str:
         """Return the prompt without passages, for counting tokens."""

@@ -15,6 +15,7 @@ from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import CairnError
 from cairn.hidden_characters import visible
+from cairn.inference.chat.prompt_messages import PromptMessages
 from cairn.telemetry.span_attributes import SpanKind, chat_attributes
 from cairn.telemetry.tracing import step
 from retrieval.answering.grounding.names import unsupported_names
@@ -111,15 +112,17 @@ def _adds_only_known(text: str, question: str, before: str) -> bool:
     return not added or coverage(added, content_stems(before, language)) >= MIN_KNOWN_SHARE
 
 
-def _messages(question: str, history: Sequence[Turn]) -> list[ChatMessage]:
+def _messages(question: str, history: Sequence[Turn]) -> PromptMessages:
     system, user = load_texts(VERSION)
     turns = "\n".join(_plain(turn.question)[:MAX_TURN_CHARACTERS] for turn in history) or "(none)"
     fenced = {"turns": turns, "question": _plain(question)}
     content = user.substitute({name: f"{FENCE}\n{text}\n{FENCE}" for name, text in fenced.items()})
-    return [
-        ChatMessage(role=MessageRole.SYSTEM, content=system),
-        ChatMessage(role=MessageRole.USER, content=content),
-    ]
+    return PromptMessages(
+        [
+            ChatMessage(role=MessageRole.SYSTEM, content=system),
+            ChatMessage(role=MessageRole.USER, content=content),
+        ]
+    )
 
 
 def _plain(text: str) -> str:

@@ -8,6 +8,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "These are direct quotes from the documents.",
         "de": "Das sind wörtliche Zitate aus den Dokumenten.",
     },
+    "no_model": {
+        "en": "These are direct quotes: no language model may read these passages.",
+        "de": "Das sind wörtliche Zitate: Diese Passagen darf kein Sprachmodell lesen.",
+    },
     "extractive": {
         "en": "These are direct quotes: I couldn’t write an answer that the documents support.",
         "de": "Das sind wörtliche Zitate: Eine eigene Antwort ließ sich nicht durch die Dokumente belegen.",

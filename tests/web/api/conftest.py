@@ -21,6 +21,7 @@ from cairn.access.scope import Principal
 from cairn.access.services import grant_give, reader_tokens
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create, user_create
+from cairn.inference import registry
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Chunk, Document, KnowledgeBase, VersionState
 from cairn.limits import rate_limits
@@ -152,6 +153,17 @@ def parts(db: None, index: EdgeIndex) -> Iterator[Engine]:
     )
     with use(Engine(embedder, index, chat)) as parts:
         yield parts
+
+
+@pytest.fixture
+def own_models() -> Iterator[None]:
+    """Whatever this process has loaded is there again afterwards."""
+    before = registry._chat, registry._inside_chat
+    registry._chat = registry._ChatSlots()
+    registry._inside_chat = registry._ChatSlots(registry._inside_settings)
+    yield
+    registry.close()
+    registry._chat, registry._inside_chat = before
 
 
 def indexed(document: Document, parts: Engine, *texts: str) -> list[Chunk]:

@@ -19,7 +19,7 @@ def test_a_knowledge_base_is_made_by_who_manages_it(rob: Caller, mia: Caller) ->
     assert base == {
         "id": base["id"], "name": "Field notes", "slug": base["slug"], "description": "Of the north",
         "sensitivity": "internal", "grounding": "strict", "retention_days": None, "my_role": "manager",
-        "official": False, "owner": {"id": str(rob.user.id), "username": "rob"},
+        "outside_models": "default", "official": False, "owner": {"id": str(rob.user.id), "username": "rob"},
         "documents": 0, "chunks": 0, "created_at": base["created_at"],
     }  # fmt: skip
     assert re.fullmatch(r"field-notes-[0-9a-f]{8}", base["slug"])

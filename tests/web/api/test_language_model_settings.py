@@ -42,15 +42,6 @@ def other() -> Iterator[FakeServer]:
 
 
 @pytest.fixture
-def own_models() -> Iterator[None]:
-    """Whatever this process has loaded is there again afterwards."""
-    chats, registry._chat = registry._chat, registry._ChatSlots()
-    yield
-    registry.close()
-    registry._chat = chats
-
-
-@pytest.fixture
 def console(admin: Caller) -> Client:
     client = Client()
     client.force_login(admin.user)

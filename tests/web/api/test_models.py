@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from cairn.audit.models import Event
-from cairn.inference import registry
 from cairn.library.models import Document
 from cairn.settings.stored.models import RegisteredModel
 from cairn.settings.stored.store import effective_environment
@@ -17,9 +15,9 @@ from retrieval.engine import ConfiguredChat, Engine, use
 from tests.cairn.inference.server import FakeServer
 from tests.cairn.inference.test_checking import listed, writes
 from tests.web.api.conftest import Caller, assert_problem, indexed
+from tests.web.api.model_servers import KEY, activate, check, register
 
 QUESTION = "How many days of leave do employees get a year?"
-KEY = "sk-secret-4711"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -29,34 +27,6 @@ def server() -> Iterator[FakeServer]:
         fake.respond = writes
         listed(fake, {"id": "mistral", "max_model_len": 4096})
         yield fake
-
-
-@pytest.fixture
-def own_models() -> Iterator[None]:
-    """Whatever this process has loaded is there again afterwards."""
-    chats, registry._chat = registry._chat, registry._ChatSlots()
-    yield
-    registry.close()
-    registry._chat = chats
-
-
-def register(admin: Caller, server: FakeServer, name: str = "mistral", **more: Any) -> dict[str, Any]:
-    body = {"name": name, "base_url": server.url, "model": "mistral", "licence": "apache-2.0", **more}
-    response = admin.post("/models", body)
-    assert response.status_code == 201, response.content
-    found: dict[str, Any] = response.json()
-    return found
-
-
-def check(admin: Caller, name: str = "mistral") -> dict[str, Any]:
-    found = admin.post(f"/models/{name}/test").json()
-    assert found["problem"] == ""
-    model: dict[str, Any] = found["model"]
-    return model
-
-
-def activate(admin: Caller, model: dict[str, Any], **more: Any) -> Any:
-    return admin.post(f"/models/{model['name']}/activate", {"version": model["version"], **more})
 
 
 def test_answers_come_from_the_model_that_was_activated(

@@ -83,6 +83,9 @@ class DocumentPatch(Patch):
     owner: Id | None = None
     review_by: date | None = None
     review_days: ReviewDays | None = None
+    forbids_outside_models: fields.Flag | None = Field(
+        None, description="No model outside the organisation may read it, or what is embedded in it"
+    )
 
 
 class Reviewed(fields.Body):

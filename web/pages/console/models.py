@@ -21,6 +21,7 @@ from cairn.access.scope import Principal
 from cairn.audit.services import record
 from cairn.errors import CairnError, NotFound
 from cairn.inference import registry
+from cairn.inference.chat.prompt_messages import ClearedMessages
 from cairn.inference.reranking import reranker_name
 from cairn.settings.stored.store import effective_environment
 from retrieval.conversations.answer_models import answer_profile
@@ -263,6 +264,6 @@ def _call_of(kind: str) -> Callable[[], Any]:
 
 
 def _one_token() -> None:
-    with registry.chat_model().stream([ChatMessage("ping")], max_tokens=1) as answer:
+    with registry.chat_model().stream(ClearedMessages([ChatMessage("ping")]), max_tokens=1) as answer:
         for _piece in answer:
             pass

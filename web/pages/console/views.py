@@ -18,7 +18,7 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_named
 from cairn.answers import Grounding
 from cairn.errors import Forbidden
-from cairn.library.models import KnowledgeBase, Sensitivity
+from cairn.library.models import KnowledgeBase, OutsideModels, Sensitivity
 from ingestion.erasure.retention import find_expired
 from retrieval.suggestions.curated import MAX_EXAMPLE_CHARACTERS, MAX_EXAMPLES, examples_of
 from web.pages.library.knowledge_bases import base_card, base_cards
@@ -40,6 +40,11 @@ GROUNDINGS = (
         gettext_lazy("Show with a warning"),
         gettext_lazy("Reads more smoothly; sentences without a source are marked."),
     ),
+)
+OUTSIDE_MODELS = (
+    (OutsideModels.DEFAULT.value, gettext_lazy("As the installation decides")),
+    (OutsideModels.ALLOW.value, gettext_lazy("May read it")),
+    (OutsideModels.FORBID.value, gettext_lazy("May not read it")),
 )
 SHOWN = 50
 LONGEST_NAME = 120
@@ -98,6 +103,7 @@ def knowledge_base(request: HttpRequest, principal: Principal, slug: str) -> Htt
         "roles": ROLES,
         "sensitivities": SENSITIVITIES,
         "groundings": GROUNDINGS,
+        "outside_models": OUTSIDE_MODELS,
         "examples": "\n".join(examples_of(base)),
         "max_examples": MAX_EXAMPLES,
         "max_example_characters": MAX_EXAMPLE_CHARACTERS,

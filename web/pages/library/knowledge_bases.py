@@ -29,6 +29,7 @@ class BaseCard:
     description: str
     sensitivity: str
     grounding: str
+    outside_models: str
     retention_days: int | None
     role: Role
     documents: int
@@ -82,6 +83,7 @@ def _cards(
             base.description,
             base.sensitivity,
             base.grounding,
+            base.outside_models,
             base.retention_days,
             roles.get(base.id, Role.READER),
             *counts.get(base.id, (0, 0)),

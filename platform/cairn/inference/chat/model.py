@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from llama_index.core.llms import LLM, ChatMessage
 
 from cairn.errors import CairnError, Unavailable
+from cairn.inference.chat.prompt_messages import require_cleared
 from cairn.inference.chat.text_stream import Channel, TextStream
 from cairn.inference.token_estimate import estimate_tokens
 
@@ -20,7 +21,8 @@ class LlamaIndexChatModel:
     """`opener` starts an answer of at most so many tokens; `counter` counts a text's tokens.
 
     `background_opener`: the same for what nobody watches, where the model tells them apart. `probe` raises
-    Unavailable when the model would not answer now; `closer` ends its threads.
+    Unavailable when the model would not answer now; `closer` ends its threads. `is_outside`: the model runs
+    outside the organisation, and takes only messages that were cleared for it.
     """
 
     name: str
@@ -31,6 +33,7 @@ class LlamaIndexChatModel:
     probe: Callable[[], None] = lambda: None
     closer: Callable[[], None] = lambda: None
     background_opener: Opener | None = None
+    is_outside: bool = False
 
     @classmethod
     def of(cls, llm: LLM) -> "LlamaIndexChatModel":
@@ -45,10 +48,13 @@ class LlamaIndexChatModel:
     def stream(
         self, messages: Sequence[ChatMessage], *, max_tokens: int, background: bool = False
     ) -> TextStream:
-        """Raises InvalidInput if the messages do not fit; reading raises Unavailable if the model fails.
+        """Raises InvalidInput if the messages do not fit, and Unavailable if an outside model may not have
+        them; reading raises Unavailable if the model fails.
 
         `background`: nobody watches it, so that whatever people ask comes first.
         """
+        if self.is_outside:
+            require_cleared(messages)
         opener = self.background_opener if background else None
         return (opener or self.opener)(messages, max_tokens)
 

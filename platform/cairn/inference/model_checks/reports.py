@@ -9,6 +9,7 @@ from llama_index.core.llms import ChatMessage
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference import registry
 from cairn.inference.chat.endpoint import strip_credentials
+from cairn.inference.chat.prompt_messages import ClearedMessages
 from cairn.inference.model_checks.probe import Message, ProbeResult, Server
 from cairn.inference.reranking import reranker_name, reranks
 from cairn.settings import Environment
@@ -181,7 +182,7 @@ def _reranker(environment: Environment) -> Report:
 
 
 def _one_token() -> None:
-    with registry.chat_model().stream([ChatMessage("Say hello.")], max_tokens=1) as answer:
+    with registry.chat_model().stream(ClearedMessages([ChatMessage("Say hello.")]), max_tokens=1) as answer:
         for _ in answer:
             pass
 
