@@ -135,8 +135,7 @@ def ask(
         message, scope, filters, routed, history=turns, max_tokens=most, profile=profile, assistant=chosen
     )
     # Made here, where the request is known: another thread will ask for the events.
-    ids = {"answer_id": str(message.id), SESSION: str(thread.id)}
-    step = PausableStep("answer", SpanKind.CHAIN, ids)
+    step = PausableStep("answer", SpanKind.CHAIN, {"answer_id": str(message.id), SESSION: str(thread.id)})
     bound = {**current_ids(), "answer_id": message.id}
     recorder = AnswerRecorder(
         message, scope, events, engine, step=step, passes_on=passes_on, ids=bound, assistant=chosen
