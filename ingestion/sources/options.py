@@ -23,6 +23,7 @@ _SERVER_FIELDS: Final = frozenset(
         "endpoint_url",
         "server",
         "host",
+        "host_key",
         "hostname",
         "address",
         "login_url",

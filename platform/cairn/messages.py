@@ -425,6 +425,20 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_step_access": _("Read permissions"),
     "source_people_changed": _("Users were added or deleted while Cairn was listing them."),
     "source_list_changed": _("What {server} lists changed while Cairn was reading it."),
+    "sftp_host_key_new": _(
+        "{server} has a key with the fingerprint {fingerprint}. Compare it with that on the server, then enter it above."
+    ),
+    "sftp_host_key_changed": _(
+        "{server} has another key than the one you entered: {fingerprint}. Cairn didn’t sign in. Either the server was installed again, or another one answers in its place."
+    ),
+    "sftp_key_invalid": _("This private key can’t be read, or its password is wrong."),
+    "sftp_not_offered": _("{server} lets this account sign in, but doesn’t offer SFTP."),
+    "sftp_names_invalid": _("“{name}” has a file whose name isn’t UTF-8, so the folder can’t be listed."),
+    "sftp_no_getfacl": _(
+        "Can’t read access lists on {server}: the account can’t run getfacl there. Choose modes only if the server has no access lists."
+    ),
+    "sftp_no_accounts": _("Can’t read the users and groups of {server}."),
+    "sftp_permissions_unknown": _("The permissions of “{name}” can’t be read."),
     "website_page_failed": _("{server} answers with HTTP {status}."),
     "website_page_refused": _(
         "{server} doesn’t allow this without signing in, or refuses the header (HTTP {status})."

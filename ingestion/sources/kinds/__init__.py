@@ -19,6 +19,7 @@ KINDS: Final[dict[str, str]] = {
     "llama_index": "ingestion.sources.kinds.llama_index.KIND",
     "redmine": "ingestion.sources.kinds.redmine.KIND",
     "s3": "ingestion.sources.kinds.s3.KIND",
+    "sftp": "ingestion.sources.kinds.sftp.KIND",
     "smb": "ingestion.sources.kinds.smb.KIND",
     "webdav": "ingestion.sources.kinds.webdav.KIND",
     "website": "ingestion.sources.kinds.website.KIND",
