@@ -75,6 +75,27 @@ class JsonApi:
             params = following
         raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
 
+    def list_urls(self, path: str, kind: type[M], next_of: Callable[[M], str], **params: str) -> Iterator[M]:
+        """Yield the pages of a list whose answers have the address of the next page on this server."""
+        for _page in range(MAX_PAGES):
+            page = self.read(path, kind, **params)
+            yield page
+            link = next_of(page)
+            if not link:
+                return
+            following = self.split_url(link)
+            if following == (path, params):
+                raise self.server.invalid("next")
+            path, params = following
+        raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
+
+    def split_url(self, url: str) -> tuple[str, dict[str, str]]:
+        """Return path and parameters of an address. Raises SourceUnavailable if it is on another server."""
+        if not url.startswith(self.server.url):
+            raise self.server.invalid(url)
+        path, _mark, query = url.removeprefix(self.server.url).partition("?")
+        return path, dict(parse_qsl(query, keep_blank_values=True))
+
     def parse(self, answer: Answer, kind: type[M]) -> M:
         try:
             return kind.model_validate_json(answer.content)

@@ -482,6 +482,14 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_request_refused": _(
         "{server} refuses to answer “{path}”: HTTP {status}, {reason}. The account may lack a right, or what was configured isn’t there."
     ),
+    "source_token_refused": _("{server} refuses to let Cairn sign in: {reason}"),
+    "sharepoint_certificate_invalid": _(
+        "The certificate can’t be read. Enter the private key without password and the certificate, both as PEM."
+    ),
+    "sharepoint_certificate_needed": _(
+        "Cairn needs a certificate to read the members of SharePoint groups: SharePoint tells them to no app with a client secret."
+    ),
+    "sharepoint_grant_unknown": _("The file is shared with “{name}”, whom Cairn can’t identify."),
     "confluence_subject_unknown": _(
         "Confluence allows or restricts reading for “{name}”, whom Cairn can’t identify."
     ),

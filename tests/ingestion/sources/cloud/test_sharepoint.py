@@ -1,0 +1,248 @@
+"""SharePoint and OneDrive: what a model of Microsoft 365 shows its people equals what Cairn takes from it."""
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from werkzeug.wrappers import Response
+
+from ingestion.sources.kinds.sharepoint.connection import connect
+from ingestion.sources.kinds.sharepoint.source import SharepointSource
+from ingestion.sources.protocol import (
+    Change,
+    Complete,
+    Gone,
+    Item,
+    ItemUnavailable,
+    SourceRefused,
+    SourceUnavailable,
+    Unlisted,
+    first_problem,
+)
+from tests.ingestion.sources.access_by_source import FollowingBase, ids_of_people, list_items
+from tests.ingestion.sources.cloud.api_server import FaultsAt
+from tests.ingestion.sources.cloud.graph_server import (
+    PEOPLE,
+    SECRET,
+    Entry,
+    Grant,
+    GraphServer,
+    change,
+    fill,
+    make_certificate,
+    options,
+)
+
+
+@pytest.fixture
+def server() -> Iterator[GraphServer]:
+    with GraphServer() as graph:
+        fill(graph)
+        yield graph
+
+
+def find_shown(source: SharepointSource) -> dict[str, set[str]]:
+    accesses = dict(source.list_access(list_items(source)))
+    assert not {access.unknown for access in accesses.values() if access.unknown}
+    return {
+        person: {item for item, access in accesses.items() if access.allows(ids)}
+        for person, ids in ids_of_people(source).items()
+    }
+
+
+def follow(source: SharepointSource, known: set[str], cursor: str) -> tuple[Complete, set[str]]:
+    """Return the last change, and the files that are known after all changes."""
+    changes = list(source.list_changes(cursor))
+    last = changes[-1]
+    assert isinstance(last, Complete)
+    items = {each.id for each in changes if isinstance(each, Item)}
+    gone = {each.id for each in changes if isinstance(each, Gone)}
+    return last, items if last.full else (known | items) - gone
+
+
+def test_people_find_what_they_may_open_also_after_changes(server: GraphServer) -> None:
+    dice, seen, known, cursor = random.Random(24), set[frozenset[str]](), set[str](), ""
+    kinds = set[bool]()
+    for _round in range(8):
+        with connect(options(server)) as source:
+            last, known = follow(source, known, cursor)
+            shown = find_shown(source)
+        cursor = last.cursor
+        kinds.add(last.full)
+        assert known == server.list_files()
+        for person in PEOPLE:
+            found = shown.get(f"user:id-{person}", set())
+            assert found == server.list_shown(person), person
+            seen.add(frozenset(found))
+        for _change in range(8):
+            change(server, dice)
+    assert len(seen) > 20
+    assert kinds == {True, False}
+
+
+@pytest.mark.django_db
+def test_documents_follow_microsoft(server: GraphServer) -> None:
+    following = FollowingBase()
+    following.add_people([*PEOPLE, ""])
+    given = options(server).model_dump() | {"certificate": make_certificate()[0], "client_secret": ""}
+    following.sync("sharepoint", given)
+    for person in PEOPLE:
+        assert following.list_synced(person) == server.list_shown(person), person
+    server.groups["inner"] = {"eve"}
+    server.drives["lib1"]["b"].grants = [Grant(["guest"])]
+    server.delete("lib2", "a")
+    following.sync("sharepoint", given)
+    for person in PEOPLE:
+        assert following.list_synced(person) == server.list_shown(person), person
+    assert following.list_synced("") == set()
+
+
+def read(source: SharepointSource, item: Item) -> bytes:
+    with source.open(item) as content:
+        return content.read()
+
+
+def test_content_comes_from_the_storage_without_the_token(server: GraphServer) -> None:
+    with connect(options(server)) as source:
+        items = {item.id: item for item in list_items(source)}
+        assert read(source, items["lib1:a1"]) == b"File a1"
+        del server.drives["lib1"]["a2"]
+        with pytest.raises(ItemUnavailable):
+            read(source, items["lib1:a2"])
+        assert "lib1:a2" not in dict(source.list_access(items.values()))
+        for target in (
+            "http://example.sharepoint.com/a",
+            "https://sharepoint.com.example/a",
+            "//other.example/",
+        ):
+            server.fault = FaultyRedirect(target)
+            with pytest.raises(SourceRefused, match="redirects"):
+                read(source, items["lib1:a1"])
+    assert items["lib1:a1"].container == "example.sharepoint.com/sites/HR/lib1/Folder a ä"
+    assert len(server.download_headers) == 1
+    assert "Authorization" not in server.download_headers[0]
+
+
+class FaultyRedirect:
+    """Redirects downloads elsewhere."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+
+    def __call__(self, request: object) -> Response | None:
+        path = getattr(request, "path", "")
+        return Response("", 302, {"Location": self._target}) if path.endswith("/content") else None
+
+
+def test_changes_that_are_no_longer_known_list_everything(server: GraphServer) -> None:
+    with connect(options(server)) as source:
+        first, known = follow(source, set(), "")
+        server.delete("lib1", "a0")
+        server.put("lib1", Entry("new", "new.txt", "root", b"New"))
+        server.oldest = len(server.changes)
+        last, after = follow(source, known, first.cursor)
+    assert last.full
+    assert after == server.list_files()
+
+
+def test_a_forbidden_library_keeps_its_files(server: GraphServer) -> None:
+    with connect(options(server)) as source:
+        first, _known = follow(source, set(), "")
+        server.fault = FaultsAt("/drives/lib2/root", 403)
+        for cursor in ("", first.cursor):
+            changes = list(source.list_changes(cursor))
+            unlisted = [each.container for each in changes if isinstance(each, Unlisted)]
+            assert unlisted == ["example.sharepoint.com/sites/HR/lib2"]
+            last = changes[-1]
+            assert isinstance(last, Complete)
+            assert last.full == (not cursor)
+        without = list(source.list_changes(""))[-1]
+        assert isinstance(without, Complete)
+        server.fault = lambda _request: None
+        server.delete("lib2", "a0")
+        last, known = follow(source, set(), without.cursor)
+    assert last.full
+    assert known == server.list_files()
+
+
+def test_a_library_that_is_gone_is_listed_no_more(server: GraphServer) -> None:
+    with connect(options(server)) as source:
+        first, known = follow(source, set(), "")
+    del server.drives["lib2"]
+    with connect(options(server)) as source:
+        last, known = follow(source, known, first.cursor)
+    assert last.full
+    assert known == server.list_files()
+
+
+@pytest.mark.parametrize("status", [500, 503, 401])
+def test_a_listing_that_breaks_off_deletes_nothing(server: GraphServer, status: int) -> None:
+    server.fault = FaultsAt("/delta", status, after=2)
+    with connect(options(server)) as source:
+        changes, found = source.list_changes(""), list[Change]()
+        with pytest.raises((SourceUnavailable, SourceRefused)):
+            found.extend(changes)
+    assert not any(isinstance(each, Complete) for each in found)
+
+
+def test_links_to_other_servers_are_not_followed(server: GraphServer) -> None:
+    answer = (
+        '{"value": [], "@odata.nextLink": "https://elsewhere.example/v1.0/drives/lib1/root/delta?token=1"}'
+    )
+    server.fault = lambda request: Response(answer) if "/delta" in request.path else None
+    with connect(options(server)) as source, pytest.raises(SourceUnavailable, match="elsewhere"):
+        list(source.list_changes(""))
+
+
+def test_short_waits_are_waited_for(server: GraphServer) -> None:
+    server.fault = busy = FaultsAt("/delta", 429, after=1, times=3, wait="0")
+    with connect(options(server)) as source:
+        assert {item.id for item in list_items(source)} == server.list_files()
+        assert busy.given == 3
+        server.fault = FaultsAt("/delta", 429, wait="600")
+        with pytest.raises(SourceUnavailable) as refused:
+            list(source.list_changes(""))
+    assert refused.value.retry_after == 600
+
+
+def test_what_is_not_identified_leaves_a_file_to_managers(server: GraphServer) -> None:
+    server.drives["lib1"]["a0"].grants = [Grant(["ada"], ["sp.own level"])]
+    server.drives["lib1"]["a1"].links = [Grant(["ada"], link="new kind")]
+    server.drives["one"]["a0"].grants = [Grant(["#Members"])]
+    server.fault = FaultsAt("/items/b2/permissions", 403)
+    with connect(options(server)) as source:
+        accesses = dict(source.list_access(list_items(source)))
+    unknown = {item for item, access in accesses.items() if access.unknown}
+    assert unknown == {"lib1:a0", "lib1:a1", "one:a0", "lib1:b2", "lib2:b2", "one:b2"}
+
+
+def test_a_secret_cannot_list_groups_of_sites(server: GraphServer) -> None:
+    with connect(options(server, certificate="", client_secret=SECRET)) as source:
+        steps = list(source.check())
+        assert [step.problem for step in steps[:3]] == [""] * 3
+        assert "certificate" in steps[3].problem
+        shown = find_shown(source)
+    assert "lib1:b0" not in shown["user:id-di"]
+    assert "lib2:b0" in shown["user:id-cy"]
+
+
+def test_the_connection_test(server: GraphServer) -> None:
+    with connect(options(server)) as source:
+        assert [step.problem for step in source.check()] == [""] * 4
+    for given, problem in (
+        ({"client_id": "other"}, "AADSTS7000222"),
+        ({"certificate": "-----BEGIN PRIVATE KEY-----"}, "can’t be read"),
+        ({"sites": ["https://other.example/sites/X"]}, "HTTP 404"),
+    ):
+        with connect(options(server, **given)) as source:
+            assert problem in first_problem(source.check())
+
+
+def test_credentials_that_were_revoked_stop_the_sync(server: GraphServer) -> None:
+    with connect(options(server)) as source:
+        first, _known = follow(source, set(), "")
+    server.is_valid = False
+    with connect(options(server)) as source:
+        for listing in (source.list_changes(first.cursor), source.list_people()):
+            with pytest.raises(SourceRefused):
+                list(listing)
