@@ -152,6 +152,14 @@ class ModelRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class SpellingCorrection:
+    """A word of a question, and the one that was searched for instead: a word of a passage found with it."""
+
+    typed: str
+    searched: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A finished answer.
 
@@ -180,6 +188,7 @@ class Answer:
     intent: Intent = Intent.ASK
     library_query: str = ""
     route: ModelRoute = field(default_factory=ModelRoute)
+    spelling: tuple[SpellingCorrection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

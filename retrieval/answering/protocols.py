@@ -9,13 +9,16 @@ from llama_index.core.llms import ChatMessage
 
 from retrieval.answering.grounding.check import Support
 from retrieval.answering.text.refusals import ReplyLanguage
-from retrieval.types import Hit, Location, ModelRoute, VerifiedText
+from retrieval.types import Hit, Location, ModelRoute, SpellingCorrection, VerifiedText
 
 Search = Callable[[str], Sequence[Hit]]
 """Search function: hits for a query, best first, each already checked against the reader's access."""
 
 FindVerified = Callable[[str], Sequence[VerifiedText]]
 """Function that finds the verified answers to exactly this question that the reader has access to."""
+
+CorrectSpelling = Callable[[str, Sequence[Hit]], Sequence[SpellingCorrection]]
+"""Function that corrects words of a question that none of its hits has."""
 
 Locate = Callable[[Hit, str], Location]
 """Function that finds the page and boxes of a quote."""

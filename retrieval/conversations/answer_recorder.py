@@ -347,6 +347,7 @@ def _trace(
         "intent": answer.intent,
         "library_query": answer.library_query,
         "route": asdict(answer.route),
+        "spelling": [asdict(each) for each in answer.spelling],
         "verdicts": [sentence.supported for sentence in answer.sentences],
     }
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -70,6 +71,7 @@ from retrieval.intents.dispatch import answer_by_intent
 from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.passages.locations import locate_quote
 from retrieval.search.answer_search import search_for_answer
+from retrieval.search.spelling import SpellingScope, find_spelling_corrections
 from retrieval.statistics.services import question_statistics_update
 from retrieval.types import Answer, AnswerEvent, AnswerProfile, Done, Failed, Hit, Turn, VerifiedText
 
@@ -325,6 +327,9 @@ def _events(
             answerability=answerability_of(finding, budget if profile.judges else None),
             rewrites=effective_environment().rewrites_questions,
             find_verified=find_verified,
+            correct_spelling=partial(
+                find_spelling_corrections, within=SpellingScope(scope, filters, finding)
+            ),
             **settings,
         ),
     )

@@ -69,7 +69,7 @@ class ShownMessage:
     """A message as its reader may see it now.
 
     `withheld`: text, quotes and titles are hidden. `siblings`: ids of all messages with the same parent, in
-    order. `incomplete`: the answer was cut off.
+    order. `incomplete`: the answer was cut off. `spelling`: corrections with words of the documents found.
     """
 
     message: Message
@@ -82,6 +82,7 @@ class ShownMessage:
     reason: str
     incomplete: bool
     withheld: bool
+    spelling: Sequence[dict[str, str]] = ()
 
 
 def conversations_for(principal: Principal) -> ConversationQuerySet:
@@ -344,6 +345,7 @@ def _build_shown_message(message: Message, tree: Tree, readable: set[UUID], *, c
         reason=INTERRUPTED if left else message.reason,
         incomplete=state in CUT_OFF or bool(message.trace.get("broken_off")),
         withheld=withheld,
+        spelling=[] if unread else message.trace.get("spelling", []),
     )
 
 

@@ -182,6 +182,7 @@ def _hide_counts(shown: ShownMessage) -> ShownMessage:
 def _redact_for_reader(shown: ShownMessage, readable: Collection[UUID]) -> ShownMessage:
     """Return the message without anything about documents that the reader may not read; not to be saved."""
     message, open_to_them = shown.message, _open(shown.message, readable)
+    shown = replace(shown, spelling=())  # like the standalone question, it may repeat what isn't shared
     if not open_to_them:  # why there was no answer says what the passages found speak of
         message.reason, message.parts = "", []
         shown = replace(shown, reason="")

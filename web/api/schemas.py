@@ -730,6 +730,11 @@ class AnsweredPart(BaseModel):
     reason: str
 
 
+class SpellingCorrection(BaseModel):
+    typed: str
+    searched: str
+
+
 class Answer(BaseModel):
     """`state` is running, done, stopped or failed. Content you may no longer read is withheld. `mode`:
     `small_talk` is a reply to a message such as "hi", without a verdict.
@@ -753,6 +758,10 @@ class Answer(BaseModel):
     )
     library_url: str = Field(
         description="The library page with the whole list, if the answer shows only its beginning; else empty"
+    )
+    spelling: list[SpellingCorrection] = Field(
+        description="Words that were searched for in place of typed ones that no passage had. Words in "
+        "quotation marks are never corrected"
     )
     citations: list[Citation]
     sentences: list[Sentence]
@@ -793,6 +802,7 @@ def _answer(shown: ShownMessage, citations: list[Citation]) -> Answer:
         mode=row.mode,
         intent=row.trace.get("intent", Intent.ASK),
         library_url=library_url_of(row),
+        spelling=[SpellingCorrection.model_validate(each) for each in shown.spelling],
         citations=citations,
         sentences=[Sentence.model_validate(sentence) for sentence in shown.sentences],
         nearest=[nearest_of(item) for item in shown.nearest],

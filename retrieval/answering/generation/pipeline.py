@@ -27,6 +27,7 @@ from retrieval.answering.prompts.evidence import deduplicate
 from retrieval.answering.protocols import (
     Answerability,
     ChatModel,
+    CorrectSpelling,
     FindVerified,
     Judgement,
     Locate,
@@ -38,7 +39,8 @@ from retrieval.answering.query.understand import QueryUnderstanding, understand
 from retrieval.answering.text.lexicon import Language, language_of
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import reply_language
-from retrieval.answering.text.terms import content_stems
+from retrieval.answering.text.spelling import correct_text
+from retrieval.answering.text.terms import WORD, content_stems
 from retrieval.types import (
     Answer,
     AnsweredPart,
@@ -71,6 +73,7 @@ class AnswerRequest:
     generation: GenerationContext
     rewrites: bool
     find_verified: FindVerified
+    correct_spelling: CorrectSpelling
 
     @property
     def language(self) -> Language:
@@ -103,6 +106,7 @@ def answer(
     selects: bool = False,
     reranker: Reranker | None = None,
     find_verified: FindVerified = lambda _: (),
+    correct_spelling: CorrectSpelling = lambda *_: (),
 ) -> Iterator[AnswerEvent]:
     """Answer a question as a stream of events: Started, Sources, then for each part Prompted, Waiting, Delta
     and Cited as they come, and finally Done or Failed.
@@ -113,7 +117,8 @@ def answer(
     trusted to pick relevant sentences, so the answer may open with words that the question does not have.
     `reranker`: the packaged one, if there is one; chooses quotes and recognises what a trusted model says in
     other words. `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`:
-    what it finds is the answer, whatever the documents say.
+    what it finds is the answer, whatever the documents say. `correct_spelling`: corrects words that no
+    passage found has.
     """
     generation = build_generation_context(
         question,
@@ -129,7 +134,9 @@ def answer(
         reranker=reranker,
     )
     judge = answerability or RuleAnswerability(embedder)
-    return _answer(AnswerRequest(question, history, search, judge, generation, rewrites, find_verified))
+    return _answer(
+        AnswerRequest(question, history, search, judge, generation, rewrites, find_verified, correct_spelling)
+    )
 
 
 def build_generation_context(
@@ -206,7 +213,9 @@ def _search_parts(request: AnswerRequest, run: RunState, understood: QueryUnders
     if not understood.standalone:
         return []
     searched = [
-        (part, verified, [answer.hit for answer in verified] or deduplicate(request.search(part.query)))
+        (part, verified, [answer.hit for answer in verified])
+        if verified
+        else _search_part(request, run, part)
         for part, verified in _find_verified(request, understood)
     ]
     run.retrieval_ms = run.elapsed_ms()
@@ -216,6 +225,25 @@ def _search_parts(request: AnswerRequest, run: RunState, understood: QueryUnders
     ]
     run.signals = found[0].judgement.signals if len(found) == 1 else {}
     return found
+
+
+def _search_part(
+    request: AnswerRequest, run: RunState, part: SubQuestion
+) -> tuple[SubQuestion, Sequence[VerifiedText], Sequence[Hit]]:
+    """Return the part, the verified answers to it, and the hits for it: with corrected spelling if a passage
+    found then has what was searched for instead."""
+    hits = deduplicate(request.search(part.query))
+    corrections = [] if part.joined else request.correct_spelling(part.query, hits)
+    if not corrections:
+        return part, (), hits
+    corrected = replace(part, query=correct_text(part.query, corrections))
+    verified = request.find_verified(corrected.query)
+    again = [answer.hit for answer in verified] or deduplicate(request.search(corrected.query))
+    words = {word.casefold() for hit in again for word in WORD.findall(_read(hit))}
+    if not all(each.searched.casefold() in words for each in corrections):
+        return part, (), hits
+    run.spelling.extend(each for each in corrections if each not in run.spelling)
+    return corrected, verified, again
 
 
 def _join_if_needed(
@@ -355,6 +383,7 @@ def _build_answer(
         parts=tuple(parts) if len(parts) > 1 else (),
         rewrite_version=understood.version,
         signals=run.signals,
+        spelling=tuple(run.spelling),
         broken_off=run.failure is not None and AnswerMode.GENERATED in modes,
     )
 

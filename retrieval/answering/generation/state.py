@@ -11,7 +11,7 @@ from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.protocols import ChatModel, Locate
 from retrieval.answering.text.lexicon import Language
 from retrieval.answering.text.refusals import ReplyLanguage
-from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, ModelRoute
+from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, ModelRoute, SpellingCorrection
 
 NO_MODEL: Final = "no_model_may_read"
 
@@ -56,6 +56,7 @@ class RunState:
     called: bool = False
     route: ModelRoute = field(default_factory=ModelRoute)
     signals: Mapping[str, float] = field(default_factory=dict)
+    spelling: list[SpellingCorrection] = field(default_factory=list)
 
     @property
     def had_no_model(self) -> bool:

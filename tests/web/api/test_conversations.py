@@ -79,7 +79,7 @@ def test_a_conversation_holds_its_answers(
     assert answer == {
         "id": str(message.id), "conversation": str(message.conversation_id), "state": "done",
         "parent": None, "siblings": [str(message.id)],
-        "intent": "ask", "library_url": "",
+        "intent": "ask", "library_url": "", "spelling": [],
         "question": "How many days?", "standalone_question": "How many days of leave?",
         "answer": "25 days a year. [1]", "verdict": "supported", "reason": "", "mode": "generated",
         "sentences": [{"text": "25 days a year.", "supported": True, "markers": [1], "reason": ""}],

@@ -11,9 +11,11 @@ from django.utils.translation import gettext, ngettext
 from cairn.answers import Intent
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import ReplyLanguage, language_of_refusal
+from retrieval.answering.text.spelling import correct_text
 from retrieval.conversations.services import ERASED, ShownMessage
 from retrieval.conversations.small_talk import is_small_talk
 from retrieval.models import Message
+from retrieval.types import SpellingCorrection
 from web.api.schemas import Citation, Verified, citations_of, library_url_of, versions_of
 from web.i18n.localize import localize, number
 from web.pages.chat.gap_sharing import passing_on_by_message
@@ -90,6 +92,7 @@ class TurnView:
     versions in its place. `language`: of a reply to small talk. `refusal`: the texts around the reason of a
     refusal. `passing_on`: as in `web.pages.chat.gap_sharing`, empty if there is no gap. `library_url`: the
     page with the rest of a list.
+    `spelling`: corrected words; `question_as_typed` has them in quotation marks, so that they stay.
     `documents`: those that a list or a search for a document shows, in place of `sources`.
     """
 
@@ -116,6 +119,12 @@ class TurnView:
     passing_on: str
     library_url: str
     documents: tuple[Citation, ...]
+    spelling: tuple[SpellingCorrection, ...]
+
+    @property
+    def question_as_typed(self) -> str:
+        quoted = [SpellingCorrection(each.typed, f'"{each.typed}"') for each in self.spelling]
+        return correct_text(self.question, quoted)
 
     @property
     def number(self) -> int:
@@ -185,6 +194,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         rating=message.rating,
         passing_on=passing_on,
         documents=tuple(citations) if shows_documents else (),
+        spelling=tuple(SpellingCorrection(**each) for each in shown.spelling),
         library_url="" if tone == "withheld" else library_url_of(message),
         rating_reason=message.rating_reason,
         rating_comment=message.rating_comment,

@@ -1,0 +1,126 @@
+"""Misspelt words of a question are corrected, only with words of passages that the asker may read."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from cairn.access.models import Grant, Role
+from cairn.access.selectors import scope_for
+from cairn.access.services import readers_replace
+from cairn.library.models import Document, KnowledgeBase
+from retrieval.engine import Engine, get_engine
+from retrieval.index.protocol import Filters
+from retrieval.search import spelling
+from retrieval.search.hybrid_search import search
+from retrieval.search.spelling import SpellingScope, find_spelling_corrections
+from tests.web.api.conftest import Caller, indexed
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MISSPELT = "How many days of leave do emplyoees get a year?"
+CORRECTION = [{"typed": "emplyoees", "searched": "employees"}]
+TEXTS = (
+    "Employees get 25 days of leave a year.",
+    "Bicycles are parked behind the house. Mister Hofmann has the keys to the cellar.",
+    "The brochure B17500 is ordered from the printer.",
+)
+
+
+@pytest.fixture
+def leave(document: Document, parts: Engine) -> Document:
+    indexed(document, parts, *TEXTS)
+    return document
+
+
+def ask(caller: Caller, question: str) -> dict[str, Any]:
+    response = caller.post("/ask", {"question": question})
+    assert response.status_code == 200, response.content
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def test_a_misspelt_word_is_corrected_and_the_answer_says_so(mia: Caller, leave: Document) -> None:
+    answer = ask(mia, MISSPELT)
+    assert answer["spelling"] == CORRECTION
+    assert (answer["verdict"], answer["question"]) == ("supported", MISSPELT)
+    assert mia.get(f"/conversations/{answer['conversation']}").json()["messages"] == [answer]
+
+
+def test_the_page_offers_the_question_as_typed(mia: Caller, leave: Document) -> None:
+    answer = ask(mia, MISSPELT)
+    browser = Client()
+    browser.force_login(mia.user)
+    page = browser.get(f"/conversations/{answer['conversation']}").content.decode()
+    assert "Searched for “employees” instead of “emplyoees”." in page
+    assert 'data-ask="How many days of leave do &quot;emplyoees&quot; get a year?"' in page
+    assert ask(mia, 'How many days of leave do "emplyoees" get a year?')["spelling"] == []
+
+
+def test_a_question_whose_words_were_all_found_needs_no_look_up(
+    mia: Caller, leave: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spelling, "_look_up", lambda *_: pytest.fail("something was looked up"))
+    assert ask(mia, "How many days of leave do employees get a year?")["spelling"] == []
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which keys to the cellar does Hoffmann have?",
+        "How is the brochure B1750 ordered from the printer?",
+        "Are BICYCLS parked behind the house?",
+        "Are bikes parked behind the house?",
+        "How many days of leave do employeez get a year?",
+        "¿Cuántos días de vacaciones reciben los emploiees cada anualidad?",
+    ],
+    ids=["name", "code", "capitals", "another word", "ending", "other language"],
+)
+def test_what_may_be_meant_as_typed_stays(mia: Caller, leave: Document, question: str) -> None:
+    assert ask(mia, question)["spelling"] == []
+
+
+def test_a_word_that_some_passage_has_stays(mia: Caller, leave: Document, base: KnowledgeBase) -> None:
+    other = _second_document(mia, base)
+    indexed(
+        other, get_engine(), *(f"Line {number} of an invoice." for number in range(9)), "An emplyoees index."
+    )
+    assert ask(mia, MISSPELT)["spelling"] == []
+
+
+def test_a_word_of_a_document_that_is_closed_to_the_asker_is_not_looked_up(
+    mia: Caller, rob: Caller, base: KnowledgeBase, leave: Document, grant: Callable[[Caller, Role], None]
+) -> None:
+    """The index has not heard of the restriction yet: SQL decides."""
+    grant(rob, Role.READER)
+    secret = _second_document(mia, base)
+    indexed(secret, get_engine(), "The takeover of Northwind is planned for a restructuring in May.")
+    readers_replace(document=secret, readers=[f"user:{mia.user.id}"], actor=mia.user.id)
+    question = "How many days of leave are there after the restructurng?"
+    assert _corrections(mia, question) == [("restructurng", "restructuring")]
+    assert _corrections(rob, question) == []
+    assert ask(rob, question)["spelling"] == []
+
+
+def test_a_corrected_word_is_shown_only_while_its_passages_may_be_read(
+    rob: Caller, leave: Document, grant: Callable[[Caller, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    answer = ask(rob, MISSPELT)
+    assert answer["spelling"] == CORRECTION
+    Grant.objects.filter(user=rob.user).delete()
+    [message] = rob.get(f"/conversations/{answer['conversation']}").json()["messages"]
+    assert message["spelling"] == []
+
+
+def _second_document(caller: Caller, base: KnowledgeBase) -> Document:
+    response = caller.upload(str(base.id), "second.md", b"# Second")
+    assert response.status_code == 202, response.content
+    return Document.objects.with_versions().get(pk=response.json()["document"]["id"])
+
+
+def _corrections(caller: Caller, question: str) -> list[tuple[str, str]]:
+    scope, engine = scope_for(caller.principal), get_engine()
+    hits = search(question, scope=scope, engine=engine)
+    within = SpellingScope(scope, Filters(), engine)
+    return [(each.typed, each.searched) for each in find_spelling_corrections(question, hits, within)]
