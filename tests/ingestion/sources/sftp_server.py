@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -19,10 +20,21 @@ from tests.backends import free_port
 
 SSHD = "/usr/sbin/sshd"
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
+
+
+def _has_access_lists() -> bool:
+    if shutil.which("setfacl") is None:
+        return False
+    with tempfile.NamedTemporaryFile(dir="/var/tmp") as file:
+        return not subprocess.run(["setfacl", "-m", "u:1:r", file.name], stderr=subprocess.DEVNULL).returncode
+
+
 needs_sshd = pytest.mark.skipif(
     not Path(SSHD).exists() or shutil.which("ssh-keygen") is None, reason="OpenSSH's server isn't installed"
 )
-needs_setfacl = pytest.mark.skipif(shutil.which("setfacl") is None, reason="setfacl isn't installed")
+needs_setfacl = pytest.mark.skipif(
+    not _has_access_lists(), reason="setfacl isn't installed, or /var/tmp has no access lists"
+)
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
 
 

@@ -32,6 +32,7 @@ from ingestion.models import SourceSchedule
 from ingestion.sources.kinds import get_kind
 from ingestion.sources.kinds.sftp import connection as ssh
 from ingestion.sources.kinds.sftp import source as sftp
+from ingestion.sources.kinds.sftp.accounts import list_accounts
 from ingestion.sources.kinds.sftp.options import SftpOptions
 from ingestion.sources.kinds.sftp.permissions import parse_getfacl
 from ingestion.sources.protocol import (
@@ -336,6 +337,18 @@ def test_people_and_groups_are_those_of_the_system(server: SftpServer, files: Pa
         for number in os.getgrouplist(account.pw_name, account.pw_gid):
             assert f"uid:{account.pw_uid}" in groups[f"gid:{number}"]
     assert {f"gid:{each.gr_gid}" for each in grp.getgrall()} <= groups.keys()
+
+
+def test_two_names_of_one_account_are_one_person() -> None:
+    passwd = "ann:x:7:70:Ann,Room 1:/:/bin/sh\nann-admin:x:7:71::/:/bin/sh\n+@nis\nbad:x:no:1::/:\n"
+    found = list(list_accounts(passwd, "staff:x:70:\nwheel:x:80:ann-admin,gone\n"))
+    assert found == [
+        SourcePerson("uid:7", "Ann"),
+        SourceGroup("gid:70", "staff", ("uid:7",)),
+        SourceGroup("gid:71", "71", ("uid:7",)),
+        SourceGroup("gid:80", "wheel", ("uid:7",)),
+        SourceGroup("accounts", "Accounts", ("uid:7",)),
+    ]
 
 
 def test_access_lists_that_cannot_be_read_leave_files_to_managers(tmp_path: Path, files: Path) -> None:

@@ -18,9 +18,12 @@ class Account:
 
 
 def list_accounts(passwd: str, group: str) -> Iterator[SourcePerson | SourceGroup]:
-    """Yield the people and groups of these files, with the first group of each person."""
-    accounts = {account.number: account for account in _parse_passwd(passwd)}
-    by_name = {account.name: account for account in accounts.values()}
+    """Yield the people and groups of these files, with the first group of each person.
+
+    Of several names with the same number, the first one counts; the person is in the groups of all of them.
+    """
+    by_name = {account.name: account for account in _parse_passwd(passwd)}
+    accounts = {account.number: account for account in reversed(by_name.values())}
     members: dict[int, set[int]] = {}
     names: dict[int, str] = {}
     for fields in _split(group, 4):
@@ -28,8 +31,9 @@ def list_accounts(passwd: str, group: str) -> Iterator[SourcePerson | SourceGrou
         names.setdefault(number, fields[0])
         listed = (by_name[name].number for name in fields[3].split(",") if name in by_name)
         members.setdefault(number, set()).update(listed)
-    for account in accounts.values():
+    for account in by_name.values():
         members.setdefault(account.group, set()).add(account.number)
+    for account in accounts.values():
         yield SourcePerson(user_id(account.number), account.full_name or account.name)
     for number, users in sorted(members.items()):
         name = names.get(number, str(number))

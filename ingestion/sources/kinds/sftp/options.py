@@ -74,5 +74,5 @@ class SftpOptions(SourceOptions):
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
         if not (self.password.get_secret_value() or self.private_key.get_secret_value()):
-            raise ValueError("Enter a password or a private key.")
+            raise ValueError(_("Enter a password or a private key."))
         return self

@@ -97,13 +97,13 @@ class WebsiteOptions(SourceOptions):
     def _check_value(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
         if not (text.isascii() and text.isprintable()):
-            raise ValueError("Enter the value in one line of ASCII characters.")
+            raise ValueError(_("Enter the value in one line of ASCII characters."))
         return value
 
     @model_validator(mode="after")
     def _check_header(self) -> Self:
         if bool(self.header) != bool(self.header_value.get_secret_value()):
-            raise ValueError("Enter both the header and its value, or neither.")
+            raise ValueError(_("Enter both the header and its value, or neither."))
         return self
 
     @property
