@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from cairn.access.permissions import documents_for
 from cairn.access.scope import Scope
-from cairn.answers import Intent
+from cairn.access.selectors import documents_in
+from cairn.answers import Intent, Verdict
 from cairn.db_connections import connections_release
 from cairn.errors import error_coded
 from cairn.telemetry.context import bind_ids, close_iterator
@@ -246,7 +247,8 @@ def _save_finished_answer(
     assistant: Assistant | None,
 ) -> None:
     """Save the finished answer, without content of documents that were deleted or closed meanwhile. An ending
-    set by another process takes precedence."""
+    set by another process takes precedence. A refusal without any hit is no gap while documents are being
+    read: whoever installs Cairn asks before its help is there."""
     with transaction.atomic():
         rows = Message.objects.filter(pk=message.pk)
         # Lock the row first: nothing may block between the access check and the commit.
@@ -254,12 +256,17 @@ def _save_finished_answer(
         readable = _find_readable_documents(scope, answer, hits)
         own = {hit.document for hit in hits if hit.knowledge_base in scope.attached}
         cited = {citation.document for citation in answer.citations} - own
-        trace = {**_trace(answer, scope, hits, engine, assistant), "passes_on": passes_on}
+        incomplete = answer.verdict == Verdict.REFUSED and documents_in(scope).being_read().exists()
+        trace = {
+            **_trace(answer, scope, hits, engine, assistant),
+            "passes_on": passes_on,
+            "documents_being_read": incomplete,
+        }
         columns = {**_answer_columns(answer, hits, readable), "trace": trace}
         running = rows.running()
         if not running.update(state=MessageState.DONE, reason=answer.reason, **columns):
             rows.update(**columns)
-        elif passes_on:
+        elif passes_on and not (incomplete and not answer.nearest):
             refusal_record(message, answer, scope)
         # Rewrite all citations: an erasure may have removed some since the last checkpoint.
         CitationRow.objects.filter(message=message).delete()

@@ -134,6 +134,11 @@ class DocumentQuerySet(models.QuerySet["Document"]):
     def ready(self) -> "DocumentQuerySet":
         return self.exclude(active_version=None)
 
+    def being_read(self) -> "DocumentQuerySet":
+        """Filter by documents that have no version to answer from yet, and will have one unless it fails."""
+        waiting = (VersionState.QUEUED, VersionState.PROCESSING)
+        return self.filter(active_version=None, latest_version__state__in=waiting)
+
     def with_status(self, status: str) -> "DocumentQuerySet":
         """The same rule as `Document.status`, in SQL."""
         match status:

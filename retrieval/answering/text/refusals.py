@@ -50,6 +50,16 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
         "nl": "Probeer andere woorden, stel één vraag tegelijk of kies andere kennisbanken.",
         "da": "Prøv med andre ord, spørg om én ting ad gangen, eller vælg andre vidensbaser.",
     },
+    "being_read": {
+        "en": "Some of your documents are still being read. Ask again when they are ready.",
+        "de": "Einige Ihrer Dokumente werden noch eingelesen. Fragen Sie noch einmal, wenn sie bereit sind.",
+        "fr": "Certains de vos documents sont encore en cours de lecture. Reposez la question plus tard.",
+        "es": "Algunos de sus documentos aún se están leyendo. Vuelva a preguntar cuando estén listos.",
+        "it": "Alcuni dei tuoi documenti sono ancora in lettura. Chiedi di nuovo quando saranno pronti.",
+        "pt": "Alguns dos seus documentos ainda estão a ser lidos. Pergunte de novo mais tarde.",
+        "nl": "Sommige van uw documenten worden nog gelezen. Vraag het opnieuw wanneer ze klaar zijn.",
+        "da": "Nogle af dine dokumenter er stadig ved at blive læst. Spørg igen, når de er klar.",
+    },
     "empty": {
         "en": "The question is empty.",
         "de": "Die Frage ist leer.",

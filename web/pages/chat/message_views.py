@@ -82,7 +82,8 @@ class Refusal:
     @classmethod
     def of(cls, shown: ShownMessage) -> "Refusal":
         language = language_of_refusal(shown.reason, shown.message.question)
-        return cls(language, *(render_message(key, language) for key in ("related", "advice")))
+        advice = "being_read" if shown.message.trace.get("documents_being_read") else "advice"
+        return cls(language, *(render_message(key, language) for key in ("related", advice)))
 
 
 @dataclass(frozen=True, slots=True)
