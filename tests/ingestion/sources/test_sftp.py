@@ -296,8 +296,13 @@ def test_a_server_that_goes_away_completes_nothing(server: SftpServer, files: Pa
         if isinstance(change, Item):
             server.stop()
 
-    with sftp.connect(options(server, files)) as source, pytest.raises(SourceUnavailable):
-        deque(map(note, source.list_changes("")))
+    with sftp.connect(options(server, files)) as source:
+        with pytest.raises(SourceUnavailable):
+            deque(map(note, source.list_changes("")))
+        with pytest.raises(SourceUnavailable):
+            list(source.list_access([each for each in seen if isinstance(each, Item)]))
+        with pytest.raises(SourceUnavailable):
+            list(source.list_changes(""))
     assert not any(isinstance(change, Complete) for change in seen)
     with pytest.raises(SourceUnavailable) as away:
         list_all(server, files)

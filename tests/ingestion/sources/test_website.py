@@ -324,6 +324,9 @@ def test_websites_on_the_internet_need_encryption(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(encryption, "resolve_server", lambda host, port: [ip_address("93.184.215.14")])
     with website.connect(WebsiteOptions(url="http://www.example.org/")) as source:
         assert "must be encrypted" in first_problem(source.check())
+        with pytest.raises(SourceRefused) as refused:
+            list(source.list_changes(""))
+    assert code_of(refused) == "source_unencrypted_refused"
 
 
 # signing in

@@ -3,7 +3,7 @@
 import errno
 import io
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -232,13 +232,13 @@ class SftpSource:
         except OSError as error:
             raise _explain(item, error) from error
 
-    def _read_permissions(self, paths: Collection[str]) -> Iterator[tuple[str, PosixAccess]]:
+    def _read_permissions(self, paths: Sequence[str]) -> Iterator[tuple[str, PosixAccess]]:
         """Yield the permissions of these files and folders, as far as they can be read."""
         if self._options.permissions == Permissions.MODES:
             return self._read_modes(paths)
-        return self._read_access_lists([path for path in paths if "\n" not in path])
+        return self._read_access_lists(paths)
 
-    def _read_modes(self, paths: Collection[str]) -> Iterator[tuple[str, PosixAccess]]:
+    def _read_modes(self, paths: Sequence[str]) -> Iterator[tuple[str, PosixAccess]]:
         for path in paths:
             try:
                 with self._connection.translating():
@@ -248,7 +248,8 @@ class SftpSource:
             if found.st_mode is not None and found.st_uid is not None and found.st_gid is not None:
                 yield path, access_of_mode(found.st_mode, found.st_uid, found.st_gid)
 
-    def _read_access_lists(self, paths: list[str]) -> Iterator[tuple[str, PosixAccess]]:
+    def _read_access_lists(self, paths: Sequence[str]) -> Iterator[tuple[str, PosixAccess]]:
+        """Yield what getfacl reports. It reads one path per line, so paths that span lines are left out."""
         for start in range(0, len(paths), _BATCH):
             asked = {path.encode(): path for path in paths[start : start + _BATCH]}
             with self._connection.translating():
