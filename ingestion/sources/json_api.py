@@ -96,6 +96,21 @@ class JsonApi:
         path, _mark, query = url.removeprefix(self.server.url).partition("?")
         return path, dict(parse_qsl(query, keep_blank_values=True))
 
+    def list_tokens(
+        self, path: str, kind: type[M], token_of: Callable[[M], str], name: str, **params: str
+    ) -> Iterator[M]:
+        """Yield the pages of a list whose answers have a token for the next page, the parameter `name`."""
+        for _page in range(MAX_PAGES):
+            page = self.read(path, kind, **params)
+            yield page
+            token = token_of(page)
+            if not token:
+                return
+            if params.get(name) == token:
+                raise self.server.invalid(name)
+            params = {**params, name: token}
+        raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
+
     def parse(self, answer: Answer, kind: type[M]) -> M:
         try:
             return kind.model_validate_json(answer.content)

@@ -490,6 +490,10 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "Cairn needs a certificate to read the members of SharePoint groups: SharePoint tells them to no app with a client secret."
     ),
     "sharepoint_grant_unknown": _("The file is shared with “{name}”, whom Cairn can’t identify."),
+    "google_key_invalid": _(
+        "The key of the service account can’t be read. Enter the whole content of its JSON file."
+    ),
+    "google_grant_unknown": _("The file has a permission “{name}”, which Cairn doesn’t know."),
     "confluence_subject_unknown": _(
         "Confluence allows or restricts reading for “{name}”, whom Cairn can’t identify."
     ),

@@ -15,6 +15,7 @@ KINDS: Final[dict[str, str]] = {
     "confluence": "ingestion.sources.kinds.confluence.KIND",
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
     "git": "ingestion.sources.kinds.git.KIND",
+    "google_drive": "ingestion.sources.kinds.google_drive.KIND",
     "imap": "ingestion.sources.kinds.imap.KIND",
     "llama_index": "ingestion.sources.kinds.llama_index.KIND",
     "redmine": "ingestion.sources.kinds.redmine.KIND",
