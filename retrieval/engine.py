@@ -17,7 +17,7 @@ from cairn.inference.registry import (
     reranker,
 )
 from cairn.inference.reranking import reranks
-from cairn.settings import environment
+from cairn.settings import Environment, environment
 from cairn.settings.stored.store import effective_environment
 from retrieval.answering.protocols import ChatModel
 from retrieval.index.generations import Opened, active
@@ -30,7 +30,8 @@ class Engine:
     """Fetched once per question: its embedder is the one that made the vectors of its index.
 
     `reranker` ranks the hits of every search, `answer_reranker` only those that an answer is written from.
-    `writes_answers`: if not, answers are quotes, and the chat model isn't asked.
+    `writes_answers`: if not, answers are quotes, and the chat model isn't asked. `candidate`: the settings
+    with which another chat model than the configured one answers; None for the configured one.
     """
 
     embedder: Embedder
@@ -42,6 +43,11 @@ class Engine:
     inference: NaturalLanguageInference | None = None
     generation: IndexGeneration | None = None
     writes_answers: bool = True
+    candidate: Environment | None = None
+
+    @property
+    def settings(self) -> Environment:
+        return self.candidate or effective_environment()
 
     def for_answers(self) -> "Engine":
         """Return the engine that searches for the evidence of answers."""

@@ -13,6 +13,7 @@ from retrieval.conversations.ask import answers_interrupt
 from web.access_checks.artifacts import remove_abandoned_artifacts
 from web.access_checks.services import check_begin, check_due, check_run
 from web.mail.password_links import password_mails_send
+from web.model_tests.red_team import red_team_run, runs_end_abandoned
 
 SURELY_DEAD: Final = timedelta(minutes=10)
 """Answers send a heartbeat every few seconds; after this long without one, their process is gone."""
@@ -28,6 +29,16 @@ def verify_access_due() -> None:
     remove_abandoned_artifacts()
     if check_due():
         check_begin(requested_by=None)
+
+
+@shared_task(name="web.red_team")
+def red_team(run: str) -> None:
+    red_team_run(UUID(run))
+
+
+@shared_task(name="web.red_team_tidy")
+def red_team_tidy() -> None:
+    runs_end_abandoned()
 
 
 @shared_task(name="web.usage_tidy")

@@ -42,11 +42,11 @@ def file_attach(upload: Upload, *, conversation: Conversation, principal: Princi
     deleted.
     """
     require_may_attach(principal)
-    base = _open_base(conversation, principal)
+    base = open_base(conversation, principal)
     return document_submit(replace(upload, check=_require_room), knowledge_base=base, principal=principal)
 
 
-def _open_base(conversation: Conversation, principal: Principal) -> KnowledgeBase:
+def open_base(conversation: Conversation, principal: Principal) -> KnowledgeBase:
     """Return the knowledge base of the conversation's files, made with the first file."""
     found = KnowledgeBase.objects.present().filter(conversation=conversation.pk).first()
     if found is not None:

@@ -369,6 +369,10 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_access_pending": _("Who may read this document hasn’t been checked yet."),
     "check_interrupted": _("The check was interrupted."),
     "check_failed": _("The check failed; see the server log."),
+    "red_team_interrupted": _("The red team run was interrupted."),
+    "red_team_failed": _("The red team run failed; see the server log."),
+    "red_team_not_ready": _("The planted documents weren’t read in time: is a worker running?"),
+    "unknown_model": _("There is no model “{name}”. Available: {names}"),
     # whether the mail server works
     "mail_not_configured": _("No mail server is configured. Set SMTP_HOST and MAIL_FROM."),
     "mail_server_works": _("{server} accepts mail from Cairn."),

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from cairn.settings import Environment
 from cairn.settings.env import PACKAGED_RERANKER
 from cairn.settings.stored.store import effective_environment
 from retrieval.answering.answerability.model_judge import ModelAnswerability
@@ -19,11 +20,11 @@ from retrieval.types import AnswerProfile
 IN_PROCESS_EVIDENCE_TOKENS: Final = 1000  # a CPU reads more of a prompt too slowly
 
 
-def answer_profile(*, writes: bool) -> AnswerProfile:
+def answer_profile(*, writes: bool, settings: Environment | None = None) -> AnswerProfile:
     """Return the stored profile of the configured model, else the default one. Settings take precedence.
-    `writes`: whether it writes by default."""
-    settings = effective_environment()
-    default = default_profile(writes=writes)
+    `writes`: whether it writes by default. `settings`: those of another model, if it is asked instead."""
+    settings = settings or effective_environment()
+    default = default_profile(writes=writes, settings=settings)
     row = stored_profile(settings.chat_model_name)
     if row is None:
         return default
@@ -35,8 +36,8 @@ def answer_profile(*, writes: bool) -> AnswerProfile:
     )
 
 
-def default_profile(*, writes: bool) -> AnswerProfile:
-    settings = effective_environment()
+def default_profile(*, writes: bool, settings: Environment | None = None) -> AnswerProfile:
+    settings = settings or effective_environment()
     served = settings.llm_class or settings.llm_base_urls
     tokens = None if served else IN_PROCESS_EVIDENCE_TOKENS
     version = DEFAULT_VERSION

@@ -23,7 +23,6 @@ from cairn.inference.embedding.cache import CachingEmbedder
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import environment
 from cairn.settings.env import PACKAGED_RERANKER
-from cairn.settings.stored.store import effective_environment
 from cairn.telemetry.context import current_ids
 from cairn.telemetry.span_attributes import SESSION, SpanKind
 from cairn.telemetry.tracing import PausableStep
@@ -212,12 +211,26 @@ def answer_again(
 ) -> Answer:
     """Answer the question with the principal's current access, without storing anything, and without any of
     their conversations. People who wait for the model come first. `cancelled` stops it."""
-    scope, engine = scope_for(principal, knowledge_bases), get_engine()
+    scope = scope_for(principal, knowledge_bases)
+    return answer_unstored(question, scope=scope, engine=get_engine(), filters=filters, cancelled=cancelled)
+
+
+def answer_unstored(
+    question: str,
+    *,
+    scope: Scope,
+    engine: Engine,
+    filters: Filters = NO_FILTERS,
+    history: Sequence[Turn] = (),
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Answer:
+    """Answer the question without storing anything. People who wait for the model come first."""
     message = Message(question=question)
-    chat = route_chat(in_background(engine.chat), message, sent_by_program=False)
+    chat = route_chat(in_background(engine.chat), message, sent_by_program=bool(history))
     engine = replace(engine, chat=chat)
     most = environment().answer_max_tokens
-    events = _events(message, scope, filters, engine, history=[], max_tokens=most, cancelled=cancelled)
+    turns = list(history)
+    events = _events(message, scope, filters, engine, history=turns, max_tokens=most, cancelled=cancelled)
     for event in events:
         match event:
             case _ if cancelled():
@@ -300,7 +313,7 @@ def _events(
 ) -> Iterator[AnswerEvent]:
     # One for all steps: search and judge embed the same question, judge and writer the same blocks.
     finding = replace(engine.for_answers(), embedder=CachingEmbedder(engine.embedder))
-    profile = profile or answer_profile(writes=engine.writes_answers)
+    profile = profile or answer_profile(writes=engine.writes_answers, settings=engine.candidate)
     budget = evidence_budget(engine.chat, max_tokens, profile)
     # Below the rules of the answer's prompt, and nowhere else: what judges and checks never sees them.
     instructed = replace(budget, instructions=assistant.instructions) if assistant else budget
@@ -325,7 +338,7 @@ def _events(
             search=_search_function(question, scope, filters, finding),
             history=history,
             answerability=answerability_of(finding, budget if profile.judges else None),
-            rewrites=effective_environment().rewrites_questions,
+            rewrites=engine.settings.rewrites_questions,
             find_verified=find_verified,
             correct_spelling=partial(
                 find_spelling_corrections, within=SpellingScope(scope, filters, finding)
@@ -378,7 +391,7 @@ def _generation_settings(
         "evidence": budget,
         "inference": finding.inference,
         "writes": writes,
-        "selects": not effective_environment().has_packaged_chat_model,
+        "selects": not finding.settings.has_packaged_chat_model,
         "reranker": finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,
     }
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
+from cairn.message_fields import MessageField
 from retrieval.evaluation.gold_file import Kind
 
 
@@ -78,3 +79,45 @@ class GoldSource(models.Model):
 
     def __str__(self) -> str:
         return f"{self.question_id} {self.document_id}"
+
+
+class TrialState(models.TextChoices):
+    """States of a run in which a worker tries out models."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class RedTeamRun(models.Model):
+    """Attacks on a model, as `retrieval.evaluation.red_team` describes them.
+
+    `server` and `model`: see `retrieval.evaluation.candidates.ModelPlace`. `chosen`: the name by which an
+    admin chose the model; empty for the one in use. `started_at`: when a worker took it on. `sample`: how
+    many attacks were chosen with `seed`; null for all. `results` lists what `run_attack` returned. `account`
+    is the id of the account that was created for the run and has everything that was planted; null once that
+    is removed. Only this id decides what is removed. `alive_at` is when the run last made progress.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    state = models.CharField(max_length=7, choices=TrialState.choices, default=TrialState.RUNNING)
+    server = models.CharField(max_length=1000, blank=True, default="")
+    model = models.CharField(max_length=1000)
+    chosen = models.CharField(max_length=1000, blank=True, default="")
+    sample = models.PositiveIntegerField(null=True)
+    seed = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField()
+    results = models.JSONField(default=list)
+    error = MessageField(blank=True, default="")
+    account = models.UUIDField(null=True)
+    requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    alive_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"red team run {self.created_at:%Y-%m-%d %H:%M} {self.model}"

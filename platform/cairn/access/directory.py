@@ -1,6 +1,6 @@
 """Users and groups by name and other properties, for lists and pickers that are searched on the server.
 
-People and groups that a running access check created are left out.
+People and groups that a running access check or red team run created are left out.
 """
 
 from uuid import UUID
@@ -12,7 +12,8 @@ from cairn.accounts.models import Group, User
 
 
 def list_users() -> "QuerySet[User]":
-    return User.objects.exclude(pk__in=CheckArtifact.objects.ids(ArtifactKind.USER))
+    """Return all users except those of tests."""
+    return User.objects.filter(hidden=False).exclude(pk__in=CheckArtifact.objects.ids(ArtifactKind.USER))
 
 
 def list_groups() -> "QuerySet[Group]":

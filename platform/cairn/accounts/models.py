@@ -51,6 +51,7 @@ class User(AbstractBaseUser):
     except for accounts that existed before look-alikes were refused: `has_older_lookalike` marks all but the
     oldest.
     `session_generation` is counted up to end all sessions: they were made with the number before.
+    `hidden`: an account that Cairn created for a test and removes itself. It's in no list of people.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -63,6 +64,7 @@ class User(AbstractBaseUser):
     is_active = models.BooleanField(default=True)
     language = models.CharField(max_length=10, blank=True, default="")
     session_generation = models.PositiveIntegerField(default=0, editable=False)
+    hidden = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = UserManager()

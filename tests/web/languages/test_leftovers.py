@@ -69,6 +69,8 @@ DATA = (
     "all-MiniLM-L6-v2",
     "SmolLM2-135M-Instruct",
     "smollm2-135m",
+    "qwen2.5-coder-1.5b",
+    "mistral",
     "test,",
 )
 """What is called so in the world of these tests."""

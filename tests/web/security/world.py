@@ -37,7 +37,7 @@ from retrieval.conversations.shares import share_put
 from retrieval.conversations.undo import conversation_delete_restorably
 from retrieval.engine import Engine
 from retrieval.evaluation.gold_file import Kind
-from retrieval.evaluation.models import EvaluationRun, GoldQuestion
+from retrieval.evaluation.models import EvaluationRun, GoldQuestion, RedTeamRun, TrialState
 from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Citation, Conversation, GenerationState, IndexGeneration, Message
@@ -195,6 +195,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "kind": "shelf",
         "job_id": str(Job.objects.get(version__document=document).id),
         "check_id": str(AccessCheck.objects.create(state=CheckState.PASSED).id),
+        "red_team_run_id": str(RedTeamRun.objects.create(model=SECRET, total=1, state=TrialState.DONE).id),
         "generation_id": str(_generation()),
         "assistant_id": str(_assistant(base, manager)),
         "conversation_id": str(message.conversation_id),

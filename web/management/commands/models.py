@@ -1,4 +1,4 @@
-"""`models`: check the configured models, install another, or find the best use of the language model."""
+"""`models`: check the configured models, install another, find its best use, or attack it."""
 
 import argparse
 import sys
@@ -21,6 +21,7 @@ from retrieval.types import AnswerProfile
 from web.cli.evaluation_client import load_gold_set
 from web.cli.profile_evaluation import Measured, ProfileSearch
 from web.cli.progress_bar import progress_bar
+from web.cli.red_team_client import describe_red_team, run_red_team
 from web.cli.server_connection import client
 from web.cli.training_export import export_training_data, find_readable_bases, principal_of
 from web.management.base import SOME_FAILED, CairnCommand, add_gold_arguments, gold_file, knowledge_bases
@@ -34,7 +35,7 @@ Until the new index is ready, the current one answers with its own model."""
 
 
 class Command(CairnCommand):
-    help = "Check the configured models, install another, or find out how to use the language model best."
+    help = "Check the configured models, install another, find its best use, or attack it."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -61,6 +62,13 @@ class Command(CairnCommand):
             "--kb", action="append", metavar="SLUG", help="only this knowledge base; can be repeated"
         )
         export.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
+        red_team = actions.add_parser(
+            "red-team", help="attack a language model, and count what its answers and its own text withstand"
+        )
+        red_team.add_argument("name", nargs="?", metavar="NAME", help="default: the configured model")
+        red_team.add_argument("--sample", type=int, metavar="N", help="only so many, chosen at random")
+        red_team.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice (default: 0)")
+        red_team.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
 
     def _add_evaluate_arguments(self, evaluate: CommandParser) -> None:
         add_gold_arguments(evaluate)
@@ -73,6 +81,7 @@ class Command(CairnCommand):
             "check": self._check,
             "evaluate": self._evaluate,
             "export-training-data": self._export_training_data,
+            "red-team": self._attack,
         }
         actions[options["action"]](options)
 
@@ -97,6 +106,24 @@ class Command(CairnCommand):
             return
         used = "Best" if options["dry_run"] else "Used from now on"
         self.stdout.write(self.style.SUCCESS(f"{used}: {_describe_profile(search.best.profile)}"))
+
+    def _attack(self, options: dict[str, Any]) -> None:
+        with (
+            client(self.reporter(options), command="manage.py models red-team") as connected,
+            progress_bar(sys.stderr, silent=options["as_json"]) as tick,
+        ):
+            run = run_red_team(
+                connected.api,
+                model=options["name"],
+                sample=options["sample"],
+                seed=options["seed"],
+                tick=tick,
+            )
+        if options["as_json"]:
+            self.write_json(run)
+            return
+        for line in describe_red_team(run):
+            self.stdout.write(line)
 
     def _install(self, options: dict[str, Any]) -> None:
         name = options["name"]

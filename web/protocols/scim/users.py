@@ -15,7 +15,7 @@ from web.protocols.scim.patch import operations_of, patch
 from web.protocols.scim.resources import User, build_user_resource, email_of
 from web.protocols.scim.responses import body_of, endpoint, resource_response, scim_response
 
-ROWS = UserRow.objects.prefetch_related("identities")
+ROWS = UserRow.objects.filter(hidden=False).prefetch_related("identities")
 
 
 def _list(request: HttpRequest, _principal: Principal) -> HttpResponse:

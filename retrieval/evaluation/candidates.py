@@ -1,0 +1,71 @@
+"""Chat models that are tried out beside the configured one, which goes on answering people."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from cairn.errors import InvalidInput
+from cairn.inference.chat import open_chat_model
+from cairn.messages import CodedMessage
+from cairn.settings import Environment, environment
+from cairn.settings.chat_models import NAMES
+from cairn.settings.stored.models import ModelType, RegisteredModel
+from cairn.settings.stored.store import effective_environment, overrides_of_model
+from retrieval.engine import Engine, get_engine
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPlace:
+    """A model and the servers that answer for it: `server` is empty for one in the process. The same name on
+    another server may be another model."""
+
+    server: str
+    name: str
+
+
+def settings_for(name: str | None) -> Environment:
+    """Return the settings with which a model answers: the one in use for None, else a registered model, the
+    one in use, or one that Cairn runs itself. Raises InvalidInput for an unknown name."""
+    current = effective_environment()
+    if name is None:
+        return current
+    row = RegisteredModel.objects.filter(name=name, type=ModelType.CHAT).first()
+    if row is not None:
+        return environment().with_stored(overrides_of_model(row))
+    if name == current.chat_model_name:
+        return current
+    if name not in NAMES:
+        raise InvalidInput(CodedMessage("unknown_model", name=name, names=", ".join(list_names())))
+    return current.model_copy(update={"llm_class": None, "llm_base_url": None, "llm_model": name})
+
+
+def list_names() -> list[str]:
+    """Return the names of the models that can be tried out, beginning with the one in use."""
+    registered = RegisteredModel.objects.filter(type=ModelType.CHAT).values_list("name", flat=True)
+    names = dict.fromkeys((effective_environment().chat_model_name, *registered, *NAMES))
+    return [name for name in names if name]
+
+
+def place_of(settings: Environment) -> ModelPlace:
+    """Return where the chat model of these settings answers, without secrets."""
+    return ModelPlace(", ".join(map(_public, settings.llm_base_urls)), settings.chat_model_name)
+
+
+def _public(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+@contextmanager
+def open_candidate(settings: Environment) -> Iterator[Engine]:
+    """Open an engine in which the model of these settings answers, for as long as it is used."""
+    engine = get_engine()
+    if place_of(settings) == place_of(effective_environment()):
+        yield engine
+        return
+    chat = open_chat_model(settings)
+    try:
+        yield replace(engine, chat=chat, writes_answers=settings.writes_answers, candidate=settings)
+    finally:
+        chat.close()

@@ -1,0 +1,1 @@
+"""Tests of language models: attacks, and comparisons over gold questions."""

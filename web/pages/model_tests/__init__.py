@@ -1,0 +1,1 @@
+"""Pages about tests of language models: attacks, and comparisons."""
