@@ -95,7 +95,7 @@ class Runtime:
         reload_snapshot()
         if broker_is_in_process():  # then no other process writes answers
             answers_interrupt()
-        self._report.step(f"Database ready{f' ({applied} migrations applied)' if applied else ''}")
+        self._report.step(f"Database ready{f' ({_count_migrations(applied)} applied)' if applied else ''}")
         if outside:
             require_admin_password(environment())
         admin = first_admin_create()
@@ -158,6 +158,10 @@ class Runtime:
         tracing_stop()
         self._report.close()
         self._lock.release()
+
+
+def _count_migrations(count: int) -> str:
+    return "1 migration" if count == 1 else f"{count} migrations"
 
 
 def _unreachable_names(host: str) -> str:

@@ -30,8 +30,17 @@ function wire(box) {
 
   function open(isOpen) {
     popup.hidden = !isOpen;
+    if (isOpen) place();
     field.setAttribute("aria-expanded", String(isOpen));
     if (!isOpen) mark(null);
+  }
+
+  /** Open upwards where the list would end below the window and there is more room above. */
+  function place() {
+    popup.classList.remove("combobox-list-up");
+    const { top, bottom } = field.getBoundingClientRect();
+    const ends = popup.getBoundingClientRect().bottom;
+    popup.classList.toggle("combobox-list-up", ends > innerHeight && top > innerHeight - bottom);
   }
 
   async function find() {

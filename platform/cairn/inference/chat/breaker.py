@@ -28,10 +28,11 @@ class Breaker:
     def record_success(self) -> None:
         self.state, self.failures, self.last_error = BreakerState.CLOSED, 0, ""
 
-    def record_failure(self, error: str) -> bool:
-        """Record a failure and return whether it opened the breaker."""
+    def record_failure(self, error: str, *, at_once: bool = False) -> bool:
+        """Record a failure and return whether it opened the breaker. `at_once`: it opens it whatever the
+        limit."""
         self.failures, self.last_error = self.failures + 1, error
-        if self.lets_through and self.failures < self.limit:
+        if self.lets_through and self.failures < self.limit and not at_once:
             return False
         opened, self.state = self.lets_through, BreakerState.OPEN
         return opened

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,6 +21,8 @@ from cairn.inference.chat import metrics
 from cairn.inference.chat.breaker import Breaker
 from cairn.settings import Environment
 
+TIMEOUT: Final = "timeout"
+"""Cause of the failure of a server that wrote nothing for too long."""
 _CONNECT_SECONDS = 5
 _PROBE_SECONDS = 10
 _REFUSED = {400, 413, 422}  # the request itself: sent again it would fail again
@@ -128,7 +130,7 @@ class Endpoint:
         except EndpointFailed:
             raise
         except TimeoutError as silence:
-            raise self._build_failure(reading.silent(patience), "timeout") from silence
+            raise self._build_failure(reading.silent(patience), TIMEOUT) from silence
         except (self._failure, httpx.HTTPError) as failure:
             raise self._explain_failure(failure, reading.silent(patience), reading) from failure
         except Exception as failure:  # what a server sends may break its client in any way
@@ -188,7 +190,7 @@ class Endpoint:
 
     def _explain_failure(self, failure: Exception, silent: str, reading: "_Reading") -> EndpointFailed:
         if isinstance(failure.__cause__, httpx.ReadTimeout | httpx.WriteTimeout):
-            return self._build_failure(silent, "timeout")
+            return self._build_failure(silent, TIMEOUT)
         status = getattr(failure, "status_code", None)
         if status is None:
             return self._build_failure(f"failed: {failure}", "cut" if reading.text else "error")

@@ -13,7 +13,7 @@ from llama_index.core.llms import ChatMessage
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.chat import metrics
 from cairn.inference.chat.admission import Admission, Priority
-from cairn.inference.chat.endpoint import Endpoint, EndpointFailed
+from cairn.inference.chat.endpoint import TIMEOUT, Endpoint, EndpointFailed
 from cairn.inference.chat.event_loop import BackgroundLoop
 from cairn.inference.chat.model import LlamaIndexChatModel
 from cairn.inference.chat.text_stream import Channel, TextStream
@@ -118,11 +118,10 @@ class RemoteChat:
 
     def _record_failure(self, endpoint: Endpoint, failure: EndpointFailed) -> None:
         logger.warning("%s", failure)
-        if not failure.broken or not endpoint.breaker.record_failure(failure.error.message):
+        hangs = failure.cause == TIMEOUT  # the next one would wait as long
+        if not failure.broken or not endpoint.breaker.record_failure(failure.error.message, at_once=hangs):
             return
-        logger.error(
-            "%s has failed %s times in a row and is skipped for now", endpoint.url, endpoint.breaker.failures
-        )
+        logger.error("%s is skipped for now. Failures in a row: %s", endpoint.url, endpoint.breaker.failures)
         metrics.record_breaker_state(endpoint.name, endpoint.breaker.state)
         self._admission.reassign_waiting()
         recovery = asyncio.get_running_loop().create_task(self._recover(endpoint))

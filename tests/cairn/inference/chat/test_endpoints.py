@@ -165,6 +165,21 @@ def test_a_server_that_fails_again_and_again_is_left_alone(server: FakeServer, o
     assert len(server.exchanges) == 3
 
 
+def test_a_server_that_hangs_keeps_only_the_first_one_waiting(server: FakeServer, opened: Opener) -> None:
+    over = threading.Event()
+
+    def hang(_: Exchange) -> None:
+        over.wait(LONG)
+
+    server.respond = hang
+    model = opened(server, llm_breaker_failures=3, llm_first_token_timeout_seconds=0.2)
+    try:
+        assert "wrote no word" in failure_of(ask(model)).message
+        assert "left alone" in failure_of(ask(model)).message
+    finally:
+        over.set()
+
+
 def test_one_token_shows_that_it_is_back(server: FakeServer, opened: Opener) -> None:
     mended = threading.Event()
     server.respond = lambda exchange: whole(exchange) if mended.is_set() else broken(exchange)
