@@ -20,6 +20,9 @@ FindVerified = Callable[[str], Sequence[VerifiedText]]
 CorrectSpelling = Callable[[str, Sequence[Hit]], Sequence[SpellingCorrection]]
 """Function that corrects words of a question that none of its hits has."""
 
+LoadPassage = Callable[[UUID, int], Hit | None]
+"""Function that loads the passage of a version with this number, None unless the reader has access to it."""
+
 Locate = Callable[[Hit, str], Location]
 """Function that finds the page and boxes of a quote."""
 

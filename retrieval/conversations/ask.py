@@ -70,6 +70,7 @@ from retrieval.intents.dispatch import answer_by_intent
 from retrieval.models import Channel, Conversation, Message, MessageState
 from retrieval.passages.locations import locate_quote
 from retrieval.search.answer_search import search_for_answer
+from retrieval.search.hybrid_search import load_passage
 from retrieval.search.spelling import SpellingScope, find_spelling_corrections
 from retrieval.statistics.services import question_statistics_update
 from retrieval.types import Answer, AnswerEvent, AnswerProfile, Done, Failed, Hit, Turn, VerifiedText
@@ -391,6 +392,7 @@ def _generation_settings(
         "evidence": budget,
         "inference": finding.inference,
         "writes": writes,
+        "load_passage": partial(load_passage, scope),
         "selects": not finding.settings.has_packaged_chat_model,
         "reranker": finding.reranker if answer_reranker_name() == PACKAGED_RERANKER else None,
     }

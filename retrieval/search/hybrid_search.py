@@ -130,6 +130,13 @@ def reload_hits(scope: Scope, scores: Mapping[UUID, float]) -> list[Hit]:
     return [hit_of(rows[chunk], score) for chunk, score in known.items()]
 
 
+def load_passage(scope: Scope, version: UUID, ordinal: int) -> Hit | None:
+    """Return the passage of a version with this number, None unless it is readable now."""
+    ids = Chunk.objects.filter(version=version, ordinal=ordinal).values_list("id", flat=True)
+    row = chunks_for(scope, list(ids)).first()
+    return None if row is None else hit_of(row, Scores(None, None, 0.0))
+
+
 def hit_of(chunk: Chunk, scores: Scores) -> Hit:
     document, media_type = chunk.version.document, chunk.version.media_type
     cells, base = CellLine.all_from_json(chunk.cells), document.knowledge_base

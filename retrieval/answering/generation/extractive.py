@@ -16,6 +16,7 @@ from retrieval.answering.answerability.signals import (
     block_text,
     subject_words,
 )
+from retrieval.answering.generation.quotable import is_quotable
 from retrieval.answering.generation.relevance import find_queries, rate_relevance
 from retrieval.answering.grounding.substance import adds_something
 from retrieval.answering.text.answer_types import counted_noun_pattern, expected_answer_type
@@ -192,7 +193,7 @@ def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]
             own = content_stems(text, language)
             lone_row = block.shape is Shape.TABLE  # mostly what stands at the foot of a page
             dangling = len(block.lines) == 1 and (lone_row or text.endswith(":"))
-            if own and not dangling:
+            if own and not dangling and is_quotable(hit, block):
                 heading = content_stems(f"{hit.title} {' '.join(hit.section)}", language)
                 yield _Candidate(hit, block, own, own | heading)
 
@@ -218,6 +219,15 @@ def quote_table(hit: Hit) -> Extract | None:
         return None
     item = _Candidate(hit, block, frozenset(), frozenset())
     return _render_table_extract(item, _body_rows(item)[:MAX_ROWS])
+
+
+def quote_list(hit: Hit, block: Block, *, with_lead: bool) -> Extract:
+    """Quote a list, or its items alone if `with_lead` is not set and the first line is a lead-in."""
+    first = hit.text[block.lines[0].start : block.lines[0].end]
+    leaves_out = not with_lead and len(block.lines) > 1 and not is_bulleted(first)
+    shown = replace(block, lines=block.lines[1:]) if leaves_out else block
+    item = _Candidate(hit, shown, frozenset(), frozenset())
+    return Extract(hit, item.text, _blockquote("\n\n".join(_render_list_parts(item))))
 
 
 def _render_table_extract(item: _Candidate, rows: Sequence[Span]) -> Extract:

@@ -19,6 +19,7 @@ from retrieval.answering.generation.relevance import RelevanceToQuestion
 from retrieval.answering.generation.sentence_gate import SentenceGate
 from retrieval.answering.generation.state import NO_MODEL, AnswerBuffer, GenerationContext, RunState
 from retrieval.answering.generation.verdict import PartResult, build_part_result, is_all_repeated
+from retrieval.answering.generation.whole_lists import complete_list
 from retrieval.answering.grounding.check import SentenceChecker
 from retrieval.answering.prompts.evidence import Passage, documents_of
 from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION
@@ -191,7 +192,7 @@ class PartWriter:
         gate = self._gate
         if not self._judgement.strong or gate.abstained or self._run.stopped or is_all_repeated(gate):
             return []
-        return arrange_for_reading(self._extracts)
+        return arrange_for_reading(complete_list(self._extracts, self._context.load_passage))
 
     def build_result(self) -> PartResult:
         return build_part_result(

@@ -30,6 +30,7 @@ from retrieval.answering.protocols import (
     CorrectSpelling,
     FindVerified,
     Judgement,
+    LoadPassage,
     Locate,
     Search,
     choose_model,
@@ -107,6 +108,7 @@ def answer(
     reranker: Reranker | None = None,
     find_verified: FindVerified = lambda _: (),
     correct_spelling: CorrectSpelling = lambda *_: (),
+    load_passage: LoadPassage = lambda *_: None,
 ) -> Iterator[AnswerEvent]:
     """Answer a question as a stream of events: Started, Sources, then for each part Prompted, Waiting, Delta
     and Cited as they come, and finally Done or Failed.
@@ -118,7 +120,7 @@ def answer(
     `reranker`: the packaged one, if there is one; chooses quotes and recognises what a trusted model says in
     other words. `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`:
     what it finds is the answer, whatever the documents say. `correct_spelling`: corrects words that no
-    passage found has.
+    passage found has. `load_passage`: loads the passages around a list that was cut.
     """
     generation = build_generation_context(
         question,
@@ -132,11 +134,11 @@ def answer(
         writes=writes,
         selects=selects,
         reranker=reranker,
+        load_passage=load_passage,
     )
     judge = answerability or RuleAnswerability(embedder)
-    return _answer(
-        AnswerRequest(question, history, search, judge, generation, rewrites, find_verified, correct_spelling)
-    )
+    optional = (rewrites, find_verified, correct_spelling)
+    return _answer(AnswerRequest(question, history, search, judge, generation, *optional))
 
 
 def build_generation_context(
@@ -152,6 +154,7 @@ def build_generation_context(
     writes: bool = True,
     selects: bool = False,
     reranker: Reranker | None = None,
+    load_passage: LoadPassage = lambda *_: None,
 ) -> GenerationContext:
     """Return the settings for one question; see `answer`."""
     if grounding not in Grounding.values:
@@ -170,6 +173,7 @@ def build_generation_context(
         selects,
         reranker,
         writes,
+        load_passage,
     )
 
 

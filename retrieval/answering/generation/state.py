@@ -8,7 +8,7 @@ from typing import Final
 from cairn.errors import Unavailable
 from cairn.inference.protocols import Embedder, NaturalLanguageInference, Reranker
 from retrieval.answering.evidence_budget import EvidenceBudget
-from retrieval.answering.protocols import ChatModel, Locate
+from retrieval.answering.protocols import ChatModel, LoadPassage, Locate
 from retrieval.answering.text.lexicon import Language
 from retrieval.answering.text.refusals import ReplyLanguage
 from retrieval.types import AnswerEvent, CheckedSentence, Citation, Delta, ModelRoute, SpellingCorrection
@@ -36,6 +36,7 @@ class GenerationContext:
     selects: bool = False
     reranker: Reranker | None = None
     writes: bool = True
+    load_passage: LoadPassage = lambda *_: None
 
 
 @dataclass(slots=True)
