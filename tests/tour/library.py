@@ -86,6 +86,10 @@ def filled(api: httpx.Client) -> dict[str, Any]:
         starter_questions=["How many days of leave do I get?", "Who pays for a train ticket?"],
         subjects=["everyone"],
     )
+    model = _made(
+        api, "/models", name="mistral-small", base_url="https://llm.example.org/v1", model="mistral-small",
+        licence="apache-2.0", location="outside",
+    )  # fmt: skip
     runs = [_made(api, "/evaluations", **_evaluation(base["id"], name)) for name in ("before", "after")]
     return {
         "slug": base["slug"],
@@ -99,6 +103,7 @@ def filled(api: httpx.Client) -> dict[str, Any]:
         "run_id": runs[1]["id"],
         "other_run": runs[0]["id"],
         "documents": documents,
+        "name": model["name"],
     }
 
 

@@ -1,8 +1,10 @@
 """Calibration and judging, which few evaluations need and which import slowly; loaded by name."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from cairn.inference.judge import judge_model
+from cairn.library.outside_models import find_forbidden_outside
 from cairn.settings import environment
 from retrieval.evaluation.calibration_fit import fit_calibration
 from retrieval.evaluation.llm_judge import Judge
@@ -22,6 +24,19 @@ def calibrate(api: Api, outcomes: Sequence[QuestionOutcome]) -> Json:
 
 
 def judge_outcomes(outcomes: Sequence[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
-    """Judge outcomes with the configured model. Raises ConfigurationError if half configured."""
+    """Judge outcomes with the configured model, an outside one only those whose documents it may read. Raises
+    ConfigurationError if half configured."""
     model = judge_model(environment())
-    return Judge(model).judge_outcomes(outcomes, tick) if model else list(outcomes)
+    if model is None:
+        return list(outcomes)
+    allowed = [may_be_judged(each) for each in outcomes]
+    judged = [each for each, is_allowed in zip(outcomes, allowed, strict=True) if is_allowed]
+    results = iter(Judge(model).judge_outcomes(judged, tick) if judged else ())
+    return [next(results) if is_allowed else each for each, is_allowed in zip(outcomes, allowed, strict=True)]
+
+
+def may_be_judged(outcome: QuestionOutcome) -> bool:
+    """Return whether the judge may read the passages behind an answer."""
+    if environment().judge_location == "inside":
+        return True
+    return not find_forbidden_outside({UUID(document) for document in outcome.documents})

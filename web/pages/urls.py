@@ -35,6 +35,7 @@ from web.pages.library import document, imports, search
 from web.pages.library import views as library_views
 from web.pages.model_tests import red_team
 from web.pages.people import choices, groups, user_import, users
+from web.pages.settings import registered_models
 from web.pages.settings import views as settings
 from web.pages.shell import branding, command_palette
 from web.pages.sources import editing as source_editing
@@ -113,6 +114,9 @@ urlpatterns = [
     path("admin/health", health.index, name="console-health"),
     path("admin/health/attention", health.attention, name="console-health-attention"),
     path("admin/models", models.index, name="console-models"),
+    path("admin/models/new", registered_models.new, name="console-model-new"),
+    path("admin/models/registry/<str:name>", registered_models.model, name="console-model"),
+    path("admin/models/registry/<str:name>/test", registered_models.test, name="console-model-test"),
     path("admin/models/check", models.check, name="console-models-check"),
     path("admin/models/generations", models.generations, name="console-generations"),
     path("choices/grantees", choices.grantees, name="choices-grantees"),

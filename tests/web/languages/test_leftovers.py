@@ -72,6 +72,7 @@ DATA = (
     "qwen2.5-coder-1.5b",
     "mistral",
     "test,",
+    "mistral",
 )
 """What is called so in the world of these tests."""
 NAMES = (

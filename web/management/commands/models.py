@@ -16,12 +16,20 @@ from cairn.inference.embedding.model_folder import MULTILINGUAL
 from cairn.inference.model_checks import Report, reports
 from cairn.settings import environment
 from cairn.settings.chat_models import NAMES
-from cairn.settings.stored.store import effective_environment
+from cairn.settings.stored.store import chat_model_variable, effective_environment
 from retrieval.types import AnswerProfile
 from web.cli.evaluation_client import load_gold_set
 from web.cli.profile_evaluation import Measured, ProfileSearch
 from web.cli.progress_bar import progress_bar
 from web.cli.red_team_client import describe_red_team, run_red_team
+from web.cli.registered_models import (
+    activate_model,
+    add_registry_actions,
+    describe_model,
+    describe_models,
+    describe_preview,
+    preview,
+)
 from web.cli.server_connection import client
 from web.cli.training_export import export_training_data, find_readable_bases, principal_of
 from web.management.base import SOME_FAILED, CairnCommand, add_gold_arguments, gold_file, knowledge_bases
@@ -46,6 +54,7 @@ class Command(CairnCommand):
             "install", help="install a language model for all later starts, or an embedding model"
         )
         install.add_argument("name", metavar="NAME", help=", ".join(_INSTALLABLE))
+        add_registry_actions(actions)
         self._add_evaluate_arguments(
             actions.add_parser(
                 "evaluate",
@@ -82,8 +91,32 @@ class Command(CairnCommand):
             "evaluate": self._evaluate,
             "export-training-data": self._export_training_data,
             "red-team": self._attack,
+            "list": self._list,
+            "activate": self._activate,
+            "route": self._route,
         }
         actions[options["action"]](options)
+
+    def _list(self, options: dict[str, Any]) -> None:
+        rows = describe_models()
+        if options["as_json"]:
+            self.write_json({"models": rows})
+            return
+        for row in rows:
+            self.stdout.write(describe_model(row))
+        if variable := chat_model_variable():
+            self.stdout.write(f"{variable} sets the language model, so active ones aren't used.")
+
+    def _activate(self, options: dict[str, Any]) -> None:
+        self.stdout.write(activate_model(options["name"]))
+
+    def _route(self, options: dict[str, Any]) -> None:
+        found = preview(options["last"], options["location"])
+        if options["as_json"]:
+            self.write_json({"routes": found.routes, "forbidding": found.forbidding})
+            return
+        for line in describe_preview(found):
+            self.stdout.write(line)
 
     def _evaluate(self, options: dict[str, Any]) -> None:
         """Compare profiles of the language model, print each as it is measured, and store the best."""

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from cairn.answers import Intent
+from cairn.answers import AnswerMode, Intent
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import ReplyLanguage, language_of_refusal
 from retrieval.answering.text.spelling import correct_text
@@ -23,6 +23,7 @@ from web.presentation.markdown import render_markdown
 
 LONG_QUESTION = 160
 FOLDED_QUESTION = 600
+PACKAGED_MODEL = "SmolLM2-135M-Instruct"
 ICONS = {
     "supported": "check",
     "partial": "info",
@@ -94,7 +95,8 @@ class TurnView:
     refusal. `passing_on`: as in `web.pages.chat.gap_sharing`, empty if there is no gap. `library_url`: the
     page with the rest of a list.
     `spelling`: corrected words; `question_as_typed` has them in quotation marks, so that they stay.
-    `documents`: those that a list or a search for a document shows, in place of `sources`.
+    `documents`: those that a list or a search for a document shows, in place of `sources`. `written_by`: a
+    sentence with the model, empty if it is the packaged one.
     """
 
     id: UUID
@@ -121,6 +123,7 @@ class TurnView:
     library_url: str
     documents: tuple[Citation, ...]
     spelling: tuple[SpellingCorrection, ...]
+    written_by: str
 
     @property
     def question_as_typed(self) -> str:
@@ -199,7 +202,19 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         library_url="" if tone == "withheld" else library_url_of(message),
         rating_reason=message.rating_reason,
         rating_comment=message.rating_comment,
+        written_by="" if tone == "withheld" else _name_writer(message),
     )
+
+
+def _name_writer(message: Message) -> str:
+    """Return the model that wrote an answer, "" for the packaged one and for quotes."""
+    route = message.trace.get("route") or {}
+    name = str(route.get("model", ""))
+    if message.mode != AnswerMode.GENERATED or not name or PACKAGED_MODEL in name:
+        return ""
+    if route.get("location") == "outside":
+        return gettext("Written by %(name)s, an external model") % {"name": name}
+    return gettext("Written by %(name)s") % {"name": name}
 
 
 def _reason(shown: ShownMessage, tone: str) -> str:

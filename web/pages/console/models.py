@@ -23,7 +23,7 @@ from cairn.errors import CairnError, NotFound
 from cairn.inference import registry
 from cairn.inference.chat.prompt_messages import ClearedMessages
 from cairn.inference.reranking import reranker_name
-from cairn.settings.stored.store import effective_environment
+from cairn.settings.stored.store import chat_model_variable, effective_environment
 from retrieval.conversations.answer_models import answer_profile
 from retrieval.index.generations import active, active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
@@ -31,6 +31,7 @@ from retrieval.profile_store import stored_profile
 from web.api.administration.index_generations import Generation
 from web.data_dir.help_documents import find_help_document
 from web.health.secrets import without_secrets
+from web.pages.settings.registered_models import list_registered_models
 from web.pages.shell.decorators import fragment, page, show
 
 log = logging.getLogger(__name__)
@@ -137,6 +138,8 @@ def _render_page(request: HttpRequest, principal: Principal, checked: dict[str, 
         "limit": LIMIT_SECONDS,
         "is_demonstration": effective_environment().has_packaged_chat_model,
         "model_guide": find_help_document("docs/operate/language-models.md", principal),
+        "registered": list_registered_models(),
+        "variable": chat_model_variable(),
         "generations": rows,
         "seen": _encode_states(rows),
         "moving": any(row.found.state in _MOVING or row.found.swap_requested for row in rows),

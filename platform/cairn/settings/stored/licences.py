@@ -21,6 +21,7 @@ TERMS: Final[Mapping[str, str]] = {
     "contract": gettext_noop("Your contract with its maker applies. Enter when it ends."),
     "unknown": gettext_noop("Cairn doesn’t know its terms: read them yourself."),
 }
+NAMES_TO_TRANSLATE: Final = (gettext_noop("Proprietary"), gettext_noop("Other"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,132 @@
+"""Pages of the model registry: register a model, test, activate, change and retire it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+
+from cairn.access.principals import require_admin
+from cairn.access.scope import Principal
+from cairn.accounts.models import User
+from cairn.errors import Conflict, NotFound
+from cairn.settings.stored.licences import LICENCES, Licence, has_ended
+from cairn.settings.stored.models import ModelLocation, ModelStatus, ModelType, RegisteredModel
+from cairn.settings.stored.store import chat_model_variable
+from web.configuration.connection_tests import ConnectionResult
+from web.configuration.registered_models import active_name, model_test
+from web.i18n.localize import localize
+from web.pages.shell.decorators import page, show
+
+TYPES: Final = (
+    (ModelType.CHAT.value, gettext_lazy("Language model")),
+    (ModelType.EMBEDDING.value, gettext_lazy("Embedding model")),
+    (ModelType.RERANKER.value, gettext_lazy("Reranker")),
+    (ModelType.READER.value, gettext_lazy("Reader model")),
+    (ModelType.CHECKER.value, gettext_lazy("Grounding model")),
+    (ModelType.VISION.value, gettext_lazy("Vision model")),
+)
+LOCATIONS: Final = (
+    (ModelLocation.INSIDE.value, gettext_lazy("Inside the organisation")),
+    (ModelLocation.OUTSIDE.value, gettext_lazy("Outside: somebody else receives what it reads")),
+)
+STATUSES: Final = {
+    ModelStatus.CANDIDATE: gettext_lazy("Candidate"),
+    ModelStatus.ACTIVE: gettext_lazy("Active"),
+    ModelStatus.RETIRED: gettext_lazy("Retired"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A registered model in the list. `is_adapter`: it stands below its base."""
+
+    row: RegisteredModel
+    status: str | Promise
+    licence: Licence
+    is_adapter: bool
+    licence_ended: bool
+
+
+def list_registered_models() -> list[ModelRow]:
+    """Return all registered models by name, adapters below their base."""
+    rows = RegisteredModel.objects.select_related("base")
+    ordered = sorted(rows, key=lambda row: ((row.base or row).name, row.base is not None, row.name))
+    return [_row(each) for each in ordered]
+
+
+@require_safe
+@page
+def new(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require_admin(principal)
+    return _render(request, principal, RegisteredModel(), is_new=True)
+
+
+@require_safe
+@page
+def model(request: HttpRequest, principal: Principal, name: str) -> HttpResponse:
+    require_admin(principal)
+    return _render(request, principal, _find(name))
+
+
+@require_POST
+@page
+def test(request: HttpRequest, principal: Principal, name: str) -> HttpResponse:
+    """Ask the model's server, and show what it can do. The result is never an error."""
+    require_admin(principal)
+    row = _find(name)
+    if row.type != ModelType.CHAT:
+        raise NotFound
+    try:
+        found = model_test(row=row, actor=principal.actor)
+    except Conflict as error:
+        found = ConnectionResult(problem=localize(error.message))
+    return _render(request, principal, _find(name), found=found)
+
+
+def _render(
+    request: HttpRequest,
+    principal: Principal,
+    row: RegisteredModel,
+    *,
+    is_new: bool = False,
+    found: ConnectionResult | None = None,
+) -> HttpResponse:
+    context: dict[str, Any] = {
+        "tab": "models",
+        "row": row,
+        "is_new": is_new,
+        "shown": None if is_new else _row(row),
+        "types": TYPES,
+        "locations": LOCATIONS,
+        "licences": LICENCES.values(),
+        "bases": _list_bases(row),
+        "owners": User.objects.filter(is_active=True, is_admin=True).order_by("username"),
+        "replaces": None if is_new else active_name(row),
+        "found": found,
+        "variable": chat_model_variable(),
+        "can_test": row.type == ModelType.CHAT and not is_new,
+    }
+    return show(request, principal, "pages/console/registered_model.html", context, area="console")
+
+
+def _list_bases(row: RegisteredModel) -> Sequence[str]:
+    rows = RegisteredModel.objects.filter(base=None).exclude(pk=row.pk)
+    return list(rows.order_by("name").values_list("name", flat=True))
+
+
+def _row(row: RegisteredModel) -> ModelRow:
+    ended = has_ended(row.licence_ends, timezone.localdate())
+    licence = LICENCES.get(row.licence) or LICENCES["other"]
+    return ModelRow(row, STATUSES[ModelStatus(row.status)], licence, row.base_id is not None, ended)
+
+
+def _find(name: str) -> RegisteredModel:
+    row = RegisteredModel.objects.select_related("base", "owner").filter(name=name).first()
+    if row is None:
+        raise NotFound
+    return row
