@@ -168,6 +168,15 @@ def test_a_file_in_the_trash_is_gone_without_a_full_listing(server: GoogleServer
     assert after == server.list_files()
 
 
+def test_a_folder_in_the_trash_takes_its_files_along(server: GoogleServer) -> None:
+    with connect(options(server)) as source:
+        first, known = follow(source, set(), "")
+        server.trash("D1a")
+        last, after = follow(source, known, first.cursor)
+    assert last.full
+    assert after == server.list_files()
+
+
 def test_a_forbidden_drive_keeps_its_files(server: GoogleServer) -> None:
     with connect(options(server)) as source:
         first, _known = follow(source, set(), "")

@@ -112,7 +112,7 @@ def test_content_comes_from_the_storage_without_the_token(server: GraphServer) -
         assert "lib1:a2" not in dict(source.list_access(items.values()))
         for target in (
             "http://example.sharepoint.com/a",
-            "https://sharepoint.com.example/a",
+            "https://evilsharepoint.com/a",
             "//other.example/",
         ):
             server.fault = FaultyRedirect(target)
@@ -140,6 +140,15 @@ def test_changes_that_are_no_longer_known_list_everything(server: GraphServer) -
         server.delete("lib1", "a0")
         server.put("lib1", Entry("new", "new.txt", "root", b"New"))
         server.oldest = len(server.changes)
+        last, after = follow(source, known, first.cursor)
+    assert last.full
+    assert after == server.list_files()
+
+
+def test_a_deleted_folder_takes_its_files_along(server: GraphServer) -> None:
+    with connect(options(server)) as source:
+        first, known = follow(source, set(), "")
+        server.delete("lib1", "a")
         last, after = follow(source, known, first.cursor)
     assert last.full
     assert after == server.list_files()
