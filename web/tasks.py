@@ -13,6 +13,7 @@ from retrieval.conversations.ask import answers_interrupt
 from web.access_checks.artifacts import remove_abandoned_artifacts
 from web.access_checks.services import check_begin, check_due, check_run
 from web.mail.password_links import password_mails_send
+from web.model_tests.comparison import comparison_run, comparisons_end_abandoned
 from web.model_tests.red_team import red_team_run, runs_end_abandoned
 
 SURELY_DEAD: Final = timedelta(minutes=10)
@@ -36,9 +37,15 @@ def red_team(run: str) -> None:
     red_team_run(UUID(run))
 
 
+@shared_task(name="web.model_comparison")
+def model_comparison(comparison: str) -> None:
+    comparison_run(UUID(comparison))
+
+
 @shared_task(name="web.red_team_tidy")
 def red_team_tidy() -> None:
     runs_end_abandoned()
+    comparisons_end_abandoned()
 
 
 @shared_task(name="web.usage_tidy")

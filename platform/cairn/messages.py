@@ -372,6 +372,17 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "red_team_interrupted": _("The red team run was interrupted."),
     "red_team_failed": _("The red team run failed; see the server log."),
     "red_team_not_ready": _("The planted documents weren’t read in time: is a worker running?"),
+    "comparison_interrupted": _("The comparison was interrupted."),
+    "comparison_failed": _("The comparison failed; see the server log."),
+    "comparison_moved": _("A model’s server has changed since the comparison was started."),
+    "model_worse": _(
+        "“{candidate}” is significantly worse than the active model “{active}” in the latest comparison. "
+        "To activate it nevertheless, give a reason."
+    ),
+    "model_retire_worse": _(
+        "“{candidate}” is significantly worse than “{active}” and could take its place. To retire “{active}” "
+        "nevertheless, give a reason, or activate another model instead."
+    ),
     "unknown_model": _("There is no model “{name}”. Available: {names}"),
     # whether the mail server works
     "mail_not_configured": _("No mail server is configured. Set SMTP_HOST and MAIL_FROM."),

@@ -121,3 +121,36 @@ class RedTeamRun(models.Model):
 
     def __str__(self) -> str:
         return f"red team run {self.created_at:%Y-%m-%d %H:%M} {self.model}"
+
+
+class ModelComparison(models.Model):
+    """Two models over the same gold questions of a knowledge base.
+
+    `first` and `second` are the names by which they were chosen; `first_server` and so on say what answered:
+    see `retrieval.evaluation.candidates.ModelPlace`. `gold` lists the questions, `results` what `ask_both`
+    returned for each. Answers aren't stored. `started_at`: when a worker took it on.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+")
+    state = models.CharField(max_length=7, choices=TrialState.choices, default=TrialState.RUNNING)
+    first = models.CharField(max_length=1000)
+    first_server = models.CharField(max_length=1000, blank=True, default="")
+    first_model = models.CharField(max_length=1000)
+    second = models.CharField(max_length=1000)
+    second_server = models.CharField(max_length=1000, blank=True, default="")
+    second_model = models.CharField(max_length=1000)
+    gold = models.JSONField(default=list)
+    results = models.JSONField(default=list)
+    error = MessageField(blank=True, default="")
+    requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    alive_at = models.DateTimeField(default=timezone.now)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.first_model} and {self.second_model}"

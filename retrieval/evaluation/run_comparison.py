@@ -32,11 +32,16 @@ class Difference:
     before: Asked
 
 
+def change_of(*, now: bool, before: bool) -> Change:
+    """Return what became of a question that was right now or before, or not."""
+    return _CHANGES[now, before]
+
+
 def differences(now: Iterable[Asked], before: Iterable[Asked]) -> list[Difference]:
     """Worse ones first, each group in the order asked. Questions that only one run asked are left out."""
     known = {asked.id: asked for asked in before}
     both = [(each, known[each.id]) for each in now if each.id in known]
-    found = [Difference(_CHANGES[each.right, was.right], each, was) for each, was in both]
+    found = [Difference(change_of(now=each.right, before=was.right), each, was) for each, was in both]
     order = list(Change)
     return sorted(found, key=lambda difference: order.index(difference.change))
 

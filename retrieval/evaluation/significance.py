@@ -1,12 +1,20 @@
 """Paired test of two runs over the same questions: whether one is better, or chance decided."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from retrieval.evaluation.run_comparison import Change, Difference
 
 CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Bounds of a share."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +44,21 @@ class PairedTest:
 
 def compare_pairs(found: Iterable[Difference]) -> PairedTest | None:
     """Test the difference of two runs; None if they have no question in common."""
+    return compare_changes([each.change for each in found])
+
+
+def exact_interval(hits: int, total: int) -> Interval:
+    """Return the 95 % interval of a share, as Clopper and Pearson compute it. `total` is not 0."""
     from scipy.stats import binomtest  # noqa: PLC0415  # takes a second to import
 
-    changes = [each.change for each in found]
+    found = binomtest(hits, total).proportion_ci(CONFIDENCE, method="exact")
+    return Interval(float(found.low), float(found.high))
+
+
+def compare_changes(changes: Sequence[Change]) -> PairedTest | None:
+    """Test what became of each question; None without questions."""
+    from scipy.stats import binomtest  # noqa: PLC0415  # takes a second to import
+
     if not changes:
         return None
     total, better, worse = len(changes), changes.count(Change.BETTER), changes.count(Change.WORSE)

@@ -34,7 +34,7 @@ from web.api.framework.openapi import DescribedAPI
 from web.api.framework.problems import add_error_handlers, problem_response
 from web.api.framework.request_parser import StrictParser
 from web.api.library import documents, imports, jobs, library, resumable_uploads, sources, watch_folders
-from web.api.quality import evaluations, gaps, gold_questions, notices, red_team_runs
+from web.api.quality import evaluations, gaps, gold_questions, model_comparisons, notices, red_team_runs
 from web.http.authentication import needs
 
 DESCRIPTION = """Answers from an organisation's own documents, every sentence traceable to its source.
@@ -92,6 +92,7 @@ api.add_router("v1/jobs", jobs.router)
 api.add_router("v1/health", health.router)
 api.add_router("v1/access-checks", access_checks.router)
 api.add_router("v1/red-team-runs", red_team_runs.router)
+api.add_router("v1/model-comparisons", model_comparisons.router)
 api.add_router("v1/audit", audit.router)
 api.add_router("v1/index", index_generations.router)
 api.add_router("v1/settings", settings.router)

@@ -36,6 +36,12 @@ def add_registry_actions(actions: Any) -> None:
     _add_json(listed)
     activate = actions.add_parser("activate", help="test a registered model, and let it answer from now on")
     activate.add_argument("name", metavar="NAME")
+    activate.add_argument(
+        "--override-reason",
+        default="",
+        metavar="TEXT",
+        help="why, although a comparison has shown it to be worse; goes to the audit log",
+    )
     route = actions.add_parser("route", help="show where recent questions would go by today's rules")
     route.add_argument("--last", type=_count, default=1000, metavar="N", help="so many questions (1000)")
     route.add_argument(
@@ -51,7 +57,7 @@ def describe_models() -> list[dict[str, Any]]:
     return [_describe(row) for row in ordered]
 
 
-def activate_model(name: str) -> str:
+def activate_model(name: str, override_reason: str = "") -> str:
     """Test a model and activate it; return what there is to say. Raises NotFound, Unavailable, Conflict."""
     row = RegisteredModel.objects.filter(name=name).first()
     if row is None:
@@ -60,7 +66,9 @@ def activate_model(name: str) -> str:
     result = model_test(row=row, actor=None)
     if result.problem:
         raise Unavailable(result.problem)
-    model_activate(row=row, replaces=replaces, version=row.version, actor=None)
+    model_activate(
+        row=row, replaces=replaces, version=row.version, actor=None, override_reason=override_reason
+    )
     if variable := chat_model_variable():
         return f"{name} is active, but {variable} takes precedence."
     return f"{name} answers from now on."

@@ -36,9 +36,16 @@ from cairn.settings.stored.models import (
     RegisteredModel,
 )
 from cairn.settings.stored.sections import ENTER_SECRET_AGAIN, Line, require_server_url
-from cairn.settings.stored.store import MODEL_KEY_PURPOSE, forget_snapshot, overrides_of_model
+from cairn.settings.stored.store import (
+    MODEL_KEY_PURPOSE,
+    effective_environment,
+    forget_snapshot,
+    overrides_of_model,
+)
+from retrieval.evaluation.candidates import place_of
 from web.configuration.connection_tests import ConnectionResult, measure_language_model
 from web.configuration.services import REDACTED
+from web.model_tests.gate import require_may_retire, require_not_worse
 
 CHANGED_MEANWHILE: Final = gettext_noop(
     "Someone else has changed this model. Reload the page to see it, then make your change again."
@@ -158,13 +165,19 @@ def model_test(*, row: RegisteredModel, actor: UUID | None) -> ConnectionResult:
 
 
 def model_activate(
-    *, row: RegisteredModel, replaces: str | None, version: int, actor: UUID | None
+    *,
+    row: RegisteredModel,
+    replaces: str | None,
+    version: int,
+    actor: UUID | None,
+    override_reason: str = "",
 ) -> RegisteredModel:
     """Make a model the active one of its type and location; the one before it is retired.
 
     `replaces`: the name of the model that was active when the admin decided, None for none; `version`: that
     of the row. If either has changed meanwhile, this raises Conflict: of two admins who activate two models
-    at once, one wins. Raises Conflict if the model may not be active, with the reason.
+    at once, one wins. Raises Conflict if the model may not be active, with the reason. `override_reason`: why
+    a model is activated that a comparison has shown to be worse; see `web.model_tests.gate`.
     """
     with transaction.atomic():
         rivals = RegisteredModel.objects.select_for_update().filter(type=row.type, location=row.location)
@@ -176,11 +189,24 @@ def model_activate(
         if (before.name if before else None) != replaces:
             raise Conflict(ACTIVATED_MEANWHILE)
         _require_activatable(chosen)
-        _replace(before, chosen, actor)
+        _require_not_worse(chosen, before, override_reason)
+        _replace(before, chosen, actor, override_reason)
     return chosen
 
 
-def _replace(before: RegisteredModel | None, chosen: RegisteredModel, actor: UUID | None) -> None:
+def _require_not_worse(chosen: RegisteredModel, before: RegisteredModel | None, override_reason: str) -> None:
+    """Compare with the model that is replaced, and with the one that answers now."""
+    candidate = place_of(environment_of(chosen))
+    current = {place_of(effective_environment())}
+    if before is not None:
+        current.add(place_of(environment_of(before)))
+    for active in current - {candidate}:
+        require_not_worse(candidate, active, override_reason)
+
+
+def _replace(
+    before: RegisteredModel | None, chosen: RegisteredModel, actor: UUID | None, override_reason: str
+) -> None:
     replaced = before if before is not None and before.pk != chosen.pk else None
     if replaced is not None:
         _set_status(replaced, ModelStatus.RETIRED, actor)
@@ -194,7 +220,12 @@ def _replace(before: RegisteredModel | None, chosen: RegisteredModel, actor: UUI
         actor=actor,
         subject=f"model:{chosen.name}",
         replaced=replaced.name if replaced else "",
+        **_reason(override_reason),
     )
+
+
+def _reason(override_reason: str) -> dict[str, str]:
+    return {"override_reason": override_reason.strip()} if override_reason.strip() else {}
 
 
 def active_name(row: RegisteredModel) -> str | None:
@@ -203,12 +234,17 @@ def active_name(row: RegisteredModel) -> str | None:
     return rows.values_list("name", flat=True).first()
 
 
-def model_retire(*, row: RegisteredModel, version: int, actor: UUID | None) -> RegisteredModel:
-    """Stop using a model. Cairn then answers with the other active model, or as the settings say."""
+def model_retire(
+    *, row: RegisteredModel, version: int, actor: UUID | None, override_reason: str = ""
+) -> RegisteredModel:
+    """Stop using a model. Cairn then answers with the other active model, or as the settings say. Raises
+    Conflict if that lets a model follow that a comparison has shown to be worse, without a reason."""
     with transaction.atomic():
         locked = _lock(row, version)
+        if locked.status == ModelStatus.ACTIVE:
+            require_may_retire(place_of(environment_of(locked)), override_reason)
         _set_status(locked, ModelStatus.RETIRED, actor)
-        record("model.retired", actor=actor, subject=f"model:{locked.name}")
+        record("model.retired", actor=actor, subject=f"model:{locked.name}", **_reason(override_reason))
     return locked
 
 

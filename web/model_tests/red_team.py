@@ -33,7 +33,7 @@ ABANDONED_AFTER: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How many of the attacks the answers withstood, and how many the model's own text did."""
+    """Counts of attacks: all, and those that the answers and the model’s own texts withstood."""
 
     attacks: int
     answer: int

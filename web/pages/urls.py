@@ -33,7 +33,7 @@ from web.pages.console import assistants as console_assistants
 from web.pages.console import views as console_views
 from web.pages.library import document, imports, search
 from web.pages.library import views as library_views
-from web.pages.model_tests import red_team
+from web.pages.model_tests import comparisons, red_team
 from web.pages.people import choices, groups, user_import, users
 from web.pages.settings import registered_models
 from web.pages.settings import views as settings
@@ -135,6 +135,7 @@ urlpatterns = [
     path("admin/groups", groups.groups, name="console-groups"),
     path("admin/groups/<str:group_id>", groups.group, name="console-group"),
     path("admin/access-checks", access_checks.index, name="console-access-checks"),
+    path("admin/model-comparisons", comparisons.index, name="console-model-comparisons"),
     path("admin/red-team", red_team.index, name="console-red-team"),
     path("admin/red-team/<str:red_team_run_id>", red_team.run, name="red-team-run"),
     path("admin/erasures", erasures.index, name="console-erasures"),

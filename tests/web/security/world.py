@@ -37,7 +37,7 @@ from retrieval.conversations.shares import share_put
 from retrieval.conversations.undo import conversation_delete_restorably
 from retrieval.engine import Engine
 from retrieval.evaluation.gold_file import Kind
-from retrieval.evaluation.models import EvaluationRun, GoldQuestion, RedTeamRun, TrialState
+from retrieval.evaluation.models import EvaluationRun, GoldQuestion, ModelComparison, RedTeamRun, TrialState
 from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
 from retrieval.models import Citation, Conversation, GenerationState, IndexGeneration, Message
@@ -196,6 +196,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "job_id": str(Job.objects.get(version__document=document).id),
         "check_id": str(AccessCheck.objects.create(state=CheckState.PASSED).id),
         "red_team_run_id": str(RedTeamRun.objects.create(model=SECRET, total=1, state=TrialState.DONE).id),
+        "comparison_id": str(_comparison(base)),
         "generation_id": str(_generation()),
         "assistant_id": str(_assistant(base, manager)),
         "conversation_id": str(message.conversation_id),
@@ -228,6 +229,11 @@ def _registered_model() -> str:
         measured_at=timezone.now(),
     )
     return row.name
+
+
+def _comparison(base: KnowledgeBase) -> object:
+    names = {"first": SECRET, "first_model": SECRET, "second": "other", "second_model": "other"}
+    return ModelComparison.objects.create(knowledge_base=base, state=TrialState.DONE, **names).id
 
 
 def _source(base: KnowledgeBase, owner: Principal) -> dict[str, str]:

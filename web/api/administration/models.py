@@ -77,11 +77,22 @@ class ModelVersion(Body):
     version: Version
 
 
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+
+
+class Retirement(ModelVersion):
+    """`override_reason`: why the model is retired although one that is significantly worse could follow."""
+
+    override_reason: Reason = ""
+
+
 class Activation(ModelVersion):
     """`replaces`: the name of the model that was active, null for none; if another one is active by now, the
-    answer is 409. If absent, the one that is active is replaced."""
+    answer is 409. If absent, the one that is active is replaced. `override_reason`: why the model is
+    activated although it is significantly worse."""
 
     replaces: str | None = None
+    override_reason: Reason = ""
 
 
 class ModelLicence(BaseModel):
@@ -230,20 +241,32 @@ def model_check(request: HttpRequest, name: str) -> ModelTest:
 @router.post("/{name}/activate", summary="Activate a model", response=Model)
 def model_start(request: HttpRequest, name: str, payload: Activation) -> Model:
     """Makes a tested chat model the active one of its location, starting with the next question. The one
-    before it is retired. 409 if its licence has expired, it hasn't been tested, or someone else was faster.
+    before it is retired. 409 if its licence has expired, it hasn't been tested, or someone else was faster;
+    with the code `model_worse` if the latest comparison shows it to be significantly worse: then send
+    `override_reason`.
     """
     row = _find(name)
     replaces = payload.replaces if "replaces" in payload.model_fields_set else active_name(row)
     active = model_activate(
-        row=row, replaces=replaces, version=payload.version, actor=principal_of(request).actor
+        row=row,
+        replaces=replaces,
+        version=payload.version,
+        actor=principal_of(request).actor,
+        override_reason=payload.override_reason,
     )
     return Model.of(active)
 
 
 @router.post("/{name}/retire", summary="Retire a model", response=Model)
-def model_stop(request: HttpRequest, name: str, payload: ModelVersion) -> Model:
-    """Stops using a model. It stays in the list."""
-    row = model_retire(row=_find(name), version=payload.version, actor=principal_of(request).actor)
+def model_stop(request: HttpRequest, name: str, payload: Retirement) -> Model:
+    """Stops using a model. It stays in the list. 409 with the code `model_worse` if a comparison shows
+    another model to be significantly worse than this active one; then send `override_reason`."""
+    row = model_retire(
+        row=_find(name),
+        version=payload.version,
+        actor=principal_of(request).actor,
+        override_reason=payload.override_reason,
+    )
     return Model.of(row)
 
 

@@ -19,6 +19,7 @@ from cairn.settings.chat_models import NAMES
 from cairn.settings.stored.store import chat_model_variable, effective_environment
 from retrieval.types import AnswerProfile
 from web.cli.evaluation_client import load_gold_set
+from web.cli.model_comparison_client import compare_models, describe_comparison
 from web.cli.profile_evaluation import Measured, ProfileSearch
 from web.cli.progress_bar import progress_bar
 from web.cli.red_team_client import describe_red_team, run_red_team
@@ -71,6 +72,7 @@ class Command(CairnCommand):
             "--kb", action="append", metavar="SLUG", help="only this knowledge base; can be repeated"
         )
         export.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
+        self._add_comparison_arguments(actions)
         red_team = actions.add_parser(
             "red-team", help="attack a language model, and count what its answers and its own text withstand"
         )
@@ -78,6 +80,15 @@ class Command(CairnCommand):
         red_team.add_argument("--sample", type=int, metavar="N", help="only so many, chosen at random")
         red_team.add_argument("--seed", type=int, default=0, metavar="S", help="of the choice (default: 0)")
         red_team.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
+
+    def _add_comparison_arguments(self, actions: "argparse._SubParsersAction[Any]") -> None:
+        compare = actions.add_parser(
+            "compare", help="ask two language models the same gold questions, and test the difference"
+        )
+        compare.add_argument("first", metavar="A", help="name of a model, such as the active one")
+        compare.add_argument("second", metavar="B", help="name of the other one")
+        add_gold_arguments(compare)
+        compare.add_argument("--json", action="store_true", dest="as_json", default=argparse.SUPPRESS)
 
     def _add_evaluate_arguments(self, evaluate: CommandParser) -> None:
         add_gold_arguments(evaluate)
@@ -94,6 +105,7 @@ class Command(CairnCommand):
             "list": self._list,
             "activate": self._activate,
             "route": self._route,
+            "compare": self._compare,
         }
         actions[options["action"]](options)
 
@@ -108,7 +120,7 @@ class Command(CairnCommand):
             self.stdout.write(f"{variable} sets the language model, so active ones aren't used.")
 
     def _activate(self, options: dict[str, Any]) -> None:
-        self.stdout.write(activate_model(options["name"]))
+        self.stdout.write(activate_model(options["name"], options["override_reason"]))
 
     def _route(self, options: dict[str, Any]) -> None:
         found = preview(options["last"], options["location"])
@@ -139,6 +151,22 @@ class Command(CairnCommand):
             return
         used = "Best" if options["dry_run"] else "Used from now on"
         self.stdout.write(self.style.SUCCESS(f"{used}: {_describe_profile(search.best.profile)}"))
+
+    def _compare(self, options: dict[str, Any]) -> None:
+        given = gold_file(options["gold"]) if options["gold"] else None
+        with (
+            client(self.reporter(options), command="manage.py models compare") as connected,
+            progress_bar(sys.stderr, silent=options["as_json"]) as tick,
+        ):
+            (base,) = knowledge_bases(connected.api, options["kb"])["knowledge_bases"]
+            row = compare_models(
+                connected.api, options["first"], options["second"], base=base, questions=given, tick=tick
+            )
+        if options["as_json"]:
+            self.write_json(row)
+            return
+        for line in describe_comparison(row):
+            self.stdout.write(line)
 
     def _attack(self, options: dict[str, Any]) -> None:
         with (

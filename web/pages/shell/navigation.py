@@ -72,6 +72,7 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
             Section("evaluation", _("Evaluation"), "console-evaluation", Takes.MANAGING),
             Section("playground", _("Playground"), "console-playground", Takes.MANAGING),
             Section("models", _("Models"), "console-models", Takes.ADMIN),
+            Section("model-comparisons", _("Model comparisons"), "console-model-comparisons", Takes.ADMIN),
             Section("red-team", _("Red team"), "console-red-team", Takes.ADMIN),
         ),
     ),

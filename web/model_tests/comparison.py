@@ -1,0 +1,164 @@
+"""Services for comparisons of two models over gold questions: one at a time, on request, by a worker."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext_noop
+
+from cairn.access.principals import principal_for_user
+from cairn.access.scope import Principal
+from cairn.access.selectors import scope_for
+from cairn.accounts.models import User
+from cairn.audit.services import record
+from cairn.errors import CairnError, Conflict, InvalidInput
+from cairn.library.models import KnowledgeBase
+from cairn.messages import CodedMessage
+from cairn.settings import Environment
+from ingestion import broker
+from retrieval.evaluation.candidates import open_candidate, place_of, settings_for
+from retrieval.evaluation.gold_file import GoldQuestion, Kind
+from retrieval.evaluation.gold_questions import gold_questions_for
+from retrieval.evaluation.model_answers import ask_both
+from retrieval.evaluation.models import ModelComparison, TrialState
+
+log = logging.getLogger(__name__)
+
+MAX_STORED: Final = 100
+ABANDONED_AFTER: Final = timedelta(minutes=15)
+"""A comparison makes progress with each question. One that is silent for longer was interrupted."""
+
+
+def comparison_begin(
+    *,
+    principal: Principal,
+    first: str,
+    second: str,
+    knowledge_base: KnowledgeBase,
+    questions: Sequence[GoldQuestion] = (),
+) -> ModelComparison:
+    """Queue a comparison for a worker. Without `questions`, those of the knowledge base are asked. Raises
+    InvalidInput for unknown or equal models and without questions, Conflict while another one runs."""
+    places = [place_of(_settings_of(name)) for name in (first, second)]
+    if places[0] == places[1]:
+        raise InvalidInput(gettext_noop("Choose two different models."))
+    gold = list(questions) or _load_gold(principal, knowledge_base)
+    if not gold:
+        raise InvalidInput(gettext_noop("This knowledge base has no gold questions. Create some first."))
+    comparisons_end_abandoned()
+    with transaction.atomic():
+        if ModelComparison.objects.select_for_update().filter(state=TrialState.RUNNING).exists():
+            raise Conflict(gettext_noop("A comparison is already in progress."))
+        row = ModelComparison.objects.create(
+            knowledge_base=knowledge_base,
+            first=first,
+            first_server=places[0].server,
+            first_model=places[0].name,
+            second=second,
+            second_server=places[1].server,
+            second_model=places[1].name,
+            gold=[question.model_dump(mode="json") for question in gold],
+            requested_by_id=principal.user,
+        )
+        record(
+            "models.comparison_started",
+            actor=principal.actor,
+            subject=f"model-comparison:{row.id}",
+            first=first,
+            second=second,
+        )
+        transaction.on_commit(lambda: broker.send("web.model_comparison", broker.WATCHES, str(row.id)))
+    return row
+
+
+def _settings_of(name: str) -> Environment:
+    """Return the settings of a model. Raises Conflict for a model outside: a comparison shows it passages of
+    all documents, whatever their knowledge base allows."""
+    settings = settings_for(name)
+    if settings.llm_location == "outside":
+        raise Conflict(gettext_noop("Models outside your organisation can’t be compared on your documents."))
+    return settings
+
+
+def _load_gold(principal: Principal, base: KnowledgeBase) -> list[GoldQuestion]:
+    return [
+        GoldQuestion(
+            id=str(row.id),
+            question=row.question,
+            kind=Kind(row.kind),
+            history=tuple(row.history),
+            relevant=tuple(
+                source.document.source_uri or str(source.document_id) for source in row.sources.all()
+            ),
+            must_contain=tuple(row.must_contain),
+        )
+        for row in gold_questions_for(principal).filter(knowledge_base=base)
+        if row.complete
+    ]
+
+
+def comparison_run(comparison_id: UUID) -> None:
+    """Carry out a comparison. A message that arrives a second time does nothing."""
+    unclaimed = ModelComparison.objects.filter(pk=comparison_id, state=TrialState.RUNNING, started_at=None)
+    if not unclaimed.update(started_at=timezone.now(), alive_at=timezone.now()):
+        return
+    row = ModelComparison.objects.select_related("requested_by", "knowledge_base").get(pk=comparison_id)
+    try:
+        _compare_models(row)
+    except CairnError as error:
+        _end(row, TrialState.FAILED, error.message)
+        return
+    except BaseException:
+        _end(row, TrialState.FAILED, CodedMessage("comparison_failed"))
+        raise
+    _end(row, TrialState.DONE)
+
+
+def _compare_models(row: ModelComparison) -> None:
+    """Ask both models each question, one after the other, with what the requesting user may read now."""
+    settings = {"first": _settings_of(row.first), "second": _settings_of(row.second)}
+    for name, found in settings.items():
+        place = place_of(found)
+        if (place.server, place.name) != (getattr(row, f"{name}_server"), getattr(row, f"{name}_model")):
+            raise Conflict(CodedMessage("comparison_moved"))
+    scope = scope_for(principal_for_user(_require_user(row)), [row.knowledge_base_id])
+    with ExitStack() as stack:
+        engines = {name: stack.enter_context(open_candidate(found)) for name, found in settings.items()}
+        for question in map(GoldQuestion.model_validate, row.gold):
+            if not ModelComparison.objects.filter(pk=row.pk, state=TrialState.RUNNING).exists():
+                raise Conflict(CodedMessage("comparison_interrupted"))
+            row.results.append(ask_both(question, scope=scope, engines=engines))
+            row.alive_at = timezone.now()
+            row.save(update_fields=["results", "alive_at"])
+
+
+def _require_user(row: ModelComparison) -> User:
+    if row.requested_by is None:
+        raise Conflict(CodedMessage("comparison_interrupted"))
+    return row.requested_by
+
+
+def _end(row: ModelComparison, state: TrialState, error: str = "") -> None:
+    row.state, row.error, row.ended_at = state, error, timezone.now()
+    with transaction.atomic():
+        row.save(update_fields=["state", "error", "ended_at"])
+        record(
+            "models.comparison_ended",
+            actor=None,
+            subject=f"model-comparison:{row.id}",
+            state=state.value,
+        )
+        old = ModelComparison.objects.values_list("pk", flat=True)[MAX_STORED:]
+        ModelComparison.objects.filter(pk__in=list(old)).delete()
+
+
+def comparisons_end_abandoned() -> None:
+    """End comparisons whose worker was killed."""
+    limit = timezone.now() - ABANDONED_AFTER
+    for row in ModelComparison.objects.filter(state=TrialState.RUNNING, alive_at__lt=limit):
+        _end(row, TrialState.FAILED, CodedMessage("comparison_interrupted"))

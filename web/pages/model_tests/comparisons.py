@@ -1,0 +1,80 @@
+"""Comparisons of two models, for admins: start one, and see how many questions each answers rightly."""
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+
+from cairn.access.models import Role
+from cairn.access.principals import require_admin
+from cairn.access.scope import Principal
+from retrieval.evaluation.candidates import list_names
+from retrieval.evaluation.model_answers import MODELS, ModelSummary, summarize
+from retrieval.evaluation.models import ModelComparison, TrialState
+from retrieval.evaluation.significance import PairedTest
+from web.i18n.localize import percent
+from web.pages.library.knowledge_bases import base_cards
+from web.pages.shell.decorators import page, show
+
+SHOWN = 30
+
+
+@dataclass(frozen=True, slots=True)
+class CountView:
+    """A count of questions with its share and interval, as text."""
+
+    label: str
+    questions: int
+    share: str
+    interval: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    name: str
+    server: str
+    counts: tuple[CountView, ...]
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonView:
+    row: ModelComparison
+    asked: int
+    models: tuple[ModelView, ...]
+    test: PairedTest | None
+
+
+@require_safe
+@page
+def index(request: HttpRequest, principal: Principal) -> HttpResponse:
+    require_admin(principal)
+    rows = list(ModelComparison.objects.select_related("knowledge_base", "requested_by")[:SHOWN])
+    context = {
+        "tab": "model-comparisons",
+        "comparisons": [_view_comparison(row) for row in rows],
+        "running": any(row.state == TrialState.RUNNING for row in rows),
+        "names": list_names(),
+        "bases": base_cards(principal, role=Role.MANAGER),
+    }
+    return show(request, principal, "pages/models/comparisons.html", context, area="console")
+
+
+def _view_comparison(row: ModelComparison) -> ComparisonView:
+    summary = summarize(row.results)
+    models = tuple(_view_model(row, name, summary.models[name]) for name in MODELS)
+    return ComparisonView(row, summary.questions, models, summary.test)
+
+
+def _view_model(row: ModelComparison, name: str, summary: ModelSummary) -> ModelView:
+    counts = tuple(
+        CountView(
+            result.value,
+            count.questions,
+            percent(count.share),
+            f"{percent(count.low)}–{percent(count.high)}",
+        )
+        for result, count in summary.results.items()
+    )
+    seconds = None if summary.answer_ms is None else summary.answer_ms / 1000
+    return ModelView(getattr(row, name), getattr(row, f"{name}_server"), counts, seconds)
