@@ -19,8 +19,8 @@ from retrieval.types import Answer, Turn
 MODELS: Final = ("first", "second")
 
 
-class Result(StrEnum):
-    """Result of a question. An answer to a question that no document answers is wrong."""
+class ComparedResult(StrEnum):
+    """ComparedResult of a question. An answer to a question that no document answers is wrong."""
 
     RIGHT = "right"
     UNANSWERED = "unanswered"
@@ -41,7 +41,7 @@ class ResultCount:
 class ModelSummary:
     """`answer_ms`: the median time until a whole answer; None without questions."""
 
-    results: Mapping[Result, ResultCount]
+    results: Mapping[ComparedResult, ResultCount]
     answer_ms: float | None
 
 
@@ -78,7 +78,7 @@ def _time_call(call: Callable[[], Answer]) -> tuple[Answer, int]:
     return answer, round((time.perf_counter() - began) * 1000)
 
 
-def _judge(question: GoldQuestion, answer: Answer) -> Result:
+def _judge(question: GoldQuestion, answer: Answer) -> ComparedResult:
     outcome = QuestionOutcome(
         question=question,
         standalone=answer.standalone_question,
@@ -90,8 +90,8 @@ def _judge(question: GoldQuestion, answer: Answer) -> Result:
         answer_ms=0,
     )
     if outcome.right:
-        return Result.RIGHT
-    return Result.UNANSWERED if outcome.refused else Result.WRONG
+        return ComparedResult.RIGHT
+    return ComparedResult.UNANSWERED if outcome.refused else ComparedResult.WRONG
 
 
 def summarize(rows: Sequence[Mapping[str, Any]]) -> ComparisonSummary:
@@ -102,13 +102,13 @@ def summarize(rows: Sequence[Mapping[str, Any]]) -> ComparisonSummary:
 
 
 def _is_right(row: Mapping[str, Any], name: str) -> bool:
-    return bool(row[name]["result"] == Result.RIGHT)
+    return bool(row[name]["result"] == ComparedResult.RIGHT)
 
 
 def _summarize_model(answers: Sequence[Mapping[str, Any]]) -> ModelSummary:
     found = [answer["result"] for answer in answers]
     times = [answer["milliseconds"] for answer in answers]
-    counts = {result: _count(found.count(result.value), len(found)) for result in Result}
+    counts = {result: _count(found.count(result.value), len(found)) for result in ComparedResult}
     return ModelSummary(counts, float(median(times)) if times else None)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from cairn.access.models import Role
 from cairn.access.selectors import get_or_not_found, knowledge_base_for
 from retrieval.evaluation.gold_file import GoldQuestion, Kind
-from retrieval.evaluation.model_answers import Result, summarize
+from retrieval.evaluation.model_answers import ComparedResult, summarize
 from retrieval.evaluation.models import ModelComparison as ComparisonRow
 from retrieval.evaluation.models import TrialState
 from web.api.framework.fields import Body, Id
@@ -61,7 +61,7 @@ class ComparedModel(BaseModel):
     name: str
     server: str
     model: str
-    results: dict[Result, ResultCount]
+    results: dict[ComparedResult, ResultCount]
     answer_ms: float | None
 
 
@@ -105,8 +105,8 @@ class ComparedQuestion(BaseModel):
     id: str
     kind: Kind
     question: str
-    first: Result
-    second: Result
+    first: ComparedResult
+    second: ComparedResult
 
 
 class ModelComparisonWithResults(ModelComparison):
