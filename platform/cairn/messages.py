@@ -380,8 +380,8 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "To activate it nevertheless, give a reason."
     ),
     "model_retire_worse": _(
-        "“{candidate}” is significantly worse than “{active}” and could take its place. To retire “{active}” "
-        "nevertheless, give a reason, or activate another model instead."
+        "“{candidate}” is significantly worse than “{active}” and could take its place. To retire the "
+        "active model nevertheless, give a reason, or activate another one instead."
     ),
     "unknown_model": _("There is no model “{name}”. Available: {names}"),
     # whether the mail server works
