@@ -6,16 +6,19 @@ only what SQL confirms as readable counts.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Final
+from uuid import UUID
 
 from rapidfuzz.distance import OSA
 
 from cairn.access.scope import Scope
 from cairn.access.selectors import chunks_for
 from cairn.library.models import Chunk
+from cairn.library.outside_models import find_forbidden_outside
+from cairn.settings.stored.store import effective_environment
 from retrieval.answering.text.lexicon import Language, language_of
 from retrieval.answering.text.terms import WORD, content_stems, is_content, stem
 from retrieval.engine import Engine
@@ -92,7 +95,8 @@ def _look_up(word: str, question: str, language: Language, within: SpellingScope
 
 
 def _find_passages(word: str, question: str, within: SpellingScope) -> Iterator[Chunk]:
-    """Yield passages with a word that is one edit away. What SQL does not confirm as readable is dropped."""
+    """Yield passages with a word that is one edit away. What SQL does not confirm as readable is dropped,
+    and what a language model outside may not read: the corrected question is sent to it."""
     index, embedder = within.engine.index, within.engine.embedder
     variants = query_sparse(" ".join(sorted(_edits(word.casefold()))))
     found = index.query(
@@ -102,7 +106,14 @@ def _find_passages(word: str, question: str, within: SpellingScope) -> Iterator[
         filters=within.filters,
         limit=MAX_PASSAGES,
     )
-    yield from chunks_for(within.scope, [candidate.id for candidate in found.sparse])
+    rows = list(chunks_for(within.scope, [candidate.id for candidate in found.sparse]))
+    closed = _find_closed_to_model({row.version.document_id for row in rows})
+    yield from (row for row in rows if row.version.document_id not in closed)
+
+
+def _find_closed_to_model(documents: Collection[UUID]) -> frozenset[UUID]:
+    inside = effective_environment().llm_location == "inside"
+    return frozenset() if inside else find_forbidden_outside(documents)
 
 
 def _edits(word: str) -> set[str]:

@@ -273,3 +273,12 @@ def test_editors_forbid_a_document_and_only_managers_allow_it_again(
     assert rob.patch(path, {"forbids_outside_models": True}).json()["forbids_outside_models"] is True
     assert_problem(rob.patch(path, {"forbids_outside_models": False}), 403, "forbidden")
     assert mia.patch(path, {"forbids_outside_models": False}).json()["forbids_outside_models"] is False
+
+
+def test_no_word_that_is_closed_to_it_corrects_a_question_for_an_outside_model(
+    mia: Caller, public: Document, secret: Document, outside: FakeServer, engine: Engine
+) -> None:
+    question = "Where is parking free for emplojees?"
+    assert ask(mia, question)["spelling"] == []
+    KnowledgeBase.objects.update(outside_models="allow")
+    assert ask(mia, question)["spelling"] == [{"typed": "emplojees", "searched": "employees"}]
