@@ -163,7 +163,7 @@ def test_a_new_model_is_loaded_while_others_use_the_old_one(
         return new
 
     monkeypatch.setattr(registry, "open_chat_model", load)
-    monkeypatch.setattr(registry, "_chat", registry._ChatSlots())
+    monkeypatch.setattr(registry, "_chat", registry._ChatSlots(lambda: registry.effective_environment()))
     monkeypatch.setattr(registry, "effective_environment", lambda: Environment(llm_model="old"))
     assert registry.chat_model() is old
     monkeypatch.setattr(registry, "effective_environment", lambda: Environment(llm_model="new"))

@@ -48,7 +48,7 @@ def asked(mia: Caller, parts: Engine) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def rewriting(monkeypatch: pytest.MonkeyPatch) -> None:
     given = environment().model_copy(update={"rewrite_questions": "on"})
-    monkeypatch.setattr("retrieval.conversations.ask.effective_environment", lambda: given)
+    monkeypatch.setattr("retrieval.engine.effective_environment", lambda: given)
 
 
 def verdicts(answer: dict[str, Any]) -> list[tuple[str, str]]:
