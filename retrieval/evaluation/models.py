@@ -127,8 +127,9 @@ class ModelComparison(models.Model):
     """Two models over the same gold questions of a knowledge base.
 
     `first` and `second` are the names by which they were chosen; `first_server` and so on say what answered:
-    see `retrieval.evaluation.candidates.ModelPlace`. `gold` lists the questions, `results` what `ask_both`
-    returned for each. Answers aren't stored. `started_at`: when a worker took it on.
+    see `retrieval.evaluation.candidates.ModelPlace`. `gold` lists the questions, and after the end only their
+    ids; `results` what `ask_both` returned for each. Answers aren't stored. `started_at`: when a worker took
+    it on.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

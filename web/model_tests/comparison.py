@@ -145,8 +145,10 @@ def _require_user(row: ModelComparison) -> User:
 
 def _end(row: ModelComparison, state: TrialState, error: str = "") -> None:
     row.state, row.error, row.ended_at = state, error, timezone.now()
+    # Expected words are from documents, and must not stay here when these are erased.
+    row.gold = [{"id": question["id"]} for question in row.gold]
     with transaction.atomic():
-        row.save(update_fields=["state", "error", "ended_at"])
+        row.save(update_fields=["state", "error", "ended_at", "gold"])
         record(
             "models.comparison_ended",
             actor=None,

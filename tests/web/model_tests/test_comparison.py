@@ -115,6 +115,7 @@ def test_both_models_are_asked_and_counted(
         ("right", "unanswered"),
     }
     assert (found["first"]["server"], found["second"]["server"]) == (GOOD, BAD)
+    assert "25 days" not in str(ModelComparison.objects.values().get()), "nothing of a document stays"
     browser = Client()
     browser.force_login(admin.user)
     assert GOOD in browser.get("/admin/model-comparisons").content.decode()
