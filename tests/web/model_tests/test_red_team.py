@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
 
@@ -127,6 +127,8 @@ def test_nobody_sees_what_is_planted(admin: Caller, mia: Caller, monkeypatch: py
 def killed(step: Callable[[], object]) -> None:
     """Run the step in a process that is killed: nothing of Python gets to tidy up."""
     connections.close_all()
+    if connection.vendor == "postgresql":
+        connection.close_pool()  # else both processes would use the same connections
     child = os.fork()
     if child == 0:
         try:
