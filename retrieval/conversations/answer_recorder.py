@@ -247,8 +247,7 @@ def _save_finished_answer(
     assistant: Assistant | None,
 ) -> None:
     """Save the finished answer, without content of documents that were deleted or closed meanwhile. An ending
-    set by another process takes precedence. A refusal without any hit is no gap while documents are being
-    read: whoever installs Cairn asks before its help is there."""
+    set by another process takes precedence."""
     with transaction.atomic():
         rows = Message.objects.filter(pk=message.pk)
         # Lock the row first: nothing may block between the access check and the commit.
@@ -256,17 +255,17 @@ def _save_finished_answer(
         readable = _find_readable_documents(scope, answer, hits)
         own = {hit.document for hit in hits if hit.knowledge_base in scope.attached}
         cited = {citation.document for citation in answer.citations} - own
-        incomplete = answer.verdict == Verdict.REFUSED and documents_in(scope).being_read().exists()
         trace = {
             **_trace(answer, scope, hits, engine, assistant),
             "passes_on": passes_on,
-            "documents_being_read": incomplete,
+            "documents_being_read": answer.verdict == Verdict.REFUSED
+            and documents_in(scope).being_read().exists(),
         }
         columns = {**_answer_columns(answer, hits, readable), "trace": trace}
         running = rows.running()
         if not running.update(state=MessageState.DONE, reason=answer.reason, **columns):
             rows.update(**columns)
-        elif passes_on and not (incomplete and not answer.nearest):
+        elif passes_on:
             refusal_record(message, answer, scope)
         # Rewrite all citations: an erasure may have removed some since the last checkpoint.
         CitationRow.objects.filter(message=message).delete()
