@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import httpx
+from django.utils.translation import gettext_noop as _
 from pydantic import AfterValidator
 
 from cairn.http import ssrf_guard
@@ -23,13 +24,24 @@ _MAX_RETRY_SECONDS: Final = 3600
 _BUSY: Final = frozenset((429, 502, 503, 504))
 
 
-def _check_url(url: str) -> str:
-    parts = urlsplit(url)
+def split_address(url: str) -> SplitResult:
+    """Return the parts of the address of a web server. Raises ValueError with a message for an admin."""
+    try:
+        parts = urlsplit(url)
+        is_possible = parts.port != 0
+    except ValueError:  # brackets without an IPv6 address, or an impossible port
+        is_possible = False
+    if not is_possible:
+        raise ValueError(_("Enter an address such as https://files.example.org."))
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("Enter an address that starts with https:// or http://.")
+        raise ValueError(_("Enter an address that starts with https:// or http://."))
+    return parts
+
+
+def _check_url(url: str) -> str:
+    parts = split_address(url)
     if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("Enter the address without user name, “?” and “#”.")
-    _ = parts.port  # raises ValueError for an impossible one
+        raise ValueError(_("Enter the address without user name, “?” and “#”."))
     return url if url.endswith("/") else f"{url}/"
 
 

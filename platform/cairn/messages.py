@@ -405,6 +405,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_answer_invalid": _("{server} gives an answer that Cairn can’t read: {reason}"),
     "source_answer_endless": _("{server} gives an answer that doesn’t end."),
     "source_folder_missing": _("{server} has no folder “{name}”."),
+    "website_start_missing": _("{server} has no page at {address}."),
     "source_folder_refused": _("The account isn’t allowed to list “{name}”."),
     "source_folder_failed": _("“{name}” can’t be listed: {reason}"),
     "source_folder_deep": _("“{name}” is nested in more than {limit} folders."),
@@ -441,7 +442,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_people_changed": _("Users were added or deleted while Cairn was listing them."),
     "source_list_changed": _("What {server} lists changed while Cairn was reading it."),
     "sftp_host_key_new": _(
-        "{server} has a key with the fingerprint {fingerprint}. Compare it with that on the server, then enter it above."
+        "{server} has a key with the fingerprint {fingerprint}. Compare it with that on the server, then enter it in the options."
     ),
     "sftp_host_key_changed": _(
         "{server} has another key than the one you entered: {fingerprint}. Cairn didn’t sign in. Either the server was installed again, or another one answers in its place."

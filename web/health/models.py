@@ -31,8 +31,8 @@ def check_language_model() -> HealthResult:
     if took:
         text += " " + _("The last answer took %(time)s.") % {"time": took}
     if given.has_packaged_chat_model:
-        remedy = _("This packaged model is a demonstration: answers are quotes. Connect another model.")
-        return warning(text, remedy, page=_MODELS_PAGE)
+        text = _("%(name)s is for demonstration only: answers are quotes.") % {"name": name}
+        return warning(text, _("Connect a larger model."), page=_MODELS_PAGE)
     return ok(text, page=_MODELS_PAGE)
 
 

@@ -301,6 +301,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
         **{name: {"level": _env.log_level} for name in ("cairn", "retrieval", "ingestion", "web")},
+        "paramiko": {"level": "CRITICAL"},  # what it logs is also raised
         "mcp": {"level": "ERROR"},  # what it warns of holds what was sent
         "psycopg.pool": {"level": "ERROR"},  # a database that is away is told of by those who need it
     },

@@ -204,6 +204,22 @@ def test_passwords_are_accepted_or_refused(password: str, code: str) -> None:
     assert found == code
 
 
+def test_another_kind_of_server_leaves_no_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def answer(listening: socket.socket) -> None:
+        connection, _address = listening.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer, args=(listening,), daemon=True).start()
+        port = listening.getsockname()[1]
+        chosen = SftpOptions(host="127.0.0.1", port=port, username="cairn", password="secret")
+        with pytest.raises(SourceUnavailable) as away, ssh.open_connection(chosen):
+            pass
+    assert code_of(away) == "source_interrupted"
+    assert not caplog.records
+
+
 def test_links_and_pipes_are_left_alone(server: SftpServer, files: Path) -> None:
     (files / "out").symlink_to("/etc")
     (files / "loop").symlink_to(files)

@@ -413,8 +413,9 @@ def test_a_start_page_that_fails_ends_the_sync(server: WebsiteServer) -> None:
     with pytest.raises(SourceUnavailable):
         list_all(server, cursor)
     server.resources["/docs/"] = Resource(b"", 404)
-    with pytest.raises(SourceRefused):
+    with pytest.raises(SourceRefused) as refused:
         list_all(server, cursor)
+    assert code_of(refused) == "website_start_missing"
 
 
 def test_a_website_that_goes_away_completes_nothing(server: WebsiteServer) -> None:

@@ -50,7 +50,11 @@ def test_the_dialog_leads_to_synced_documents(
     page = sign_in(viewport=SIZES[size])
     page.goto("/admin/sources")
     page.get_by_role("link", name="Add source").click()
-    page.get_by_role("link", name="WebDAV folder").click()
+    kind = page.get_by_role("link", name="WebDAV folder")
+    name, description = (kind.locator(each).bounding_box() or {} for each in ("h2", "p"))
+    assert description["x"] == name["x"]
+    assert description["y"] >= name["y"] + name["height"]
+    kind.click()
     expect(page.locator("#announce")).to_have_text("Step 1 of 5: Address and credentials")
     next_step = page.get_by_role("button", name="Next", exact=True)
 

@@ -193,7 +193,7 @@ def test_the_packaged_model_is_called_a_demonstration(
     monkeypatch.setattr(registry, "chat_health", lambda: registry.Health(ok=True, detail="small"))
     found = checked(client)["language_model"]
     assert found["state"] == "warning"
-    assert "demonstration" in found["remedy"]
+    assert found["message"] == "smollm2-135m is for demonstration only: answers are quotes."
     given = environment().model_copy(update={"llm_base_url": "http://llm/v1", "llm_model": "mistral"})
     monkeypatch.setattr(models, "effective_environment", lambda: given)
     assert checked(client)["language_model"]["message"] == "mistral responds."

@@ -57,6 +57,6 @@ class GitOptions(SourceOptions):
     def _check_page_url(cls, url: str) -> str:
         if url and (not url.startswith(("https://", "http://")) or url.count("{path}") != 1):
             raise ValueError(
-                "Enter an address that starts with https:// or http:// and contains {path} once."
+                _("Enter an address that starts with https:// or http:// and contains {path} once.")
             )
         return url

@@ -75,7 +75,7 @@ class ImapOptions(SourceOptions):
     def _check_groups(self) -> Self:
         lines = list(filter(str.strip, self.groups.splitlines()))
         if any(not line.partition(":")[0].strip() or ":" not in line for line in lines):
-            raise ValueError("Enter one group per line, such as “finance: ada, eve”.")
+            raise ValueError(_("Enter one group per line, such as “finance: ada, eve”."))
         if len(self.members) != len(lines):
-            raise ValueError("Enter each group once.")
+            raise ValueError(_("Enter each group once."))
         return self

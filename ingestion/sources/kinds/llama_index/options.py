@@ -33,7 +33,7 @@ class ReaderOptions(SourceOptions):
     @classmethod
     def _check_reader(cls, reader: str) -> str:
         if reader not in environment().source_readers:
-            raise ValueError("An operator must first add this reader to the setting SOURCE_READERS.")
+            raise ValueError(_("An operator must first add this reader to the setting SOURCE_READERS."))
         return reader
 
     @field_validator("arguments")
@@ -56,5 +56,5 @@ def parse_arguments(text: str) -> dict[str, object]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ValueError("Enter a JSON object, such as {}.")  # pydantic expects a ValueError
+        raise ValueError(_("Enter a JSON object, such as {}."))  # pydantic expects a ValueError
     return found

@@ -1,11 +1,10 @@
 """Options of an S3 source."""
 
-from urllib.parse import urlsplit
-
 from django.utils.translation import gettext_noop as _
 from pydantic import Field, SecretStr, field_validator
 
 from ingestion.sources.protocol import SourceOptions
+from ingestion.sources.web_server import split_address
 
 
 class S3Options(SourceOptions):
@@ -51,10 +50,7 @@ class S3Options(SourceOptions):
     @field_validator("endpoint_url")
     @classmethod
     def _check_endpoint(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("Enter an address that starts with https:// or http://.")
+        parts = split_address(url)
         if parts.username is not None or parts.query or parts.fragment or parts.path.strip("/"):
-            raise ValueError("Enter only the server’s address, without bucket and folder.")
-        _ = parts.port  # raises ValueError for an impossible one
+            raise ValueError(_("Enter only the server’s address, without bucket and folder."))
         return f"{parts.scheme}://{parts.netloc}"

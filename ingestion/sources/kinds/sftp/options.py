@@ -19,15 +19,21 @@ class Permissions(StrEnum):
 class SftpOptions(SourceOptions):
     """`host_key` is the fingerprint of the server's key. `password` is that of the private key, if any."""
 
-    host: str = Field(min_length=1, max_length=253, pattern=r"^[^\s/@]+$", title=_("Server"), description="")
+    host: str = Field(
+        min_length=1,
+        max_length=253,
+        pattern=r"^[^\s/@]+$",
+        title=_("Server"),
+        description=_("Its name or IP address, such as files.example.org."),
+    )
     port: int = Field(default=22, ge=1, le=65535, title=_("Port"), description=_("Usually 22."))
     host_key: str = Field(
         default="",
         pattern=r"^(SHA256:[A-Za-z0-9+/]{43})?$",
         title=_("Fingerprint of the server’s key"),
         description=_(
-            "Leave it empty for the first test, which shows it. Compare it with the output of ssh-keygen -lf "
-            "on the server before you enter it: Cairn signs in to no other server."
+            "It begins with SHA256:. Leave it empty for the first test, which shows it. Compare it with the "
+            "output of ssh-keygen -lf on the server before you enter it: Cairn signs in to no other server."
         ),
     )
     username: str = Field(

@@ -83,14 +83,14 @@ class SmbOptions(SourceOptions):
     @classmethod
     def _check_server(cls, name: str) -> str:
         if any(character in name for character in "/\\ @"):
-            raise ValueError("Enter the name of the server only.")
+            raise ValueError(_("Enter the name of the server only."))
         return name
 
     @field_validator("share")
     @classmethod
     def _check_share(cls, name: str) -> str:
         if any(character in name for character in '/\\:*?"<>|'):
-            raise ValueError("Enter the name of the share only.")
+            raise ValueError(_("Enter the name of the share only."))
         return name
 
     @field_validator("folder")
@@ -98,5 +98,5 @@ class SmbOptions(SourceOptions):
     def _check_folder(cls, path: str) -> str:
         parts = [part for part in path.replace("\\", "/").split("/") if part]
         if any(part in {".", ".."} or ":" in part for part in parts):
-            raise ValueError("Enter a path below the share, without “..” and “:”.")
+            raise ValueError(_("Enter a path below the share, without “..” and “:”."))
         return "/".join(parts)

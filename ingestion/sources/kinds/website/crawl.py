@@ -136,7 +136,7 @@ class Crawl:
     def _report_missing(self, address: str) -> Iterator[Change]:
         if address == self.site.start and self.options.discovery != Discovery.SITEMAP:
             name = self.requests.server.name
-            raise SourceRefused(CodedMessage("source_folder_missing", server=name, name=address))
+            raise SourceRefused(CodedMessage("website_start_missing", server=name, address=address))
         if address in self.before.pages:
             yield Gone(shorten_id(address))
 
