@@ -3,7 +3,7 @@
 # make test    the quick tests, in minutes; slower ones have their own targets
 # make test-slow   tests in a browser, and those that start many processes or send thousands of requests
 # make test-faults   tests with faults: killed processes, full disks, unavailable servers
-# make test-cluster   the slowest tests: a whole cluster with the handbook, interrupted backups, full disks, an S3 bucket
+# make test-cluster   before a release: a whole cluster with the handbook, interrupted backups, and what .ci/run leaves out
 # make test-all   all of these
 # make test-postgres   the tests that use the database, on PostgreSQL
 # make test-vllm   tests against a real vLLM on the CPU; installs it into .venv-vllm (3 GB)
@@ -63,7 +63,7 @@ test-cluster: $(DEV)
 	$(BIN)/python -m pytest -m acceptance $(ARGS)
 
 test-faults: $(DEV)
-	$(BIN)/python -m pytest -m faults $(SPREAD) $(ARGS)
+	$(BIN)/python -m pytest -m "faults and not acceptance" $(SPREAD) $(ARGS)
 
 test-postgres: $(DEV)
 	$(BIN)/python -m tests.on_postgres $(SPREAD) $(ARGS)

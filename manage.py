@@ -1,6 +1,7 @@
 #!/usr/bin/env python
 """Django's command line; `python manage.py up` starts everything."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from cairn.errors import ConfigurationError
 
 
 def main() -> None:
+    gc.set_threshold(50_000, 20, 50)  # collections would take a quarter of the time that imports take
     os.umask(0o077)  # what Cairn writes is for its own user only: documents, the database, secrets
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cairn.settings.django")
     try:

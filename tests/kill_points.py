@@ -1,6 +1,9 @@
 """Killing the process that works, at one place after the other, until all is done all the same."""
 
+from collections.abc import Iterable
 from typing import Final
+
+import pytest
 
 from ingestion.failpoints import Fault
 from tests.installs import ChunkSet, Install, texts
@@ -18,6 +21,22 @@ REWRITING: Final = tuple(fault for fault in Fault if fault.startswith("rewrite_"
 SYNCING: Final = tuple(fault for fault in Fault if fault.startswith("source_"))
 _NOT_IN_A_JOB: Final = {*AT_THE_DOOR, *WHILE_REINDEXING, *BACKING_UP, *RESTORING, *REWRITING, *SYNCING}
 IN_A_JOB: Final = tuple(fault for fault in Fault if fault not in _NOT_IN_A_JOB)
+_BEFORE_RELEASES: Final = {
+    Fault.AFTER_PARSE,
+    Fault.AFTER_EMBED,
+    Fault.BEFORE_FLIP,
+    Fault.REINDEX_WHILE_OPTIMISING,
+    Fault.REINDEX_WHILE_REMOVING,
+    Fault.REWRITE_BEFORE_SWITCH,
+    Fault.REWRITE_BEFORE_RECEIPTS,
+}
+"""Little is stored between the fault before and these, so only `make test-cluster` kills there."""
+
+
+def kills(faults: Iterable[Fault]) -> list[object]:
+    """Return a parameter for each fault; continuous integration leaves out those that are marked."""
+    late = pytest.mark.acceptance
+    return [pytest.param(each, marks=late if each in _BEFORE_RELEASES else ()) for each in faults]
 
 
 def changed(install: Install) -> None:

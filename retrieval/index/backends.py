@@ -8,24 +8,16 @@ A generation starts in the place of its own name; a rewrite moves it to another 
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
-
-from qdrant_client import QdrantClient
-from qdrant_client.http.exceptions import UnexpectedResponse
+from typing import Final, Protocol, runtime_checkable
 
 from cairn.errors import ConfigurationError, Unavailable
-from cairn.http.ssrf_guard import GuardedTransport
 from cairn.settings import environment
 from cairn.settings.dotted_paths import create_dotted
 from cairn.settings.env import EDGE, ONE_PROCESS_ONLY, ROOT
 from retrieval.index.protocol import VectorStore
 from retrieval.index.qdrant_edge import EdgeIndex, require_room_for_copy
-from retrieval.index.qdrant_server import ServerIndex, Spread, translate_errors
 
-TIMEOUT_SECONDS = 30
-CHECK_SECONDS = 5
 _OPTIMISE = "retrieval.index.edge_optimise"
 
 
@@ -102,67 +94,17 @@ def _folder(place: str) -> Path:
     return environment().data_dir / "index" / place
 
 
-class ServerBackend(IndexBackend):
-    """Collections on the Qdrant server at QDRANT_URL, which has a disk of its own."""
-
-    shared = True
-
-    def create(self, place: str, dimension: int) -> VectorStore:
-        return ServerIndex.create(_client(), _collection(place), dimension=dimension, spread=_spread())
-
-    def open(self, place: str, dimension: int) -> VectorStore:
-        return ServerIndex.open(_client(), _collection(place), dimension=dimension)
-
-    def remove(self, place: str) -> None:
-        ServerIndex.remove(_client(), _collection(place))
-
-    def check(self) -> str:
-        url = environment().qdrant_url
-        try:
-            with translate_errors():
-                _client(CHECK_SECONDS).get_collections()
-        except UnexpectedResponse as error:
-            raise Unavailable(f"{url} responds with {error.status_code}, unlike a Qdrant server.") from error
-        except ValueError as error:
-            raise ConfigurationError(f"QDRANT_URL {url} is not a valid address: {error}") from error
-        return f"Qdrant server at {url}"
-
-
-def _collection(place: str) -> str:
-    return f"cairn_{place}"
-
-
-def _spread() -> Spread:
-    given = environment()
-    return Spread(
-        replicas=given.qdrant_replication_factor,
-        written=given.qdrant_write_consistency,
-        shards=given.qdrant_shards,
-    )
-
-
-def _client(timeout: int = TIMEOUT_SECONDS) -> QdrantClient:
-    url, key = environment().qdrant_url, environment().qdrant_api_key
-    if url is None:
-        raise ConfigurationError("VECTOR_INDEX is qdrant-server, but QDRANT_URL is not set.")
-    return QdrantClient(
-        url=url,
-        api_key=key.get_secret_value() if key else None,
-        timeout=timeout,
-        transport=GuardedTransport(url),
-        check_compatibility=False,  # it would ask a server that may not be up yet, and only print
-    )
-
-
-BACKENDS: dict[str, Callable[[], IndexBackend]] = {EDGE: EdgeBackend, "qdrant-server": ServerBackend}
+BACKENDS: Final = {
+    EDGE: "retrieval.index.backends.EdgeBackend",
+    "qdrant-server": "retrieval.index.qdrant_server_backend.ServerBackend",
+}
+"""By dotted path: importing the client of a Qdrant server takes a second, which others need not wait for."""
 
 
 def index_backend() -> IndexBackend:
     """Return the configured store. A dotted path names one of another package."""
     name = environment().vector_store
-    if name in BACKENDS:
-        return BACKENDS[name]()
-    return create_dotted("VECTOR_INDEX", name, IndexBackend)  # type: ignore[type-abstract]  # a protocol
+    return create_dotted("VECTOR_INDEX", BACKENDS.get(name, name), IndexBackend)  # type: ignore[type-abstract]  # a protocol
 
 
 def require_shared_index() -> None:

@@ -234,7 +234,7 @@ def test_a_wheel_in_a_folder_that_pip_was_given_is_accepted(
     assert installed_text(project) == "from the folder"
 
 
-@pytest.mark.faults  # it looks at every installed package, which takes a while
+@pytest.mark.acceptance  # it looks at every installed package, which takes a while
 def test_the_bill_of_materials_names_every_package_with_licence_and_digests(tmp_path: Path) -> None:
     target = tmp_path / "sbom.json"
     subprocess.run([sys.executable, ROOT / ".ci" / "sbom.py", target], check=True, capture_output=True)

@@ -10,7 +10,7 @@ import pytest
 from ingestion.failpoints import Fault
 from tests.cairn.inference.server import FakeServer
 from tests.installs import Install, ended, until
-from tests.kill_points import REWRITING
+from tests.kill_points import REWRITING, kills
 from tests.models import model_settings
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -61,11 +61,11 @@ def test_nothing_is_left_on_disk_within_a_minute(install: Install) -> None:
     assert time.monotonic() - began < WITHIN
 
 
-@pytest.mark.parametrize("fault", REWRITING)
+@pytest.mark.parametrize("fault", kills(REWRITING))
 def test_after_a_kill_the_next_start_finishes_the_rewrite(install: Install, fault: Fault) -> None:
-    word, document = _canary(install)
     install.stop()
     install.start(CAIRN_FAULT=fault)
+    word, document = _canary(install)
     receipt = install.ask("DELETE", f"/documents/{document}").json()["receipt"]["id"]
     install.wait_killed()
     install.start()
@@ -74,4 +74,3 @@ def test_after_a_kill_the_next_start_finishes_the_rewrite(install: Install, faul
     install.wait_settled()
     install.stop()
     install.assert_nothing_left_over()
-    install.start()

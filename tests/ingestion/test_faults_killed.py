@@ -22,6 +22,7 @@ from tests.kill_points import (
     changed,
     delete_one,
     expected,
+    kills,
     sources,
 )
 from tests.models import Gate, model_settings
@@ -76,7 +77,7 @@ def victim(before: Install, gate: Gate, tmp_path_factory: pytest.TempPathFactory
         yield install
 
 
-@pytest.mark.parametrize("fault", IN_A_JOB)
+@pytest.mark.parametrize("fault", kills(IN_A_JOB))
 def test_after_a_kill_no_document_is_half_searchable(victim: Install, fault: Fault) -> None:
     victim.run_until_killed(CAIRN_FAULT=fault)
     victim.assert_nothing_half()

@@ -7,6 +7,7 @@ import pytest
 
 from ingestion.failpoints import Fault
 from tests.installs import DIMENSION, Install, ended, texts, until
+from tests.kill_points import kills
 from tests.models import OTHER_MODEL, model_settings
 from tests.reindexing import Askers, Holdup, generations, wait_for
 from tests.servers import run_manage
@@ -79,7 +80,7 @@ AT = {
 }
 
 
-@pytest.mark.parametrize("fault", AT)
+@pytest.mark.parametrize("fault", kills(AT))
 def test_after_a_kill_the_next_start_finishes_it(install: Install, fault: Fault) -> None:
     """A copy with the present model each time; documents come and go between."""
     install.stop()
@@ -104,10 +105,11 @@ def test_after_a_kill_the_next_start_finishes_it(install: Install, fault: Fault)
     install.wait_settled()
     install.stop()
     install.assert_nothing_left_over()
-    install.start()
 
 
 def test_the_other_one_is_up_to_date_after_all_this(install: Install) -> None:
+    install.stop()
+    install.start()
     install.ask("POST", "/index/rollback", json={})
     until(lambda: not generations(install)["retired"]["swap_requested"])
     install.stop()

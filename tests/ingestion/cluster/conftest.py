@@ -10,7 +10,7 @@ from ingestion.failpoints import Fault
 from tests.backends import Broker, Postgres, RabbitMQ, Valkey, VectorStore
 from tests.cairn.inference.server import FakeServer
 from tests.installs import ChunkSet, ClusterInstall, Helper, Install, ended, texts
-from tests.kill_points import NEW
+from tests.kill_points import NEW, REWRITING
 from tests.models import model_settings
 
 BROKERS: dict[str, Callable[[], Broker]] = {
@@ -19,17 +19,12 @@ BROKERS: dict[str, Callable[[], Broker]] = {
 }
 
 
-ONE = pytest.mark.parametrize("cluster", ["valkey"], indirect=True)  # the broker has no part in it
-WITH_RABBITMQ = {Fault.AFTER_CLAIM, Fault.AFTER_UPSERT}
-ONLY_EMBEDDED = {Fault.AFTER_PARSE, Fault.AFTER_CHUNK}
+TRIED_HERE = {Fault.AFTER_CLAIM, Fault.AFTER_UPSERT, REWRITING[0]}
+"""Before passages are on a server and after; tests of embedded installations are killed everywhere."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out kills that show nothing new.
-
-    A broker acts the same wherever its worker died, so RabbitMQ gets two. Before passages are embedded,
-    nothing has reached the index on a server; those kills are tried with an embedded installation.
-    """
+    """Leave out kills that show nothing new: a worker does what an embedded one does."""
     repeated = [item for item in items if _is_repeated(item)]
     config.hook.pytest_deselected(items=repeated)
     items[:] = [item for item in items if item not in repeated]
@@ -37,10 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _is_repeated(item: pytest.Item) -> bool:
     values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    fault = values.get("fault")
-    if "cluster" not in values or fault is None:
-        return False
-    return fault in ONLY_EMBEDDED or (values["cluster"] == "rabbitmq" and fault not in WITH_RABBITMQ)
+    return "cluster" in values and values.get("fault", REWRITING[0]) not in TRIED_HERE
 
 
 class Cluster:
@@ -83,7 +75,7 @@ def store() -> Iterator[VectorStore]:
     server.close()
 
 
-@pytest.fixture(scope="package", params=sorted(BROKERS))
+@pytest.fixture(scope="package", params=["valkey"])
 def cluster(
     request: pytest.FixtureRequest,
     models: FakeServer,

@@ -7,11 +7,15 @@ from threading import Thread
 import pytest
 from celery import Celery
 
-from tests.ingestion.cluster.conftest import Cluster
+from tests.ingestion.cluster.conftest import BROKERS, Cluster
 from tests.installs import ChunkSet, until
 from tests.models import Gate
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.timeout(900),
+    pytest.mark.parametrize("cluster", sorted(BROKERS), indirect=True, scope="package"),
+]
 
 Expected = Callable[[int], ChunkSet]
 

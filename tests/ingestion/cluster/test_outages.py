@@ -8,7 +8,7 @@ import pytest
 
 from ingestion.pipeline.run import INDEX_BATCH
 from tests.backends import Postgres
-from tests.ingestion.cluster.conftest import ONE, Cluster
+from tests.ingestion.cluster.conftest import Cluster
 from tests.installs import ChunkSet, texts, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -17,7 +17,6 @@ Expected = Callable[[int], ChunkSet]
 STORE_AWAY, LOCKED = 60.0, 30.0
 
 
-@ONE
 def test_a_vector_store_that_is_away_for_a_minute(cluster: Cluster, expected: Expected) -> None:
     cluster.working()
     cluster.store.stop()
@@ -33,7 +32,6 @@ def test_a_vector_store_that_is_away_for_a_minute(cluster: Cluster, expected: Ex
     cluster.install.assert_nothing_left_over()
 
 
-@ONE
 def test_a_vector_store_that_goes_away_in_the_middle_of_a_document(cluster: Cluster) -> None:
     """Of many writes to it, some are done and some are not."""
     install = cluster.install
@@ -53,7 +51,6 @@ def test_a_vector_store_that_goes_away_in_the_middle_of_a_document(cluster: Clus
     install.assert_nothing_left_over()
 
 
-@ONE
 def test_tables_that_are_locked_for_half_a_minute(cluster: Cluster, expected: Expected) -> None:
     cluster.working()
     cluster.install.bring("locked", 4)
@@ -66,7 +63,6 @@ def test_tables_that_are_locked_for_half_a_minute(cluster: Cluster, expected: Ex
     cluster.install.assert_nothing_left_over()
 
 
-@ONE
 def test_a_database_that_is_restarted(cluster: Cluster, expected: Expected, postgres: Postgres) -> None:
     cluster.working()
     cluster.install.bring("restarted", 4)

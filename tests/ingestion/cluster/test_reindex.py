@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.ingestion.cluster.conftest import ONE, Cluster
+from tests.ingestion.cluster.conftest import Cluster
 from tests.installs import DIMENSION
 from tests.models import OTHER_MODEL
 from tests.reindexing import Askers, generations, wait_for
@@ -12,7 +12,6 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 BUILD = {"embedding_model": OTHER_MODEL}
 
 
-@ONE
 def test_questions_go_on_while_a_worker_that_builds_is_killed(cluster: Cluster) -> None:
     install = cluster.install
     cluster.working()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.ingestion.cluster.conftest import ONE, Cluster
+from tests.ingestion.cluster.conftest import Cluster
 from tests.installs import ChunkSet, until
 from tests.models import Gate
 from tests.servers import working_process
@@ -62,7 +62,6 @@ def test_a_worker_that_is_told_to_end_hands_its_job_back(
     assert cluster.install.found("handed") == expected(1)
 
 
-@ONE
 def test_the_jobs_of_a_stuck_worker_are_done_by_the_one_that_replaces_it(
     cluster: Cluster, gate: Gate, expected: Expected
 ) -> None:
@@ -81,7 +80,6 @@ def test_the_jobs_of_a_stuck_worker_are_done_by_the_one_that_replaces_it(
         assert worker.stop() == 0
 
 
-@ONE
 def test_a_document_deleted_while_it_is_embedded_leaves_nothing(cluster: Cluster, gate: Gate) -> None:
     cluster.working()
     with gate.closed():

@@ -1,4 +1,4 @@
-"""Who may read a file in Cairn is who can open it on the share: 50 people, 500 files, and 100 changes."""
+"""Who may read a file in Cairn is who can open it on the share: 50 people and up to 500 files."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping
@@ -40,8 +40,6 @@ from tests.samba import (
 pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.timeout(900)]
 
 PEOPLE: Final = [f"person{number:02}" for number in range(50)]
-FILES: Final = 500
-CHANGES: Final = 100
 SAMPLE: Final = 6
 """People who sign in to Cairn itself with their password of the domain."""
 EVERYONE, AUTHENTICATED, NETWORK = "S-1-1-0", "S-1-5-11", "S-1-5-2"
@@ -86,13 +84,13 @@ class Organisation:
         self.domain.directory.search(group, "(objectClass=*)", "BASE", attributes=["member"])
         return [each.decode() for each in self.domain.directory.response[0]["raw_attributes"]["member"]]
 
-    def make_files(self, admin: Client) -> None:
+    def make_files(self, admin: Client, count: int) -> None:
         for number in range(10):
             inherited = [*self.make_permissions()[0], Ace(ADMINISTRATORS, mask=FULL)]
             admin.make_folder(f"folder{number}")
             aces = [ace._replace(flags=OBJECT_INHERIT | CONTAINER_INHERIT) for ace in inherited]
             admin.protect(f"folder{number}", aces)
-        for number in range(FILES):
+        for number in range(count):
             path = f"folder{number % 10}/Bericht {number} – größer.txt"
             admin.write(path, b"words")
             self.paths.append(path)
@@ -205,7 +203,7 @@ def options_of(domain: SambaDomain) -> Any:
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def domain() -> Iterator[SambaDomain]:
     server = SambaDomain()
     server.start()
@@ -264,7 +262,7 @@ def assert_same(organisation: Organisation, synced: Synced, browsers: Mapping[st
     server, cairn = dict(organisation.see_who_opens()), dict(synced.see_who_reads(paths))
     assert differences(paths, server, cairn)[:20] == []
     opened = [any(answers) and not all(answers) for answers in zip(*server.values(), strict=True)]
-    assert sum(opened) > FILES / 3, "most files should be open to some people only"
+    assert sum(opened) > len(paths) / 3, "most files should be open to some people only"
     by_path = {f"{item.container}/{item.name}": item.id for item in synced.items}
     for name, browser in browsers.items():
         answers = [
@@ -274,22 +272,25 @@ def assert_same(organisation: Organisation, synced: Synced, browsers: Mapping[st
         assert answers == server[name][::5], name
 
 
+@pytest.mark.parametrize(
+    ("files", "changes"), [(120, 40), pytest.param(500, 100, marks=pytest.mark.acceptance)]
+)
 def test_cairn_lets_read_whom_the_share_lets_open(
-    domain: SambaDomain, base: KnowledgeBase, sign_in: Callable[[str], Browser]
+    domain: SambaDomain, base: KnowledgeBase, sign_in: Callable[[str], Browser], files: int, changes: int
 ) -> None:
     seed = 24
     organisation = Organisation(domain, seed)
     with domain.signed_in(ADMIN, ADMIN_PASSWORD) as admin:
-        organisation.make_files(admin)
+        organisation.make_files(admin, files)
         synced = Synced(domain, base)
         synced.list_files()
-        assert len(synced.items) == FILES
+        assert len(synced.items) == files
         names = [name for name in PEOPLE if name != "person01"][:SAMPLE]
         early = {name: sign_in(name) for name in names[: SAMPLE // 2]}  # before and after the first sync
         synced.sync()
         browsers = early | {name: sign_in(name) for name in names[SAMPLE // 2 :]}
         assert_same(organisation, synced, browsers)
-        for _ in range(CHANGES):
+        for _ in range(changes):
             organisation.change(admin)
     synced.sync()
     assert_same(organisation, synced, browsers)

@@ -1,4 +1,4 @@
-"""How long syncs of 100,000 items take, and how much memory they need."""
+"""How long syncs of up to 100,000 items take, and how much memory they need."""
 
 import resource
 import sys
@@ -18,7 +18,6 @@ from tests.ingestion.sources.fake_source import FakeConnection, FakeServer
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(900)]
 
-ITEMS: Final = 100_000
 TEAMS: Final = [SourceAccess(levels=((AccessEntry(f"team-{number}"),),)) for number in range(200)]
 
 
@@ -27,25 +26,29 @@ def item(number: int) -> Item:
     return Item(str(number), name, f"fake://{folder}/{name}", "1", folder, size=10)
 
 
-def listed(_cursor: str) -> Iterator[Change]:
-    for number in range(ITEMS):
-        yield item(number)
-    yield Complete()
+@pytest.fixture(params=[20_000, pytest.param(100_000, marks=pytest.mark.acceptance)])
+def count(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
 
 
 @pytest.fixture
-def many(source: Source, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> Source:
-    """A source whose 100,000 items have been synced: documents, as if they had been processed."""
+def many(source: Source, server: FakeServer, monkeypatch: pytest.MonkeyPatch, count: int) -> Source:
+    """A source whose items have been synced: documents, as if they had been processed."""
     if connection.vendor == "postgresql":
         pytest.skip("PostgreSQL has no statistics of tables that were filled in the test’s transaction")
-    server.changes = listed
+
+    def list_changes(_cursor: str) -> Iterator[Change]:
+        yield from map(item, range(count))
+        yield Complete()
+
+    server.changes = list_changes
 
     def list_access(_self: object, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
         for each in items:
             yield each.id, TEAMS[int(each.id) % len(TEAMS)]
 
     monkeypatch.setattr(FakeConnection, "list_access", list_access)
-    for start in range(0, ITEMS, 10_000):
+    for start in range(0, count, 10_000):
         numbers = range(start, start + 10_000)
         documents = Document.objects.bulk_create(
             Document(
@@ -85,14 +88,14 @@ def measured(sync: Sync, task: str) -> tuple[str, float]:
 
 
 def test_syncs_of_many_items_are_fast_and_their_memory_is_flat(
-    many: Source, server: FakeServer, sync: Sync
+    many: Source, server: FakeServer, sync: Sync, count: int
 ) -> None:
     content, content_memory = measured(sync, "content")
     access, access_memory = measured(sync, "access")
     sys.stdout.write(
-        f"\n100,000 items: unchanged content {content}, {content_memory:.0f} MB; "
+        f"\n{count:,} items: unchanged content {content}, {content_memory:.0f} MB; "
         f"access {access}, {access_memory:.0f} MB\n"
     )
     assert (server.opened, Job.objects.count()) == ([], 0)
-    assert SourceItem.objects.filter(source=many).count() == ITEMS
+    assert SourceItem.objects.filter(source=many).count() == count
     assert max(content_memory, access_memory) < 40

@@ -8,7 +8,7 @@ import pytest
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference import registry
 from cairn.settings import environment
-from retrieval.index import backends
+from retrieval.index import backends, qdrant_server_backend
 from retrieval.index.generations import active_generation, active_index, close_index
 from retrieval.index.protocol import VectorStore
 from retrieval.index.qdrant_edge import EdgeIndex
@@ -123,7 +123,8 @@ def test_an_unknown_back_end_is_a_configuration_error(monkeypatch: pytest.Monkey
 
 def test_qdrant_url_means_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = environment().model_copy(update={"qdrant_url": "http://127.0.0.1:9"})
-    monkeypatch.setattr(backends, "environment", lambda: reached)
+    for module in (backends, qdrant_server_backend):
+        monkeypatch.setattr(module, "environment", lambda: reached)
     with pytest.raises(Unavailable, match="isn't responding"):
         backends.index_backend().open("first", 8)
     with pytest.raises(Unavailable, match="isn't responding"):

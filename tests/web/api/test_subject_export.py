@@ -178,7 +178,7 @@ def test_pages_offer_it(admin: Caller, rob: Caller) -> None:
 @pytest.mark.slow
 def test_it_is_made_while_it_is_sent(db: None) -> None:
     caller, noise = caller_for("talker"), random.Random(5)
-    for _ in range(150):
+    for _ in range(60):
         conversation = conversation_start(principal=caller.principal, question="More?")
         Message.objects.create(
             conversation=conversation, question="More?", answer=noise.randbytes(60_000).hex()

@@ -137,6 +137,7 @@ def test_a_restore_that_was_interrupted_does_not_start(own_data_dir: Path) -> No
     assert "did not finish" in done.stderr
 
 
+@pytest.mark.acceptance
 def test_postgresql_and_a_vector_server_come_back(
     own_data_dir: Path, qdrant_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

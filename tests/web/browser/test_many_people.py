@@ -44,7 +44,9 @@ def paths(cairn_server: Server) -> list[str]:
     return paths
 
 
-@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+@pytest.mark.parametrize(
+    "viewport", [pytest.param(WIDE, id="wide", marks=pytest.mark.acceptance), pytest.param(PHONE, id="phone")]
+)
 def test_console_pages_are_accessible_with_thousands_of_rows(
     sign_in: SignIn, paths: list[str], viewport: dict[str, int]
 ) -> None:

@@ -47,6 +47,7 @@ def until_words(events: Iterator[tuple[str, Any]]) -> tuple[str, str]:
     raise AssertionError("it ended without a word")
 
 
+@pytest.mark.acceptance
 def test_a_rolling_restart_under_load_fails_no_request(site: Site) -> None:
     with Load(site).running() as load:
         for port in site.ports:
@@ -223,6 +224,7 @@ def requests_in(figures: dict[tuple[str, Labels], float]) -> float:
     return sum(value for (name, _), value in figures.items() if name == ASKED)
 
 
+@pytest.mark.acceptance
 def test_the_figures_of_several_on_one_address_are_those_of_all(site: Site, group: Group) -> None:
     """Also of one that has died; and what is so now is told once, and of the living."""
     made = 0

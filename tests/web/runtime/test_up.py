@@ -121,7 +121,9 @@ def test_a_password_that_does_not_serve(tmp_path: Path) -> None:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.acceptance), signal.SIGKILL]
+)
 def test_work_that_an_end_interrupted_is_done_at_the_next_start(
     own_data_dir: Path, number: signal.Signals
 ) -> None:
