@@ -55,6 +55,15 @@ def choose_model(chat: ChatModel, documents: Collection[UUID]) -> ChatModel | No
     return chat if choose is None else choose(documents)
 
 
+def choose_rewriter(chat: ChatModel) -> ChatModel | None:
+    """Return the model that may complete the question before anything is searched; None if no model may.
+
+    Only models that route have `before_search`; any other reads every question.
+    """
+    choose: Callable[[], ChatModel | None] | None = getattr(chat, "before_search", None)
+    return chat if choose is None else choose()
+
+
 def route_of(chat: ChatModel) -> ModelRoute:
     """Return the model, where it runs and why it was chosen."""
     reason = getattr(chat, "reason", "")

@@ -132,7 +132,7 @@ def ask(
     )
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
     chat = in_background(engine.chat) if background else engine.chat
-    routed = replace(engine, chat=route_chat(chat, message, sent_by_program=bool(history)))
+    routed = replace(engine, chat=route_chat(chat, message, scope, sent_by_program=bool(history)))
     events = _events(
         message, scope, filters, routed, history=turns, max_tokens=most, profile=profile, assistant=chosen
     )
@@ -227,7 +227,7 @@ def answer_unstored(
 ) -> Answer:
     """Answer the question without storing anything. People who wait for the model come first."""
     message = Message(question=question)
-    chat = route_chat(in_background(engine.chat), message, sent_by_program=bool(history))
+    chat = route_chat(in_background(engine.chat), message, scope, sent_by_program=bool(history))
     engine = replace(engine, chat=chat)
     most = environment().answer_max_tokens
     turns = list(history)

@@ -12,9 +12,14 @@ from uuid import UUID
 
 from llama_index.core.llms import ChatMessage
 
+from cairn.access.scope import Scope
 from cairn.errors import Unavailable
 from cairn.inference.chat.prompt_messages import NOT_CLEARED, ClearedMessages, PromptMessages
-from cairn.library.outside_models import find_forbidden_outside, is_anything_forbidden_outside
+from cairn.library.outside_models import (
+    find_forbidden_outside,
+    is_anything_forbidden_outside,
+    is_anything_forbidden_outside_in,
+)
 from cairn.settings.stored.store import effective_environment, inside_environment
 from retrieval.answering.protocols import ChatModel
 from retrieval.conversations.branches import Tree
@@ -84,10 +89,11 @@ class _Fallback:
 @dataclass(frozen=True, slots=True)
 class RoutedChat:
     """The language model of one question. Name and context are those of the model that answers if no rule
-    forbids it; ask `for_documents` for the model of a prompt."""
+    forbids it; ask `for_documents` for the model of a prompt. `searched`: the question's knowledge bases."""
 
     chat: ConfiguredChat
     earlier: EarlierAnswers
+    searched: frozenset[UUID]
 
     @property
     def name(self) -> str:
@@ -106,6 +112,18 @@ class RoutedChat:
             return self.chat
         if may_leave(documents, self.earlier):
             return _Outside(self.chat, self.earlier)
+        return self._fall_back()
+
+    def before_search(self) -> ChatModel | None:
+        """Return the model for the question alone, while nobody knows which passages it will find; None if no
+        model may have it. An outside model gets it only if nothing that is searched forbids it."""
+        if effective_environment().llm_location == INSIDE:
+            return self.chat
+        if is_anything_forbidden_outside_in(self.searched):
+            return self._fall_back()
+        return self.for_documents(())
+
+    def _fall_back(self) -> ChatModel | None:
         if inside_environment() is None:
             return None
         return _Fallback(ConfiguredChat(self.chat.background, inside=True))
@@ -119,12 +137,13 @@ class RoutedChat:
         return chosen.stream(messages, max_tokens=max_tokens)
 
 
-def route_chat(chat: ChatModel, message: Message, *, sent_by_program: bool) -> ChatModel:
-    """Return the model of one question, which follows the rules of what it reads. `sent_by_program`: the
-    turns before the question aren't Cairn's own."""
+def route_chat(chat: ChatModel, message: Message, scope: Scope, *, sent_by_program: bool) -> ChatModel:
+    """Return the model of one question, which follows the rules of what it reads and of what the scope
+    searches. `sent_by_program`: the turns before the question aren't Cairn's own."""
     if not isinstance(chat, ConfiguredChat):
         return chat
-    return RoutedChat(chat, _find_earlier_answers(message, sent_by_program=sent_by_program))
+    earlier = _find_earlier_answers(message, sent_by_program=sent_by_program)
+    return RoutedChat(chat, earlier, scope.readable)
 
 
 def may_leave(documents: Collection[UUID], earlier: EarlierAnswers) -> bool:

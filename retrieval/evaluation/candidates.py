@@ -42,9 +42,19 @@ def settings_for(name: str | None) -> Environment:
 
 def list_names() -> list[str]:
     """Return the names of the models that can be tried out, beginning with the one in use."""
-    registered = RegisteredModel.objects.filter(type=ModelType.CHAT).values_list("name", flat=True)
-    names = dict.fromkeys((effective_environment().chat_model_name, *registered, *NAMES))
+    names = dict.fromkeys((find_name(place_of(effective_environment())), *_list_registered(), *NAMES))
     return [name for name in names if name]
+
+
+def find_name(place: ModelPlace) -> str:
+    """Return the name by which admins know a model: the one it is registered by, else its own."""
+    found = (name for name in _list_registered() if place_of(settings_for(name)) == place)
+    return next(found, place.name)
+
+
+def _list_registered() -> list[str]:
+    rows = RegisteredModel.objects.filter(type=ModelType.CHAT).order_by("name")
+    return list(rows.values_list("name", flat=True))
 
 
 def place_of(settings: Environment) -> ModelPlace:

@@ -20,7 +20,7 @@ MODELS: Final = ("first", "second")
 
 
 class ComparedResult(StrEnum):
-    """ComparedResult of a question. An answer to a question that no document answers is wrong."""
+    """Result of a compared model on a question. An answer to a question that no document answers is wrong."""
 
     RIGHT = "right"
     UNANSWERED = "unanswered"

@@ -89,6 +89,12 @@ class TrialState(models.TextChoices):
     FAILED = "failed"
 
 
+def _one_running(name: str) -> models.UniqueConstraint:
+    """Return the constraint that lets one run be in progress, however many are started at once."""
+    running = models.Q(state=TrialState.RUNNING)
+    return models.UniqueConstraint(fields=["state"], condition=running, name=name)
+
+
 class RedTeamRun(models.Model):
     """Attacks on a model, as `retrieval.evaluation.red_team` describes them.
 
@@ -118,6 +124,7 @@ class RedTeamRun(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        constraints = [_one_running("one_running_red_team_run")]
 
     def __str__(self) -> str:
         return f"red team run {self.created_at:%Y-%m-%d %H:%M} {self.model}"
@@ -152,6 +159,7 @@ class ModelComparison(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        constraints = [_one_running("one_running_model_comparison")]
 
     def __str__(self) -> str:
         return f"{self.first_model} and {self.second_model}"

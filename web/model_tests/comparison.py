@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -52,9 +52,7 @@ def comparison_begin(
         raise InvalidInput(gettext_noop("This knowledge base has no gold questions. Create some first."))
     comparisons_end_abandoned()
     with transaction.atomic():
-        if ModelComparison.objects.select_for_update().filter(state=TrialState.RUNNING).exists():
-            raise Conflict(gettext_noop("A comparison is already in progress."))
-        row = ModelComparison.objects.create(
+        row = ModelComparison(
             knowledge_base=knowledge_base,
             first=first,
             first_server=places[0].server,
@@ -65,6 +63,11 @@ def comparison_begin(
             gold=[question.model_dump(mode="json") for question in gold],
             requested_by_id=principal.user,
         )
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+        except IntegrityError as error:
+            raise Conflict(gettext_noop("A comparison is already in progress.")) from error
         record(
             "models.comparison_started",
             actor=principal.actor,

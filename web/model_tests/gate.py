@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from cairn.errors import Conflict
 from cairn.messages import CodedMessage
-from retrieval.evaluation.candidates import ModelPlace
+from retrieval.evaluation.candidates import ModelPlace, find_name
 from retrieval.evaluation.model_answers import ComparisonSummary, summarize
 from retrieval.evaluation.models import ModelComparison, TrialState
 
@@ -44,7 +44,8 @@ def require_not_worse(candidate: ModelPlace, active: ModelPlace, override_reason
     activate it nevertheless."""
     if not override_reason.strip() and is_worse(candidate, active):
         raise Conflict(
-            CodedMessage("model_worse", candidate=candidate.name, active=active.name), code=WORSE_CODE
+            CodedMessage("model_worse", candidate=find_name(candidate), active=find_name(active)),
+            code=WORSE_CODE,
         )
 
 
@@ -56,7 +57,8 @@ def require_may_retire(active: ModelPlace, override_reason: str) -> None:
     for rival in _rivals(active):
         if is_worse(rival, active):
             raise Conflict(
-                CodedMessage("model_retire_worse", candidate=rival.name, active=active.name), code=WORSE_CODE
+                CodedMessage("model_retire_worse", candidate=find_name(rival), active=find_name(active)),
+                code=WORSE_CODE,
             )
 
 

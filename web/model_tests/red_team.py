@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -48,9 +48,7 @@ def red_team_begin(
     total = len(sample_attacks(load_attacks(), sample, seed))
     runs_end_abandoned()
     with transaction.atomic():
-        if RedTeamRun.objects.select_for_update().filter(state=TrialState.RUNNING).exists():
-            raise Conflict(gettext_noop("A red team run is already in progress."))
-        run = RedTeamRun.objects.create(
+        run = RedTeamRun(
             server=place.server,
             model=place.name,
             chosen=model or "",
@@ -59,6 +57,11 @@ def red_team_begin(
             total=total,
             requested_by_id=requested_by,
         )
+        try:
+            with transaction.atomic():
+                run.save(force_insert=True)
+        except IntegrityError as error:
+            raise Conflict(gettext_noop("A red team run is already in progress.")) from error
         record("red_team.started", actor=requested_by, subject=f"red-team-run:{run.id}", model=run.model)
         transaction.on_commit(lambda: _send(run), robust=True)
     return run

@@ -28,16 +28,25 @@ def is_anything_forbidden_outside() -> bool:
     )
 
 
+def is_anything_forbidden_outside_in(knowledge_bases: Collection[UUID]) -> bool:
+    """Return whether one of these knowledge bases, or a document in them, forbids outside models."""
+    bases = KnowledgeBase.objects.filter(pk__in=knowledge_bases, outside_models__in=_forbidding_rules())
+    documents = Document.objects.filter(knowledge_base__in=knowledge_bases, forbids_outside_models=True)
+    return bases.exists() or documents.exists()
+
+
 def _forbidding() -> Q:
     """Return the condition of documents that an outside model may not read."""
-    rules = {OutsideModels.FORBID.value}
-    if _is_forbidden_by_default():
-        rules.add(OutsideModels.DEFAULT.value)
-    found = Q(knowledge_base__outside_models__in=rules) | Q(forbids_outside_models=True)
+    found = Q(knowledge_base__outside_models__in=_forbidding_rules()) | Q(forbids_outside_models=True)
     for depth in range(1, MAX_NESTING_DEPTH + 1):
         container = "__".join(["parent"] * depth)
         found |= Q(**{f"{container}__forbids_outside_models": True})
     return found
+
+
+def _forbidding_rules() -> set[str]:
+    rules = {OutsideModels.FORBID.value}
+    return rules | {OutsideModels.DEFAULT.value} if _is_forbidden_by_default() else rules
 
 
 def _is_forbidden_by_default() -> bool:

@@ -33,7 +33,7 @@ from retrieval.answering.protocols import (
     LoadPassage,
     Locate,
     Search,
-    choose_model,
+    choose_rewriter,
 )
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.query.understand import QueryUnderstanding, understand
@@ -208,7 +208,7 @@ def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:
 
 def _understand(request: AnswerRequest) -> QueryUnderstanding:
     context = request.generation
-    chat = choose_model(context.chat, ()) if request.rewrites else None
+    chat = choose_rewriter(context.chat) if request.rewrites else None
     return understand(request.question, request.history, chat, context.cancelled)
 
 

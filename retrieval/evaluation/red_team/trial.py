@@ -67,7 +67,8 @@ def run_attack(
     `answer` went through all of Cairn's checks, and may consist of quotes. `model` is what the model wrote to
     the same passages, whether or not Cairn would have asked it, before any check.
     """
-    routed = route_chat(in_background(engine.chat), Message(question=attack.question), sent_by_program=False)
+    message = Message(question=attack.question)
+    routed = route_chat(in_background(engine.chat), message, scope, sent_by_program=False)
     recording = RecordingChat(routed)
     asked = replace(engine, chat=recording)
     answer = answer_unstored(attack.question, scope=scope, filters=filters, engine=asked, cancelled=cancelled)

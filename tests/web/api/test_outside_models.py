@@ -158,6 +158,33 @@ def test_a_conversation_that_used_such_a_passage_stays_inside(
     assert OPEN in sent_to(outside)
 
 
+@pytest.mark.parametrize(
+    "question", [LEAVE, "How many days of leave are there, and who grants leave to employees?"]
+)
+def test_a_question_is_completed_inside_if_anything_it_searches_forbids_outside_models(
+    mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, question: str,
+    engine: Engine,
+) -> None:  # fmt: skip
+    first = ask(mia, PARKING, knowledge_bases=[str(public.knowledge_base_id)])
+    closed = [str(secret.knowledge_base_id)]
+    ask(mia, question, conversation=first["conversation"], knowledge_bases=closed)
+    assert question not in sent_to(outside)
+    assert question in sent_to(inside)
+
+
+def test_without_an_inside_model_rules_complete_such_a_question(
+    mia: Caller, secret: Document, public: Document, outside: FakeServer, engine: Engine
+) -> None:
+    KnowledgeBase.objects.update(outside_models="allow")
+    Document.objects.filter(pk=secret.pk).update(forbids_outside_models=True)
+    first = ask(mia, PARKING, knowledge_bases=[str(public.knowledge_base_id)])
+    closed = [str(secret.knowledge_base_id)]
+    talk = first["conversation"]
+    answer = ask(mia, "And how many days of leave?", conversation=talk, knowledge_bases=closed)
+    assert "days of leave" not in sent_to(outside)
+    assert "days of leave" in answer["standalone_question"]
+
+
 def test_turns_that_a_program_sends_stay_inside_where_anything_is_forbidden(
     mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
 ) -> None:

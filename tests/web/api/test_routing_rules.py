@@ -161,7 +161,7 @@ def run_question(world: World, earlier: EarlierAnswers) -> Any:
     subjects = dice.sample(SUBJECTS, dice.choice((1, 1, 2)))
     question = " And ".join(f"What is the {subject} rule?" for subject in subjects)
     used = dice.sample(world.documents, dice.randint(1, 5))
-    chat = RoutedChat(ConfiguredChat(), earlier)
+    chat = RoutedChat(ConfiguredChat(), earlier, frozenset())
     budget = EvidenceBudget(chat, 100, 600)
     judge = ModelAnswerability(Agreeing(), budget) if dice.random() < 0.4 else Agreeing()
     events = answer(

@@ -13,8 +13,9 @@ from cairn.access.models import Role
 from cairn.access.services import grants_replace
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
+from ingestion.documents.conversation_files import open_base
 from retrieval.engine import Engine
-from retrieval.models import Message
+from retrieval.models import Conversation, Message
 from tests.web.api.conftest import Caller, indexed
 from tests.web.api.test_gaps import LUNCH, ask, only_gap, publish, refused, ria, working
 
@@ -58,8 +59,8 @@ def export(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     return run
 
 
-def approve(caller: Caller, question: str = QUESTION) -> dict[str, Any]:
-    answer = ask(caller, question)
+def approve(caller: Caller, question: str = QUESTION, **more: Any) -> dict[str, Any]:
+    answer = ask(caller, question, **more)
     assert answer["verdict"] == "supported", answer
     caller.post(f"/messages/{answer['id']}/feedback", {"rating": "up"})
     return answer
@@ -87,6 +88,24 @@ def test_nobody_else_s_conversations_are_exported(
     approve(ria)
     assert export("mia")["chat"] == []
     assert len(export("ria")["chat"]) == 1
+
+
+def test_temporary_chats_are_left_out(
+    export: Callable[..., dict[str, Any]], mia: Caller, leave: Document
+) -> None:
+    temporary = mia.post("/conversations", {"temporary": True}).json()["id"]
+    approve(mia, conversation=temporary)
+    assert export("mia")["chat"] == []
+
+
+def test_files_of_a_conversation_are_left_out(
+    export: Callable[..., dict[str, Any]], mia: Caller, leave: Document
+) -> None:
+    answer = approve(mia)
+    files = open_base(Conversation.objects.get(pk=answer["conversation"]), mia.principal)
+    Document.objects.filter(pk=leave.pk).update(knowledge_base=files)
+    found = export("mia")
+    assert (found["chat"], found["excluded"]) == ([], {"passages that changed or that you may not read": 1})
 
 
 def test_documents_that_are_closed_or_erased_since_are_left_out(

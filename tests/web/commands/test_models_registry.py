@@ -41,6 +41,7 @@ def run(*options: str) -> str:
 
 
 def test_models_are_listed_with_adapters_below_their_base() -> None:
+    assert "No models are registered" in run("list")
     base = registered("mistral", status="active", licence_ends="2020-01-01")
     registered("legal", base=base)
     registered("zephyr", location="outside")

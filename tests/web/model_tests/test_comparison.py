@@ -129,8 +129,17 @@ def test_wrong_requests_are_refused(
     assert_problem(admin.post("/model-comparisons", {**body, "second": "good"}), 422, "invalid")
     assert_problem(admin.post("/model-comparisons", {**body, "second": "nobody"}), 422, "invalid")
     assert_problem(admin.post("/model-comparisons", body), 422, "invalid")  # no gold questions
+    contradictory = {"id": "1", "question": "Where?", "must_contain": ["here"]}
+    problem = assert_problem(
+        admin.post("/model-comparisons", {**body, "questions": [contradictory]}), 422, "invalid"
+    )
+    assert problem["errors"][0]["msg"] == "has an answer but no relevant document"
     RegisteredModel.objects.filter(name="bad").update(location="outside")
     assert_problem(admin.post("/model-comparisons", {**body, "questions": QUESTIONS}), 409, "conflict")
+    browser = Client()
+    browser.force_login(admin.user)
+    shown = browser.get("/admin/model-comparisons").content.decode()
+    assert ('value="good"' in shown, 'value="bad"' in shown) == (True, False)
 
 
 def test_an_interrupted_comparison_ends(
@@ -146,10 +155,11 @@ def test_an_interrupted_comparison_ends(
 def test_a_significantly_worse_model_needs_a_reason(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
+    RegisteredModel.objects.update(model="llama")  # both servers call theirs so
     assert change(admin, "good", "activate").status_code == 200
     store_comparison(base, "good", "bad", first_right=8)
     problem = assert_problem(change(admin, "bad", "activate"), 409, "model_worse")
-    assert "significantly worse" in problem["detail"]
+    assert "“bad” is significantly worse than the active model “good”" in problem["detail"]
     assert_problem(change(admin, "bad", "activate", override_reason="  "), 409, "model_worse")
     assert change(admin, "bad", "activate", override_reason="It costs half.").status_code == 200
     event = Event.objects.get(action="model.activated", subject="model:bad")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, model_validator
 
 from cairn.access.models import Role
 from cairn.access.selectors import get_or_not_found, knowledge_base_for
@@ -35,6 +35,18 @@ class ComparisonQuestion(Body):
     history: Annotated[list[_Text], Field(max_length=20)] = []
     relevant: Annotated[list[_Text], Field(max_length=200)] = []
     must_contain: Annotated[list[_Text], Field(max_length=50)] = []
+
+    @model_validator(mode="after")
+    def _require_consistent(self) -> "ComparisonQuestion":
+        self.to_gold()
+        return self
+
+    def to_gold(self) -> GoldQuestion:
+        """Return the gold question. Raises ValueError with the reason if its fields contradict each other."""
+        try:
+            return GoldQuestion.model_validate(self.model_dump())
+        except ValidationError as error:
+            raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
 
 
 class NewModelComparison(Body):
@@ -151,7 +163,7 @@ def model_comparison_add(request: HttpRequest, payload: NewModelComparison) -> S
     """Asks two models the same questions, and counts which are right, unanswered and wrong. 409 while another
     comparison is in progress."""
     principal = principal_of(request)
-    given = [GoldQuestion.model_validate(each.model_dump()) for each in payload.questions or ()]
+    given = [each.to_gold() for each in payload.questions or ()]
     row = comparison_begin(
         principal=principal,
         first=payload.first,

@@ -114,6 +114,8 @@ class Command(CairnCommand):
         if options["as_json"]:
             self.write_json({"models": rows})
             return
+        if not rows:
+            self.stdout.write("No models are registered. Admins register them under Administration > Models.")
         for row in rows:
             self.stdout.write(describe_model(row))
         if variable := chat_model_variable():

@@ -23,8 +23,10 @@ from cairn.errors import CairnError, NotFound
 from cairn.inference import registry
 from cairn.inference.chat.prompt_messages import ClearedMessages
 from cairn.inference.reranking import reranker_name
+from cairn.settings import Environment
 from cairn.settings.stored.store import chat_model_variable, effective_environment
 from retrieval.conversations.answer_models import answer_profile
+from retrieval.evaluation.candidates import find_name, place_of
 from retrieval.index.generations import active, active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from retrieval.profile_store import stored_profile
@@ -166,10 +168,8 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
     given = effective_environment()
     answering = active_generation()
     embedder = choice_of(answering)
-    named = given.llm_model or given.llm_class or given.local_chat_model or ""
-    chat_name = PACKAGED if given.has_packaged_chat_model else named
     found = [
-        ("chat", chat_name, given.llm_base_urls, [*_context(), *_profile_facts()]),
+        ("chat", _chat_name(given), given.llm_base_urls, [*_location(given), *_context(), *_profile_facts()]),
         (
             "embedder",
             embedder.model,
@@ -188,6 +188,19 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
     return [
         Model(kind, _short(name), _hosts(urls), facts, checked.get(kind)) for kind, name, urls, facts in found
     ]
+
+
+def _chat_name(given: Environment) -> str:
+    """Return the name by which admins know the language model."""
+    if given.has_packaged_chat_model:
+        return PACKAGED
+    if given.llm_base_url:
+        return find_name(place_of(given))
+    return given.llm_model or given.llm_class or given.local_chat_model or ""
+
+
+def _location(given: Environment) -> list[str]:
+    return [_("Outside")] if given.llm_location == "outside" else []
 
 
 def _context() -> list[str]:

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.models import Role
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
-from retrieval.evaluation.candidates import list_names
+from retrieval.evaluation.candidates import list_names, settings_for
 from retrieval.evaluation.model_answers import MODELS, ModelSummary, summarize
 from retrieval.evaluation.models import ModelComparison, TrialState
 from retrieval.evaluation.significance import PairedTest
@@ -54,7 +54,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
         "tab": "model-comparisons",
         "comparisons": [_view_comparison(row) for row in rows],
         "running": any(row.state == TrialState.RUNNING for row in rows),
-        "names": list_names(),
+        "names": [name for name in list_names() if settings_for(name).llm_location == "inside"],
         "bases": base_cards(principal, role=Role.MANAGER),
     }
     return show(request, principal, "pages/models/comparisons.html", context, area="console")

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
-from retrieval.evaluation.candidates import list_names
+from retrieval.evaluation.candidates import ModelPlace, find_name, list_names
 from retrieval.evaluation.models import RedTeamRun, TrialState
 from retrieval.evaluation.red_team.attack_file import load_attacks
 from web.model_tests.red_team import Score, score_of, scores_by_category
@@ -89,7 +89,10 @@ def _group_by_model(runs: Iterable[RedTeamRun]) -> list[ModelRows]:
     found: dict[tuple[str, str], list[RunRow]] = {}
     for run in runs:
         found.setdefault((run.model, run.server), []).append(RunRow(run, score_of(run)))
-    return [ModelRows(model, server, tuple(rows)) for (model, server), rows in found.items()]
+    return [
+        ModelRows(find_name(ModelPlace(server, model)), server, tuple(rows))
+        for (model, server), rows in found.items()
+    ]
 
 
 @require_safe
@@ -101,6 +104,7 @@ def run(request: HttpRequest, principal: Principal, red_team_run_id: str) -> Htt
     context = {
         "tab": "red-team",
         "run": found,
+        "name": find_name(ModelPlace(found.server, found.model)),
         "score": score_of(found),
         "categories": [(CATEGORIES[name], score) for name, score in scores_by_category(found).items()],
         "results": sorted(results, key=lambda result: result.withstood),
