@@ -2,7 +2,7 @@
 
 import httpx
 
-from cairn.http.ssrf_guard import Address, is_public, resolve_server
+from cairn.http.ssrf_guard import Address, AddressNotAllowed, is_public, resolve_server
 from cairn.messages import CodedMessage
 from ingestion.sources.protocol import SourceRefused, SourceUnavailable
 
@@ -15,10 +15,10 @@ def find_addresses(host: str, port: int, *, encrypted: bool) -> list[Address]:
     """
     try:
         addresses = resolve_server(host, port)
+    except AddressNotAllowed as error:
+        raise SourceRefused(CodedMessage("source_address_forbidden", server=host)) from error
     except httpx.ConnectError as error:
-        refused = type(error) is not httpx.ConnectError
-        message = CodedMessage("source_away", server=host, reason=str(error))
-        raise (SourceRefused if refused else SourceUnavailable)(message) from error
+        raise SourceUnavailable(CodedMessage("source_name_unknown", server=host)) from error
     if not encrypted and any(map(is_public, addresses)):
         raise SourceRefused(CodedMessage("source_unencrypted_refused", server=host))
     return addresses

@@ -398,6 +398,8 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "mail_refused_message": _("{server} refused the message: {reason}"),
     # connections to sources
     "source_away": _("Can’t connect to {server}: {reason}"),
+    "source_name_unknown": _("{server} has no address in the network. Check the spelling."),
+    "source_address_forbidden": _("Cairn doesn’t connect to {server}: no server may be at this address."),
     "source_interrupted": _("The connection to {server} broke off: {reason}"),
     "source_busy": _("{server} is overloaded or being maintained (HTTP {status})."),
     "source_sign_in_refused": _("{server} refuses this user name or password."),

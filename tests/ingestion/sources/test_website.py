@@ -117,6 +117,9 @@ def test_the_kind_is_known_and_its_test_succeeds(server: WebsiteServer) -> None:
         steps = list(source.check())
     assert [step.problem for step in steps] == ["", "", ""]
     assert [step.detail for step in steps[1:]] == ["1 page in the sitemap.", f"{server.origin}/docs/"]
+    del server.resources["/sitemap.xml"]
+    with kind.connect(options(server)) as source:
+        assert [step.detail for step in source.check()][1] == ""
     assert not kind.has_access
     assert not kind.has_people
 
@@ -416,6 +419,14 @@ def test_a_start_page_that_fails_ends_the_sync(server: WebsiteServer) -> None:
     with pytest.raises(SourceRefused) as refused:
         list_all(server, cursor)
     assert code_of(refused) == "website_start_missing"
+
+
+def test_an_unknown_name_is_told_from_a_forbidden_address() -> None:
+    with pytest.raises(SourceUnavailable) as unknown:
+        encryption.find_addresses(f"{'a' * 64}.example.org", 443, encrypted=True)
+    with pytest.raises(SourceRefused) as forbidden:
+        encryption.find_addresses("169.254.169.254", 443, encrypted=True)
+    assert (code_of(unknown), code_of(forbidden)) == ("source_name_unknown", "source_address_forbidden")
 
 
 def test_a_website_that_goes_away_completes_nothing(server: WebsiteServer) -> None:

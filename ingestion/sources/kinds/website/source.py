@@ -74,10 +74,8 @@ class WebsiteSource:
         except (SourceUnavailable, SourceRefused) as error:
             yield CheckStep(listed, problem=error.message)
             return
-        has_sitemap = self._options.discovery != Discovery.LINKS
-        yield CheckStep(
-            listed, CodedMessage("website_in_sitemap", count=len(crawl.in_sitemap)) if has_sitemap else ""
-        )
+        count = len(crawl.in_sitemap)
+        yield CheckStep(listed, CodedMessage("website_in_sitemap", count=count) if count else "")
         yield self._check_reading(items)
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
