@@ -142,6 +142,15 @@ def test_wrong_requests_are_refused(
     assert ('value="good"' in shown, 'value="bad"' in shown) == (True, False)
 
 
+def test_one_comparison_at_a_time(
+    admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
+) -> None:
+    ModelComparison.objects.create(knowledge_base=base, first="good", second="bad")
+    body = {"first": "good", "second": "bad", "knowledge_base": str(base.id), "questions": QUESTIONS}
+    problem = assert_problem(admin.post("/model-comparisons", body), 409, "conflict")
+    assert problem["detail"] == "A comparison is already in progress."
+
+
 def test_an_interrupted_comparison_ends(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
