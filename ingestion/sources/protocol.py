@@ -140,6 +140,16 @@ class Source(Protocol):
         ...
 
 
+class WithoutAccess:
+    """Part of a source that tells neither who may read an item nor who is in its groups."""
+
+    def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:  # noqa: ARG002
+        return iter(())
+
+    def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
+        return iter(())
+
+
 class SourceOptions(BaseModel):
     """Options of a source. Fields of the type SecretStr are stored encrypted and never shown.
 

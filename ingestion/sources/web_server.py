@@ -67,6 +67,10 @@ class WebServer:
         self._port = parts.port or (443 if self.encrypted else 80)
         self._client = client
 
+    @property
+    def encryption_warning(self) -> str:
+        return "" if self.encrypted else CodedMessage("source_unencrypted")
+
     def require_encryption(self) -> None:
         """Raise SourceRefused if passwords would cross the internet unencrypted."""
         find_addresses(self.name, self._port, encrypted=self.encrypted)
@@ -159,19 +163,24 @@ class WebServer:
         return CodedMessage(code, server=self.name, reason=str(error) or type(error).__name__)
 
     def _require_answer(self, response: httpx.Response) -> None:
+        self.require_no_detour(response)
+        status = response.status_code
+        if status == 401:
+            raise SourceRefused(CodedMessage("source_sign_in_refused", server=self.name))
+        if status >= 500 or response.headers.get("Content-Encoding", "identity") != "identity":
+            raise self.invalid(f"HTTP {status}")
+
+    def require_no_detour(self, response: httpx.Response) -> None:
+        """Raise for an answer that redirects, or asks to wait."""
         status = response.status_code
         if 300 <= status < 400:
             target = response.headers.get("Location", "")[:200]
             raise SourceRefused(CodedMessage("source_redirects", server=self.name, target=target))
-        if status == 401:
-            raise SourceRefused(CodedMessage("source_sign_in_refused", server=self.name))
         if status in _BUSY:
             raise SourceUnavailable(
                 CodedMessage("source_busy", server=self.name, status=status),
                 retry_after=seconds_to_wait(response),
             )
-        if status >= 500 or response.headers.get("Content-Encoding", "identity") != "identity":
-            raise self.invalid(f"HTTP {status}")
 
     def _read(self, response: httpx.Response) -> Answer:
         content, start = bytearray(), time.monotonic()

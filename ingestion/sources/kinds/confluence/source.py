@@ -11,6 +11,7 @@ import httpx
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import find_first, read_items, require_known_access, run_steps
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
 from ingestion.sources.kinds.confluence.access import AccessReader
@@ -25,7 +26,6 @@ from ingestion.sources.protocol import (
     ItemUnavailable,
     Progress,
     SourceRefused,
-    SourceUnavailable,
     Unlisted,
 )
 from ingestion.sources.web_server import WebServer, open_web_server
@@ -61,19 +61,12 @@ class ConfluenceSource:
     def check(self) -> Iterator[CheckStep]:
         """Test the sign-in, the listing, the first page, and its permissions and the groups."""
         first: list[Item] = []
-        for name, test in (
-            ("source_step_sign_in", self._api.require_account),
-            ("source_step_list", lambda: first.extend(self._find_first())),
-            ("source_step_read", lambda: self._read_all(first)),
+        yield from run_steps(
+            ("source_step_sign_in", self._sign_in),
+            ("source_step_list", lambda: first.extend(find_first(self._list_all()))),
+            ("source_step_read", lambda: read_items(self, first)),
             ("source_step_access", lambda: self._require_access(first)),
-        ):
-            try:
-                test()
-            except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
-                yield CheckStep(CodedMessage(name), problem=error.message)
-                return
-            unencrypted = name == "source_step_sign_in" and not self._server.encrypted
-            yield CheckStep(CodedMessage(name), CodedMessage("source_unencrypted") if unencrypted else "")
+        )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
         """Yield all pages and attachments once a day, otherwise those that changed lately.
@@ -216,19 +209,12 @@ class ConfluenceSource:
                 return file.links.download.partition("?")[0].removeprefix("/")
         raise _unavailable(item, 404)
 
-    def _find_first(self) -> list[Item]:
-        changes = self._list_all()
-        return next(([change] for change in changes if isinstance(change, Item)), [])
-
-    def _read_all(self, items: Collection[Item]) -> None:
-        for item in items:
-            with self.open(item) as content:
-                content.read()
+    def _sign_in(self) -> str:
+        self._api.require_account()
+        return self._server.encryption_warning
 
     def _require_access(self, items: Collection[Item]) -> None:
-        for _item, access in self.list_access(items):
-            if access.unknown:
-                raise SourceRefused(access.unknown)
+        require_known_access(self, items)
         if not any(isinstance(each, SourcePerson) for each in self.list_people()):
             raise SourceRefused(CodedMessage("confluence_groups_unlisted"))
 

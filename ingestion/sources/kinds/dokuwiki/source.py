@@ -17,6 +17,7 @@ import httpx
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import read_items, run_steps
 from ingestion.sources.item_streams import ItemStream, shorten_id
 from ingestion.sources.kinds.dokuwiki import admin_pages, api
 from ingestion.sources.kinds.dokuwiki.options import DokuwikiOptions
@@ -37,7 +38,6 @@ from ingestion.sources.protocol import (
     ItemUnavailable,
     Progress,
     SourceRefused,
-    SourceUnavailable,
 )
 from ingestion.sources.web_server import WebServer, open_web_server
 
@@ -68,20 +68,12 @@ class DokuwikiSource:
     def check(self) -> Iterator[CheckStep]:
         """Test the sign-in, the listing, a page, the access rules and users, and what they mean."""
         pages: list[api.WikiPage] = []
-        for name, test in (
-            ("source_step_sign_in", self._require_superuser),
+        yield from run_steps(
+            ("source_step_sign_in", self._sign_in),
             ("source_step_list", lambda: pages.extend(self._list_pages())),
-            ("source_step_read", lambda: self._read_first(pages)),
+            ("source_step_read", lambda: read_items(self, map(self._build_page, pages[:1]))),
             ("source_step_access", lambda: self._compare_access(pages)),
-        ):
-            try:
-                test()
-            except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
-                yield CheckStep(CodedMessage(name), problem=error.message)
-                return
-            unencrypted = name == "source_step_sign_in" and not self._server.encrypted
-            detail = CodedMessage("source_unencrypted") if unencrypted else ""
-            yield CheckStep(CodedMessage(name), detail)
+        )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:  # noqa: ARG002  # the wiki has no cursors
         """Yield all pages and files."""
@@ -205,10 +197,9 @@ class DokuwikiSource:
                 return
         raise ItemUnavailable(CodedMessage("source_item_changed", name=item.name))
 
-    def _read_first(self, pages: Collection[api.WikiPage]) -> None:
-        for page in list(pages)[:1]:
-            with self.open(self._build_page(page)) as content:
-                content.read()
+    def _sign_in(self) -> str:
+        self._require_superuser()
+        return self._server.encryption_warning
 
     def _compare_access(self, pages: Collection[api.WikiPage]) -> None:
         """Raise SourceRefused if the wiki decides otherwise than its rules, such as by a plugin.

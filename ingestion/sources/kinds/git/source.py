@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -18,8 +18,8 @@ from dulwich.objects import Blob, Commit, ObjectID
 from dulwich.refs import HEADREF, LOCAL_BRANCH_PREFIX, Ref
 from dulwich.repo import Repo
 
-from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import find_first, run_steps
 from ingestion.sources.item_streams import shorten_id
 from ingestion.sources.kinds.git.client import GuardedGitClient
 from ingestion.sources.kinds.git.options import GitOptions
@@ -32,6 +32,7 @@ from ingestion.sources.protocol import (
     Progress,
     SourceRefused,
     SourceUnavailable,
+    WithoutAccess,
 )
 from ingestion.sources.web_server import WebServer, open_web_server
 
@@ -51,7 +52,7 @@ def connect(options: GitOptions) -> Iterator["GitSource"]:
         yield GitSource(options, server, repository)
 
 
-class GitSource:
+class GitSource(WithoutAccess):
     """A branch of a repository. `repository` has its objects while the connection is open."""
 
     def __init__(self, options: GitOptions, server: WebServer, repository: Repo) -> None:
@@ -62,20 +63,9 @@ class GitSource:
 
     def check(self) -> Iterator[CheckStep]:
         """Test the connection, the branch, and the first file."""
-        connected, listed = CodedMessage("source_step_connect"), CodedMessage("source_step_list")
-        try:
-            self._server.require_encryption()
-            commit = self._find_commit()
-        except (SourceUnavailable, SourceRefused) as error:
-            yield CheckStep(connected, problem=error.message)
-            return
-        yield CheckStep(connected, "" if self._server.encrypted else CodedMessage("source_unencrypted"))
-        try:
-            item = next(self._list_items(commit), None)
-        except (SourceUnavailable, SourceRefused) as error:
-            yield CheckStep(listed, problem=error.message)
-            return
-        yield CheckStep(listed, item.uri if item else CodedMessage("source_nothing_to_read"))
+        yield from run_steps(
+            ("source_step_connect", self._connect), ("source_step_list", self._describe_first)
+        )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
         """Yield all files, or nothing if the branch is still at the commit of the cursor."""
@@ -105,13 +95,14 @@ class GitSource:
             raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))
         return nullcontext(io.BytesIO(blob.data))
 
-    def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:  # noqa: ARG002
-        """Yield nothing: Git doesn't tell who may read a file."""
-        return iter(())
+    def _connect(self) -> str:
+        self._server.require_encryption()
+        self._find_commit()
+        return self._server.encryption_warning
 
-    def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
-        """Yield nothing: a repository has no people."""
-        return iter(())
+    def _describe_first(self) -> str:
+        items = find_first(self._list_items(self._find_commit()))
+        return items[0].uri if items else CodedMessage("source_nothing_to_read")
 
     def _find_commit(self) -> ObjectID:
         """Return the newest commit of the branch."""

@@ -9,6 +9,7 @@ from typing import BinaryIO, Final
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import find_first, read_items, require_known_access, run_steps
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused, find_reason
 from ingestion.sources.kinds.google_drive import answers
@@ -23,7 +24,6 @@ from ingestion.sources.protocol import (
     Item,
     ItemUnavailable,
     Progress,
-    SourceRefused,
     SourceUnavailable,
     Unlisted,
 )
@@ -52,18 +52,12 @@ class GoogleDriveSource:
     def check(self) -> Iterator[CheckStep]:
         """Test the sign-in, the listing, the first file, its permissions, and the people and groups."""
         first: list[Item] = []
-        for name, test in (
+        yield from run_steps(
             ("source_step_sign_in", self._api.headers),
             ("source_step_list", lambda: first.extend(self._find_first())),
-            ("source_step_read", lambda: self._read_all(first)),
+            ("source_step_read", lambda: read_items(self, first)),
             ("source_step_access", lambda: self._require_access(first)),
-        ):
-            try:
-                test()
-            except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
-                yield CheckStep(CodedMessage(name), problem=error.message)
-                return
-            yield CheckStep(CodedMessage(name))
+        )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
         """Yield what changed since the cursor.
@@ -209,22 +203,10 @@ class GoogleDriveSource:
                 yield Unlisted(container, error.message)
 
     def _find_first(self) -> list[Item]:
-        for change in self.list_changes(""):
-            if isinstance(change, Item):
-                return [change]
-            if isinstance(change, Unlisted):
-                raise SourceRefused(change.reason)
-        return []
-
-    def _read_all(self, items: Collection[Item]) -> None:
-        for item in items:
-            with self.open(item) as content:
-                content.read()
+        return find_first(self.list_changes(""), skips_unlisted=False)
 
     def _require_access(self, items: Collection[Item]) -> None:
-        for _item, access in self.list_access(items):
-            if access.unknown:
-                raise SourceRefused(access.unknown)
+        require_known_access(self, items)
         list(self.list_people())
 
 

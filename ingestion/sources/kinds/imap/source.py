@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC
 from email import message_from_bytes, policy
 from typing import Any, BinaryIO, Final
@@ -11,6 +11,7 @@ from imapclient.exceptions import IMAPClientError
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import check_reading, find_first
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.kinds.imap.access_lists import (
     AUTHENTICATED,
@@ -83,28 +84,17 @@ class ImapSource:
         listed = CodedMessage("source_step_list")
         try:
             mailboxes = self._list_mailboxes()
-            first = next((each for each in self.list_changes("") if isinstance(each, Item)), None)
+            first = find_first(self.list_changes(""))
         except (SourceUnavailable, SourceRefused) as error:
             yield CheckStep(listed, problem=error.message)
             return
         yield CheckStep(listed, ", ".join(mailbox.name for mailbox in mailboxes[:10]))
         yield self._check_access(mailboxes)
-        yield self._check_reading(first)
+        yield check_reading(self, first, lambda item: item.name)
 
     def _check_access(self, mailboxes: list[Mailbox]) -> CheckStep:
         unknown = [access.unknown for each in mailboxes if (access := self._find_access(each)).unknown]
         return CheckStep(CodedMessage("source_step_access_lists"), unknown[0] if unknown else "")
-
-    def _check_reading(self, item: Item | None) -> CheckStep:
-        name = CodedMessage("source_step_read")
-        if item is None:
-            return CheckStep(name, CodedMessage("source_nothing_to_read"))
-        try:
-            with self.open(item) as content:
-                content.read(1)
-        except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
-            return CheckStep(name, item.name, error.message)
-        return CheckStep(name, item.name)
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
         """Yield messages that arrived and that are gone. Messages marked as deleted count as gone."""
@@ -221,12 +211,9 @@ class ImapSource:
             modified=received.astimezone(UTC) if received else None,
         )
 
-    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """Open a message, which is fetched in pieces and not marked as read."""
-        return self._open(item)
-
     @contextmanager
-    def _open(self, item: Item) -> Iterator[BinaryIO]:
+    def open(self, item: Item) -> Iterator[BinaryIO]:
+        """Open a message, which is fetched in pieces and not marked as read."""
         found = parse_uri(item.uri)
         if not found or not item.uri.startswith(f"imap://{self._options.host}/"):
             raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO
 from llama_index.core.readers.base import ResourcesReaderMixin
 from llama_index.core.readers.file.base import FileSystemReaderMixin
 
-from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.errors import CairnError, ConfigurationError
 from cairn.messages import CodedMessage
 from cairn.settings.dotted_paths import create_dotted
+from ingestion.sources.check_steps import check_reading, find_first
 from ingestion.sources.item_streams import shorten_id
 from ingestion.sources.kinds.llama_index.options import ReaderOptions, parse_arguments
 from ingestion.sources.protocol import (
@@ -26,6 +26,7 @@ from ingestion.sources.protocol import (
     Progress,
     SourceRefused,
     SourceUnavailable,
+    WithoutAccess,
 )
 
 
@@ -56,7 +57,7 @@ def _find_texts(value: object) -> Iterator[str]:
         yield text
 
 
-class ReaderSource:
+class ReaderSource(WithoutAccess):
     """Resources of a reader. Its errors are shown without the values in `hidden`."""
 
     def __init__(self, name: str, reader: ResourcesReaderMixin, hidden: Collection[str]) -> None:
@@ -64,23 +65,14 @@ class ReaderSource:
 
     def check(self) -> Iterator[CheckStep]:
         """Test whether the reader lists and reads resources."""
-        listed, opened = CodedMessage("source_step_list"), CodedMessage("source_step_read")
+        listed = CodedMessage("source_step_list")
         try:
-            item = next((each for each in self.list_changes("") if isinstance(each, Item)), None)
+            items = find_first(self.list_changes(""))
         except CairnError as error:
             yield CheckStep(listed, problem=error.message)
             return
         yield CheckStep(listed)
-        if item is None:
-            yield CheckStep(opened, CodedMessage("source_nothing_to_read"))
-            return
-        try:
-            with self.open(item) as content:
-                content.read(1)
-        except CairnError as error:
-            yield CheckStep(opened, item.name, error.message)
-            return
-        yield CheckStep(opened, item.name)
+        yield check_reading(self, items, lambda item: item.name)
 
     def list_changes(self, cursor: str) -> Iterator[Change]:  # noqa: ARG002  # readers have no cursors
         """Yield all resources. What the reader tells about one is its version."""
@@ -100,14 +92,6 @@ class ReaderSource:
         except Exception as error:  # noqa: BLE001  # code of another package
             message = CodedMessage("source_item_broken", name=item.name, reason=self._describe(error))
             raise ItemUnavailable(message) from None
-
-    def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:  # noqa: ARG002
-        """Yield nothing: what readers tell about permissions has no common form."""
-        return iter(())
-
-    def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
-        """Yield nothing: readers list no people."""
-        return iter(())
 
     def _read(self, resource: str) -> bytes:
         if isinstance(self._reader, FileSystemReaderMixin):

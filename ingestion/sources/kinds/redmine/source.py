@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import find_first, read_items, run_steps
 from ingestion.sources.item_streams import ItemStream, shorten_id
 from ingestion.sources.kinds.redmine.api import (
     Attachment,
@@ -34,8 +35,6 @@ from ingestion.sources.protocol import (
     Item,
     ItemUnavailable,
     Progress,
-    SourceRefused,
-    SourceUnavailable,
 )
 from ingestion.sources.web_server import WebServer, open_web_server
 
@@ -66,19 +65,12 @@ class RedmineSource:
     def check(self) -> Iterator[CheckStep]:
         """Test the sign-in, the listing, the first document, and the roles."""
         first: list[Item] = []
-        for name, test in (
-            ("source_step_sign_in", self._overview.require_admin),
-            ("source_step_list", lambda: first.extend(self._find_first())),
-            ("source_step_read", lambda: self._read_all(first)),
+        yield from run_steps(
+            ("source_step_sign_in", self._sign_in),
+            ("source_step_list", lambda: first.extend(find_first(self._list_issues()))),
+            ("source_step_read", lambda: read_items(self, first)),
             ("source_step_access", lambda: list(self.list_people())),
-        ):
-            try:
-                test()
-            except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
-                yield CheckStep(CodedMessage(name), problem=error.message)
-                return
-            unencrypted = name == "source_step_sign_in" and not self._server.encrypted
-            yield CheckStep(CodedMessage(name), CodedMessage("source_unencrypted") if unencrypted else "")
+        )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:  # noqa: ARG002  # there are no cursors
         """Yield all issues, wiki pages and files."""
@@ -279,16 +271,9 @@ class RedmineSource:
                 raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))
             yield io.BufferedReader(ItemStream(response.iter_raw(), lambda: None))
 
-    def _find_first(self) -> list[Item]:
-        for change in self._list_issues():
-            if isinstance(change, Item):
-                return [change]
-        return []
-
-    def _read_all(self, items: Collection[Item]) -> None:
-        for item in items:
-            with self.open(item) as content:
-                content.read()
+    def _sign_in(self) -> str:
+        self._overview.require_admin()
+        return self._server.encryption_warning
 
 
 def _owner(item: str) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import check_reading
 from ingestion.sources.encryption import find_addresses
 from ingestion.sources.item_streams import MAX_VERSION_LENGTH, ItemStream, shorten_id
 from ingestion.sources.kinds.s3.access_file import MAX_BYTES, AccessFile, InvalidAccessFile
@@ -94,20 +95,8 @@ class S3Source:
             found = self._load_access()
             name = CodedMessage("source_step_access_file")
             yield CheckStep(name, problem="" if isinstance(found, AccessFile) else found)
-        yield self._check_reading(
-            [item for row in page.get("Contents", []) if (item := self._build_item(row))]
-        )
-
-    def _check_reading(self, items: list[Item]) -> CheckStep:
-        name = CodedMessage("source_step_read")
-        if not items:
-            return CheckStep(name, CodedMessage("source_nothing_to_read"))
-        try:
-            with self.open(items[0]) as content:
-                content.read(1)
-        except (SourceUnavailable, SourceRefused, ItemUnavailable, ItemChanged) as error:
-            return CheckStep(name, items[0].name, error.message)
-        return CheckStep(name, items[0].name)
+        items = filter(None, map(self._build_item, page.get("Contents", [])))
+        yield check_reading(self, items, lambda item: item.name)
 
     def list_changes(self, cursor: str) -> Iterator[Change]:  # noqa: ARG002  # S3 has no cursors
         """Yield all objects below the prefix."""
@@ -127,12 +116,9 @@ class S3Source:
             tokens.add(digest)
         raise SourceUnavailable(CodedMessage("source_answer_endless", server=self._server))
 
-    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """Open an object, if it is still the listed one. Later changes don't reach a running answer."""
-        return self._open(item)
-
     @contextmanager
-    def _open(self, item: Item) -> Iterator[BinaryIO]:
+    def open(self, item: Item) -> Iterator[BinaryIO]:
+        """Open an object, if it is still the listed one. Later changes don't reach a running answer."""
         key = item.uri.removeprefix(self._bucket_uri)
         if not item.uri.startswith(self._bucket_uri + self._options.prefix):  # of a bucket configured before
             raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))

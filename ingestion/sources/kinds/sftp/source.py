@@ -3,8 +3,8 @@
 import errno
 import io
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import BinaryIO, Final
@@ -13,6 +13,7 @@ import paramiko
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson, simplify_levels
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import find_first, run_steps
 from ingestion.sources.item_streams import ItemStream, shorten_id
 from ingestion.sources.kinds.sftp.accounts import list_accounts
 from ingestion.sources.kinds.sftp.connection import SshConnection, open_connection
@@ -34,7 +35,6 @@ from ingestion.sources.protocol import (
     ItemUnavailable,
     Progress,
     SourceRefused,
-    SourceUnavailable,
     Unlisted,
 )
 
@@ -69,18 +69,11 @@ class SftpSource:
         """Test the listing, the first file, and the permissions. The connection is made, and signed in."""
         yield CheckStep(CodedMessage("source_step_sign_in"))
         first: list[Item] = []
-        steps: list[tuple[str, Callable[[], None]]] = [
-            ("source_step_list", lambda: first.extend(self._find_first())),
+        yield from run_steps(
+            ("source_step_list", lambda: first.extend(find_first(self.list_changes("")))),
             ("source_step_read", lambda: self._read_first(first)),
             ("source_step_access", self._check_permissions),
-        ]
-        for name, test in steps:
-            try:
-                test()
-            except (SourceUnavailable, SourceRefused, ItemUnavailable, ItemChanged) as error:
-                yield CheckStep(CodedMessage(name), problem=error.message)
-                return
-            yield CheckStep(CodedMessage(name), first[0].name if first and name == "source_step_read" else "")
+        )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:  # noqa: ARG002  # SFTP has no cursors
         """Yield all files. A folder that can't be listed is reported, and the others are listed."""
@@ -102,10 +95,6 @@ class SftpSource:
                     raise
                 yield Unlisted(self._container(folder), error.message)
         yield Complete()
-
-    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """Open a file, which must be the one that was listed when it is opened and when it ends."""
-        return self._open(item)
 
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
         """Yield who may search all folders on the way to a file, and read the file."""
@@ -196,7 +185,8 @@ class SftpSource:
         return item.uri.removeprefix(self._prefix)
 
     @contextmanager
-    def _open(self, item: Item) -> Iterator[BinaryIO]:
+    def open(self, item: Item) -> Iterator[BinaryIO]:
+        """Open a file, which must be the one that was listed when it is opened and when it ends."""
         path = self._path_of(item)
         if not item.uri.startswith(self._prefix) or not path.startswith(f"{self._root().rstrip('/')}/"):
             raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))
@@ -270,16 +260,11 @@ class SftpSource:
             raise SourceRefused(message) from error
         return output.decode("utf-8", "replace")
 
-    def _find_first(self) -> list[Item]:
-        for change in self.list_changes(""):
-            if isinstance(change, Item):
-                return [change]
-        return []
-
-    def _read_first(self, items: Collection[Item]) -> None:
+    def _read_first(self, items: Collection[Item]) -> str:
         for item in items:
             with self.open(item) as content:
                 content.read(1)
+        return ", ".join(item.name for item in items)
 
     def _check_permissions(self) -> None:
         root = self._root()

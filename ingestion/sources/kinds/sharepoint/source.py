@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import find_first, read_items, require_known_access, run_steps
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
 from ingestion.sources.kinds.sharepoint import graph
@@ -25,7 +26,6 @@ from ingestion.sources.protocol import (
     ItemUnavailable,
     Progress,
     SourceRefused,
-    SourceUnavailable,
     Unlisted,
 )
 
@@ -56,18 +56,12 @@ class SharepointSource:
     def check(self) -> Iterator[CheckStep]:
         """Test the sign-in, the listing, the first file, its permissions, and the people and groups."""
         first: list[Item] = []
-        for name, test in (
+        yield from run_steps(
             ("source_step_sign_in", self._api.headers),
             ("source_step_list", lambda: first.extend(self._find_first())),
-            ("source_step_read", lambda: self._read_all(first)),
+            ("source_step_read", lambda: read_items(self, first)),
             ("source_step_access", lambda: self._require_access(first)),
-        ):
-            try:
-                test()
-            except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
-                yield CheckStep(CodedMessage(name), problem=error.message)
-                return
-            yield CheckStep(CodedMessage(name))
+        )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
         """Yield what changed since the cursor.
@@ -217,24 +211,10 @@ class SharepointSource:
         yield Progress()
 
     def _find_first(self) -> list[Item]:
-        after = dict[str, str]()
-        for drive in self._drives.values():
-            for change in self._list_drive(drive, None, after):
-                if isinstance(change, Item):
-                    return [change]
-                if isinstance(change, Unlisted):
-                    raise SourceRefused(change.reason)
-        return []
-
-    def _read_all(self, items: Collection[Item]) -> None:
-        for item in items:
-            with self.open(item) as content:
-                content.read()
+        return find_first(self.list_changes(""), skips_unlisted=False)
 
     def _require_access(self, items: Collection[Item]) -> None:
-        for _item, access in self.list_access(items):
-            if access.unknown:
-                raise SourceRefused(access.unknown)
+        require_known_access(self, items)
         list(self.list_people())
         if self._sites and not self._options.certificate.get_secret_value():
             raise SourceRefused(CodedMessage("sharepoint_certificate_needed"))

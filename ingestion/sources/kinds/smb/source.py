@@ -21,6 +21,7 @@ from cairn.access.source_access import (
     SourcePerson,
 )
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import check_reading, find_first
 from ingestion.sources.kinds.smb import statuses
 from ingestion.sources.kinds.smb.client import (
     READ_ATTRIBUTES,
@@ -80,13 +81,13 @@ class SmbSource:
         yield CheckStep(CodedMessage("source_step_connect"), detail=rf"\\{options.server}\{options.share}")
         listed = CodedMessage("source_step_list")
         try:
-            item = next((each for each in self.list_changes("") if isinstance(each, Item)), None)
+            items = find_first(self.list_changes(""))
         except (SourceRefused, SourceUnavailable) as error:
             yield CheckStep(listed, problem=error.message)
             return
-        yield CheckStep(listed, detail=item.name if item else CodedMessage("source_nothing_to_read"))
-        if item:
-            yield self._check_reading(item)
+        yield CheckStep(listed, detail=items[0].name if items else CodedMessage("source_nothing_to_read"))
+        for item in items:
+            yield check_reading(self, [item], lambda item: item.name)
             [(_, access)] = list(self.list_access([item])) or [(item.id, SourceAccess())]
             yield CheckStep(CodedMessage("source_step_access"), problem=access.unknown)
         if options.directory_server:
@@ -215,15 +216,6 @@ class SmbSource:
                 return self._client.read_file_id(opened.id), opened.created
         except ItemFailure as failure:
             raise SourceRefused(self._describe(failure, folder)) from failure
-
-    def _check_reading(self, item: Item) -> CheckStep:
-        step = CodedMessage("source_step_read")
-        try:
-            with self.open(item) as content:
-                content.read(1)
-        except (ItemUnavailable, SourceRefused, SourceUnavailable) as error:
-            return CheckStep(step, detail=item.name, problem=error.message)
-        return CheckStep(step, detail=item.name)
 
     def _check_directory(self) -> CheckStep:
         step = CodedMessage("smb_step_directory")

@@ -1,17 +1,16 @@
 """A folder on a WebDAV server, listed folder by folder (RFC 4918)."""
 
 import io
-from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import BinaryIO, Final
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Final
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 import httpx
 
-from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.http import ssrf_guard
 from cairn.messages import CodedMessage
-from ingestion.sources.encryption import find_addresses
+from ingestion.sources.check_steps import check_reading, run_steps
 from ingestion.sources.item_streams import MAX_VERSION_LENGTH, ItemStream, shorten_id
 from ingestion.sources.kinds.webdav.multistatus import (
     PROPFIND,
@@ -30,15 +29,14 @@ from ingestion.sources.protocol import (
     ItemUnavailable,
     Progress,
     SourceRefused,
-    SourceUnavailable,
     Unlisted,
+    WithoutAccess,
 )
+from ingestion.sources.web_server import WebServer
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_DEPTH: Final = 100
 MAX_FOLDERS: Final = 200_000
-_MAX_RETRY_SECONDS: Final = 3600
-_BUSY: Final = frozenset((429, 502, 503, 504))
 _UNREADABLE: Final = frozenset((401, 403))
 _GONE: Final = frozenset((404, 410))
 _NO_TAG: Final = "~"
@@ -57,58 +55,38 @@ def connect(options: WebdavOptions) -> Iterator["WebdavSource"]:
         timeout=TIMEOUT_SECONDS,
     )
     with client:
-        yield WebdavSource(options, client)
+        yield WebdavSource(WebServer(options.url, client))
 
 
-class WebdavSource:
+class WebdavSource(WithoutAccess):
     """Paths of folders are relative to the configured one, decoded, and end with a slash; "" is itself."""
 
-    def __init__(self, options: WebdavOptions, client: httpx.Client) -> None:
-        parts = urlsplit(options.url)
-        self._server = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._encrypted = parts.scheme == "https"
+    def __init__(self, server: WebServer) -> None:
+        parts = urlsplit(server.url)
+        self._server = server
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._root = unquote_to_bytes(parts.path)
-        self._client = client
 
     def check(self) -> Iterator[CheckStep]:
         """Test the connection, the listing, and the first file of the folder."""
-        connected, listed = CodedMessage("source_step_connect"), CodedMessage("source_step_list")
-        try:
-            self._require_encryption()
-        except (SourceUnavailable, SourceRefused) as error:
-            yield CheckStep(connected, problem=error.message)
-            return
-        yield CheckStep(connected, "" if self._encrypted else CodedMessage("source_unencrypted"))
-        try:
-            entries = self._list_folder(b"")
-        except (SourceUnavailable, SourceRefused) as error:
-            yield CheckStep(listed, problem=error.message)
-            return
-        yield CheckStep(listed)
-        yield self._check_reading([item for entry in entries if (item := self._build_item(b"", entry))])
-
-    def _check_reading(self, items: list[Item]) -> CheckStep:
-        name = CodedMessage("source_step_read")
-        if not items:
-            return CheckStep(name, CodedMessage("source_nothing_to_read"))
-        try:
-            with self.open(items[0]) as content:
-                content.read(1)
-        except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
-            return CheckStep(name, items[0].name, error.message)
-        return CheckStep(name, items[0].name)
+        entries: list[Entry] = []
+        is_listed = yield from run_steps(
+            ("source_step_connect", self._connect),
+            ("source_step_list", lambda: entries.extend(self._list_folder(b""))),
+        )
+        if is_listed:
+            items = (item for entry in entries if (item := self._build_item(b"", entry)))
+            yield check_reading(self, items, lambda item: item.name)
 
     def list_changes(self, cursor: str) -> Iterator[Change]:  # noqa: ARG002  # WebDAV has no cursors
         """Yield all files. A folder that can't be listed is reported, and the others are listed."""
-        self._require_encryption()
+        self._server.require_encryption()
         waiting, seen = [b""], 0
         while waiting:
             folder = waiting.pop()
             seen += 1
             if seen > MAX_FOLDERS:
-                raise SourceRefused(CodedMessage("source_answer_endless", server=self._server))
+                raise SourceRefused(CodedMessage("source_answer_endless", server=self._server.name))
             yield Progress()
             found = self._list_or_explain(folder)
             if isinstance(found, Unlisted):
@@ -127,20 +105,9 @@ class WebdavSource:
                     yield item
         yield Complete()
 
-    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """Open a file. An answer with another ETag than the listed one is refused."""
-        return self._open(item)
-
-    def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:  # noqa: ARG002
-        """Yield nothing: WebDAV doesn't tell who may read a file."""
-        return iter(())
-
-    def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
-        """Yield nothing: WebDAV has no people."""
-        return iter(())
-
-    def _require_encryption(self) -> None:
-        find_addresses(self._server, self._port, encrypted=self._encrypted)
+    def _connect(self) -> str:
+        self._server.require_encryption()
+        return self._server.encryption_warning
 
     def _list_or_explain(self, folder: bytes) -> list[Entry] | Unlisted:
         name = _decode(folder)
@@ -163,57 +130,31 @@ class WebdavSource:
         try:
             return list(read_entries(response.iter_raw()))
         except EndlessAnswer as error:
-            raise _FolderFailed(CodedMessage("source_answer_endless", server=self._server)) from error
+            raise _FolderFailed(CodedMessage("source_answer_endless", server=self._server.name)) from error
         except InvalidAnswer as error:
-            raise _FolderFailed(self._invalid(str(error))) from error
+            raise _FolderFailed(self._server.invalid(str(error)).message) from error
 
     def _require_listing(self, folder: bytes, response: httpx.Response) -> None:
         status, name = response.status_code, _decode(folder) or self._url(b"")
         if status == 401:
-            raise SourceRefused(CodedMessage("source_sign_in_refused", server=self._server))
+            raise SourceRefused(CodedMessage("source_sign_in_refused", server=self._server.name))
         if status == 403:
             raise _FolderFailed(CodedMessage("source_folder_refused", name=name))
         if status in _GONE:
-            raise _FolderFailed(CodedMessage("source_folder_missing", server=self._server, name=name))
+            raise _FolderFailed(CodedMessage("source_folder_missing", server=self._server.name, name=name))
         if status != 207 or response.headers.get("Content-Encoding", "identity") != "identity":
-            raise _FolderFailed(self._invalid(f"HTTP {status}"))
-
-    def _invalid(self, reason: str) -> CodedMessage:
-        return CodedMessage("source_answer_invalid", server=self._server, reason=reason)
+            raise _FolderFailed(self._server.invalid(f"HTTP {status}").message)
 
     @contextmanager
-    def _request(
-        self, method: str, url: str, *, headers: dict[str, str], content: bytes | None = None
-    ) -> Iterator[httpx.Response]:
-        try:
-            with self._client.stream(method, url, headers=headers, content=content) as response:
-                self._require_answer(response)
-                yield response
-        except ssrf_guard.AddressNotAllowed as error:
-            raise SourceRefused(
-                CodedMessage("source_away", server=self._server, reason=str(error))
-            ) from error
-        except httpx.TransportError as error:
-            away = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-            code = "source_away" if away else "source_interrupted"
-            reason = str(error) or type(error).__name__
-            raise SourceUnavailable(CodedMessage(code, server=self._server, reason=reason)) from error
-
-    def _require_answer(self, response: httpx.Response) -> None:
-        status = response.status_code
-        if 300 <= status < 400:
-            target = response.headers.get("Location", "")[:200]
-            raise SourceRefused(CodedMessage("source_redirects", server=self._server, target=target))
-        if status in _BUSY:
-            wait = response.headers.get("Retry-After", "")
-            seconds = int(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 9 else 60
-            raise SourceUnavailable(
-                CodedMessage("source_busy", server=self._server, status=status),
-                retry_after=min(seconds, _MAX_RETRY_SECONDS),
-            )
+    def _request(self, method: str, url: str, **options: Any) -> Iterator[httpx.Response]:
+        path = url.removeprefix(self._url(b""))
+        with self._server.request(method, path, **options) as response:
+            self._server.require_no_detour(response)
+            yield response
 
     @contextmanager
-    def _open(self, item: Item) -> Iterator[BinaryIO]:
+    def open(self, item: Item) -> Iterator[BinaryIO]:
+        """Open a file. An answer with another ETag than the listed one is refused."""
         if not item.uri.startswith(self._url(b"")):  # of an address that was configured before
             raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))
         tag = _strong_tag(item.version)

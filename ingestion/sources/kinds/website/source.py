@@ -2,16 +2,16 @@
 
 import io
 from collections import deque
-from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Final
 
 import httpx
 from django.utils import timezone
 from protego import Protego
 
-from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.check_steps import check_reading
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.kinds.website.addresses import Site
 from ingestion.sources.kinds.website.crawl import USER_AGENT, Crawl
@@ -33,6 +33,7 @@ from ingestion.sources.protocol import (
     Progress,
     SourceRefused,
     SourceUnavailable,
+    WithoutAccess,
 )
 from ingestion.sources.web_server import WebServer, open_web_server
 
@@ -50,7 +51,7 @@ def connect(options: WebsiteOptions) -> Iterator["WebsiteSource"]:
         yield WebsiteSource(options, site, server)
 
 
-class WebsiteSource:
+class WebsiteSource(WithoutAccess):
     """Ids of items are their addresses."""
 
     def __init__(self, options: WebsiteOptions, site: Site, server: WebServer) -> None:
@@ -76,7 +77,7 @@ class WebsiteSource:
             return
         count = len(crawl.in_sitemap)
         yield CheckStep(listed, CodedMessage("website_in_sitemap", count=count) if count else "")
-        yield self._check_reading(items)
+        yield check_reading(self, items, lambda item: item.uri)
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
         """Yield all pages and files. Those that didn't change since the crawl before aren't read again."""
@@ -88,18 +89,6 @@ class WebsiteSource:
         crawl = self._start_crawl(robots, before)
         yield from self._read_sitemaps(crawl)
         yield from crawl.run()
-
-    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """Open a page with its address in it, or a file."""
-        return self._open(item)
-
-    def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:  # noqa: ARG002
-        """Yield nothing: a website doesn't tell who may read a page."""
-        return iter(())
-
-    def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
-        """Yield nothing: a website has no people."""
-        return iter(())
 
     def _start_crawl(self, robots: Protego, before: CrawlState) -> Crawl:
         return Crawl(self._options, self._site, self._requests, robots, before, timezone.now())
@@ -135,19 +124,9 @@ class WebsiteSource:
             raise SourceRefused(CodedMessage("website_no_sitemap", server=self._server.name))
         crawl.in_sitemap = list(pages)
 
-    def _check_reading(self, items: list[Item]) -> CheckStep:
-        name = CodedMessage("source_step_read")
-        if not items:
-            return CheckStep(name, CodedMessage("source_nothing_to_read"))
-        try:
-            with self.open(items[0]) as content:
-                content.read(1)
-        except (SourceUnavailable, SourceRefused, ItemUnavailable) as error:
-            return CheckStep(name, items[0].uri, error.message)
-        return CheckStep(name, items[0].uri)
-
     @contextmanager
-    def _open(self, item: Item) -> Iterator[BinaryIO]:
+    def open(self, item: Item) -> Iterator[BinaryIO]:
+        """Open a page with its address in it, or a file."""
         if (
             self._site.find(self._site.start, item.uri) != item.uri
         ):  # of an address that was configured before

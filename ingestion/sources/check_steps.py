@@ -1,0 +1,70 @@
+"""Steps of connection tests that several kinds of sources have."""
+
+from collections.abc import Callable, Collection, Generator, Iterable
+from typing import Final
+
+from cairn.messages import CodedMessage
+from ingestion.sources.protocol import (
+    Change,
+    CheckStep,
+    Item,
+    ItemChanged,
+    ItemUnavailable,
+    Source,
+    SourceRefused,
+    SourceUnavailable,
+    Unlisted,
+)
+
+FAILURES: Final = (SourceUnavailable, SourceRefused, ItemUnavailable, ItemChanged)
+
+
+def run_steps(*steps: tuple[str, Callable[[], object]]) -> Generator[CheckStep, None, bool]:
+    """Run steps up to the first that fails, and return whether none did. Each has the code of its name, and
+    may return a text to show."""
+    for name, test in steps:
+        try:
+            detail = test()
+        except FAILURES as error:
+            yield CheckStep(CodedMessage(name), problem=error.message)
+            return False
+        yield CheckStep(CodedMessage(name), detail if isinstance(detail, str) else "")
+    return True
+
+
+def find_first(changes: Iterable[Change], *, skips_unlisted: bool = True) -> list[Item]:
+    """Return the first item, [] if there is none. Raises SourceRefused for what can't be listed before it,
+    unless that is skipped."""
+    for change in changes:
+        if isinstance(change, Item):
+            return [change]
+        if isinstance(change, Unlisted) and not skips_unlisted:
+            raise SourceRefused(change.reason)
+    return []
+
+
+def read_items(source: Source, items: Iterable[Item]) -> None:
+    for item in items:
+        with source.open(item) as content:
+            content.read()
+
+
+def require_known_access(source: Source, items: Collection[Item]) -> None:
+    """Raise SourceRefused if the source doesn't tell who may read these items."""
+    for _item, access in source.list_access(items):
+        if access.unknown:
+            raise SourceRefused(access.unknown)
+
+
+def check_reading(source: Source, items: Iterable[Item], describe: Callable[[Item], str]) -> CheckStep:
+    """Start to read the first of the items, if there are any."""
+    name = CodedMessage("source_step_read")
+    item = next(iter(items), None)
+    if item is None:
+        return CheckStep(name, CodedMessage("source_nothing_to_read"))
+    try:
+        with source.open(item) as content:
+            content.read(1)
+    except FAILURES as error:
+        return CheckStep(name, describe(item), error.message)
+    return CheckStep(name, describe(item))
