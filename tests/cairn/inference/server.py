@@ -1,11 +1,11 @@
 """A model server that does what a test tells it to."""
 
 import json
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.threaded_server import ThreadedServer
 
 Body = dict[str, Any]
 
@@ -69,7 +69,7 @@ class Exchange:
             pass
 
 
-class FakeServer:
+class FakeServer(ThreadedServer):
     """`respond` is called for each POST, in the server's thread; `exchanges` keeps them. `pages`: what a GET
     answers, by path."""
 
@@ -99,19 +99,8 @@ class FakeServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.block_on_close = False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        super().__init__(self._server)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}/v1"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 
+import pytest
 from django.utils import timezone
 
 from cairn.access.models import Role
@@ -16,7 +17,16 @@ from cairn.accounts.services import user_create
 from cairn.library.models import Document
 from ingestion.models import Source as SourceRow
 from ingestion.models import SourceItem, SourceSchedule
-from ingestion.sources.protocol import Complete, Item, Source, Unlisted
+from ingestion.sources.protocol import (
+    Change,
+    Complete,
+    Gone,
+    Item,
+    Source,
+    SourceRefused,
+    SourceUnavailable,
+    Unlisted,
+)
 from ingestion.sources.services import source_create
 from ingestion.sources.sync.run import run_source_task
 from tests.bases import make_base
@@ -51,6 +61,39 @@ def ids_of_people(source: Source) -> dict[str, set[str]]:
                     ids.add(group.id)
                     changed = True
     return people
+
+
+def find_shown(source: Source) -> dict[str, set[str]]:
+    """Return the items that each person may read, by the levels and groups that the source gives."""
+    accesses = dict(source.list_access(list_items(source)))
+    assert not {access.unknown for access in accesses.values() if access.unknown}
+    return {
+        person: {item for item, access in accesses.items() if access.allows(ids)}
+        for person, ids in ids_of_people(source).items()
+    }
+
+
+def follow_changes(source: Source, known: set[str], cursor: str) -> tuple[Complete, set[str]]:
+    """Return the last change, and the ids of items that are known after all changes."""
+    changes = list(source.list_changes(cursor))
+    last = changes[-1]
+    assert isinstance(last, Complete)
+    items = {each.id for each in changes if isinstance(each, Item)}
+    gone = {each.id for each in changes if isinstance(each, Gone)}
+    return last, items if last.full else (known | items) - gone
+
+
+def require_broken_listing(source: Source) -> None:
+    """Check that a listing which breaks off isn't complete, so that nothing is deleted."""
+    changes, found = source.list_changes(""), list[Change]()
+    with pytest.raises((SourceUnavailable, SourceRefused)):
+        found.extend(changes)
+    assert not any(isinstance(each, Complete) for each in found)
+
+
+def read_item(source: Source, item: Item) -> bytes:
+    with source.open(item) as content:
+        return content.read()
 
 
 class FollowingBase:

@@ -1,10 +1,9 @@
 """A web server that answers oddly."""
 
-import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+
+from tests.threaded_server import ThreadedServer
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
@@ -45,7 +44,7 @@ class Fixed:
         request.wfile.write(self._content)
 
 
-class OddServer:
+class OddServer(ThreadedServer):
     """`requests` counts them."""
 
     def __init__(self, behaviour: Behaviour) -> None:
@@ -66,19 +65,8 @@ class OddServer:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(self._server)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

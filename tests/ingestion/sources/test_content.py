@@ -30,7 +30,7 @@ from ingestion.models import (
 from ingestion.sources.dry_run import source_dry_run
 from ingestion.sources.protocol import Change, Complete, Gone, SourceUnavailable
 from ingestion.sources.removal import remove_deleted_sources
-from ingestion.sources.selectors import item_counts, items_of, schedules_of, unlinked_people
+from ingestion.sources.selectors import item_counts, items_of, schedules_of
 from ingestion.sources.services import source_delete, source_request, source_update
 from ingestion.sources.sync import fetching, listing
 from tests.ingestion.conftest import Submit
@@ -385,12 +385,6 @@ def test_content_whose_readers_are_unknown_is_not_fetched(
     assert server.opened == []
     sync()
     assert server.opened == ["a.md"]
-
-
-def test_people_without_an_account_are_listed(server: FakeServer, sync: Sync, source: Source) -> None:
-    server.people += [ANN, SourcePerson("bob", "Bob")]
-    assert sync("people").result["people"] == 2
-    assert [row.name for row in unlinked_people(source)] == ["Ann", "Bob"]
 
 
 @pytest.mark.parametrize("delete", [True, False])

@@ -1,13 +1,12 @@
 """A website in threads of this process, on a free port."""
 
 import hashlib
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+
+from tests.threaded_server import ThreadedServer
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ def moved(target: str, status: int = 301) -> Resource:
     return Resource(b"", status, {"Location": target})
 
 
-class WebsiteServer:
+class WebsiteServer(ThreadedServer):
     """Serves `resources`, by path with query, and `default` for others, or 404.
 
     `asked` counts requests by path; `received` has the last headers by path. `required` is a header with its
@@ -62,7 +61,7 @@ class WebsiteServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads, self._server.block_on_close = True, False
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(self._server)
 
     @property
     def origin(self) -> str:
@@ -87,14 +86,3 @@ class WebsiteServer:
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(resource.content)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

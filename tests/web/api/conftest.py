@@ -189,6 +189,15 @@ def indexed(document: Document, parts: Engine, *texts: str) -> list[Chunk]:
     return chunks
 
 
+@pytest.fixture
+def leave(document: Document, parts: Engine) -> Document:
+    """A document about leave and bicycles, which can be found."""
+    indexed(
+        document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
+    )
+    return document
+
+
 def _point(document: Document, chunk: Chunk, vector: Vectors) -> Point:
     return Point(
         id=chunk.id,

@@ -26,7 +26,7 @@ from retrieval.models import Message
 from retrieval.types import Delta, Prompted
 from tests.bases import make_base
 from tests.fakes import FakeChat, FakeEmbedder
-from tests.web.api.conftest import Caller, assert_problem, caller_for, events, indexed, streamed
+from tests.web.api.conftest import Caller, assert_problem, caller_for, events, streamed
 
 ABSENT = "00000000-0000-0000-0000-000000000001"
 QUESTION = "How many days of leave do employees get a year?"
@@ -35,14 +35,6 @@ ANSWER_FIELDS = {
     "citations", "sentences", "model", "usage", "timings", "nearest", "state",
 }  # fmt: skip
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def leave(document: Document, parts: Engine) -> Document:
-    indexed(
-        document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
-    )
-    return document
 
 
 def asked(caller: Caller, **body: Any) -> dict[str, Any]:

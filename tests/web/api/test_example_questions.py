@@ -10,22 +10,13 @@ from cairn.access.services import readers_replace
 from cairn.audit.models import Event
 from cairn.library.models import Chunk, Document, KnowledgeBase
 from retrieval.conversations.services import conversation_delete
-from retrieval.engine import Engine
 from retrieval.models import Conversation
 from retrieval.suggestions.models import ExampleQuestion, Suggestion
 from retrieval.suggestions.services import suggestions_for, suggestions_replace
-from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
+from tests.web.api.conftest import Caller, assert_problem, caller_for
 
 QUESTION = "How many days of leave do employees get a year?"
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def leave(document: Document, parts: Engine) -> Document:
-    indexed(
-        document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
-    )
-    return document
 
 
 @pytest.fixture

@@ -241,14 +241,6 @@ def test_a_question_about_where_something_is_stays_a_question(mia: Caller, leave
 
 
 @pytest.fixture
-def leave(document: Document, parts: Engine) -> Document:
-    indexed(
-        document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
-    )
-    return document
-
-
-@pytest.fixture
 def name_sections() -> Callable[..., None]:
     """Set the headings above a document's passages."""
 

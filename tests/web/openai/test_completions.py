@@ -14,18 +14,10 @@ from retrieval.models import Conversation, Message
 from retrieval.suggestions.models import Suggestion
 from tests.bases import make_base
 from tests.fakes import FakeChat
-from tests.web.api.conftest import Caller, Response, caller_for, indexed, streamed
+from tests.web.api.conftest import Caller, Response, caller_for, streamed
 
 QUESTION = "How many days of leave do employees get a year?"
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def leave(document: Document, parts: Engine) -> Document:
-    indexed(
-        document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
-    )
-    return document
 
 
 def send(caller: Caller, method: str, path: str, body: Any = None, **headers: str) -> Response:

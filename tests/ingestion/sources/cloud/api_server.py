@@ -1,15 +1,15 @@
 """A local server with the published interface of a cloud service, and with faults on request."""
 
 import json
-import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from werkzeug.exceptions import HTTPException, abort
 from werkzeug.routing import Map, Rule
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
+
+from tests.threaded_server import ThreadedServer
 
 Routes = tuple[tuple[str, Callable[..., Any]], ...]
 Fault = Callable[[Request], Response | None]
@@ -20,7 +20,7 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-class ApiServer:
+class ApiServer(ThreadedServer):
     """`fault` may answer requests instead of the service. `paths`: what was asked for, in order."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class ApiServer:
         self.paths: list[str] = []
         self._map = Map()
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(self._server)
 
     @property
     def origin(self) -> str:
@@ -61,17 +61,6 @@ class ApiServer:
             if isinstance(answer, Response)
             else Response(json.dumps(answer), mimetype="application/json")
         )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 class FaultsAt:

@@ -9,9 +9,8 @@ import pytest
 from werkzeug.wrappers import Response
 
 from ingestion.sources.kinds.confluence import source as confluence_source
-from ingestion.sources.kinds.confluence.source import ConfluenceSource, connect
+from ingestion.sources.kinds.confluence.source import connect
 from ingestion.sources.protocol import (
-    Change,
     Complete,
     Item,
     ItemUnavailable,
@@ -20,7 +19,13 @@ from ingestion.sources.protocol import (
     Unlisted,
     first_problem,
 )
-from tests.ingestion.sources.access_by_source import FollowingBase, ids_of_people, list_items
+from tests.ingestion.sources.access_by_source import (
+    FollowingBase,
+    find_shown,
+    list_items,
+    read_item,
+    require_broken_listing,
+)
 from tests.ingestion.sources.cloud.api_server import FaultsAt
 from tests.ingestion.sources.cloud.confluence_server import (
     PEOPLE,
@@ -53,16 +58,6 @@ def following(db: None) -> FollowingBase:
     return base
 
 
-def find_shown(source: ConfluenceSource) -> dict[str, set[str]]:
-    """Return what each person may read, by the levels and groups that the source gives."""
-    accesses = dict(source.list_access(list_items(source)))
-    assert not {access.unknown for access in accesses.values() if access.unknown}
-    return {
-        person: {item for item, access in accesses.items() if access.allows(ids)}
-        for person, ids in ids_of_people(source).items()
-    }
-
-
 def test_people_see_what_confluence_shows_them_also_after_changes(confluence: ConfluenceServer) -> None:
     dice, seen = random.Random(24), set[frozenset[str]]()
     for _round in range(8):
@@ -93,11 +88,6 @@ def test_documents_follow_confluence(cloud: ConfluenceServer, following: Followi
     assert following.list_synced("") == {item for item in cloud.list_shown("") if "30" in item}
 
 
-def read(source: ConfluenceSource, item: Item) -> str:
-    with source.open(item) as content:
-        return content.read().decode()
-
-
 def test_content_of_pages_and_files(confluence: ConfluenceServer) -> None:
     confluence.pages[100].text = (
         '<p>One</p><ac:structured-macro ac:name="code"><ac:parameter ac:name="language">py</ac:parameter>'
@@ -105,15 +95,17 @@ def test_content_of_pages_and_files(confluence: ConfluenceServer) -> None:
     )
     with connect(options(confluence, spaces="HR")) as source:
         items = {item.id: item for item in list_items(source)}
-        text = read(source, items["page:100"])
-        files = sorted(read(source, item) for item in items.values() if item.id.startswith("file:"))
+        text = read_item(source, items["page:100"]).decode()
+        files = sorted(
+            read_item(source, item).decode() for item in items.values() if item.id.startswith("file:")
+        )
         assert {item.container.partition("/")[0] for item in items.values()} == {"HR"}
         confluence.pages[100].version = 2
         with pytest.raises(ItemUnavailable):
-            read(source, items["page:100"])
+            read_item(source, items["page:100"])
         del confluence.pages[107]
         with pytest.raises(ItemUnavailable):
-            read(source, items["page:107"])
+            read_item(source, items["page:107"])
         assert "page:107" not in dict(source.list_access(list(items.values())))
     assert "<h1>Page 100 &amp; more</h1>" in text
     assert "<pre>if a &lt; b: pass</pre>" in text
@@ -136,7 +128,7 @@ def test_files_elsewhere_are_refused(cloud: ConfluenceServer) -> None:
                 Response("", 302, location) if request.path.endswith("/download") else None  # noqa: B023
             )
             with pytest.raises(SourceRefused, match="redirects"):
-                read(source, file)
+                read_item(source, file)
 
 
 def test_later_syncs_read_what_changed(confluence: ConfluenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,10 +187,7 @@ def test_a_space_that_is_out_of_sight_keeps_its_pages(confluence: ConfluenceServ
 def test_a_listing_that_breaks_off_deletes_nothing(confluence: ConfluenceServer, status: int) -> None:
     confluence.fault = FaultsAt("/page", status, after=3)
     with connect(options(confluence)) as source:
-        changes, found = source.list_changes(""), list[Change]()
-        with pytest.raises((SourceUnavailable, SourceRefused)):
-            found.extend(changes)
-    assert not any(isinstance(change, Complete) for change in found)
+        require_broken_listing(source)
 
 
 def test_a_token_that_expires_while_listing_deletes_nothing(confluence: ConfluenceServer) -> None:
