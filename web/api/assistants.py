@@ -34,6 +34,7 @@ from web.api.framework import fields
 from web.api.framework.fields import Body, Id, Name, Patch, Subject
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.knowledge_bases import MANAGES, Slug
+from web.api.row_schema import RowSchema
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Assistants"])
@@ -93,7 +94,7 @@ class AssistantBase(BaseModel):
         return cls(id=str(row.id), slug=row.slug, name=row.name)
 
 
-class Assistant(BaseModel):
+class Assistant(RowSchema):
     """`knowledge_bases`: those that I may read. `manages`: whether I may change it; `instructions`, `model`
     and `subjects` are null otherwise."""
 
@@ -113,20 +114,14 @@ class Assistant(BaseModel):
 
     @classmethod
     def of(cls, row: AssistantRow, bases: Sequence[KnowledgeBase], *, manages: bool) -> "Assistant":
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
-            slug=row.slug,
-            name=row.name,
-            description=row.description,
-            starter_questions=row.starter_questions,
             knowledge_bases=[AssistantBase.of(base) for base in bases],
             manages=manages,
             instructions=row.instructions if manages else None,
             model=row.model if manages else None,
             subjects=row.subjects if manages else None,
-            version=row.version,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
         )
 
 

@@ -43,6 +43,7 @@ from retrieval.models import Citation as CitationRow
 from retrieval.models import Conversation as ConversationRow
 from retrieval.models import Message as MessageRow
 from retrieval.passages.locations import location_of
+from web.api.row_schema import RowSchema
 
 Box = tuple[float, float, float, float]
 OFFICIAL = "An admin or a command created the knowledge base, or an admin has approved it"
@@ -88,7 +89,7 @@ class Me(BaseModel):
         )
 
 
-class User(BaseModel):
+class User(RowSchema):
     """`display_name` and `email` may be empty, and are not unique."""
 
     id: str
@@ -101,13 +102,9 @@ class User(BaseModel):
 
     @classmethod
     def of(cls, row: UserRow) -> "User":
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
-            username=row.username,
-            display_name=row.display_name,
-            email=row.email,
-            is_admin=row.is_admin,
-            is_active=row.is_active,
             groups=[str(group.id) for group in row.member_of.all()],
         )
 
@@ -145,7 +142,7 @@ class Owner(BaseModel):
         return None if row is None else cls(id=str(row.id), username=row.username)
 
 
-class KnowledgeBase(BaseModel):
+class KnowledgeBase(RowSchema):
     id: str
     name: str
     slug: str
@@ -165,21 +162,13 @@ class KnowledgeBase(BaseModel):
 
     @classmethod
     def of(cls, row: KnowledgeBaseRow, *, role: Role, documents: int, chunks: int) -> "KnowledgeBase":
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
-            name=row.name,
-            slug=row.slug,
-            description=row.description,
-            sensitivity=row.sensitivity,
-            grounding=row.grounding,
-            outside_models=row.outside_models,
-            official=row.official,
             owner=Owner.of(row.owner),
-            retention_days=row.retention_days,
             my_role=role.value,
             documents=documents,
             chunks=chunks,
-            created_at=row.created_at,
         )
 
 
@@ -229,7 +218,7 @@ class Pending(BaseModel):
     error: Failure | None
 
 
-class Document(BaseModel):
+class Document(RowSchema):
     id: str
     knowledge_base: str
     parent: str | None = Field(description="The email or archive that contains it")
@@ -269,31 +258,22 @@ class Document(BaseModel):
         extracted content.
         """
         version = row.shown_version
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
             knowledge_base=str(row.knowledge_base_id),
             parent=str(row.parent_id) if row.parent_id else None,
-            title=row.title,
-            source_uri=row.source_uri,
             media_type=version.media_type if version else "",
             size=version.size if version else 0,
             sha256=version.sha256 if version else "",
             version=version.number if version else 0,
-            status=row.status,
             error=Failure.of(version) if row.status == "failed" else None,
             pending=_pending(row.pending_version),
             pages=version.pages if version else None,
             chunks=version.chunk_count if version else 0,
             language=version.language if version else None,
-            metadata=row.metadata,
             readers=readers_of(row),
             owner=str(row.owner_id) if row.owner_id else None,
-            review_by=row.review_by,
-            review_days=row.review_days,
-            reviewed_at=row.reviewed_at,
-            forbids_outside_models=row.forbids_outside_models,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
             report=_report(row, version, principal),
             properties=version.properties if version and has_key_scope(principal, "search") else {},
         )
@@ -324,7 +304,7 @@ def _pending(version: DocumentVersion | None) -> Pending | None:
     return Pending(version=version.number, status=version.state, error=Failure.of(version))
 
 
-class Job(BaseModel):
+class Job(RowSchema):
     """`rate` counts pages, chunks or points per second, by stage. `last_error`: of the last failed attempt;
     `retry_at`: when the next one may begin. `import`: the import it is part of.
     """
@@ -366,7 +346,8 @@ class Job(BaseModel):
     @classmethod
     def _of(cls, row: JobRow, place: QueueStatus, batch: UUID | None) -> "Job":
         document = row.version.document
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
             document=str(document.id),
             title=document.title,
@@ -375,20 +356,12 @@ class Job(BaseModel):
             version=row.version.number,
             lane=Lane(row.lane),
             batch=str(batch) if batch else None,
-            stage=row.stage,
-            stage_since=row.stage_since,
-            done=row.done,
-            total=row.total,
             rate=place.rate,
-            attempts=row.attempts,
             max_attempts=environment().job_max_attempts,
             retry_at=row.not_before if row.stage == Stage.QUEUED else None,
-            last_error=row.last_error,
             queue_position=place.position,
             eta_s=place.eta,
             error=Failure.of(row.version) if row.stage in {Stage.FAILED, Stage.CANCELLED} else None,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
         )
 
 
@@ -474,7 +447,7 @@ class ElementLink(BaseModel):
     url: str
 
 
-class Element(BaseModel):
+class Element(RowSchema):
     """`links`: those of the document, and web addresses written out in the text."""
 
     index: int
@@ -494,7 +467,7 @@ class Element(BaseModel):
         safe = [link for link in in_document if link.url]
         links = sorted((*safe, *bare_links(read.text, in_document)))
         shown = [ElementLink(start=start, end=end, url=url) for start, end, url in links]
-        return cls(**{name: getattr(read, name) for name in cls.model_fields if name != "links"}, links=shown)
+        return cls.read(read, links=shown)
 
 
 class Rendition(BaseModel):
@@ -508,7 +481,7 @@ class Rendition(BaseModel):
         return cls(pages=read.pages, elements=list(map(Element.of, read.elements)))
 
 
-class Passage(BaseModel):
+class Passage(RowSchema):
     """A chunk as it is indexed: `context` is embedded together with `text`."""
 
     id: str
@@ -523,15 +496,10 @@ class Passage(BaseModel):
     @classmethod
     def of(cls, row: Chunk, version: DocumentVersion) -> "Passage":
         cells = CellLine.all_from_json(row.cells)
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
-            ordinal=row.ordinal,
-            text=row.text,
-            context=row.context,
-            section=row.section,
-            page=row.page,
             location=location_of(version.media_type, row.page, cells),
-            tokens=row.tokens,
         )
 
 
@@ -542,7 +510,7 @@ class Scores(BaseModel):
     rerank: float | None = None
 
 
-class Hit(BaseModel):
+class Hit(RowSchema):
     chunk: str
     document: str
     title: str
@@ -561,20 +529,13 @@ class Hit(BaseModel):
 
     @classmethod
     def of(cls, hit: found.Hit) -> "Hit":
-        return cls(
+        return cls.read(
+            hit,
             chunk=str(hit.chunk),
             document=str(hit.document),
-            title=hit.title,
             knowledge_base=str(hit.knowledge_base),
-            knowledge_base_name=hit.knowledge_base_name,
             knowledge_base_owner=Owner.of(hit.knowledge_base_owner),
-            official=hit.official,
-            source_uri=hit.source_uri,
-            page=hit.page,
-            location=hit.location,
             section=list(hit.section),
-            text=hit.text,
-            score=hit.score,
             scores=Scores.model_validate(hit.scores, from_attributes=True),
             url=passage_url(hit.document, hit.chunk),
         )
@@ -622,7 +583,7 @@ class CitedLink(BaseModel):
         return [cls(text=text, url=url) for text, url in dict.fromkeys(found) if text and url]
 
 
-class Citation(BaseModel):
+class Citation(RowSchema):
     """`version`: the number of the document's quoted version. `verified`: who is responsible for it, and
     until when.
     """
@@ -649,22 +610,18 @@ class Citation(BaseModel):
     @classmethod
     def of(cls, citation: found.Citation | CitationRow, version: DocumentVersion) -> "Citation":
         document, base = version.document, version.document.knowledge_base
-        return cls(
-            marker=citation.marker,
+        return cls.read(
+            citation,
             chunk=str(citation.chunk),
             document=str(document.id),
             knowledge_base=str(base.id),
             knowledge_base_name=base.name,
             knowledge_base_owner=Owner.of(base.owner),
             official=base.official,
-            title=citation.title,
             source_uri=document.source_uri,
             version=version.number,
-            page=citation.page,
-            location=citation.location,
             section=list(citation.section),
             boxes=list(citation.boxes),
-            quote=citation.quote,
             links=CitedLink.build_all(citation.quote, citation.links),
             url=passage_url(document.id, citation.chunk),
             verified=Verified.of(version),
@@ -856,7 +813,7 @@ class ConversationAssistant(BaseModel):
     name: str
 
 
-class Conversation(BaseModel):
+class Conversation(RowSchema):
     """`current`: the message at the end of the displayed path; null before the first question. `snippet`: in
     a search, the words around the hit; null if only the title matches. `assistant`: the one it was started
     with; null if there is none. `expires_at`: when a conversation that is temporary, or has no question, is
@@ -877,16 +834,12 @@ class Conversation(BaseModel):
 
     @classmethod
     def of(cls, row: ConversationRow, snippet: snippets.Snippet | None = None) -> "Conversation":
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
-            title=row.title,
             current=str(row.current_id) if row.current_id else None,
             pinned=row.pinned_at is not None,
             folder=str(row.folder_id) if row.folder_id else None,
-            temporary=row.temporary,
-            expires_at=row.expires_at,
-            created_at=row.created_at,
-            updated_at=row.updated_at,
             snippet=Snippet.of(snippet) if snippet else None,
             assistant=_conversation_assistant(row),
         )

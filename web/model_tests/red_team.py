@@ -9,7 +9,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext_noop
 
@@ -156,9 +155,3 @@ def _count(rows: Sequence[dict[str, Any]]) -> Score:
         sum(row["answer"]["withstood"] for row in rows),
         sum(row["model"]["withstood"] for row in rows),
     )
-
-
-def earlier_runs(run: RedTeamRun) -> "QuerySet[RedTeamRun]":
-    """Return completed runs of the same model on the same server, the latest first."""
-    same = RedTeamRun.objects.filter(server=run.server, model=run.model, state=TrialState.DONE)
-    return same.exclude(pk=run.pk)

@@ -14,6 +14,7 @@ from cairn.access.selectors import get_or_not_found
 from web.access_checks.services import check_begin
 from web.api.framework.fields import Body
 from web.api.framework.pagination import Page, PageQuery, page_of
+from web.api.row_schema import RowSchema
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Access"], auth=needs(admin=True))
@@ -31,7 +32,7 @@ class Leak(BaseModel):
     what: str
 
 
-class AccessCheck(BaseModel):
+class AccessCheck(RowSchema):
     """`probes`: requests by people without access to the canaries; `spots`: searches for real documents by
     people without access. A `failed` check has no result; `error` gives the reason.
     """
@@ -48,16 +49,12 @@ class AccessCheck(BaseModel):
 
     @classmethod
     def of(cls, row: CheckRow) -> "AccessCheck":
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
             state=CheckState(row.state),
-            probes=row.probes,
-            spots=row.spots,
             leaks=[Leak.model_validate(leak) for leak in row.leaks],
-            error=row.error,
             requested_by=str(row.requested_by_id) if row.requested_by_id else None,
-            created_at=row.created_at,
-            ended_at=row.ended_at,
         )
 
 

@@ -13,6 +13,7 @@ from cairn.audit.services import record
 from web.api.framework.downloads import stream_attachment
 from web.api.framework.fields import AwareMoment, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, numbered_page
+from web.api.row_schema import RowSchema
 from web.exports.audit_log import MEDIA_TYPES, export
 from web.http.authentication import needs, principal_of
 
@@ -49,7 +50,7 @@ class ExportQuery(AuditFilters):
     format: Literal["csv", "jsonl"] = "jsonl"
 
 
-class Event(BaseModel):
+class Event(RowSchema):
     """`number` and `hash` are its place in the chain, assigned within seconds. `actor` is null if nobody was
     signed in, or the action was scheduled.
     """
@@ -65,15 +66,10 @@ class Event(BaseModel):
 
     @classmethod
     def of(cls, row: EventRow) -> "Event":
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
-            number=row.number,
-            at=row.at,
             actor=str(row.actor) if row.actor else None,
-            action=row.action,
-            subject=row.subject,
-            detail=row.detail,
-            hash=row.hash,
         )
 
 

@@ -6,6 +6,7 @@ from django.utils import translation
 from ninja import Router
 from pydantic import BaseModel, Field
 
+from web.api.row_schema import RowSchema
 from web.health.report import CheckedPart, health_report
 from web.health.results import HealthState
 from web.http.authentication import needs
@@ -13,7 +14,7 @@ from web.http.authentication import needs
 router = Router(tags=["Health"], auth=needs(admin=True))
 
 
-class HealthCheck(BaseModel):
+class HealthCheck(RowSchema):
     """The result of one check, in English. `detail` is the error of a library, if there was one."""
 
     name: str = Field(description="Stable, such as `workers` or `language_model`")
@@ -28,15 +29,11 @@ class HealthCheck(BaseModel):
     @classmethod
     def of(cls, part: CheckedPart) -> "HealthCheck":
         result = part.result
-        return cls(
+        return cls.read(
+            result,
             name=part.name,
             label=str(part.label),
-            state=result.state,
-            message=result.message,
-            remedy=result.remedy,
-            command=result.command,
             page=reverse(f"pages:{result.page}") if result.page else "",
-            detail=result.detail,
         )
 
 

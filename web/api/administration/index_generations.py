@@ -30,6 +30,7 @@ from retrieval.evaluation.gold_file import GoldQuestion
 from retrieval.index.generations import active_generation, choice_of, open_indexes, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from web.api.framework.fields import Body, Flag, Id
+from web.api.row_schema import RowSchema
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Index"])
@@ -78,7 +79,7 @@ class Comparison(BaseModel):
     worse: list[str]
 
 
-class Generation(BaseModel):
+class Generation(RowSchema):
     """`done` of `total` chunks are indexed. `working`: a process is on it; `paused`: it waits for questions
     and uploads. `swap_requested`: it becomes active once it has caught up.
     """
@@ -103,23 +104,16 @@ class Generation(BaseModel):
     @classmethod
     def of(cls, row: IndexGeneration) -> "Generation":
         done, total = progress(row)
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
-            name=row.name,
             state=GenerationState(row.state),
             embedding_model=choice_of(row).model,
             model_id=row.embedding_model,
-            dimension=row.dimension,
             done=done,
             total=total,
             working=IndexGeneration.objects.filter(pk=row.pk, lease_until__gte=Now()).exists(),
-            paused=row.paused,
-            optimised=row.optimised,
-            swap_requested=row.swap_requested,
-            error=row.error,
             comparison=Comparison.model_validate(row.comparison) if row.comparison else None,
-            created_at=row.created_at,
-            activated_at=row.activated_at,
         )
 
 

@@ -25,6 +25,7 @@ from cairn.settings.stored.sections import Line
 from cairn.settings.stored.store import chat_model_variable
 from web.api.framework.fields import Body, Count, Patch
 from web.api.framework.pagination import Page, PageQuery, numbered_page
+from web.api.row_schema import RowSchema
 from web.configuration.registered_models import (
     ModelFields,
     Price,
@@ -129,7 +130,7 @@ class MeasuredModel(BaseModel):
     milliseconds: int | None = None
 
 
-class Model(BaseModel):
+class Model(RowSchema):
     """`in_use`: whether answers come from it. An active model is not in use if an environment variable sets
     the language model: `set_by_environment` names it. `base`: of an adapter. `api_key_set`: a key is stored,
     which is never returned."""
@@ -155,24 +156,18 @@ class Model(BaseModel):
     @classmethod
     def of(cls, row: RegisteredModel) -> Self:
         measured = MeasuredModel(at=row.measured_at, **row.measured) if row.measured_at else None
-        return cls(
-            name=row.name,
-            version=row.version,
+        return cls.read(
+            row,
             type=ModelType(row.type),
             backend=ModelBackend(row.backend),
-            base_url=row.base_url,
-            model=row.model,
             api_key_set=bool(row.api_key),
             location=ModelLocation(row.location),
             licence=ModelLicence.of(row),
-            price_in=row.price_in,
-            price_out=row.price_out,
             owner=row.owner_id,
             base=row.base.name if row.base else None,
             status=ModelStatus(row.status),
             measured=measured,
             set_by_environment=chat_model_variable() if row.type == ModelType.CHAT else "",
-            changed_at=row.changed_at,
         )
 
 

@@ -35,6 +35,7 @@ from web.api.framework.fields import (
 )
 from web.api.framework.pagination import Page, PageQuery, numbered_page, page_of
 from web.api.framework.problems import InvalidFields
+from web.api.row_schema import RowSchema
 from web.http.authentication import needs, principal_of
 from web.sources.dry_run import DryRun, check_stored, check_typed, list_stored, list_typed
 from web.sources.option_fields import secret_names
@@ -48,7 +49,7 @@ KindName = Annotated[str, StringConstraints(max_length=50)]
 DirectoryName = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100)]
 
 
-class ConnectedSourceKind(BaseModel):
+class ConnectedSourceKind(RowSchema):
     """A kind of source. `options`: JSON schema of its options; `secrets`: those that are stored encrypted and
     never returned. `has_access`: the source says who may read an item; `has_people`: who is in its groups.
     `docs`: path of its page in the documentation.
@@ -65,19 +66,14 @@ class ConnectedSourceKind(BaseModel):
 
     @classmethod
     def of(cls, kind: SourceKind) -> Self:
-        return cls(
-            name=kind.name,
-            label=kind.label,
-            description=kind.description,
+        return cls.read(
+            kind,
             options=kind.options.model_json_schema(),
             secrets=sorted(secret_names(kind.options)),
-            has_access=kind.has_access,
-            has_people=kind.has_people,
-            docs=kind.docs,
         )
 
 
-class ConnectedSourceTask(BaseModel):
+class ConnectedSourceTask(RowSchema):
     """A task of a source and how its last run went. `age`: seconds since it last succeeded. `next_at`: null
     if it runs as soon as possible, or never while the source is paused. `result`: counts of the last run.
     `error`: its problem if `failures`, the number of failed runs in a row, isn't 0; otherwise a warning.
@@ -98,10 +94,10 @@ class ConnectedSourceTask(BaseModel):
 
     @classmethod
     def of(cls, state: ScheduleState) -> Self:
-        return cls(**{name: getattr(state, name) for name in cls.model_fields})
+        return cls.read(state)
 
 
-class ConnectedSourceItems(BaseModel):
+class ConnectedSourceItems(RowSchema):
     """Numbers of items by state."""
 
     synced: int
@@ -111,10 +107,10 @@ class ConnectedSourceItems(BaseModel):
 
     @classmethod
     def of(cls, counts: ItemCounts) -> Self:
-        return cls(**{name: getattr(counts, name) for name in cls.model_fields})
+        return cls.read(counts)
 
 
-class ConnectedSource(BaseModel):
+class ConnectedSource(RowSchema):
     """A source. `options` without secrets; `secrets_set`: the secrets that are stored."""
 
     id: str
@@ -134,25 +130,19 @@ class ConnectedSource(BaseModel):
 
     @classmethod
     def of(cls, row: Source) -> Self:
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
             knowledge_base=str(row.knowledge_base_id),
-            kind=row.kind,
-            name=row.name,
-            options=row.options,
             secrets_set=stored_secrets(row),
             readers=SourceReaders(row.readers),
-            directory=row.directory,
-            match_email=row.match_email,
-            enabled=row.enabled,
             tasks=[ConnectedSourceTask.of(state) for state in schedules_of(row)],
             items=ConnectedSourceItems.of(item_counts(row)),
             batch=str(row.batch_id) if row.batch_id else None,
-            created_at=row.created_at,
         )
 
 
-class ConnectedSourceItem(BaseModel):
+class ConnectedSourceItem(RowSchema):
     """An item as it was last listed. `reason`: why it could not be imported."""
 
     id: int
@@ -168,16 +158,11 @@ class ConnectedSourceItem(BaseModel):
 
     @classmethod
     def of(cls, row: SourceItem) -> Self:
-        return cls(
+        return cls.read(
+            row,
             id=row.pk,
-            external_id=row.external_id,
-            name=row.name,
-            container=row.container,
-            uri=row.uri,
             state=_item_state(row),
             reason=row.error,
-            size=row.size,
-            modified=row.modified,
             document=str(row.document_id) if row.document_id else None,
         )
 

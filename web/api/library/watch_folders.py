@@ -14,6 +14,7 @@ from ingestion.models import Watch as WatchRow
 from ingestion.watch_folders.services import next_scan, watch_create, watch_delete, watch_scan, watch_update
 from web.api.framework.fields import Body, Flag, Patch
 from web.api.framework.pagination import Page, PageQuery, page_of
+from web.api.row_schema import RowSchema
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Watched folders"], by_alias=True)
@@ -55,7 +56,7 @@ class Result(BaseModel):
     seconds: float = 0.0
 
 
-class Watch(BaseModel):
+class Watch(RowSchema):
     """`import`: of the last scan with changes. `error`: of the last scan."""
 
     id: str
@@ -74,20 +75,14 @@ class Watch(BaseModel):
 
     @classmethod
     def of(cls, row: WatchRow) -> "Watch":
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
             knowledge_base=str(row.knowledge_base_id),
-            path=row.path,
-            prune=row.prune,
-            every_seconds=row.every_seconds,
-            enabled=row.enabled,
-            looked_at=row.looked_at,
             next_at=next_scan(row),
             running=row.busy_until is not None and row.busy_until > timezone.now(),
             result=Result.model_validate(row.result),
-            error=row.error,
             batch=str(row.batch_id) if row.batch_id else None,
-            created_at=row.created_at,
         )
 
 

@@ -29,6 +29,7 @@ from web.api.conversations.conversations import Deleted
 from web.api.framework import fields
 from web.api.framework.fields import Body, Id, Patch, id_or_nobody
 from web.api.framework.pagination import Page, PageQuery, page_of
+from web.api.row_schema import RowSchema
 from web.http.authentication import needs, principal_of
 
 in_knowledge_base = Router(tags=["Evaluation"], auth=needs("manage"))
@@ -68,7 +69,7 @@ class GoldSource(BaseModel):
     quotes: list[str]
 
 
-class GoldQuestion(BaseModel):
+class GoldQuestion(RowSchema):
     """`complete` is false once all relevant documents are deleted; the question is then skipped."""
 
     id: str
@@ -84,12 +85,10 @@ class GoldQuestion(BaseModel):
 
     @classmethod
     def of(cls, row: GoldQuestionRow) -> "GoldQuestion":
-        return cls(
+        return cls.read(
+            row,
             id=str(row.id),
             knowledge_base=str(row.knowledge_base_id),
-            question=row.question,
-            kind=row.kind,
-            history=row.history,
             relevant=[
                 GoldSource(
                     document=str(source.document_id),
@@ -99,10 +98,7 @@ class GoldQuestion(BaseModel):
                 )
                 for source in row.sources.all()
             ],
-            must_contain=row.must_contain,
-            complete=row.complete,
             created_by=row.created_by.username if row.created_by else None,
-            created_at=row.created_at,
         )
 
 
