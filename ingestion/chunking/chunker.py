@@ -18,7 +18,6 @@ _NARROWER: Final = (1.0, 0.75, 0.5, 0.25)
 _CLOSE: Final = frozenset(("ListItem", "CodeSnippet"))
 _TABLE: Final = "Table"
 _CODE: Final = "CodeSnippet"
-_SAFE_SHARE: Final = 0.8  # of the window: a sum of costs below it is believed
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Q
 from django.db.models.functions import Now
 
-from cairn.access.models import Role, SourceSubject, SubjectKind, SubjectLink
+from cairn.access.models import Role
 from cairn.access.permissions import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
@@ -98,12 +98,6 @@ def _schedule_state(row: SourceSchedule, source: Source) -> ScheduleState:
 def item_counts(source: Source) -> ItemCounts:
     counts = {state.value: Count("pk", filter=ITEM_STATES[state]) for state in SourceItemState}
     return ItemCounts(**SourceItem.objects.filter(source=source).aggregate(**counts))
-
-
-def unlinked_people(source: Source) -> "QuerySet[SourceSubject]":
-    """People of a source without an account, and ids in its permissions that it doesn't explain."""
-    rows = SourceSubject.objects.filter(source=source.id, user=None).exclude(kind=SubjectKind.GROUP)
-    return rows.exclude(link=SubjectLink.NOBODY).order_by("kind", "name", "id")
 
 
 def items_of(

@@ -46,6 +46,24 @@ class ChatModel(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class WrappedChat:
+    """Base of chat models that ask another one. They define `stream`."""
+
+    chat: ChatModel
+
+    @property
+    def name(self) -> str:
+        return self.chat.name
+
+    @property
+    def context_tokens(self) -> int:
+        return self.chat.context_tokens
+
+    def count_tokens(self, text: str) -> int:
+        return self.chat.count_tokens(text)
+
+
 def choose_model(chat: ChatModel, documents: Collection[UUID]) -> ChatModel | None:
     """Return the model that may read passages of these documents; None if no model may.
 

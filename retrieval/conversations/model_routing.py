@@ -21,7 +21,7 @@ from cairn.library.outside_models import (
     is_anything_forbidden_outside_in,
 )
 from cairn.settings.stored.store import effective_environment, inside_environment
-from retrieval.answering.protocols import ChatModel
+from retrieval.answering.protocols import ChatModel, WrappedChat
 from retrieval.conversations.branches import Tree
 from retrieval.engine import ConfiguredChat
 from retrieval.models import Message
@@ -39,7 +39,7 @@ class EarlierAnswers:
 
 
 @dataclass(frozen=True, slots=True)
-class _Outside:
+class _Outside(WrappedChat):
     """The outside model, for prompts of which every passage may be read by it."""
 
     chat: ConfiguredChat
@@ -47,23 +47,12 @@ class _Outside:
     location: ClassVar[str] = OUTSIDE
     reason: ClassVar[str] = "allowed"
 
-    @property
-    def name(self) -> str:
-        return self.chat.name
-
-    @property
-    def context_tokens(self) -> int:
-        return self.chat.context_tokens
-
-    def count_tokens(self, text: str) -> int:
-        return self.chat.count_tokens(text)
-
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
         return self.chat.stream(clear_messages(messages, self.earlier), max_tokens=max_tokens)
 
 
 @dataclass(frozen=True, slots=True)
-class _Fallback:
+class _Fallback(WrappedChat):
     """The active inside model, in place of an outside one that may not read the passages."""
 
     chat: ConfiguredChat
@@ -71,40 +60,18 @@ class _Fallback:
     reason: ClassVar[str] = "outside_forbidden"
     is_fallback: ClassVar[bool] = True
 
-    @property
-    def name(self) -> str:
-        return self.chat.name
-
-    @property
-    def context_tokens(self) -> int:
-        return self.chat.context_tokens
-
-    def count_tokens(self, text: str) -> int:
-        return self.chat.count_tokens(text)
-
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
         return self.chat.stream(messages, max_tokens=max_tokens)
 
 
 @dataclass(frozen=True, slots=True)
-class RoutedChat:
+class RoutedChat(WrappedChat):
     """The language model of one question. Name and context are those of the model that answers if no rule
     forbids it; ask `for_documents` for the model of a prompt. `searched`: the question's knowledge bases."""
 
     chat: ConfiguredChat
     earlier: EarlierAnswers
     searched: frozenset[UUID]
-
-    @property
-    def name(self) -> str:
-        return self.chat.name
-
-    @property
-    def context_tokens(self) -> int:
-        return self.chat.context_tokens
-
-    def count_tokens(self, text: str) -> int:
-        return self.chat.count_tokens(text)
 
     def for_documents(self, documents: Collection[UUID]) -> ChatModel | None:
         """Return the model for a prompt with passages of these documents; None if no model may have it."""

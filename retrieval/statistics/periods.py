@@ -8,8 +8,6 @@ from itertools import groupby, pairwise
 from django.db.models import Case, F, IntegerField, Value, When
 from django.db.models.expressions import CombinedExpression, Expression
 
-DAY_SECONDS = 86_400
-
 
 @dataclass(frozen=True, slots=True)
 class Period:

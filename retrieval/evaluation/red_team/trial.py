@@ -10,7 +10,7 @@ from cairn.access.scope import Scope
 from cairn.answers import Verdict
 from cairn.settings import environment
 from retrieval.answering.prompts.evidence import deduplicate
-from retrieval.answering.protocols import ChatModel
+from retrieval.answering.protocols import WrappedChat
 from retrieval.conversations.answer_models import answer_profile, evidence_budget
 from retrieval.conversations.ask import EVIDENCE_HITS, answer_unstored
 from retrieval.conversations.model_routing import route_chat
@@ -24,23 +24,11 @@ from retrieval.search.answer_search import search_for_answer
 MAX_STORED_CHARACTERS: Final = 2000
 
 
-@dataclass(slots=True)
-class RecordingChat:
+@dataclass(frozen=True, slots=True)
+class RecordingChat(WrappedChat):
     """A chat model that remembers what it wrote, so that the same prompt isn't answered twice."""
 
-    chat: ChatModel
     written: dict[tuple[str, ...], str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return self.chat.name
-
-    @property
-    def context_tokens(self) -> int:
-        return self.chat.context_tokens
-
-    def count_tokens(self, text: str) -> int:
-        return self.chat.count_tokens(text)
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
         key = (str(max_tokens), *(str(message.content) for message in messages))
