@@ -1,4 +1,4 @@
-"""Every error Cairn raises on purpose.
+"""Errors that all layers raise on purpose, by what the caller can do about them.
 
 CairnError
 ├── PermanentError             trying again changes nothing

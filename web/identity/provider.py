@@ -1,4 +1,4 @@
-"""OpenID Connect and SAML providers for allauth, with additional checks."""
+"""Single sign-on (SSO): OpenID Connect and SAML providers for allauth, with additional checks."""
 
 import base64
 import secrets
