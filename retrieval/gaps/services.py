@@ -117,7 +117,7 @@ def question_split(*, question: GapQuestion, principal: Principal) -> Gap:
 
 
 def gap_link(*, gap: Gap, document_id: object, principal: Principal) -> Gap:
-    """Mark a gap as answered by a document, which the principal can see in one of the gap's knowledge bases."""
+    """Mark a gap as answered by a document in one of its knowledge bases, which the principal can see."""
     document = document_for(principal, document_id)
     if gap.base_key and not gap.knowledge_bases.filter(pk=document.knowledge_base_id).exists():
         raise InvalidInput(gettext_noop("The document is in another knowledge base."))
