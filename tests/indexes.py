@@ -11,7 +11,7 @@ from cairn.inference import registry
 from cairn.inference.protocols import Embedder
 from cairn.settings import environment
 from ingestion.erasure.receipts import receipts_close
-from retrieval.index import backends
+from retrieval.index import backends, qdrant_server_backend
 from retrieval.index.generations import close_index, open_indexes
 from retrieval.models import IndexGeneration
 
@@ -22,7 +22,8 @@ def own_indexes(
 ) -> Iterator[None]:
     """Removes every place that a generation names in the end, which counts on a server."""
     own = environment().model_copy(update={"data_dir": folder, "qdrant_url": url})
-    monkeypatch.setattr(backends, "environment", lambda: own)
+    for module in (backends, qdrant_server_backend):
+        monkeypatch.setattr(module, "environment", lambda: own)
     close_index()
     with registry.use(embedder=embedder):
         yield
