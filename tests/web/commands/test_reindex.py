@@ -56,7 +56,7 @@ def found(server: Server, query: str) -> str:
     return str(answer.json()["results"][0]["source_uri"])
 
 
-@pytest.mark.faults
+@pytest.mark.acceptance  # tests/web/api/reindexing tries the same over REST
 def test_a_model_that_finds_less_is_refused_forced_and_rolled_back(server: Server, tmp_path: Path) -> None:
     gold = tmp_path / "gold.jsonl"
     gold.write_text("\n".join(map(json.dumps, GOLD)))

@@ -120,10 +120,8 @@ def test_a_password_that_does_not_serve(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize(
-    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.acceptance), signal.SIGKILL]
-)
+@pytest.mark.acceptance  # tests of faults kill it in the middle of a job as well
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_work_that_an_end_interrupted_is_done_at_the_next_start(
     own_data_dir: Path, number: signal.Signals
 ) -> None:

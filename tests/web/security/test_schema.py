@@ -141,7 +141,7 @@ def as_person(name: str, world: World, **options: Any) -> Caller:
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("name", ["reader", "admin"])
+@pytest.mark.parametrize("name", [pytest.param("reader", marks=pytest.mark.acceptance), "admin"])
 def test_every_operation_keeps_to_its_description(world: World, name: str) -> None:
     # A stream gives its place back in another thread, which would wait for what is to be taken back here.
     limit_set(subject="everyone", values={Measure.FOLLOWED_AT_ONCE: None}, actor=None)
