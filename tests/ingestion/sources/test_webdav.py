@@ -447,7 +447,7 @@ def test_passwords_never_cross_the_internet_unencrypted(monkeypatch: pytest.Monk
 def test_metadata_services_are_out_of_reach(url: str) -> None:
     with pytest.raises(SourceRefused) as refused:
         list_all(url)
-    assert code_of(refused) == "source_away"
+    assert code_of(refused) == "source_address_forbidden"
 
 
 @pytest.mark.parametrize(
