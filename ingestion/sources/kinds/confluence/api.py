@@ -117,7 +117,7 @@ class Person(Entry):
 class People(Entry):
     """A page of a list of users."""
 
-    results: list[Person] = []
+    results: list[Person]
     limit: int = PAGE_LENGTH
     links: Links = Field(default=Links(), alias="_links")
 
@@ -132,7 +132,7 @@ class Group(Entry):
 class Groups(Entry):
     """A page of a list of groups."""
 
-    results: list[Group] = []
+    results: list[Group]
     limit: int = PAGE_LENGTH
     links: Links = Field(default=Links(), alias="_links")
 
@@ -140,14 +140,14 @@ class Groups(Entry):
 class Restricted(Entry):
     """Users and groups that a page is restricted to."""
 
-    user: People = People()
-    group: Groups = Groups()
+    user: People
+    group: Groups
 
 
 class Restriction(Entry):
     """Restriction of reading a page."""
 
-    restrictions: Restricted = Restricted()
+    restrictions: Restricted
 
 
 class Principal(Entry):

@@ -170,6 +170,25 @@ def test_forbidden_levels_leave_pages_to_managers(confluence: ConfluenceServer) 
     assert unknown == {"page:101", "page:103", "page:104", "page:107"}
 
 
+def test_a_page_to_sign_in_opens_no_space(confluence: ConfluenceServer) -> None:
+    """A proxy may answer visitors with such a page instead of 401."""
+    page = Response("<html><title>Sign in</title></html>", mimetype="text/html")
+    confluence.fault = lambda request: None if "Authorization" in request.headers else page
+    with connect(options(confluence, files=False)) as source:
+        accesses = dict(source.list_access(list_items(source)))
+    assert accesses
+    assert not any(access.allows(["somebody"]) for access in accesses.values())
+
+
+def test_an_answer_without_restrictions_is_not_an_unrestricted_page(confluence: ConfluenceServer) -> None:
+    empty = Response("{}", mimetype="application/json")
+    confluence.fault = lambda request: empty if "/content/101/restriction" in request.path else None
+    with connect(options(confluence, files=False, spaces="HR")) as source:
+        items = list_items(source)
+        with pytest.raises(SourceUnavailable):
+            list(source.list_access(items))
+
+
 def test_a_page_whose_files_are_forbidden_keeps_them(cloud: ConfluenceServer) -> None:
     cloud.fault = FaultsAt("/pages/103/attachments", 403)
     with connect(options(cloud, spaces="HR")) as source:
