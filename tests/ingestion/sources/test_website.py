@@ -168,6 +168,28 @@ def test_a_sitemap_that_became_a_page_deletes_nothing(server: WebsiteServer) -> 
     assert paths_of(server, list_all(server))  # a page that was there from the start is no sitemap
 
 
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/sitemap.xml", Resource(b"", 403)),
+        ("/sitemap.xml", Resource(b"", 404)),
+        ("/pages.xml", Resource(b"", 401)),
+        ("/pages.xml", moved("http://sso.example.org/", 302)),
+    ],
+)
+def test_sitemaps_that_are_out_of_sight_delete_nothing(
+    server: WebsiteServer, path: str, answer: Resource
+) -> None:
+    server.resources["/sitemap.xml"] = sitemap(f"{server.origin}/pages.xml", index=True)
+    server.resources["/pages.xml"] = sitemap(f"{server.origin}/docs/hidden.html")
+    server.resources["/docs/hidden.html"] = page(title="Hidden")
+    before = list_all(server)
+    assert "/docs/hidden.html" in paths_of(server, before)
+    server.resources[path] = answer
+    with pytest.raises(SourceUnavailable):
+        list_all(server, cursor_of(before))
+
+
 def test_entities_in_sitemaps_are_not_expanded(server: WebsiteServer) -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "%s"><!ENTITY b SYSTEM "file:///etc/passwd">]>' % (b"x" * 1000)
     body = b"<urlset><url><loc>%s/docs/&a;&b;</loc></url></urlset>" % server.origin.encode()
@@ -384,6 +406,17 @@ def test_a_page_that_redirects_to_a_sign_in_stays(server: WebsiteServer) -> None
     server.resources["/docs/travel/"] = moved("/login", 302)
     after = list_all(server, cursor_of(before))
     assert paths_of(server, after) == paths_of(server, before)
+
+
+def test_known_pages_that_redirect_to_a_sign_in_in_the_selected_part_stay(server: WebsiteServer) -> None:
+    before = list_all(server)
+    server.resources["/docs/login"] = page(title="Please sign in")
+    server.resources["/docs/travel/"] = moved("/docs/login", 302)
+    after = list_all(server, cursor_of(before))
+    assert paths_of(server, after) == paths_of(server, before)
+    server.resources["/docs/"] = moved("/docs/login", 302)
+    with pytest.raises(SourceRefused):
+        list_all(server, cursor_of(before))
 
 
 @pytest.mark.parametrize("answer", [Resource(b"", 404), Resource(b"", 410), moved("/elsewhere/", 301)])

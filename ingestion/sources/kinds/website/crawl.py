@@ -121,9 +121,12 @@ class Crawl:
                 yield from self._fail(address, outcome, depth)
 
     def _follow(self, address: str, moved: Moved, depth: int) -> Iterator[Change]:
-        """Visit where a redirect leads to. A temporary one out of the selected part may be for signing in."""
+        """Visit where a redirect leads to. A temporary one may be for signing in if the page is known, or if
+        the target isn't in the selected part."""
         target = self.site.find(address, moved.target)
-        if target is not None:
+        if not moved.permanent and address in self.before.pages:
+            yield from self._fail(address, Failed(CodedMessage("website_page_elsewhere")), depth)
+        elif target is not None:
             self._enqueue(target, depth)
         elif address == self.site.start:
             name, elsewhere = self.requests.server.name, moved.target[:200]

@@ -99,10 +99,11 @@ class PageRequests:
         except _Interrupted as error:
             return Failed(error.message, is_outage=True)
 
-    def fetch_file(self, address: str) -> bytes | None:
+    def fetch_file(self, address: str, *, is_expected: bool = False) -> bytes | None:
         """Read a file such as robots.txt, unpacked, following redirects on this server.
 
-        Return None if there is none. Raises SourceUnavailable if that isn't clear.
+        Return None if there is none. Raises SourceUnavailable if that isn't clear: for a file that is
+        expected, only 404 and 410 are.
         """
         for _ in range(MAX_REDIRECTS):
             with self.open(address, {}) as response:
@@ -110,14 +111,18 @@ class PageRequests:
                 if 300 <= status < 400:
                     target = self._site.find_on_server(address, response.headers.get("Location", ""))
                     if target is None:
-                        return None
+                        break
                     address = target
                     continue
-                if 400 <= status < 500:
+                if status in _GONE:
                     return None
+                if 400 <= status < 500:
+                    break
                 if status != 200:
                     raise self.server.invalid(f"{address}: HTTP {status}")
                 return self._unpack(self.read(response, MAX_FILE_BYTES))
+        if is_expected:
+            raise self.server.invalid(f"{address}: HTTP {status}")
         return None
 
     @contextmanager

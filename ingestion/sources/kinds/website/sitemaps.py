@@ -25,11 +25,13 @@ class Sitemap:
     addresses: tuple[str, ...]
 
 
-def list_sitemap_pages(requests: PageRequests, site: Site, declared: Sequence[str]) -> Iterator[str | None]:
+def list_sitemap_pages(
+    requests: PageRequests, site: Site, declared: Sequence[str], *, is_expected: bool
+) -> Iterator[str | None]:
     """Yield the addresses in sitemaps that belong to the selected part, and None for each file read.
 
     `declared` are sitemaps that robots.txt names; without any, /sitemap.xml is read. Raises NotASitemap, and
-    SourceUnavailable if one can't be read.
+    SourceUnavailable if one can't be read. Without `is_expected`, there may be no /sitemap.xml.
     """
     waiting = list(declared) or [f"{site.origin}/sitemap.xml"]
     seen: set[str] = set()
@@ -39,13 +41,14 @@ def list_sitemap_pages(requests: PageRequests, site: Site, declared: Sequence[st
         if address is None or address in seen:
             continue
         seen.add(address)
-        content = requests.fetch_file(address)
+        is_first = len(seen) == 1
+        content = requests.fetch_file(address, is_expected=is_expected or bool(declared) or not is_first)
         if content is None:
             continue
         sitemap = parse_sitemap(content)
         yield None
         if sitemap.is_index:
-            waiting.extend(sitemap.addresses)
+            waiting.extend(sitemap.addresses[: max(MAX_SITEMAPS - len(waiting), 0)])
             continue
         for link in sitemap.addresses:
             count += 1

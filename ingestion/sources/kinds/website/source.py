@@ -38,6 +38,7 @@ from ingestion.sources.protocol import (
 from ingestion.sources.web_server import WebServer, open_web_server
 
 MAX_PAUSE_SECONDS: Final = 30.0
+MAX_ROBOTS_BYTES: Final = 512_000
 _GONE: Final = frozenset((404, 410))
 _REFUSED: Final = frozenset((401, 403))
 _CHECKED: Final = 3
@@ -96,7 +97,7 @@ class WebsiteSource(WithoutAccess):
     def _read_robots(self) -> Protego:
         """Read robots.txt, and follow its pause. Raises SourceRefused if it forbids the start page."""
         content = self._requests.fetch_file(f"{self._site.origin}/robots.txt") or b""
-        robots = Protego.parse(content.decode("utf-8", "replace"))
+        robots = Protego.parse(content[:MAX_ROBOTS_BYTES].decode("utf-8", "replace"))
         if self._options.discovery != Discovery.SITEMAP and not robots.can_fetch(
             self._site.start, USER_AGENT
         ):
@@ -111,7 +112,8 @@ class WebsiteSource(WithoutAccess):
             return
         declared, pages = list(crawl.robots.sitemaps), dict[str, None]()
         try:
-            for page in list_sitemap_pages(self._requests, self._site, declared):
+            expected = crawl.before.has_sitemap
+            for page in list_sitemap_pages(self._requests, self._site, declared, is_expected=expected):
                 if page is not None:
                     pages[page] = None
                 else:
@@ -120,6 +122,8 @@ class WebsiteSource(WithoutAccess):
         except NotASitemap as error:
             if declared or crawl.after.has_sitemap or crawl.before.has_sitemap:
                 raise self._server.invalid("sitemap") from error
+        if crawl.before.has_sitemap and not crawl.after.has_sitemap:
+            raise self._server.invalid("sitemap")
         if not crawl.after.has_sitemap and self._options.discovery == Discovery.SITEMAP:
             raise SourceRefused(CodedMessage("website_no_sitemap", server=self._server.name))
         crawl.in_sitemap = list(pages)
