@@ -44,9 +44,10 @@ def find_first(changes: Iterable[Change], *, skips_unlisted: bool = True) -> lis
 
 
 def read_items(source: Source, items: Iterable[Item]) -> None:
+    """Start to read each of the items, which may be large."""
     for item in items:
         with source.open(item) as content:
-            content.read()
+            content.read(1)
 
 
 def require_known_access(source: Source, items: Collection[Item]) -> None:

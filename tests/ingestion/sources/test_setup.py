@@ -1,8 +1,11 @@
 """Setting up, changing, testing, pausing and deleting sources."""
 
+import io
 import threading
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -14,9 +17,10 @@ from cairn.errors import Conflict, InvalidInput
 from cairn.library.models import KnowledgeBase
 from ingestion.models import Source, SourceSchedule, SourceTask
 from ingestion.sources.check import options_check, source_check
+from ingestion.sources.check_steps import read_items
 from ingestion.sources.lease import claim_schedule
 from ingestion.sources.options import load_options, stored_secrets
-from ingestion.sources.protocol import SourceRefused
+from ingestion.sources.protocol import Item, SourceRefused
 from ingestion.sources.selectors import schedules_of, source_for, sources_for
 from ingestion.sources.services import (
     source_create,
@@ -27,7 +31,7 @@ from ingestion.sources.services import (
     source_update,
 )
 from tests.ingestion.sources.conftest import OPTIONS
-from tests.ingestion.sources.fake_source import KIND, FakeOptions, FakeServer
+from tests.ingestion.sources.fake_source import KIND, FakeConnection, FakeOptions, FakeServer
 
 pytestmark = pytest.mark.django_db
 
@@ -153,3 +157,20 @@ def test_a_check_that_hangs_ends_in_time(server: FakeServer, source: Source) -> 
 def test_a_check_that_breaks_says_so(server: FakeServer, source: Source) -> None:
     server.checking = lambda: 1 // 0 and None
     assert "server log" in source_check(source)[-1].problem
+
+
+def test_a_connection_test_reads_the_beginning_of_a_file_only(server: FakeServer) -> None:
+    read = list[int]()
+
+    class Large(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            read.append(-1 if size is None else size)
+            return super().read(size)
+
+    class Files(FakeConnection):
+        @contextmanager
+        def open(self, item: Item) -> Iterator[BinaryIO]:
+            yield Large(server.files[item.id].content)
+
+    read_items(Files(server), [server.put("a.md")])
+    assert read == [1]
