@@ -45,6 +45,8 @@ class ModelAnswerability:
     def _denies(self, question: str, evidence: Sequence[Hit]) -> bool:
         budget = replace(self.evidence, prompt_version=VERSION, max_tokens=MAX_TOKENS)
         messages = load_prompt(VERSION).messages(question, budget.select_passages(question, evidence))
+        if not messages.documents:
+            return False
         chat = choose_model(self.evidence.chat, messages.documents)
         if chat is None:
             return False

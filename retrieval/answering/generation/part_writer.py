@@ -79,6 +79,8 @@ class PartWriter:
         if not self._context.writes:
             return None, budget, []
         passages = budget.select_passages(query, self._hits)
+        if not passages:  # the question alone may name what an outside model may not read
+            return None, budget, []
         chat = choose_model(self._context.chat, documents_of(passages))
         if chat is None:
             self._run.take_route(ModelRoute(reason=NO_MODEL))

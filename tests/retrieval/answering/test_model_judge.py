@@ -45,3 +45,13 @@ def test_the_model_reads_the_question_and_the_passages() -> None:
     assert "25 days of annual leave" in text
     assert "yes or no" in text
     assert (VERSION, MAX_TOKENS) == ("judge-1", 4)
+
+
+def test_the_question_alone_is_not_asked() -> None:
+    writer = Writer("no", context_tokens=400)
+    both = ModelAnswerability(STRONG, EvidenceBudget(writer, 320, None))
+    assert (
+        both.judge(QUESTION, [make_hit(LEAVE, title="Annual leave of all employees " * 20)])
+        == STRONG.judgement
+    )
+    assert not writer.prompts
