@@ -69,7 +69,8 @@ class Endpoint:
         )
         self._takes_system = environment.llm_system_role
         self._failure: type[Exception] = openai.OpenAIError
-        self._http = ssrf_guard.async_client(url, from_console=environment.is_stored("llm_base_url"))
+        self._is_from_console = environment.is_stored("llm_base_url")
+        self._http = ssrf_guard.async_client(url, from_console=self._is_from_console)
         self.llm = OpenAILike(
             model=environment.llm_model,
             api_base=url.rstrip("/"),
@@ -194,7 +195,8 @@ class Endpoint:
         status = getattr(failure, "status_code", None)
         if status is None:
             return self._build_failure(f"failed: {failure}", "cut" if reading.text else "error")
-        message = f"answered {status}: {failure}"
+        # Otherwise whoever names a server in the console could read what others in its network answer.
+        message = f"answered {status}" if self._is_from_console else f"answered {status}: {failure}"
         if status in _REFUSED:
             error = ConfigurationError(self._sentence(message))
             return EndpointFailed(error, "refused", broken=False, elsewhere=False)

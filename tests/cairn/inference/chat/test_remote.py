@@ -211,6 +211,19 @@ def test_a_request_the_server_refuses_is_misconfigured(
     assert len(server.exchanges) == 1
 
 
+@pytest.mark.parametrize("status", [400, 401, 500])
+def test_what_a_server_named_in_the_console_says_of_an_error_is_not_repeated(
+    server: FakeServer, status: int
+) -> None:
+    server.respond = lambda exchange: exchange.answer({"error": {"message": "root:x:0:0"}}, status)
+    stored = {"llm_base_url": server.url, "llm_model": "mistral"}
+    model = open_chat_model(Environment(llm_context_tokens=4096).with_stored(stored))
+    failure = failure_of(model.stream(MESSAGES, max_tokens=50))
+    model.close()
+    assert f"mistral at {server.url} answered {status}" in failure.message
+    assert "root:" not in failure.message
+
+
 def test_nobody_there(model: LlamaIndexChatModel, server: FakeServer) -> None:
     server.__exit__(None, None, None)
     failure = failure_of(model.stream(MESSAGES, max_tokens=50))
