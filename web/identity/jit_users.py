@@ -63,9 +63,9 @@ def rights_set(user: User, provider: IdentityProvider, groups: frozenset[str]) -
 
 
 def _is_unverified(claims: Claims) -> bool:
-    """Return whether the provider says that the address isn't verified; some say so in a text."""
-    verified = claims.get("email_verified")
-    return verified is False or _text(verified).lower() == "false"
+    """Return whether the provider says anything but that the address is verified; some say so in a text."""
+    verified = claims.get("email_verified", True)
+    return verified is not True and _text(verified).lower() != "true"
 
 
 def _texts(value: object) -> list[str]:

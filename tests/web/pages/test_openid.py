@@ -135,12 +135,20 @@ def test_an_address_is_filled_in_unless_the_provider_says_that_it_is_not_verifie
     assert User.objects.get().email == "rob@example.org"
 
 
-@pytest.mark.parametrize("verified", [False, "false", "False", ["false"]])
+@pytest.mark.parametrize("verified", [False, "false", "False", ["false"], None, 0, "no", "", []])
 def test_providers_say_in_several_ways_that_an_address_is_not_verified(rob: User, verified: object) -> None:
     named = {"id": "house", "name": "House", "server_url": "https://a.test", "client_id": CLIENT}
     provider = OidcProvider(client_secret=SECRET, **named)
     claims = {"email": "rob@example.org"}
     assert profile_complete(rob, provider, {**claims, "email_verified": verified}).email == ""
+    assert profile_complete(rob, provider, claims).email == "rob@example.org"
+
+
+@pytest.mark.parametrize("verified", [True, "true", "True", ["true"]])
+def test_providers_say_in_several_ways_that_an_address_is_verified(rob: User, verified: object) -> None:
+    named = {"id": "house", "name": "House", "server_url": "https://a.test", "client_id": CLIENT}
+    provider = OidcProvider(client_secret=SECRET, **named)
+    claims = {"email": "rob@example.org", "email_verified": verified}
     assert profile_complete(rob, provider, claims).email == "rob@example.org"
 
 
