@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -16,7 +15,7 @@ from web.cli import evaluation_calibration
 from web.cli.evaluation_calibration import judge_outcomes
 
 pytestmark = pytest.mark.django_db
-OPEN, SECRET = "Visitors park on Elm Street.", "The merger closes in June."
+TEXT = "The merger closes in June."
 
 
 @pytest.fixture
@@ -26,27 +25,34 @@ def server() -> Iterator[FakeServer]:
         yield server
 
 
-def outcome(text: str, rule: str) -> QuestionOutcome:
-    base = KnowledgeBase.objects.create(name=rule, slug=rule, outside_models=rule)
-    document = Document.objects.create(knowledge_base=base, title=rule, source_key=rule)
-    asked = GoldQuestion(id=rule, question="What is it?", relevant=("a",))
+def outcome(text: str, document: Document) -> QuestionOutcome:
+    asked = GoldQuestion(id="1", question="What is it?", relevant=("a",))
     return QuestionOutcome(
         question=asked, standalone=asked.question, ranking=(), answer=text, verdict="supported",
         cited=(), documents=(str(document.id),), passages=(text,), search_ms=1, answer_ms=1,
     )  # fmt: skip
 
 
+def document_in(rule: str, *, closed: bool = False) -> Document:
+    """The first document in a new knowledge base, whose second one may be closed to outside models."""
+    base = KnowledgeBase.objects.create(name=rule, slug=rule, outside_models=rule)
+    Document.objects.create(knowledge_base=base, title="b", source_key="b", forbids_outside_models=closed)
+    return Document.objects.create(knowledge_base=base, title="a", source_key="a")
+
+
 @pytest.mark.parametrize("location", ["inside", "outside"])
-def test_a_judge_reads_only_what_it_may(
-    server: FakeServer, monkeypatch: pytest.MonkeyPatch, location: str
+@pytest.mark.parametrize(("rule", "closed"), [("allow", False), ("allow", True), ("forbid", False)])
+def test_a_judge_outside_reads_nothing_from_a_knowledge_base_that_forbids_it_anything(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch, location: str, rule: str, closed: bool
 ) -> None:
+    """The answer may repeat a document that it doesn't cite."""
     settings = Environment(judge_base_url=server.url, judge_model="large")
     given = settings.model_copy(update={"judge_location": location})
     monkeypatch.setattr(evaluation_calibration, "environment", lambda: given)
-    outcomes = [outcome(SECRET, "forbid"), outcome(OPEN, "allow")]
-    judged = judge_outcomes(outcomes, lambda _what, _done, _total: None)
-    sent = json.dumps([exchange.body for exchange in server.exchanges])
-    assert (SECRET in sent, OPEN in sent) == (location == "inside", True)
-    assert judged[1].faithfulness is not None
-    if location == "outside":
-        assert judged[0] == replace(outcomes[0])
+    document = document_in(rule, closed=closed)
+    [judged] = judge_outcomes(
+        [outcome(TEXT, document)], str(document.knowledge_base_id), lambda _what, _done, _total: None
+    )
+    may_read = location == "inside" or (rule == "allow" and not closed)
+    assert (TEXT in json.dumps([exchange.body for exchange in server.exchanges])) == may_read
+    assert (judged.faithfulness is not None) == may_read

@@ -100,19 +100,19 @@ class Command(CairnCommand):
         others = _OTHERS if options["rankings"] else ()
         with progress_bar(sys.stderr, silent=options["as_json"]) as tick:
             asked = list(outcomes_of(api, base, gold.questions, tick, rankings=others))
-            run = report(self._judge_answers(asked, tick))
+            run = report(self._judge_answers(asked, base, tick))
         if options["calibrate"]:
             run["calibration"] = import_module(_FITTING).calibrate(api, asked)
         if before is not None:
             run["baseline"] = {"measures": before["measures"], **changes(run, before)}
         return {**self._store_run(api, base, options["name"] or gold.name, gold, run), **run}
 
-    def _judge_answers(self, asked: list[QuestionOutcome], tick: Tick) -> list[QuestionOutcome]:
+    def _judge_answers(self, asked: list[QuestionOutcome], base: str, tick: Tick) -> list[QuestionOutcome]:
         """Judge the answers. If the judge is unavailable, other metrics are still reported."""
         if not (environment().judge_base_url or environment().judge_model):
             return asked
         try:
-            judged: list[QuestionOutcome] = import_module(_FITTING).judge_outcomes(asked, tick)
+            judged: list[QuestionOutcome] = import_module(_FITTING).judge_outcomes(asked, base, tick)
             return judged
         except CairnError as error:
             self.stderr.write(f"The answers weren't judged: {error.message}")
