@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from cairn.access.permissions import documents_for
@@ -55,7 +55,7 @@ class SourceDocument:
 
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
-    """`rejected`: answers to the same question that were refused or rated down."""
+    """`rejected`: the user's own answers to the same question that were refused or rated down."""
 
     origin: Origin
     id: UUID
@@ -123,9 +123,7 @@ def _from_verified_answer(
 ) -> TrainingExample | Exclusion:
     chunks = Chunk.objects.active().filter(version__document=row.document_id).order_by("ordinal")
     passages = _build_passages([chunk.id for chunk in chunks][:1], scope)
-    asked = Message.objects.filter(gap_question__gap=row.gap, state=MessageState.DONE).select_related(
-        "conversation"
-    )
+    asked = _own_messages(principal).filter(gap_question__gap=row.gap).select_related("conversation")
     rejected = [
         message.answer
         for message in messages_open(asked.prefetch_related("citations"), principal)
@@ -162,16 +160,18 @@ def _find_quote(document: UUID, quote: str) -> UUID | None:
     return found.id if found else None
 
 
-def _approved_messages(principal: Principal) -> Iterable[Message]:
-    """Return the principal's own answers that they rated up: conversations are nobody else's to read."""
-    rows = Message.objects.filter(
+def _own_messages(principal: Principal) -> QuerySet[Message]:
+    """Return the finished answers to the principal: conversations are nobody else's to read."""
+    return Message.objects.filter(
         conversation__in=conversations_for(principal),
         conversation__temporary=False,
         state=MessageState.DONE,
-        rating="up",
-        verdict=Verdict.SUPPORTED,
-        parts=[],
     )
+
+
+def _approved_messages(principal: Principal) -> Iterable[Message]:
+    """Return the principal's own answers that they rated up."""
+    rows = _own_messages(principal).filter(rating="up", verdict=Verdict.SUPPORTED, parts=[])
     written = rows.exclude(mode__in=[AnswerMode.SMALL_TALK, AnswerMode.VERIFIED])
     return written.select_related("conversation").order_by("created_at", "id")
 

@@ -145,6 +145,24 @@ def test_a_verified_answer_teaches_and_what_was_refused_before_is_rejected(
     assert {text for _, text in rejected} == ({refusal} if refusal else set())
 
 
+def test_answers_to_other_people_and_in_temporary_chats_are_never_rejected(
+    export: Callable[..., dict[str, Any]],
+    parts: Engine,
+    working: None,
+    base: KnowledgeBase,
+    mia: Caller,
+    ria: Caller,
+) -> None:
+    for caller in (mia, ria):
+        refused(caller, LUNCH, base)
+    for text, caller in (("Private to Mia.", mia), ("Private to Ria.", ria)):
+        Message.objects.filter(conversation__user=caller.user).update(answer=text)
+    assert publish(mia, str(only_gap(mia)["id"]), base).status_code == 200
+    assert [row["rejected"][0]["content"] for row in export("ria")["preference"]] == ["Private to Ria."]
+    Conversation.objects.filter(user=mia.user).update(temporary=True)
+    assert export("mia")["preference"] == []
+
+
 def test_gold_questions_are_for_managers_and_answered_by_their_quotes(
     export: Callable[..., dict[str, Any]], mia: Caller, ria: Caller, base: KnowledgeBase, leave: Document
 ) -> None:
