@@ -432,7 +432,15 @@ def forget_document(document: UUID) -> int:
         for message in Message.objects.select_for_update().filter(nearest__icontains=str(document)):
             message.nearest = [item for item in message.nearest if item["document"] != str(document)]
             message.save(update_fields=["nearest"])
+        _forget_corrections(document)
     return count
+
+
+def _forget_corrections(document: UUID) -> None:
+    """Remove corrected words from answers that found the document: they may be words of it."""
+    for message in Message.objects.select_for_update().filter(trace__icontains=str(document)):
+        if message.trace.pop("spelling", None):
+            message.save(update_fields=["trace"])
 
 
 def _find_messages_that_may_repeat(document: UUID, *, but: Collection[UUID]) -> list[Message]:

@@ -10,8 +10,10 @@ from cairn.access.models import Grant, Role
 from cairn.access.selectors import scope_for
 from cairn.access.services import readers_replace
 from cairn.library.models import Document, KnowledgeBase
+from ingestion.erasure.documents import erase
 from retrieval.engine import Engine, get_engine
 from retrieval.index.protocol import Filters
+from retrieval.models import Message
 from retrieval.search import spelling
 from retrieval.search.hybrid_search import search
 from retrieval.search.spelling import SpellingScope, find_spelling_corrections
@@ -111,6 +113,20 @@ def test_a_corrected_word_is_shown_only_while_its_passages_may_be_read(
     Grant.objects.filter(user=rob.user).delete()
     [message] = rob.get(f"/conversations/{answer['conversation']}").json()["messages"]
     assert message["spelling"] == []
+
+
+def test_a_corrected_word_is_erased_with_a_document_that_the_answer_only_found(
+    mia: Caller, leave: Document, base: KnowledgeBase, parts: Engine
+) -> None:
+    other = _second_document(mia, base)
+    indexed(other, get_engine(), "Employees park their bicycles behind the house.")
+    answer = ask(mia, MISSPELT)
+    message = Message.objects.get(pk=answer["id"])
+    assert str(other.id) in str(message.trace["hits"])
+    assert [citation["document"] for citation in answer["citations"]] == [str(leave.id)]
+    erase(mia.delete(f"/documents/{other.id}").json()["receipt"]["id"], parts.index)
+    message.refresh_from_db()
+    assert (message.answer, message.trace.get("spelling")) == (answer["answer"], None)
 
 
 def _second_document(caller: Caller, base: KnowledgeBase) -> Document:
