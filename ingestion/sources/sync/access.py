@@ -1,6 +1,7 @@
 """Sync who may read the documents of a source, without reading their content."""
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from django.db.models import F, Q
 from cairn.access.services import EVERYONE, readers_replace
 from cairn.access.source_access import SourceAccess
 from cairn.access.source_services import set_source_access
+from cairn.library.models import Document
 from cairn.messages import CodedMessage
 from ingestion.failpoints import Fault, fault_point
 from ingestion.models import SourceItem, SourceItemQuerySet, SourceReaders
@@ -73,18 +75,39 @@ def _with_documents(context: RunContext) -> SourceItemQuerySet:
 
 
 def _follow(context: RunContext, rows: Sequence[SourceItem]) -> None:
-    """Ask the source for the access of these items. Nobody but managers may read those it doesn't show."""
+    """Ask the source for the access of these items. Nobody but managers may read those it doesn't show.
+
+    Nobody new may read documents whose content isn't the listed one: what was read before may be for fewer.
+    """
+    outdated = _find_outdated(rows)
     by_id: dict[str, UUID] = {row.external_id: row.document_id for row in rows if row.document_id}
     missing = SourceAccess(unknown=CodedMessage("source_item_missing"))
     accesses = dict.fromkeys(by_id.values(), missing)
     listed = context.connection.list_access([item_of(row) for row in rows])
     for external_id, access in context.renewing(listed):
         if external_id in by_id:
-            accesses[by_id[external_id]] = access
+            is_outdated = access.outdated or by_id[external_id] in outdated
+            accesses[by_id[external_id]] = replace(access, outdated=is_outdated)
     with context.unchanged_readers():
         context.counts["access_changed"] += set_source_access(context.source.id, accesses)
-        _mark_synced(rows)
+        outdated = {document for document, access in accesses.items() if access.outdated}
+        _mark_synced([row for row in rows if row.document_id not in outdated])
+        SourceItem.objects.filter(source=context.source, document__in=outdated).update(
+            synced_access_version=""
+        )
     context.counts["access_checked"] += len(rows)
+
+
+def _find_outdated(rows: Sequence[SourceItem]) -> set[UUID]:
+    """Return the documents that answer with other content than that of the listed item."""
+    documents = Document.objects.filter(pk__in=[row.document_id for row in rows]).exclude(active_version=None)
+    processing = set(documents.exclude(latest_version=F("active_version")).values_list("pk", flat=True))
+    return {
+        row.document_id
+        for row in rows
+        if row.document_id
+        and (row.error or row.synced_version != row.version or row.document_id in processing)
+    }
 
 
 def _set_readers(context: RunContext, rows: Sequence[SourceItem], readers: Sequence[str]) -> None:

@@ -29,11 +29,13 @@ class SourceAccess:
     """Who may read an item: those whom every level allows, such as the share, each folder, and the file.
 
     `unknown` says why the access isn't fully known, as a message for managers. Only they may read such an
-    item, whatever its levels. An item without levels is readable by nobody else either.
+    item, whatever its levels. An item without levels is readable by nobody else either. `outdated`: the item
+    has changed since its content was read, so only those who could read that before may read it still.
     """
 
     levels: tuple[AccessLevel, ...] = ()
     unknown: str = ""
+    outdated: bool = False
 
     def allows(self, subjects: Collection[str] | None) -> bool:
         """Return whether a person with these ids, their own and those of their groups, may read the item.

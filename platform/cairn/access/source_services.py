@@ -24,12 +24,13 @@ from cairn.access.models import (
     SyncedAccess,
 )
 from cairn.access.scope import Principal
-from cairn.access.source_access import EVERYONE, AccessLevel, SourceAccess, simplify_levels
+from cairn.access.source_access import EVERYONE, AccessEntry, AccessLevel, SourceAccess, simplify_levels
 from cairn.access.source_people import PeopleCounts, in_batches, replace_source_people
 from cairn.accounts.models import User
 from cairn.audit.services import record
 from cairn.errors import InvalidInput, Taken
 from cairn.library.models import MAX_NESTING_DEPTH, Document
+from cairn.messages import CodedMessage
 
 __all__ = [
     "PeopleCounts",
@@ -44,7 +45,7 @@ def set_source_access(source: UUID, accesses: Mapping[UUID, SourceAccess]) -> in
     """Store who may read documents, by document id, and return for how many of them something changed.
 
     From then on, the source decides: readers that somebody chose no longer count. Ids of documents that are
-    gone are ignored.
+    gone are ignored. Outdated accesses open documents to nobody who may not read them already.
     """
     return sum(_set_accesses(source, dict(some)) for some in in_batches(list(accesses.items())))
 
@@ -53,6 +54,7 @@ def _set_accesses(source: UUID, accesses: Mapping[UUID, SourceAccess]) -> int:
     with transaction.atomic():
         existing = set(Document.objects.filter(pk__in=accesses).values_list("pk", flat=True))
         known = {row.document_id: row for row in SyncedAccess.objects.filter(document__in=existing)}
+        accesses = _without_new_readers(accesses, known)
         levels = {
             document: _encode(simplify_levels(access.levels))
             for document, access in accesses.items()
@@ -74,6 +76,41 @@ def _set_accesses(source: UUID, accesses: Mapping[UUID, SourceAccess]) -> int:
         _save(changed, moved)
         _delete_unused(AccessList.objects.filter(pk__in=before))
     return len(changed)
+
+
+def _without_new_readers(
+    accesses: Mapping[UUID, SourceAccess], known: Mapping[UUID, SyncedAccess]
+) -> dict[UUID, SourceAccess]:
+    """Return the accesses; outdated ones with the levels that apply so far as well."""
+    rows = [known[document] for document, access in accesses.items() if access.outdated and document in known]
+    levels = _levels_of({row.access_list_id for row in rows if row.access_list_id})
+    before = {row.document_id: levels[row.access_list_id] for row in rows if row.access_list_id in levels}
+    pending = CodedMessage("source_access_pending")
+    found = dict(accesses)
+    for document, access in accesses.items():
+        if not access.outdated or access.unknown:
+            continue
+        if document not in before:
+            row = known.get(document)
+            found[document] = SourceAccess(unknown=row.unknown if row and row.unknown else pending)
+        else:
+            found[document] = SourceAccess(_intersect(before[document], access.levels))
+    return found
+
+
+def _intersect(one: tuple[AccessLevel, ...], other: tuple[AccessLevel, ...]) -> tuple[AccessLevel, ...]:
+    """Return levels that allow those whom both allow. Without levels, nobody is."""
+    return (*one, *other) if one and other else ()
+
+
+def _levels_of(lists: Collection[int]) -> dict[int, tuple[AccessLevel, ...]]:
+    """Return the levels of access lists by their ids."""
+    counts = dict(AccessList.objects.filter(pk__in=lists).values_list("pk", "level_count"))
+    found = {pk: [list[AccessEntry]() for _ in range(count)] for pk, count in counts.items()}
+    for entry in AccessListEntry.objects.filter(access_list__in=lists).select_related("subject"):
+        subject = entry.subject.external_id if entry.subject else EVERYONE
+        found[entry.access_list_id][entry.level].append(AccessEntry(subject, entry.allow))
+    return {pk: tuple(map(tuple, levels)) for pk, levels in found.items()}
 
 
 def _encode(levels: Iterable[AccessLevel]) -> str:

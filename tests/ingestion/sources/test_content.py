@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db.models import F
 
 from cairn.access.models import AccessList, SourceSubject, SyncedAccess
 from cairn.access.permissions import documents_for
@@ -14,6 +15,7 @@ from cairn.access.services import readers_of, readers_replace
 from cairn.access.source_access import EVERYONE, AccessEntry, SourceAccess, SourcePerson
 from cairn.errors import InvalidInput
 from cairn.library.models import Document
+from cairn.settings import environment
 from ingestion.documents.services import document_delete, knowledge_base_delete
 from ingestion.erasure.documents import erase
 from ingestion.erasure.retention import apply_retention
@@ -367,6 +369,38 @@ def test_access_is_followed_before_new_content_is_fetched(
     server.put("a.md", "Confidential.", access=SourceAccess())
     sync()
     assert readable == [False]
+
+
+def test_content_that_was_read_before_opens_to_nobody_new(
+    server: FakeServer, sync: Sync, source: Source, person: Principal, admin: Principal
+) -> None:
+    """The new permissions are those of a version that Cairn doesn't have, or hasn't processed yet."""
+    source_update(source=source, principal=admin, match_email=True)
+    server.people.append(ANN)
+    closed = SourceAccess(levels=((AccessEntry("ben"),),))
+    accesses = {"ann.md": FOR_ANN, "ben.md": closed, "nobody.md": SourceAccess(levels=())}
+    for name, access in accesses.items():
+        server.put(name, access=access)
+    sync("people")
+    sync()
+    Document.objects.update(active_version=F("latest_version"))
+
+    def readable() -> set[str]:
+        return set(documents_for(person).values_list("source_uri", flat=True))
+
+    for name in accesses:
+        server.put(name, access=OPEN, size=1 + (environment().upload_max_mb << 20))
+    sync()
+    sync("access")
+    assert readable() == {"fake://ann.md"}
+    for name in accesses:
+        server.put(name, "Without salaries.")
+    sync()
+    sync("access")
+    assert readable() == {"fake://ann.md"}
+    Document.objects.update(active_version=F("latest_version"))
+    sync("access")
+    assert readable() == {f"fake://{name}" for name in accesses}
 
 
 def test_content_whose_readers_are_unknown_is_not_fetched(

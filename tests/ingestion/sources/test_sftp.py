@@ -513,6 +513,34 @@ def test_a_document_that_only_one_may_read_there_is_found_by_that_one(
         return {name for name, principal in principals.items() if documents_for(principal).exists()}
 
     assert readers() == {"daemon"}
+    secret.chmod(0o400)
+    sync("access")
+    assert readers() == {"daemon"}
     os.chown(secret, other.pw_uid, other.pw_gid)
     sync("access")
+    assert readers() == set(), "it may be another file"
+    sync("content")
     assert readers() == {"bin"}
+
+
+@needs_root
+def test_permissions_of_another_file_do_not_open_what_was_read_before(
+    server: SftpServer, files: Path
+) -> None:
+    """Whoever may write in a folder can put a file of the same size and time in the place of another."""
+    secret = files / "secret.md"
+    secret.write_text("Salaries")
+    secret.chmod(0o600)
+    item = items_of(list_all(server, files))["secret.md"]
+    before = secret.stat()
+    secret.rename(files / "moved.md")
+    secret.write_text("Anything")
+    secret.chmod(0o644)
+    os.utime(secret, (before.st_mtime, before.st_mtime))
+    os.chown(secret, 3001, 3001)
+    for permissions in ("modes", "access_lists"):
+        with sftp.connect(options(server, files, permissions=permissions)) as source:
+            [(_item, access)] = source.list_access([item])
+            assert access.outdated
+            with pytest.raises(ItemChanged), source.open(item):
+                pass

@@ -97,8 +97,12 @@ class SftpSource:
         yield Complete()
 
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
-        """Yield who may search all folders on the way to a file, and read the file."""
+        """Yield who may search all folders on the way to a file, and read the file.
+
+        The access is outdated if another file has replaced the listed one, or if that was changed.
+        """
         paths = {item.id: self._path_of(item) for item in items}
+        versions = {item.id: item.version for item in items}
         chains = {path: [*map(str, reversed(PurePosixPath(path).parents)), path] for path in paths.values()}
         needed = sorted({each for chain in chains.values() for each in chain})
         found = dict(self._read_permissions(needed))
@@ -110,7 +114,8 @@ class SftpSource:
                 continue
             *folders, file = (found[each] for each in chains[path])
             levels = [*(build_level(folder, SEARCH) for folder in folders), build_level(file, READ)]
-            yield identity, SourceAccess(simplify_levels(levels))
+            outdated = versions[identity] != self._read_version(path)
+            yield identity, SourceAccess(simplify_levels(levels), outdated=outdated)
 
     def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
         """Yield the users and groups that the server knows."""
@@ -228,6 +233,14 @@ class SftpSource:
             return self._read_modes(paths)
         return self._read_access_lists(paths)
 
+    def _read_version(self, path: str) -> str:
+        """Return the version of what is at the path now, "" if that can't be read."""
+        try:
+            with self._connection.translating():
+                return _version(self._sftp.lstat(path))
+        except OSError:
+            return ""
+
     def _read_modes(self, paths: Sequence[str]) -> Iterator[tuple[str, PosixAccess]]:
         for path in paths:
             try:
@@ -287,4 +300,5 @@ def _explain(item: Item, error: OSError) -> ItemUnavailable:
 
 
 def _version(entry: paramiko.SFTPAttributes) -> str:
-    return f"{entry.st_size} {entry.st_mtime}"
+    """Return the version of a file. The owner can't be forged by those who replace a file in its folder."""
+    return f"{entry.st_size} {entry.st_mtime} {entry.st_uid}"
