@@ -77,7 +77,7 @@ def test_a_changed_sentence_is_checked_against_its_passage() -> None:
 
 
 @pytest.mark.models
-@pytest.mark.slow
+@pytest.mark.acceptance
 @pytest.mark.timeout(1200)
 def test_hardly_any_changed_sentence_passes() -> None:
     found = list(check_changed("tuned", CHANGES_PER_GROUP, embedder(), open_packaged_reranker()))
