@@ -13,8 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v1/", include("web.protocols.openai.urls")),
     path("", include("web.protocols.dify.urls")),
     path("", include("web.protocols.mcp.urls")),
-    # Not by include, which would import it at the start: its library takes a second, and most never need it.
-    path("scim/v2/", ("web.protocols.scim.urls", "scim", "scim")),
+    path("scim/v2/", include("web.protocols.scim.urls")),
     path("", include("web.pages.account.identity_urls")),
     path("", include("web.pages.urls")),
 ]

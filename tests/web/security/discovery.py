@@ -8,6 +8,8 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, get_resolver
 from ninja.operation import PathView
 
+from web.http.late_views import LateView
+
 Found = tuple[str, str]
 UNRESTRICTED = ("GET", "POST")
 """A view that looks at no method answers to all of them: to read and to change are told apart."""
@@ -26,9 +28,13 @@ def _views(patterns: "Iterable[URLPattern | URLResolver]", above: str = "/") -> 
     for pattern in patterns:
         text = above + str(pattern.pattern).removeprefix("^")
         if isinstance(pattern, URLPattern):
-            yield text, pattern.callback
+            yield text, _loaded(pattern.callback)
         else:
             yield from _views(pattern.url_patterns, text)
+
+
+def _loaded(view: Any) -> Any:
+    return view.load() if isinstance(view, LateView) else view
 
 
 def _braced(text: str) -> str:
