@@ -22,21 +22,31 @@ SYNCING: Final = tuple(fault for fault in Fault if fault.startswith("source_"))
 _NOT_IN_A_JOB: Final = {*AT_THE_DOOR, *WHILE_REINDEXING, *BACKING_UP, *RESTORING, *REWRITING, *SYNCING}
 IN_A_JOB: Final = tuple(fault for fault in Fault if fault not in _NOT_IN_A_JOB)
 _BEFORE_RELEASES: Final = {
+    Fault.AFTER_CLAIM,
     Fault.AFTER_PARSE,
+    Fault.AFTER_CHUNK,
     Fault.AFTER_EMBED,
     Fault.BEFORE_FLIP,
+    Fault.AFTER_CLEANUP,
+    Fault.REINDEX_AFTER_UPSERT,
     Fault.REINDEX_WHILE_OPTIMISING,
     Fault.REINDEX_WHILE_REMOVING,
     Fault.REWRITE_BEFORE_SWITCH,
+    Fault.REWRITE_AFTER_SWITCH,
     Fault.REWRITE_BEFORE_RECEIPTS,
+    Fault.SOURCE_AFTER_SUBMIT,
 }
-"""Little is stored between the fault before and these, so only `make test-cluster` kills there."""
+"""Little is stored between these and another fault, so only `make test-cluster` kills there."""
+
+
+def late_marks(fault: Fault) -> tuple[pytest.MarkDecorator, ...]:
+    """Return the mark of faults that continuous integration leaves out."""
+    return (pytest.mark.acceptance,) if fault in _BEFORE_RELEASES else ()
 
 
 def kills(faults: Iterable[Fault]) -> list[object]:
-    """Return a parameter for each fault; continuous integration leaves out those that are marked."""
-    late = pytest.mark.acceptance
-    return [pytest.param(each, marks=late if each in _BEFORE_RELEASES else ()) for each in faults]
+    """Return a parameter for each fault."""
+    return [pytest.param(each, marks=late_marks(each)) for each in faults]
 
 
 def changed(install: Install) -> None:

@@ -19,8 +19,8 @@ BROKERS: dict[str, Callable[[], Broker]] = {
 }
 
 
-TRIED_HERE = {Fault.AFTER_CLAIM, Fault.AFTER_UPSERT, REWRITING[0]}
-"""Before passages are on a server and after; tests of embedded installations are killed everywhere."""
+TRIED_HERE = {Fault.AFTER_UPSERT, REWRITING[0]}
+"""When passages are on a server; embedded installations are killed everywhere."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

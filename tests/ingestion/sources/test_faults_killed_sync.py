@@ -14,7 +14,7 @@ import pytest
 
 from ingestion.failpoints import Fault
 from tests.environment import clean_environment
-from tests.kill_points import SYNCING
+from tests.kill_points import SYNCING, late_marks
 from tests.servers import ROOT
 from tests.shared_tables import share_tables
 
@@ -70,7 +70,12 @@ def open_documents(folder: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("edition", "place"), [*((1, place) for place in FIRST_SYNC), *((2, place) for place in PLACES)]
+    ("edition", "place"),
+    [
+        pytest.param(edition, place, marks=late_marks(place))
+        for edition, places in ((1, FIRST_SYNC), (2, PLACES))
+        for place in places
+    ],
 )
 def test_after_a_kill_the_next_run_goes_on(
     empty: Path,

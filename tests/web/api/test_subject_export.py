@@ -181,7 +181,7 @@ def test_it_is_made_while_it_is_sent(db: None) -> None:
     for _ in range(60):
         conversation = conversation_start(principal=caller.principal, question="More?")
         Message.objects.create(
-            conversation=conversation, question="More?", answer=noise.randbytes(60_000).hex()
+            conversation=conversation, question="More?", answer=noise.randbytes(180_000).hex()
         )
     tracemalloc.start()
     sizes = [len(part) for part in subject_export(caller.user)]

@@ -37,7 +37,7 @@ def test_an_operation_is_closed_to_strangers(attack: Attack, world: World, route
     try_operation(attack, world, route, [*map(world.ticket, DECISIVE), most_powerful(route, world)])
 
 
-@pytest.mark.slow
+@pytest.mark.acceptance  # the test above tries those on whom it depends
 @pytest.mark.parametrize("route", GUARDED, ids=str)
 def test_an_operation_answers_everyone_as_it_should(attack: Attack, world: World, route: Route) -> None:
     """Sessions of every role, keys with each scope, and keys that are expired, revoked or limited."""
