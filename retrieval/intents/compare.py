@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator, Sequence
 from typing import Final
 
 from cairn.answers import AnswerMode, Intent, Verdict
-from retrieval.answering.generation.extractive import escape_markdown
+from retrieval.answering.generation.extractive import escape_markdown, escape_quoted_text
 from retrieval.answering.generation.part_writer import PartWriter
 from retrieval.answering.generation.sentence_gate import append_mark, build_citation
 from retrieval.answering.generation.state import AnswerBuffer
@@ -101,7 +101,7 @@ def _quote_topic(composer: Composer, topic: Topic) -> Generator[AnswerEvent, Non
         composer.buffer.citations.append(citation)
         yield Cited(citation)
     composer.buffer.sentences.append(CheckedSentence(topic.quote, supported=True, markers=(number,)))
-    return append_mark(escape_markdown(" ".join(topic.quote.split())), format_markers((number,)))
+    return append_mark(escape_quoted_text(" ".join(topic.quote.split())), format_markers((number,)))
 
 
 def _render_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
-from retrieval.answering.generation.extractive import escape_markdown
+from retrieval.answering.generation.extractive import escape_markdown, escape_quoted_text
 from retrieval.answering.text.lexicon import Language
 from retrieval.answering.text.terms import content_stems
 from retrieval.intents.catalogue import Catalogue
@@ -24,7 +24,7 @@ def write_documents(composer: Composer, hits: Iterable[Hit], *, snippets: bool =
         title, base = escape_markdown(_one_line(hit.title)), escape_markdown(hit.knowledge_base_name)
         name = f"{LIST_ITEM}{title}** ({base})"
         cut = "…" if len(opening) < len(hit.text) else ""
-        text = f"{name}: {escape_markdown(_one_line(opening))}{cut}" if snippets else name
+        text = f"{name}: {escape_quoted_text(_one_line(opening))}{cut}" if snippets else name
         events += composer.cite(text, hit, opening, joins=number > 0, whole=True)
     return events
 

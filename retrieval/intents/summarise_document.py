@@ -9,7 +9,12 @@ from cairn.access.selectors import chunks_for
 from cairn.answers import AnswerMode, Intent, Verdict
 from cairn.inference.protocols import Vectors
 from cairn.library.models import Document
-from retrieval.answering.generation.extractive import Extract, escape_markdown, quote_table
+from retrieval.answering.generation.extractive import (
+    Extract,
+    escape_markdown,
+    escape_quoted_text,
+    quote_table,
+)
 from retrieval.answering.generation.part_writer import PartWriter
 from retrieval.answering.generation.verdict import PartResult, combine_verdicts
 from retrieval.answering.protocols import Judgement
@@ -234,4 +239,4 @@ class _Summary:
 
 
 def _quote_text(hit: Hit, text: str) -> Extract:
-    return Extract(hit, text, f"> {escape_markdown(' '.join(text.split()))}")
+    return Extract(hit, text, f"> {escape_quoted_text(' '.join(text.split()))}")

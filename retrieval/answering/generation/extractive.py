@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise, takewhile
+from itertools import groupby, takewhile
 from uuid import UUID
 
 import numpy as np
@@ -25,11 +25,13 @@ from retrieval.answering.text.blocks import (
     Block,
     Shape,
     Span,
+    continues_item,
     is_bulleted,
     split_blocks,
-    strip_bullet,
 )
 from retrieval.answering.text.lexicon import Language
+from retrieval.answering.text.list_levels import ListLine, render_items, split_at_leads
+from retrieval.answering.text.quoted_text import clean_quoted_text
 from retrieval.answering.text.terms import content_stems, coverage, likeness, stem
 from retrieval.types import Hit
 
@@ -51,7 +53,6 @@ MIN_DUPLICATE_COVERAGE = 0.85  # share of a block's content words that a better 
 
 _OMITTED = "…"
 _NUMBER = re.compile(r"\d")
-_NUMBERED = re.compile(r"\(?(\d{1,3})[.)]\s")
 _LEADING_NUMBER = re.compile(r"^(\s*\d{1,9})([.)])")
 _SPECIAL = re.compile(r"[\\`*\[\]<|~]|(?<!\w)_|_(?!\w)|^#")
 
@@ -190,9 +191,8 @@ def _candidates(hits: Sequence[Hit], language: Language) -> Iterator[_Candidate]
     for hit in hits:
         for block in split_blocks(hit.text, hit.code):
             text = hit.text[block.start : block.end]
-            own = content_stems(text, language)
-            lone_row = block.shape is Shape.TABLE  # mostly what stands at the foot of a page
-            dangling = len(block.lines) == 1 and (lone_row or text.endswith(":"))
+            own = content_stems(clean_quoted_text(text), language)
+            dangling = len(block.lines) == 1 and text.endswith(":")
             if own and not dangling and is_quotable(hit, block):
                 heading = content_stems(f"{hit.title} {' '.join(hit.section)}", language)
                 yield _Candidate(hit, block, own, own | heading)
@@ -208,7 +208,7 @@ def _render_extract(item: _Candidate, question_stems: frozenset[str], language: 
             return Extract(item.hit, item.text, _blockquote("\n\n".join(_render_code_parts(item))))
         case _:
             lines = (item.hit.text[line.start : line.end] for line in item.block.lines)
-            return Extract(item.hit, item.text, _blockquote(escape_markdown(" ".join(lines))))
+            return Extract(item.hit, item.text, _blockquote(escape_quoted_text(" ".join(lines))))
 
 
 def quote_table(hit: Hit) -> Extract | None:
@@ -283,7 +283,7 @@ def _is_rule(line: str) -> bool:
 
 
 def _render_table(lines: Sequence[str]) -> str:
-    rows = [[escape_markdown(cell) for cell in _split_cells(line)] for line in lines]
+    rows = [[escape_quoted_text(cell) for cell in _split_cells(line)] for line in lines]
     width = max(len(row) for row in rows)
     written = [f"| {' | '.join(row + [''] * (width - len(row)))} |" for row in rows]
     return _blockquote("\n".join([written[0], "|" + " --- |" * width, *written[1:]]))
@@ -299,19 +299,24 @@ def _split_cells(line: str) -> list[str]:
 
 def _render_code_parts(item: _Candidate) -> Iterator[str]:
     for is_code, lines in _group_lines(item):
-        yield from map(_render_code, lines) if is_code else [escape_markdown(" ".join(lines))]
+        texts = [line.text for line in lines]
+        yield from map(_render_code, texts) if is_code else [escape_quoted_text(" ".join(texts))]
 
 
 def _render_list_parts(item: _Candidate) -> Iterator[str]:
     """Yield the lists between the pieces of code, and the code."""
     for is_code, lines in _group_lines(item):
-        yield from map(_render_code, lines) if is_code else [_render_list(lines)]
+        yield from (_render_code(line.text) for line in lines) if is_code else _render_lists(lines)
 
 
-def _group_lines(item: _Candidate) -> Iterator[tuple[bool, list[str]]]:
+def _group_lines(item: _Candidate) -> Iterator[tuple[bool, list[ListLine]]]:
     """Yield runs of lines that are code, and of lines that aren't."""
-    for is_code, run in groupby(item.block.lines, key=item.block.code.__contains__):
-        yield is_code, [item.hit.text[line.start : line.end] for line in run]
+    text, block = item.hit.text, item.block
+    for is_code, run in groupby(enumerate(block.lines), key=lambda line: line[1] in block.code):
+        yield (
+            is_code,
+            [ListLine(text[line.start : line.end], continues_item(text, block, at)) for at, line in run],
+        )
 
 
 def _render_code(code: str) -> str:
@@ -321,35 +326,24 @@ def _render_code(code: str) -> str:
     return f"{fence}\n{code}\n{fence}"
 
 
-def _render_list(lines: Sequence[str]) -> str:
+def _render_lists(lines: Sequence[ListLine]) -> Iterator[str]:
+    yield from map(_render_list, split_at_leads(lines))
+
+
+def _render_list(lines: Sequence[ListLine]) -> str:
     """Write a list. The first line is a lead-in if it ends with a colon, or if it alone has no bullet."""
-    bulleted = [is_bulleted(line) for line in lines]
-    leads = lines[0].endswith(":") or (not bulleted[0] and any(bulleted))
-    lead, items = ([escape_markdown(lines[0]), ""], lines[1:]) if leads else ([], lines)
-    return "\n".join([*lead, *_render_items(items)]).rstrip("\n")
-
-
-def _render_items(lines: Sequence[str]) -> Iterator[str]:
-    """Yield the items. Numbers stay; items without one below a number are nested in it."""
-    if _skips_numbers(lines):  # Markdown would count them anew
-        yield "\n\n".join(map(_escape_numbers, lines))
-        return
-    numbered = False
-    for line in lines:
-        number = _NUMBERED.match(line)
-        numbered = numbered or number is not None
-        mark = f"{number[1]}. " if number else "   - " if numbered else "- "
-        yield f"{mark}{escape_markdown(strip_bullet(line))}"
-
-
-def _skips_numbers(lines: Sequence[str]) -> bool:
-    numbers = [int(found[1]) for line in lines if (found := _NUMBERED.match(line))]
-    return any(later != earlier + 1 for earlier, later in pairwise(numbers))
+    first, *others = (line.text for line in lines)
+    leads = first.endswith(":") or (not is_bulleted(first) and any(map(is_bulleted, others)))
+    lead, items = ([escape_quoted_text(first), ""], lines[1:]) if leads else ([], lines)
+    rendered = render_items(items, escape_quoted_text)
+    if rendered is None:
+        rendered = ["\n\n".join(_escape_numbers(item.text) for item in items)]
+    return "\n".join([*lead, *rendered]).rstrip("\n")
 
 
 def _escape_numbers(line: str) -> str:
     """Escape a line so that a number at its start shows as written and doesn't begin a list."""
-    return _LEADING_NUMBER.sub(r"\1\\\2", escape_markdown(line))
+    return _LEADING_NUMBER.sub(r"\1\\\2", escape_quoted_text(line))
 
 
 def _blockquote(markdown: str) -> str:
@@ -360,3 +354,8 @@ def escape_markdown(text: str) -> str:
     """Escape the text so that it shows as written: nothing acts as Markdown or reads as one of our
     markers."""
     return _SPECIAL.sub(lambda match: f"\\{match.group()}", text)
+
+
+def escape_quoted_text(text: str) -> str:
+    """Escape a document's text without marks that mean something in the document only."""
+    return escape_markdown(clean_quoted_text(text))

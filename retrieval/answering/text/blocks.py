@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from retrieval.answering.text.code_lines import find_code
+from retrieval.answering.text.list_levels import read_number
 from retrieval.answering.text.sentences import split_sentences
 
 CELL_SEPARATOR = " | "
@@ -57,13 +58,24 @@ def split_blocks(text: str, code: Sequence[tuple[int, int]] | None = None) -> li
     for line, is_code in _find_lines(text, find_code(text) if code is None else code):
         shape = Shape.CODE if is_code else _shape(text, line)
         marked = (line,) if is_code else ()
-        if found and _belongs(text, found[-1], line, shape):
+        if not is_code and _resumes_list(text, found, line):
+            paragraph = found.pop()
+            found[-1] = Block(Shape.LIST, (*found[-1].lines, *paragraph.lines, line), found[-1].code)
+        elif found and _belongs(text, found[-1], line, shape):
             block = found[-1]
             joined = _merge_shape(text, block, line, shape)
             found[-1] = Block(joined, (*block.lines, line), (*block.code, *marked))
         else:
             found.append(Block(shape, (line,), marked))
     return found
+
+
+def continues_item(text: str, block: Block, at: int) -> bool:
+    """Return whether a line is another paragraph of the numbered item above it."""
+    line = block.lines[at]
+    if at == 0 or is_bulleted(_read(text, line)) or not is_apart(text, block.lines[at - 1], line):
+        return False
+    return any(read_number(_read(text, earlier)) for earlier in block.lines[:at])
 
 
 def sentences_in(text: str, block: Block) -> Iterator[Span]:
@@ -122,8 +134,8 @@ def _belongs(text: str, block: Block, line: Span, shape: Shape) -> bool:
         return _introduces_code(text, block)
     last = block.lines[-1]
     if block.code:
-        return block.shape is Shape.LIST and (shape is Shape.LIST or not _is_apart(text, last, line))
-    if not _is_apart(text, last, line):
+        return block.shape is Shape.LIST and (shape is Shape.LIST or not is_apart(text, last, line))
+    if not is_apart(text, last, line):
         return True
     if shape is not Shape.PARAGRAPH:
         return block.shape is shape or text[last.end - 1] == ":"
@@ -141,7 +153,24 @@ def _introduces_code(text: str, block: Block) -> bool:
     return block.end - block.start <= MAX_ITEM_CHARACTERS
 
 
-def _is_apart(text: str, earlier: Span, later: Span) -> bool:
+def _resumes_list(text: str, found: Sequence[Block], line: Span) -> bool:
+    """Return whether the next item of a numbered list follows a paragraph, which then belongs to the list."""
+    number = read_number(_read(text, line))
+    if number < 2 or len(found) < 2:
+        return False
+    before, paragraph = found[-2:]
+    is_single = paragraph.shape is Shape.PARAGRAPH and len(paragraph.lines) == 1
+    if not is_single or before.shape is not Shape.LIST or is_apart(text, paragraph.lines[0], line):
+        return False
+    numbers = [known for each in before.lines if (known := read_number(_read(text, each)))]
+    return paragraph.end - paragraph.start <= MAX_ITEM_CHARACTERS and numbers[-1:] == [number - 1]
+
+
+def _read(text: str, span: Span) -> str:
+    return text[span.start : span.end]
+
+
+def is_apart(text: str, earlier: Span, later: Span) -> bool:
     """Return whether there is a blank line between two lines."""
     return text[earlier.end : later.start].count("\n") > 1
 
@@ -152,7 +181,7 @@ def _continues_list(text: str, block: Block, line: Span) -> bool:
     written = text[line.start : line.end]
     if text[block.end - 1] == ":":
         return True
-    if len(block.lines) > 1 and not _is_apart(text, block.lines[-2], block.lines[-1]):
+    if len(block.lines) > 1 and not is_apart(text, block.lines[-2], block.lines[-1]):
         return False
     led = text[block.lines[0].end - 1] == ":" and len(block.lines) > 1
     bare = not any(is_bulleted(text[item.start : item.end]) for item in block.lines)

@@ -170,3 +170,64 @@ def test_another_document_is_quoted_only_if_it_is_as_good() -> None:
     assert [extract.quote for extract in extract_blocks(question, other, FakeEmbedder(), "en")] == [best]
     same = [make_hit(f"{best}\n\n{near}")]
     assert [extract.quote for extract in extract_blocks(question, same, FakeEmbedder(), "en")] == [best, near]
+
+
+def render_list(text: str) -> str:
+    [found] = extract_blocks("How do I travel by train?", [make_hit(text)], FakeEmbedder(), "en")
+    assert found.quote == text
+    return found.markdown.replace("\n> ", "\n").removeprefix("> ")
+
+
+def test_marks_of_footnotes_and_escapes_are_not_shown_but_stay_in_the_quote() -> None:
+    text = (
+        "Train tickets cost 80 euros[^2] \\[second class\\], or less [^3]. [^2]: Children travel free[^kids]."
+    )
+    [found] = extract_blocks("What do train tickets cost?", [make_hit(text)], FakeEmbedder(), "en")
+    assert found.quote == text
+    assert found.markdown == (
+        r"> Train tickets cost 80 euros \[second class\], or less. Children travel free."
+    )
+
+
+def test_what_only_resembles_a_footnote_stays() -> None:
+    text = "A train number[^0-9]+ of [^abc] letters is refused in C:\\trains."
+    [found] = extract_blocks("Which train number is refused?", [make_hit(text)], FakeEmbedder(), "en")
+    assert found.markdown == f"> {escape_markdown(text)}"
+
+
+def test_bullets_below_a_number_of_two_digits_are_nested() -> None:
+    steps = "9. Ask to travel by train.\nin writing\n10. Book the train.\nsecond class\n11. Travel."
+    assert render_list(steps) == (
+        "9. Ask to travel by train.\n   - in writing\n10. Book the train.\n    - second class\n11. Travel."
+    )
+
+
+def test_numbers_below_numbers_are_nested() -> None:
+    steps = "1. Book the train.\n1. Sign in.\n2. Choose a seat.\n2. Travel.\n1. Show it.\n3. Rest."
+    assert render_list(steps) == (
+        "1. Book the train.\n   1. Sign in.\n   2. Choose a seat.\n2. Travel.\n   1. Show it.\n3. Rest."
+    )
+
+
+def test_numbers_that_begin_anew_below_a_lead_in_are_lists_of_their_own() -> None:
+    text = "Travel by train:\n1. Book.\n2. Pay.\nTravel by car:\n1. Hire.\n2. Fill up."
+    assert render_list(text).replace("\n>\n", "\n\n") == (
+        "Travel by train:\n\n1. Book.\n2. Pay.\n\nTravel by car:\n\n1. Hire.\n2. Fill up."
+    )
+
+
+def test_a_paragraph_between_steps_belongs_to_the_step_above_it() -> None:
+    text = "1. Book the train.\n\nThe portal sells tickets.\n2. Travel by train."
+    page = str(render_markdown(render_list(text).replace("\n>\n", "\n\n")))
+    assert page.count("<ol") == 1
+    assert page.index("tickets") < page.index("</li>")
+
+
+def test_letters_of_items_stay() -> None:
+    text = "To travel by train:\na) ask in writing\nb) book as in a)"
+    assert "- a) ask in writing\n- b) book as in a)" in render_list(text)
+
+
+def test_numbers_below_bullets_are_nested() -> None:
+    text = "- Travel by train\n1. Book.\n2. Pay.\n- Travel by car\n1. Hire."
+    assert render_list(text) == "- Travel by train\n  1. Book.\n  2. Pay.\n- Travel by car\n  1. Hire."

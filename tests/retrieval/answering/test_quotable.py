@@ -33,6 +33,12 @@ def linked(text: str, *names: str) -> Hit:
         "Approval of cost centre travel requests",
         "Figure 3: Who approves travel requests of a cost centre",
         "Tabelle 2.1 – Travel requests approved by cost centre",
+        "Image: travel requests approved by the manager of a cost centre",
+        "Screenshot of the page on which a manager of a cost centre approves travel requests",
+        "Travel requests · Cost centre managers · Approvals · All travel forms · Contact",
+        "[^3]: Approval of cost centre travel requests",
+        "Travel requests | Cost centre managers | Approvals",
+        "Travel requests | Cost centre managers | Approvals\n\nCost centre | Imprint | Travel requests",
     ],
 )
 def test_a_line_that_only_names_something_is_no_answer(line: str) -> None:
@@ -48,6 +54,9 @@ def test_a_line_that_only_names_something_is_no_answer(line: str) -> None:
         "Figure 3 shows that travel requests are approved by the manager of the cost centre.",
         "The manager of the cost centre approves all travel requests within the same week",
         "Travel requests are approved by Dana.",
+        "Photo of the cost centre stamp is required for travel requests to be approved.",
+        "Travel → Approval → Payment: the cost centre manager approves travel requests",
+        "Travel requests | Approved by\nCost centre | Manager",
     ],
 )
 def test_a_line_that_states_something_is_one(line: str) -> None:
@@ -61,3 +70,11 @@ def test_navigation_is_no_answer_but_a_list_with_a_lead_in_is() -> None:
     led = f"These pages say who approves travel requests of the cost centre:\n{items}"
     assert quotes(linked(led, *names)) == [led]
     assert quotes(make_hit(items)) == [items], "a list without links"
+
+
+def test_a_table_of_links_is_navigation_unless_it_has_a_header() -> None:
+    names = ("Travel requests", "Cost centre approvals", "Travel managers", "Approved requests")
+    rows = f"{names[0]} | {names[1]}\n{names[2]} | {names[3]}"
+    assert quotes(linked(rows, *names)) == []
+    headed = f"Form | Who approves it\n{rows}"
+    assert quotes(linked(headed, *names)) == [headed]

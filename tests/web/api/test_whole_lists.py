@@ -70,3 +70,19 @@ def test_a_passage_that_is_not_readable_is_not_loaded(
     assert load_passage(scope_for(mia.principal), version, 1) is not None
     assert load_passage(scope_for(mia.principal), version, 2) is None
     assert load_passage(scope_for(rob.principal), version, 1) is None
+
+
+def test_an_answer_shows_no_marks_of_footnotes_and_nests_items(
+    mia: Caller, document: Document, quotes: Engine
+) -> None:
+    steps = (
+        "1. Choose a kind of leave[^2].\nannual leave\n2. Employees get leave: ask.\n\n[^2]: See \\[it\\]."
+    )
+    indexed(document, quotes, steps)
+    answer = quoted(mia)
+    assert (
+        "> 1. Choose a kind of leave.\n>    - annual leave\n> 2. Employees get leave: ask."
+        in answer["answer"]
+    )
+    assert "[^" not in answer["answer"].replace("\\", "")
+    assert answer["citations"][0]["quote"] in steps
