@@ -6,7 +6,7 @@ only what SQL confirms as readable counts.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Final
@@ -20,6 +20,7 @@ from cairn.library.models import Chunk
 from cairn.library.outside_models import find_forbidden_outside
 from cairn.settings.stored.store import effective_environment
 from retrieval.answering.text.lexicon import Language, language_of
+from retrieval.answering.text.spelling import are_found, correct_text
 from retrieval.answering.text.terms import WORD, content_stems, is_content, stem
 from retrieval.engine import Engine
 from retrieval.index.protocol import Filters
@@ -57,6 +58,16 @@ def find_spelling_corrections(
     unknown = _find_unknown(question, hits, language)
     found = ((word, _look_up(word, question, language, within)) for word in unknown[:MAX_LOOKUPS])
     return tuple(SpellingCorrection(typed, searched) for typed, searched in found if searched)
+
+
+def search_corrected(
+    query: str, search: Callable[[str], Sequence[Hit]], within: SpellingScope
+) -> tuple[Sequence[Hit], tuple[SpellingCorrection, ...]]:
+    """Search for the query and, if words of it are misspelt, for the corrected one instead."""
+    hits = search(query)
+    corrections = find_spelling_corrections(query, hits, within)
+    again = search(correct_text(query, corrections)) if corrections else ()
+    return (again, corrections) if corrections and are_found(corrections, again) else (hits, ())
 
 
 def _find_unknown(question: str, hits: Sequence[Hit], language: Language) -> list[str]:

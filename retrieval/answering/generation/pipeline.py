@@ -40,8 +40,8 @@ from retrieval.answering.query.understand import QueryUnderstanding, understand
 from retrieval.answering.text.lexicon import Language, language_of
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import reply_language
-from retrieval.answering.text.spelling import correct_text
-from retrieval.answering.text.terms import WORD, content_stems
+from retrieval.answering.text.spelling import are_found, correct_text
+from retrieval.answering.text.terms import content_stems
 from retrieval.types import (
     Answer,
     AnsweredPart,
@@ -243,8 +243,7 @@ def _search_part(
     corrected = replace(part, query=correct_text(part.query, corrections))
     verified = request.find_verified(corrected.query)
     again = [answer.hit for answer in verified] or deduplicate(request.search(corrected.query))
-    words = {word.casefold() for hit in again for word in WORD.findall(_read(hit))}
-    if not all(each.searched.casefold() in words for each in corrections):
+    if not are_found(corrections, again):
         return part, (), hits
     run.spelling.extend(each for each in corrections if each not in run.spelling)
     return corrected, verified, again

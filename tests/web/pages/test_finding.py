@@ -132,3 +132,20 @@ def test_words_of_a_search_are_marked_in_passages(
     assert "Unused &lt;i&gt;<mark>days</mark>&lt;/i&gt; of a <mark>leave</mark> lapse in April." in html
     assert "…Nothing here." in html
     assert html.count("…</p>") == 1
+
+
+def test_a_misspelt_word_of_a_search_inside_is_corrected_and_can_be_searched_as_typed(
+    signed_in: SignIn, mia: User, rob: User, document: Document, grant: Grant, parts: Engine
+) -> None:
+    indexed(
+        document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
+    )
+    client = signed_in(mia)
+    html = text_of(client.get("/documents/passages?q=leave of emplyoees"))
+    assert "Searched for “employees” instead of “emplyoees”." in html
+    assert 'data-ask="leave of &quot;emplyoees&quot;"' in html
+    assert "<mark>Employees</mark> get 25 days" in html
+    assert "instead of" not in text_of(client.get('/documents/passages?q=leave of "emplyoees"'))
+    grant(rob, Role.READER)
+    readers_replace(document=document, readers=[f"user:{mia.id}"], actor=mia.id)
+    assert "employees" not in text_of(signed_in(rob).get("/documents/passages?q=leave of emplyoees"))

@@ -11,7 +11,7 @@ from django.utils.translation import gettext, ngettext
 from cairn.answers import AnswerMode, Intent
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import ReplyLanguage, language_of_refusal
-from retrieval.answering.text.spelling import correct_text
+from retrieval.answering.text.spelling import quote_as_typed
 from retrieval.conversations.services import ERASED, ShownMessage
 from retrieval.conversations.small_talk import is_small_talk
 from retrieval.models import Message
@@ -127,8 +127,7 @@ class TurnView:
 
     @property
     def question_as_typed(self) -> str:
-        quoted = [SpellingCorrection(each.typed, f'"{each.typed}"') for each in self.spelling]
-        return correct_text(self.question, quoted)
+        return quote_as_typed(self.question, self.spelling)
 
     @property
     def number(self) -> int:

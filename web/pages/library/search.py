@@ -1,8 +1,9 @@
 """Search over all documents a user may read, by metadata or by content."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -22,8 +23,13 @@ from cairn.errors import InvalidInput, TransientError
 from cairn.library.document_filters import SOON, Review, Sort
 from cairn.library.models import Document
 from cairn.limits.rate_limits import search_count
+from retrieval.answering.text.spelling import correct_text, quote_as_typed
+from retrieval.engine import get_engine
 from retrieval.index.protocol import Filters
 from retrieval.search.hybrid_search import search
+from retrieval.search.spelling import SpellingScope, search_corrected
+from retrieval.types import Hit as RetrievedHit
+from retrieval.types import SpellingCorrection
 from web.api.framework.pagination import keyset_page
 from web.api.library.library import LibraryQuery, library_rows
 from web.api.schemas import Hit
@@ -200,19 +206,26 @@ def inside(request: HttpRequest, principal: Principal) -> HttpResponse:
     query = _query(request, principal)
     context: dict[str, Any] = {"query": query.q}
     try:
-        context["found"] = _passages(query, principal) if query.q else ()
+        if query.q:
+            context["found"], context["spelling"] = _find_passages(query, principal)
+            context["as_typed"] = quote_as_typed(query.q, context["spelling"])
     except TransientError as error:
         context["error"] = localize(error.message)
     return render(request, "pages/library/_inside.html", context)
 
 
-def _passages(query: LibraryQuery, principal: Principal) -> list[Inside]:
+def _find_passages(
+    query: LibraryQuery, principal: Principal
+) -> tuple[list[Inside], tuple[SpellingCorrection, ...]]:
     search_count(principal)
-    bases = [query.knowledge_base] if query.knowledge_base else None
-    hits = search(
-        query.q, scope=scope_for(principal, bases), filters=_filters(query, principal), limit=PASSAGES
-    )
-    find = find_words(query.q)
+    scope = scope_for(principal, [query.knowledge_base] if query.knowledge_base else None)
+    filters, engine = _filters(query, principal), get_engine()
+    run = partial(search, scope=scope, filters=filters, limit=PASSAGES, engine=engine)
+    hits, spelling = search_corrected(query.q, run, SpellingScope(scope, filters, engine))
+    return _group_by_document(hits, principal, find_words(correct_text(query.q, spelling))), spelling
+
+
+def _group_by_document(hits: Sequence[RetrievedHit], principal: Principal, find: FindSpans) -> list[Inside]:
     by_document: dict[UUID, list[Snippet]] = {}
     for hit in map(Hit.of, hits):
         text = mark_found(excerpt(hit.text, find, characters=SNIPPET), find)

@@ -48,5 +48,9 @@ async function look() {
 if (form) {
   form.addEventListener("submit", (event) => { event.preventDefault(); look(); });
   form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, within() ? 2 * WAIT_MS : WAIT_MS); });
+  found.addEventListener("click", (event) => {
+    const asTyped = event.target.closest("[data-ask]");
+    if (asTyped) { form.elements.q.value = asTyped.dataset.ask; look(); }
+  });
   inside.addEventListener("click", () => { inside.setAttribute("aria-pressed", String(!within())); look(); });
 }
