@@ -104,7 +104,7 @@ def _has_role(base: KnowledgeBase, roles: Collection[Role]) -> Q:
         return Q(pk=base.owner_id) if Role.READER in roles and base.owner_id else Q(pk__in=())
     grants = Grant.objects.filter(knowledge_base=base, role__in=roles)
     if grants.filter(user=None, group=None).exists():
-        return ~Q(pk__in=())  # anybody; an empty Q would vanish beside an "or"
+        return ~Q(pk__in=())  # matches anyone; an empty Q would vanish in an "or"
     return Q(is_admin=True) | _match_named_users(grants)
 
 

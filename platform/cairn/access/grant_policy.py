@@ -43,8 +43,8 @@ def require_may_grant(
 ) -> None:
     """Raise Forbidden unless the principal may replace the grants `existing` with `requested`.
 
-    Keeping, lowering or removing a grant only takes the role manager. Call this while the knowledge base is
-    locked, so that `existing` is what the change really starts from.
+    Keeping, lowering or removing a grant only requires the role manager. Call this while the knowledge base
+    is locked, so that `existing` is what the change really starts from.
     """
     if role_in(principal, base) != Role.MANAGER:
         raise Forbidden(CodedMessage("role_required", role=Term(Role.MANAGER)))
@@ -57,8 +57,8 @@ def require_may_grant(
 def require_may_open_assistant(
     principal: Principal, requested: Collection[Subject], existing: Collection[Subject]
 ) -> None:
-    """Raise Forbidden unless the principal may offer an assistant to these subjects: as with grants, except
-    that it gives access to nothing, so that only new ones count."""
+    """Raise Forbidden unless the principal may offer an assistant to these subjects: the same rules as for
+    grants, but only for new subjects, as an assistant gives access to nothing."""
     added = set(requested) - set(existing)
     if (None, None) in added and not may_grant_to_everyone(principal):
         raise Forbidden(EVERYONE_NEEDS_ADMIN)

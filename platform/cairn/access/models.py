@@ -81,7 +81,8 @@ class SubjectKind(models.TextChoices):
 
 
 class SubjectLink(models.TextChoices):
-    """How a person of a source was linked to an account. `nobody`: somebody decided that there is none."""
+    """How a person of a source was linked to an account. `nobody`: an admin decided that the person has
+    none."""
 
     NONE = ""
     DIRECTORY = "directory"
@@ -93,9 +94,9 @@ class SubjectLink(models.TextChoices):
 class SourceSubject(models.Model):
     """A person or group of a source, known by the id there; see `cairn.access.source_access`.
 
-    `user` is the account of a person. `people` of a group are all persons in it, also through other groups.
-    `directory` is the `Identity.source` in which a person's `directory_id` is an id. `absent`: a person whom
-    the source no longer lists. A link by hand counts again once the person is back.
+    `user` is the account of a person. `people` of a group are all its members, directly or through other
+    groups. `directory` is the `Identity.source` in which a person's `directory_id` is an id. `absent`: a
+    person whom the source no longer lists. A manual link becomes effective again when the person is back.
     """
 
     source = models.UUIDField()
@@ -132,9 +133,8 @@ class SourceSubject(models.Model):
 
 
 class AccessList(models.Model):
-    """Levels of a `SourceAccess`, shared by all documents of a source that have the same.
-
-    Only people whom every one of the `level_count` levels allows may read. Without levels nobody may.
+    """Levels of a `SourceAccess`, shared by all documents of a source with the same levels. Only people
+    allowed by all `level_count` levels may read. Without levels, nobody may.
     """
 
     source = models.UUIDField()
@@ -206,7 +206,7 @@ class CheckState(models.TextChoices):
 class AccessCheck(models.Model):
     """One run that planted canary documents and searched for them as people who may not see them.
 
-    `leaks` lists {"who", "how", "what"} for each canary that was seen; what was found, never its text.
+    `leaks` lists {"who", "how", "what"} for each canary that was found, without its text.
     `error` says why a run has no result. `spots` counts searches for real documents by people who may not
     read them.
     """
@@ -245,8 +245,8 @@ class CheckArtifact(models.Model):
     """Object that an access check created and has not removed yet.
 
     The row is written in the same transaction as the object, so that a check that is killed at any moment
-    leaves a complete list of what to remove. Only this list decides what is removed, never a name, and what
-    lists and searches of admins leave out.
+    leaves a complete list of what to remove. This list alone, never a name, decides what is removed, and what
+    admins' lists and searches leave out.
     """
 
     check_run = models.ForeignKey(AccessCheck, null=True, on_delete=models.SET_NULL, related_name="artifacts")

@@ -1,8 +1,9 @@
-"""Decides who has permission to read which documents, and who has which role.
+"""Decides who has permission to read which documents, and who has which role: all authorization starts here.
 
-`selectors` applies them to one object.
+Django's `has_perm` isn't used. Instead of a `can_read(document)` for each object, `documents_for(principal)`
+returns the rows that the principal may read, and `selectors` loads single objects from them.
 
-They look up grants when they run, so a grant revoked a moment ago no longer counts.
+Grants are looked up for each call, so revoking one takes effect immediately.
 """
 
 from uuid import UUID
@@ -69,8 +70,8 @@ def knowledge_bases_for(principal: Principal, *, role: Role = Role.READER) -> "Q
 def conversation_bases_for(principal: Principal) -> "QuerySet[KnowledgeBase]":
     """Return the knowledge bases with the files of the principal's own conversations.
 
-    They are open to nobody else, admins included: not to an admin who views as the user, nor to a key that is
-    limited to some knowledge bases.
+    Nobody else may open them: no admin, not even one who views Cairn as the user, and no key that is limited
+    to some knowledge bases.
     """
     own = KnowledgeBase.objects.present().filter(conversation__isnull=False, owner=principal.user)
     limited = principal.viewer or principal.command or principal.key_bases is not None

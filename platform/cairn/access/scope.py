@@ -1,4 +1,4 @@
-"""The principal who asks, and the part of the library they may read."""
+"""The principal making a request, and the part of the library they may read."""
 
 from dataclasses import dataclass, field
 from uuid import UUID

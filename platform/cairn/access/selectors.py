@@ -114,8 +114,8 @@ def scope_for(principal: Principal, knowledge_bases: Collection[object] | None =
     """Return what the principal may read now, limited to the ids in `knowledge_bases`. None means all of
     them, except unofficial ones if UNOFFICIAL_KNOWLEDGE_BASES excludes them.
 
-    Ids that do not exist or are not readable are dropped. For those that a request names, call
-    `requested_knowledge_bases` first, which refuses them.
+    Ids that do not exist or are not readable are dropped. For ids named by a request, call
+    `requested_knowledge_bases` first, which raises NotFound for them.
     """
     if knowledge_bases is None:
         official_only = environment().excludes_unofficial
@@ -143,7 +143,8 @@ def requested_knowledge_bases(
 
 
 def _named_ids(principal: Principal, values: Collection[str]) -> list[UUID]:
-    """Look up all ids and slugs in one query, so that the time does not tell which of them exist."""
+    """Look up all ids and slugs in one query, so that the response time does not reveal which of them
+    exist."""
     names = [_parse_id_or_slug(value) for value in values]
     rows = knowledge_bases_for(principal).filter(_match_names(names)).values_list("id", "slug")
     known: dict[UUID | str, UUID] = {name: base for base, slug in rows for name in (base, slug)}
@@ -209,7 +210,7 @@ def _ids(values: Iterable[object]) -> Iterable[UUID]:
 def documents_in(scope: Scope) -> DocumentQuerySet:
     """Return the documents of the scope that the principal may read at this moment."""
     readable = documents_for(scope.principal, attached=bool(scope.attached))
-    if not scope.whole:  # else the rules say it all, and say it sooner than a list of thousands
+    if not scope.whole:  # otherwise the rules suffice, and are faster than a list of thousands
         return readable.filter(knowledge_base__in=scope.readable)
     attached = Q(knowledge_base__in=scope.attached)
     if scope.official_only:

@@ -58,7 +58,8 @@ def subject_filter(user: UUID | None, group: UUID | None) -> Q:
 
 
 def grant_give(*, knowledge_base: KnowledgeBase, subject: str, role: Role, principal: Principal) -> Grant:
-    """Give access, or change the role of somebody who has it. Raises Forbidden if the principal may not."""
+    """Give access, or change the role of a subject that has access. Raises Forbidden if the principal may
+    not."""
     user, group = parse_subject(subject)
     with transaction.atomic():
         base, existing = _grants_locked(knowledge_base)
@@ -85,7 +86,7 @@ def grants_replace(
 ) -> None:
     """Replace the whole list; a subject named twice gets its highest role.
 
-    Raises Forbidden if the principal may not give access to somebody who is new or gets a higher role.
+    Raises Forbidden if the principal may not give access to a subject that is new or gets a higher role.
     """
     requested: dict[Subject, Role] = {}
     for subject, role in grants:
@@ -208,7 +209,7 @@ def _random_slugs(stem: str) -> Iterator[str]:
 
 
 def _reserve(slug: str) -> bool:
-    """Return whether the slug was free. Of two transactions that reserve it at once, one waits and gets
+    """Return whether the slug was free. If two transactions reserve it at the same time, one waits and gets
     False."""
     _, created = ReservedSlug.objects.get_or_create(slug=slug)
     return created
@@ -235,7 +236,7 @@ def knowledge_base_create(
     grounding: str = Grounding.STRICT,
     slug: str | None = None,
 ) -> KnowledgeBase:
-    """Creates a knowledge base that the principal owns and manages. Nobody else but admins sees it yet.
+    """Create a knowledge base that the principal owns and manages. Nobody else but admins sees it yet.
 
     Raises Forbidden if the principal may not create any. Admins may ask for a `slug`; Taken if it was ever
     used before.

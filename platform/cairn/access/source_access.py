@@ -1,7 +1,7 @@
 """Access to documents of a source, as the source describes it: levels, entries, people and groups.
 
-A source is a system outside, such as a file share. Its people and groups are known by the ids that they have
-there, never by name.
+A source is an external system, such as a file share. Its people and groups are identified by their ids there,
+never by name.
 """
 
 from collections.abc import Collection, Iterable
@@ -26,7 +26,7 @@ AccessLevel = tuple[AccessEntry, ...]
 
 @dataclass(frozen=True, slots=True)
 class SourceAccess:
-    """Who may read an item: those whom every level allows, such as the share, each folder, and the file.
+    """Who may read an item: people allowed by every level, such as the share, each folder, and the file.
 
     `unknown` says why the access isn't fully known, as a message for managers. Only they may read such an
     item, whatever its levels. An item without levels is readable by nobody else either. `outdated`: the item
@@ -40,7 +40,7 @@ class SourceAccess:
     def allows(self, subjects: Collection[str] | None) -> bool:
         """Return whether a person with these ids, their own and those of their groups, may read the item.
 
-        None stands for somebody whom the source doesn't know: every entry that denies may mean them.
+        None means a person unknown to the source: any entry that denies may be about them.
         """
         if self.unknown or not self.levels:
             return False
@@ -48,11 +48,11 @@ class SourceAccess:
 
 
 def _allows(level: AccessLevel, subjects: Collection[str] | None) -> bool:
-    applying = (entry for entry in level if _applies(entry, subjects))
+    applying = (entry for entry in level if _applies_to(entry, subjects))
     return next((entry.allow for entry in applying), False)
 
 
-def _applies(entry: AccessEntry, subjects: Collection[str] | None) -> bool:
+def _applies_to(entry: AccessEntry, subjects: Collection[str] | None) -> bool:
     if entry.subject == EVERYONE:
         return True
     return not entry.allow if subjects is None else entry.subject in subjects
@@ -61,8 +61,8 @@ def _applies(entry: AccessEntry, subjects: Collection[str] | None) -> bool:
 def simplify_levels(levels: Iterable[AccessLevel]) -> tuple[AccessLevel, ...]:
     """Leave out what decides nothing, so that equal permissions have equal levels.
 
-    This drops repeated levels and those that allow everyone; in a level, entries that another one always
-    precedes, and denials at the end. Of levels that all allow everyone, one is left.
+    This drops repeated levels and those that allow everyone and, within a level, entries that an earlier one
+    makes ineffective, and denials at the end. If all levels allow everyone, one remains.
     """
     found = tuple(dict.fromkeys(map(_simplify_level, levels)))
     return tuple(level for level in found if level != _ALLOWS_EVERYONE) or found
@@ -86,7 +86,7 @@ def _simplify_level(level: AccessLevel) -> AccessLevel:
 @dataclass(frozen=True, slots=True)
 class SourcePerson:
     """A person in a source. `directory_id` is the person's id in the directory that both systems use for
-    signing in, by which accounts are linked; empty if there is none."""
+    signing in. It links accounts; empty if there is none."""
 
     id: str
     name: str

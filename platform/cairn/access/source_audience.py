@@ -30,7 +30,7 @@ class SourceDecision:
 
 
 def match_allowed(access: SyncedAccess) -> Q:
-    """Match the users whom the source allows to read the document."""
+    """Match the users that the source allows to read the document."""
     levels = _levels(access.access_list) if access.access_list else []
     if not levels:
         return _NOBODY
@@ -67,7 +67,7 @@ def _match_named(entries: Level) -> Q:
 
 
 def _match_denied(entries: Level, source: UUID) -> Q:
-    """Match users whom one of the entries denies, as `source_rules.lists_allowing` describes."""
+    """Match users denied by one of the entries, as `source_rules.lists_allowing` describes."""
     if any(_is_unclear(entry) for entry in entries):
         return ~_NOBODY
     known = SourceSubject.objects.filter(source=source, user=OuterRef("pk"), absent=False)
@@ -102,7 +102,7 @@ def _subjects_by_user(source: UUID, users: Iterable[User]) -> dict[UUID, set[int
 def _decide(levels: Sequence[Level], subjects: Set[int] | None) -> SourceDecision:
     names: list[str] = []
     for level in levels:
-        entry = next((each for each in level if _applies(each, subjects)), None)
+        entry = next((each for each in level if _applies_to(each, subjects)), None)
         if entry is None or not entry.allow:
             return SourceDecision(refusal=_refusal(level, entry, subjects))
         names.append(entry.subject.label if entry.subject else EVERYONE)
@@ -111,7 +111,7 @@ def _decide(levels: Sequence[Level], subjects: Set[int] | None) -> SourceDecisio
     return SourceDecision(names=tuple(dict.fromkeys(names)))
 
 
-def _applies(entry: AccessListEntry, subjects: Set[int] | None) -> bool:
+def _applies_to(entry: AccessListEntry, subjects: Set[int] | None) -> bool:
     if entry.subject_id is None or (subjects is not None and entry.subject_id in subjects):
         return True
     return not entry.allow and (subjects is None or _is_unclear(entry))

@@ -41,8 +41,8 @@ def replace_source_people(
     """Store all people and groups of a source, who is in which group, and which accounts people have.
 
     People are linked by their id in the `directory`, else, with `match_email`, by an address that exactly one
-    of them and one active account have. Links that somebody made by hand stay, but count only while
-    the person is listed. Who is no longer listed leaves all groups. A group that is gone becomes unknown.
+    of them and one active account have. Manual links stay, but are effective only while the person is listed.
+    People who are no longer listed leave all groups. A group that is gone becomes unknown.
     """
     people: dict[str, SourcePerson] = {}
     groups: dict[str, SourceGroup] = {}
@@ -141,7 +141,7 @@ def _describe_person(row: SourceSubject, person: SourcePerson, accounts: _Accoun
 def _forget(row: SourceSubject) -> None:
     """Remove what is known about a subject that is no longer listed; entries may still name it.
 
-    A denial of a group that is gone may concern anybody, for nobody knows who is in it.
+    A denial for a group that is gone may concern anyone, since its members are unknown.
     """
     if row.kind == SubjectKind.GROUP:
         row.kind = SubjectKind.UNKNOWN
@@ -189,15 +189,15 @@ def _find_memberships(
     for group in groups.values():
         for member in group.members:
             parents.setdefault(member, set()).add(group.id)
-    around = {name: _find_around(name, parents) for name in groups}
+    ancestors = {name: _find_ancestor_groups(name, parents) for name in groups}
     for person in people.keys() - groups.keys():
         direct = parents.get(person, set())
-        for name in direct.union(*(around[each] for each in direct)):
+        for name in direct.union(*(ancestors[each] for each in direct)):
             yield name, person
 
 
-def _find_around(name: str, parents: Mapping[str, Set[str]]) -> set[str]:
-    """Return the groups that contain a group, directly or through other groups, which may form cycles."""
+def _find_ancestor_groups(name: str, parents: Mapping[str, Set[str]]) -> set[str]:
+    """Return the groups that contain a group, directly or through other groups. Groups may form cycles."""
     found: set[str] = set()
     following = set(parents.get(name, ()))
     while following:
@@ -207,14 +207,14 @@ def _find_around(name: str, parents: Mapping[str, Set[str]]) -> set[str]:
 
 
 def erase_source_people(user: User) -> None:
-    """Remove what is known about the people of sources that are linked to an account that is erased."""
+    """Remove personal data of the people of sources that are linked to an account being erased."""
     SourceSubject.objects.filter(user=user).update(
         user=None, link=SubjectLink.NONE, name="", email="", directory_id=""
     )
 
 
 def link_identity(identity: Identity) -> None:
-    """Link people of sources who have this identity to its account, unless somebody decided otherwise."""
+    """Link people of sources who have this identity to its account, unless they were linked by hand."""
     by_hand = Q(link=SubjectLink.NOBODY) | Q(link=SubjectLink.MANUAL, user__isnull=False)
     _people_with(identity).exclude(by_hand).update(user=identity.user_id, link=SubjectLink.DIRECTORY)
 

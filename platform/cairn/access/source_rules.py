@@ -25,7 +25,7 @@ def lists_allowing(user: UUID) -> "QuerySet[AccessListEntry, Any]":
     """Return the ids of the access lists that allow the user, as rows for a subquery.
 
     In each level, an entry has to allow the user without an earlier one that denies. A denial also applies to
-    people who aren't known in the source, and to everyone if nobody knows whom it means.
+    people unknown to the source, and to everyone if its subject is unknown.
     """
     subjects = subjects_of(user).values("pk")
     sources = SourceSubject.objects.filter(user=user, absent=False).order_by().values("source")
@@ -62,7 +62,8 @@ def list_tokens(user: UUID) -> frozenset[str]:
 
 
 _ANYONE: Final = UUID(int=0)
-"""Stands for the user in SQL that is made once: Django takes far longer for it than the database."""
+"""Placeholder for the user in SQL that is compiled once: Django takes far longer to compile it than the
+database to run it."""
 _Compiled = tuple[str, tuple[Any, ...]]
 
 

@@ -1,4 +1,4 @@
-"""Services that follow who may read documents of a source, as the source describes it.
+"""Services that store who may read the documents of a source, as the source describes it.
 
 Changes apply with the commit: the next question sees them.
 """
@@ -44,8 +44,8 @@ __all__ = [
 def set_source_access(source: UUID, accesses: Mapping[UUID, SourceAccess]) -> int:
     """Store who may read documents, by document id, and return for how many of them something changed.
 
-    From then on, the source decides: readers that somebody chose no longer count. Ids of documents that are
-    gone are ignored. Outdated accesses open documents to nobody who may not read them already.
+    From then on, the source decides, and readers chosen by hand no longer count. Ids of deleted documents are
+    ignored. An outdated access never opens a document to people who can't read it already.
     """
     return sum(_set_accesses(source, dict(some)) for some in in_batches(list(accesses.items())))
 
@@ -99,7 +99,7 @@ def _without_new_readers(
 
 
 def _intersect(one: tuple[AccessLevel, ...], other: tuple[AccessLevel, ...]) -> tuple[AccessLevel, ...]:
-    """Return levels that allow those whom both allow. Without levels, nobody is."""
+    """Return levels that allow the people allowed by both. Without levels, nobody is allowed."""
     return (*one, *other) if one and other else ()
 
 
@@ -139,7 +139,8 @@ def _save(changed: Collection[SyncedAccess], moved: Collection[SyncedAccess]) ->
 
 
 def _mark_stale(documents: Collection[UUID]) -> None:
-    """Restrict the documents, and let the index follow them and what is embedded in them."""
+    """Restrict the documents, and mark their points in the index and those of their embedded files as
+    stale."""
     now = timezone.now()
     Document.objects.filter(pk__in=documents).update(narrowed=True, index_stale=True, updated_at=now)
     for depth in range(1, MAX_NESTING_DEPTH + 1):
@@ -151,8 +152,8 @@ def _mark_stale(documents: Collection[UUID]) -> None:
 def _lists_locked(source: UUID, requested: Collection[str], before: Collection[int]) -> dict[str, int]:
     """Return the ids of the lists with these levels, after creating those that are missing.
 
-    They, and those in `before`, stay locked until the transaction ends, so that nobody else deletes a list
-    while it gets a document.
+    They, and those in `before`, stay locked until the transaction ends, so that no list is deleted while a
+    document is being added to it.
     """
     digests = {text: hashlib.sha256(text.encode()).hexdigest() for text in requested}
     while True:
@@ -229,9 +230,8 @@ def _delete_unused(lists: "QuerySet[AccessList]") -> None:
 
 
 def link_source_person(subject: SourceSubject, user: User | None, principal: Principal) -> None:
-    """Link a person of a source to an account by hand; None means that it belongs to nobody.
-
-    Neither changes when the people of the source are read again.
+    """Link a person of a source to an account by hand; None means that the person has no account. Syncing the
+    people of the source doesn't change it.
     """
     with transaction.atomic():
         person = SourceSubject.objects.select_for_update().get(pk=subject.pk)
@@ -249,9 +249,8 @@ def link_source_person(subject: SourceSubject, user: User | None, principal: Pri
 
 
 def forget_source(source: UUID) -> None:
-    """Remove what is known about the people and permissions of a source that ends.
-
-    Its documents stay restricted: only managers may read them until somebody chooses readers.
+    """Remove the people and permissions of a source that is being deleted. Its documents stay restricted:
+    only managers may read them until a manager chooses readers.
     """
     with transaction.atomic():
         documents = list(SyncedAccess.objects.filter(source=source).values_list("document", flat=True))
