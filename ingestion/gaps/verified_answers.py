@@ -27,7 +27,7 @@ from ingestion.jobs.lifecycle import version_withdraw
 from retrieval.gaps.models import Gap, NoticeKind, VerifiedAnswer
 from retrieval.gaps.notices import notify
 from retrieval.gaps.selectors import bases_of
-from retrieval.gaps.services import gap_answered, gap_reopen, until_in_future
+from retrieval.gaps.services import gap_answered, gap_reopen, require_future_date
 from retrieval.gaps.verified_documents import markdown_of
 
 SOURCE: Final = "cairn:verified/"
@@ -132,7 +132,7 @@ def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Pr
 
 
 def _require_fits(gap: Gap, base: KnowledgeBase, principal: Principal, owner: User, until: date) -> None:
-    until_in_future(until)
+    require_future_date(until)
     if not bases_of(gap, principal).filter(pk=base.pk).exists():
         raise InvalidInput(gettext_noop("The question belongs to other knowledge bases."))
     if not people_with_role(base, Role.EDITOR).filter(pk=owner.pk).exists():

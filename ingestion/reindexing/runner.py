@@ -38,12 +38,12 @@ class Runner:
 
     def _run(self) -> None:
         try:
-            while self._goes_on():
+            while self._take_request():
                 work_all()
         finally:
             connection.close()
 
-    def _goes_on(self) -> bool:
+    def _take_request(self) -> bool:
         with self._lock:
             requested, self._wake_requested = self._wake_requested, False
             if not requested:

@@ -163,15 +163,15 @@ class WebServer:
         return CodedMessage(code, server=self.name, reason=str(error) or type(error).__name__)
 
     def _require_answer(self, response: httpx.Response) -> None:
-        self.require_no_detour(response)
+        self.require_final_response(response)
         status = response.status_code
         if status == 401:
             raise SourceRefused(CodedMessage("source_sign_in_refused", server=self.name))
         if status >= 500 or response.headers.get("Content-Encoding", "identity") != "identity":
             raise self.invalid(f"HTTP {status}")
 
-    def require_no_detour(self, response: httpx.Response) -> None:
-        """Raise for an answer that redirects, or asks to wait."""
+    def require_final_response(self, response: httpx.Response) -> None:
+        """Raise for a response that redirects, or asks to try again later."""
         status = response.status_code
         if 300 <= status < 400:
             target = response.headers.get("Location", "")[:200]

@@ -171,7 +171,7 @@ def knowledge_bases_forget() -> None:
         lone.delete()
 
 
-def until_in_future(until: date) -> date:
+def require_future_date(until: date) -> date:
     if until < timezone.localdate():
         raise InvalidInput(gettext_noop("The expiry date must be in the future."))
     return until

@@ -85,9 +85,9 @@ class PlacedIndex:
     def move_to(self, places: Places) -> None:
         """Switch reads and writes to the new places, for the process that moves the points."""
         self._whereabouts.record_move(places)
-        self._follow(places)
+        self._close_others(places)
 
-    def _follow(self, places: Places) -> None:
+    def _close_others(self, places: Places) -> None:
         """Close every other store."""
         self._places = places
         used = {places.serving.name, places.copy.name if places.copy else ""}
@@ -178,5 +178,5 @@ class PlacedIndex:
     def _look(self) -> Places:
         places = self._whereabouts.look()
         if places != self._places:
-            self._follow(places)
+            self._close_others(places)
         return places

@@ -18,7 +18,7 @@ from cairn.inference.registry import (
     reranker_health,
 )
 from cairn.inference.reranking import reranks
-from cairn.library.storage import files_answer
+from cairn.library.storage import check_file_storage
 from cairn.settings import environment
 from ingestion import broker
 from retrieval.index.generations import choice_in_use, find_active_index
@@ -120,7 +120,7 @@ def optional_checks() -> dict[str, Check]:
     }
     models = {name: _requiring(health) for name, (configured, health) in checks.items() if configured}
     # Questions are answered without: only uploads and downloads wait.
-    return models | ({"files": files_answer} if given.s3_bucket else {})
+    return models | ({"files": check_file_storage} if given.s3_bucket else {})
 
 
 def _requiring(health: Callable[[], Health]) -> Check:

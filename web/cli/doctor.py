@@ -23,7 +23,7 @@ from cairn.inference.embedding.model_folder import EncoderFolder
 from cairn.inference.local_models import ModelFolder
 from cairn.inference.registry import EmbedderChoice, configured_embedder
 from cairn.inference.reranking import find_reranker_folder, open_reranker, reranks
-from cairn.library.storage import files_answer
+from cairn.library.storage import check_file_storage
 from cairn.settings import environment
 from cairn.settings.chat_models import DEMONSTRATION_ONLY
 from cairn.settings.dotted_paths import is_dotted
@@ -154,7 +154,7 @@ def _files() -> str:
     if bucket is None:
         return str(settings.MEDIA_ROOT)
     try:
-        files_answer()
+        check_file_storage()
     except FileNotFoundError as error:
         raise ConfigurationError(f"Bucket {bucket} doesn't exist.") from error
     return f"bucket {bucket} at {server or 'Amazon S3'}"

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from cairn.audit.models import Event
 from cairn.inference.registry import embedder_health
 from cairn.library.models import Document, DocumentVersion
-from cairn.library.storage import files_answer
+from cairn.library.storage import check_file_storage
 from cairn.settings import environment
 from ingestion.models import Job, Receipt, ReceiptState
 from retrieval.index.backends import index_backend
@@ -106,7 +106,7 @@ def check_disk() -> HealthResult:
 
 def check_files() -> HealthResult:
     """Check the bucket. Raises what the storage raises."""
-    files_answer()
+    check_file_storage()
     return ok(_("Bucket %(name)s responds.") % {"name": environment().s3_bucket})
 
 

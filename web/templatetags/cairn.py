@@ -11,7 +11,7 @@ from web.presentation.branding import current_brand, name_in_title
 register = template.Library()
 register.filter("number", localize.number)
 register.filter("size", localize.size)
-register.filter("told", localize.localize)
+register.filter("localized", localize.localize)
 register.filter("branded", name_in_title)
 register.simple_tag(current_brand, name="current_brand")
 

@@ -87,7 +87,7 @@ def blocks_of(page: Page, style: Style) -> Iterator[Block]:
 def _text_blocks(lines: Sequence[Line], style: Style) -> Iterator[Block]:
     group: list[Line] = []
     for line in lines:
-        if group and not _goes_on(group, line, style):
+        if group and not _continues_paragraph(group, line, style):
             yield _block(group, style)
             group = []
         group.append(line)
@@ -125,7 +125,7 @@ def _starts_item(line: Line) -> bool:
     return line.bullet or bool(_NUMBERED.match(line.text))
 
 
-def _goes_on(group: Sequence[Line], line: Line, style: Style) -> bool:
+def _continues_paragraph(group: Sequence[Line], line: Line, style: Style) -> bool:
     """Return whether `line` continues the paragraph begun by `group`."""
     above = group[-1]
     if above.vertical or line.vertical:

@@ -238,12 +238,14 @@ def header_rows(columns: Sequence[int], rows: Sequence[Row]) -> int:
     if len(rows) < 2 or not _are_labels(rows[0], rows[1]):
         return 0
     count = 1
-    while count < _MOST_HEADER_ROWS and count + 1 < len(rows) and _goes_on(rows[count - 1 : count + 2]):
+    while (
+        count < _MOST_HEADER_ROWS and count + 1 < len(rows) and _continues_header(rows[count - 1 : count + 2])
+    ):
         count += 1
     return count if 2 * len({c for row in rows[:count] for c in row.cells}) >= len(columns) else 0
 
 
-def _goes_on(rows: Sequence[Row]) -> bool:
+def _continues_header(rows: Sequence[Row]) -> bool:
     """Return whether the second of three rows continues the header by naming columns left open by the
     first.
     """

@@ -27,7 +27,7 @@ _PENDING: Final = _NEVER | ~Q(access_version="") & ~Q(access_version=F("synced_a
 def sync_access(context: RunContext) -> str:
     """Set the access of all documents of the source, as it is now."""
     for rows in pages_of(_with_documents(context)):
-        _follow(context, rows)
+        _fetch_and_store_access(context, rows)
     return ""
 
 
@@ -42,7 +42,7 @@ def sync_pending_access(context: RunContext, among: Collection[int] | None = Non
         case SourceReaders.SOURCE:
             for page in pages_of(rows.filter(_PENDING)):
                 fault_point(Fault.SOURCE_BEFORE_ACCESS)
-                _follow(context, page)
+                _fetch_and_store_access(context, page)
         case SourceReaders.EVERYONE:
             for page in pages_of(rows.filter(_NEVER)):
                 _set_readers(context, page, [EVERYONE])
@@ -58,7 +58,7 @@ def sync_access_of(context: RunContext, among: Collection[int]) -> None:
     """
     if context.source.readers == SourceReaders.SOURCE:
         for page in pages_of(_with_documents(context).filter(pk__in=among)):
-            _follow(context, page)
+            _fetch_and_store_access(context, page)
 
 
 def pages_of(rows: SourceItemQuerySet, size: int = BATCH_SIZE) -> Iterator[list[SourceItem]]:
@@ -74,10 +74,12 @@ def _with_documents(context: RunContext) -> SourceItemQuerySet:
     return rows.filter(document__deleted_at=None)
 
 
-def _follow(context: RunContext, rows: Sequence[SourceItem]) -> None:
-    """Ask the source for the access of these items. Nobody but managers may read those it doesn't show.
+def _fetch_and_store_access(context: RunContext, rows: Sequence[SourceItem]) -> None:
+    """Fetch who may read these items from the source, and store it. Items that the source doesn't return are
+    restricted to managers.
 
-    Nobody new may read documents whose content isn't the listed one: what was read before may be for fewer.
+    A document whose content isn't the listed version is opened to nobody new: the earlier content may have
+    been meant for fewer people.
     """
     outdated = _find_outdated(rows)
     by_id: dict[str, UUID] = {row.external_id: row.document_id for row in rows if row.document_id}

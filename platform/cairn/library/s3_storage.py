@@ -71,8 +71,8 @@ class BucketStorage(S3Storage):  # type: ignore[misc] # django-storages has no t
         with _translate_errors():
             return int(super().size(name))
 
-    def reach(self) -> None:
-        """Raises Unavailable or ConfigurationError unless the bucket can be used."""
+    def check_access(self) -> None:
+        """Raise Unavailable or ConfigurationError unless the bucket is accessible."""
         with _translate_errors():
             self.connection.meta.client.head_bucket(Bucket=self.bucket_name)
 

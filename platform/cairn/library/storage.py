@@ -92,11 +92,11 @@ def as_local_path(name: str) -> Iterator[Path]:
         yield path
 
 
-def files_answer() -> None:
-    """Raises Unavailable or ConfigurationError where files are elsewhere and cannot be had."""
-    reach = getattr(default_storage, "reach", None)
-    if reach is not None:
-        reach()
+def check_file_storage() -> None:
+    """Raise Unavailable or ConfigurationError if files are stored elsewhere and can't be accessed."""
+    check_access = getattr(default_storage, "check_access", None)
+    if check_access is not None:
+        check_access()
 
 
 def files_delete(*names: str) -> int:

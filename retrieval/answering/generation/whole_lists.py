@@ -47,7 +47,11 @@ def complete_list(extracts: Sequence[Extract], load: LoadPassage) -> list[Extrac
     best = _find_list(extracts[0]) if extracts else None
     if best is None:
         return list(extracts)
-    parts = [*reversed(list(_follow(best, load, -1))), best, *_follow(best, load, 1)]
+    parts = [
+        *reversed(list(_find_adjacent_parts(best, load, -1))),
+        best,
+        *_find_adjacent_parts(best, load, 1),
+    ]
     if len(parts) == 1:
         return list(extracts)
     whole = [quote_list(part.hit, part.block, with_lead=at == 0) for at, part in enumerate(parts)]
@@ -66,7 +70,7 @@ def _read(part: _Part) -> str:
     return part.hit.text[part.block.start : part.block.end]
 
 
-def _follow(part: _Part, load: LoadPassage, step: int) -> Iterator[_Part]:
+def _find_adjacent_parts(part: _Part, load: LoadPassage, step: int) -> Iterator[_Part]:
     """Yield the parts in the passages after or before, as long as each reaches to the edge of its own."""
     for _ in range(MAX_PASSAGES):
         if not part.is_at_edge(step):

@@ -196,6 +196,6 @@ def test_a_bucket_that_is_not_there_is_no_empty_one(settings: Any, between: Bala
     found = given(s3_endpoint_url=between.url, s3_bucket="elsewhere")
     settings.STORAGES = {**settings.STORAGES, "default": storage_settings(found, folder=settings.MEDIA_ROOT)}
     with pytest.raises(FileNotFoundError):
-        storage.files_answer()
+        storage.check_file_storage()
     with pytest.raises(FileNotFoundError):
         storage.original_save(Document().id, ContentFile(TEXT))

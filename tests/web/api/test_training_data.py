@@ -132,7 +132,7 @@ def test_a_verified_answer_teaches_and_what_was_refused_before_is_rejected(
     ria: Caller,
 ) -> None:
     refused(ria, LUNCH, base)
-    refusal = Message.objects.get().answer
+    Message.objects.update(answer="Lunch is at noon, I suppose.")
     assert publish(mia, str(only_gap(mia)["id"]), base, wordings=["When do we eat?"]).status_code == 200
     found = export("ria")
     prompts = " ".join(row["messages"][1]["content"] for row in found["chat"])
@@ -141,8 +141,7 @@ def test_a_verified_answer_teaches_and_what_was_refused_before_is_rejected(
     assert "When do we eat?" in prompts
     assert {row["metadata"]["origin"] for row in found["chat"]} == {"verified_answer"}
     assert all(row["messages"][2]["content"].endswith("[1]") for row in found["chat"])
-    rejected = {(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in found["preference"]}
-    assert {text for _, text in rejected} == ({refusal} if refusal else set())
+    assert {row["rejected"][0]["content"] for row in found["preference"]} == {"Lunch is at noon, I suppose."}
 
 
 def test_answers_to_other_people_and_in_temporary_chats_are_never_rejected(

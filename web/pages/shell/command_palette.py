@@ -16,7 +16,7 @@ from cairn.access.principals import can_create_knowledge_bases
 from cairn.access.scope import Principal
 from retrieval.conversations.search import find_conversations
 from web.pages.shell.decorators import fragment
-from web.pages.shell.navigation import sections_open
+from web.pages.shell.navigation import visible_sections
 
 FOUND = 6  # of each kind
 Text = str | Promise
@@ -59,7 +59,7 @@ def _pages(principal: Principal) -> Iterator[Entry]:
     yield Entry(str(_("Library")), reverse("pages:library"), "library")
     yield Entry(str(_("Account")), reverse("pages:account"), "key")
     edits = has_role_anywhere(principal, Role.EDITOR)
-    sections = sections_open(
+    sections = visible_sections(
         edits=edits,
         manages=has_role_anywhere(principal, Role.MANAGER),
         creates=can_create_knowledge_bases(principal),

@@ -19,7 +19,7 @@ from cairn.errors import Forbidden, NotFound, NotSignedIn
 from retrieval.gaps.notices import notices_for
 from web.access_checks.services import has_leak
 from web.http.authentication import SecondFactorMissing, principal_of, refuse_changes_while_viewing
-from web.pages.shell.navigation import sections_open
+from web.pages.shell.navigation import visible_sections
 from web.pages.shell.sidebar import rail_of
 
 P = ParamSpec("P")
@@ -82,7 +82,7 @@ def show(
     edits = has_role_anywhere(principal, Role.EDITOR)
     manages = has_role_anywhere(principal, Role.MANAGER)
     creates = can_create_knowledge_bases(principal)
-    sections = sections_open(
+    sections = visible_sections(
         edits=edits,
         manages=manages,
         creates=creates,

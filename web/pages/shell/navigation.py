@@ -13,9 +13,10 @@ from django.utils.translation import pgettext_lazy
 Text = str | Promise
 
 
-class Takes(Enum):
-    """Permission for a section: to edit or manage any knowledge base, to manage or create one, or to be an
-    admin.
+class RequiredPermission(Enum):
+    """Permission that a section requires.
+
+    That is to edit or manage any knowledge base, to manage or create one, or to be an admin.
     """
 
     EDITING = "editing"
@@ -31,7 +32,7 @@ class Section:
     tab: str
     label: Text
     view: str
-    takes: Takes
+    permission: RequiredPermission
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,74 +52,81 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
     (
         "",
         (
-            Section("overview", _("Overview"), "console-index", Takes.MANAGING),
-            Section("health", _("Health"), "console-health", Takes.ADMIN),
+            Section("overview", _("Overview"), "console-index", RequiredPermission.MANAGING),
+            Section("health", _("Health"), "console-health", RequiredPermission.ADMIN),
         ),
     ),
     (
         _("Knowledge"),
         (
-            Section("bases", _("Knowledge bases"), "console", Takes.CREATING),
-            Section("assistants", _("Assistants"), "console-assistants", Takes.MANAGING),
-            Section("documents", _("Documents"), "console-documents", Takes.MANAGING),
-            Section("sources", pgettext_lazy("systems", "Sources"), "console-sources", Takes.MANAGING),
-            Section("ingestion", _("Ingestion"), "console-ingestion", Takes.EDITING),
+            Section("bases", _("Knowledge bases"), "console", RequiredPermission.CREATING),
+            Section("assistants", _("Assistants"), "console-assistants", RequiredPermission.MANAGING),
+            Section("documents", _("Documents"), "console-documents", RequiredPermission.MANAGING),
+            Section(
+                "sources", pgettext_lazy("systems", "Sources"), "console-sources", RequiredPermission.MANAGING
+            ),
+            Section("ingestion", _("Ingestion"), "console-ingestion", RequiredPermission.EDITING),
         ),
     ),
     (
         _("Quality"),
         (
-            Section("gaps", _("Knowledge gaps"), "console-gaps", Takes.EDITING),
-            Section("evaluation", _("Evaluation"), "console-evaluation", Takes.MANAGING),
-            Section("playground", _("Playground"), "console-playground", Takes.MANAGING),
-            Section("models", _("Models"), "console-models", Takes.ADMIN),
-            Section("model-comparisons", _("Model comparisons"), "console-model-comparisons", Takes.ADMIN),
-            Section("red-team", _("Red team"), "console-red-team", Takes.ADMIN),
+            Section("gaps", _("Knowledge gaps"), "console-gaps", RequiredPermission.EDITING),
+            Section("evaluation", _("Evaluation"), "console-evaluation", RequiredPermission.MANAGING),
+            Section("playground", _("Playground"), "console-playground", RequiredPermission.MANAGING),
+            Section("models", _("Models"), "console-models", RequiredPermission.ADMIN),
+            Section(
+                "model-comparisons",
+                _("Model comparisons"),
+                "console-model-comparisons",
+                RequiredPermission.ADMIN,
+            ),
+            Section("red-team", _("Red team"), "console-red-team", RequiredPermission.ADMIN),
         ),
     ),
     (
         _("People"),
         (
-            Section("users", _("Users"), "console-users", Takes.ADMIN),
-            Section("groups", _("Groups"), "console-groups", Takes.ADMIN),
-            Section("keys", _("API keys"), "console-keys", Takes.ADMIN),
-            Section("limits", _("Limits"), "console-limits", Takes.ADMIN),
+            Section("users", _("Users"), "console-users", RequiredPermission.ADMIN),
+            Section("groups", _("Groups"), "console-groups", RequiredPermission.ADMIN),
+            Section("keys", _("API keys"), "console-keys", RequiredPermission.ADMIN),
+            Section("limits", _("Limits"), "console-limits", RequiredPermission.ADMIN),
         ),
     ),
     (
         _("Installation"),
-        (Section("settings", _("Settings"), "console-settings", Takes.ADMIN),),
+        (Section("settings", _("Settings"), "console-settings", RequiredPermission.ADMIN),),
     ),
     (
         _("Compliance"),
         (
-            Section("audit", _("Audit log"), "console-audit", Takes.ADMIN),
-            Section("access-checks", _("Access check"), "console-access-checks", Takes.ADMIN),
-            Section("erasures", _("Erasures"), "console-erasures", Takes.ADMIN),
+            Section("audit", _("Audit log"), "console-audit", RequiredPermission.ADMIN),
+            Section("access-checks", _("Access check"), "console-access-checks", RequiredPermission.ADMIN),
+            Section("erasures", _("Erasures"), "console-erasures", RequiredPermission.ADMIN),
         ),
     ),
     (
         _("Development"),
-        (Section("components", _("Interface components"), "console-components", Takes.ADMIN),),
+        (Section("components", _("Interface components"), "console-components", RequiredPermission.ADMIN),),
     ),
 )
 
 
-def sections_open(*, edits: bool, manages: bool, creates: bool, is_admin: bool, tab: str) -> list[Group]:
+def visible_sections(*, edits: bool, manages: bool, creates: bool, is_admin: bool, tab: str) -> list[Group]:
     permissions = {
-        Takes.EDITING: edits,
-        Takes.CREATING: manages or creates,
-        Takes.MANAGING: manages,
-        Takes.ADMIN: is_admin,
+        RequiredPermission.EDITING: edits,
+        RequiredPermission.CREATING: manages or creates,
+        RequiredPermission.MANAGING: manages,
+        RequiredPermission.ADMIN: is_admin,
     }
-    may = {takes for takes, granted in permissions.items() if granted}
-    groups = [Group(label, _entries(sections, may, tab)) for label, sections in SECTIONS]
+    granted = {permission for permission, is_granted in permissions.items() if is_granted}
+    groups = [Group(label, _entries(sections, granted, tab)) for label, sections in SECTIONS]
     return [group for group in groups if group.entries]
 
 
-def _entries(sections: Sequence[Section], may: Collection[Takes], tab: str) -> list[Entry]:
+def _entries(sections: Sequence[Section], granted: Collection[RequiredPermission], tab: str) -> list[Entry]:
     return [
         Entry(section.label, reverse(f"pages:{section.view}"), section.tab == tab)
         for section in sections
-        if section.takes in may
+        if section.permission in granted
     ]

@@ -23,8 +23,8 @@ MAX_ANSWER_BYTES: Final = 16_000_000
 MAX_ANSWER_SECONDS: Final = 120.0
 
 
-class EndlessAnswer(OSError):
-    """The answer goes on and on."""
+class ResponseLimitExceeded(OSError):
+    """The response is too large or takes too long."""
 
 
 class Connection(IMAPClient):  # type: ignore[misc]  # IMAPClient has no types
@@ -74,14 +74,14 @@ class _Protocol(imaplib.IMAP4):
     def read(self, size: int) -> bytes:
         """Read a literal. A size that no answer may have is refused before anything is read."""
         if size > MAX_ANSWER_BYTES:
-            raise EndlessAnswer
+            raise ResponseLimitExceeded
         return self._open_reader().read(size)
 
     def readline(self) -> bytes:
         """Read a line, of bounded length."""
         line = self._open_reader().readline(imaplib._MAXLINE + 1)  # type: ignore[attr-defined]
         if len(line) > imaplib._MAXLINE:  # type: ignore[attr-defined]
-            raise EndlessAnswer
+            raise ResponseLimitExceeded
         return line
 
     def _open_reader(self) -> io.BufferedReader:
@@ -104,7 +104,7 @@ class _Bounds:
     def take(self, count: int) -> None:
         self._bytes -= count
         if self._bytes < 0 or time.monotonic() > self._end:
-            raise EndlessAnswer
+            raise ResponseLimitExceeded
 
 
 class _BoundedSocket(io.RawIOBase):
@@ -161,7 +161,7 @@ def translate_errors(server: str) -> Iterator[None]:
         yield
     except LoginError as error:
         raise SourceRefused(CodedMessage("source_sign_in_refused", server=server)) from error
-    except EndlessAnswer as error:
+    except ResponseLimitExceeded as error:
         raise SourceUnavailable(CodedMessage("source_answer_endless", server=server)) from error
     except ssl.SSLError as error:
         raise SourceRefused(CodedMessage("source_away", server=server, reason=str(error))) from error

@@ -31,8 +31,8 @@ PROPFIND: Final = (
 Node = Any  # lxml's stubs make elements generic in a way that fits none of its functions
 
 
-class EndlessAnswer(Exception):
-    """The answer goes on and on."""
+class ResponseLimitExceeded(Exception):
+    """The response is too large or takes too long."""
 
 
 class InvalidAnswer(Exception):
@@ -54,7 +54,7 @@ class Entry:
 
 
 def read_entries(pieces: Iterable[bytes]) -> Iterator[Entry]:
-    """Yield the entries of an answer. Raises EndlessAnswer or InvalidAnswer."""
+    """Yield the entries of an answer. Raises ResponseLimitExceeded or InvalidAnswer."""
     parser = etree.XMLPullParser(
         events=("end",),
         tag=f"{_DAV}response",
@@ -88,13 +88,13 @@ class _Bounds:
         now = time.monotonic()
         stalled = self._bytes > MAX_BYTES_BETWEEN or now - self._last > MAX_SECONDS_BETWEEN
         if stalled or now - self._start > MAX_SECONDS:
-            raise EndlessAnswer
+            raise ResponseLimitExceeded
 
     def add_entry(self) -> None:
         self._entries += 1
         self._bytes, self._last = 0, time.monotonic()
         if self._entries > MAX_ENTRIES:
-            raise EndlessAnswer
+            raise ResponseLimitExceeded
 
 
 def _take_entries(parser: Any, bounds: _Bounds) -> Iterator[Entry]:

@@ -14,9 +14,9 @@ from ingestion.sources.check_steps import check_reading, run_steps
 from ingestion.sources.item_streams import MAX_VERSION_LENGTH, ItemStream, shorten_id
 from ingestion.sources.kinds.webdav.multistatus import (
     PROPFIND,
-    EndlessAnswer,
     Entry,
     InvalidAnswer,
+    ResponseLimitExceeded,
     read_entries,
 )
 from ingestion.sources.kinds.webdav.options import WebdavOptions
@@ -129,7 +129,7 @@ class WebdavSource(WithoutAccess):
     def _read_entries(self, response: httpx.Response) -> list[Entry]:
         try:
             return list(read_entries(response.iter_raw()))
-        except EndlessAnswer as error:
+        except ResponseLimitExceeded as error:
             raise _FolderFailed(CodedMessage("source_answer_endless", server=self._server.name)) from error
         except InvalidAnswer as error:
             raise _FolderFailed(self._server.invalid(str(error)).message) from error
@@ -149,7 +149,7 @@ class WebdavSource(WithoutAccess):
     def _request(self, method: str, url: str, **options: Any) -> Iterator[httpx.Response]:
         path = url.removeprefix(self._url(b""))
         with self._server.request(method, path, **options) as response:
-            self._server.require_no_detour(response)
+            self._server.require_final_response(response)
             yield response
 
     @contextmanager

@@ -114,13 +114,13 @@ class Crawl:
                     depth,
                 )
             case Moved():
-                yield from self._follow(address, outcome, depth)
+                yield from self._follow_redirect(address, outcome, depth)
             case Missing():
                 yield from self._report_missing(address)
             case Failed():
                 yield from self._fail(address, outcome, depth)
 
-    def _follow(self, address: str, moved: Moved, depth: int) -> Iterator[Change]:
+    def _follow_redirect(self, address: str, moved: Moved, depth: int) -> Iterator[Change]:
         """Visit where a redirect leads to. A temporary one may be for signing in if the page is known, or if
         the target isn't in the selected part."""
         target = self.site.find(address, moved.target)

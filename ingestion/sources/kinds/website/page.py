@@ -35,7 +35,7 @@ def parse_page(content: bytes, charset: str, address: str) -> Page:
     root = _parse(content, charset)
     if root is None:
         return Page(hashlib.sha256(content).hexdigest(), address)
-    base = urljoin_or(address, next((str(found) for found in root.xpath("//base/@href")), ""))
+    base = resolve_link(address, next((str(found) for found in root.xpath("//base/@href")), ""))
     robots = _list_robots(root)
     title = " ".join(str(root.xpath("string(//head/title)")).split())
     canonical = next(
@@ -49,8 +49,8 @@ def parse_page(content: bytes, charset: str, address: str) -> Page:
     return Page(digest, base, title, canonical, links, indexed=not robots & {"noindex", "none"})
 
 
-def urljoin_or(base: str, link: str) -> str:
-    """Return where a link leads to, or the base if it is no address."""
+def resolve_link(base: str, link: str) -> str:
+    """Return the absolute address of a link, or the base if the link isn't a valid address."""
     try:
         return urljoin(base, link)
     except ValueError:

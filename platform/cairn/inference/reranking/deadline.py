@@ -9,7 +9,7 @@ from typing import Protocol
 
 from cairn.errors import CairnError, Unavailable
 
-PAUSE_SECONDS = 10.0  # in which a reranker that failed is not asked
+PAUSE_SECONDS = 10.0  # for which a reranker that failed isn't called
 MAX_LATE_QUERIES = 3  # queries in a row that take too long, after which it counts as failed
 MAX_QUERY_CHARACTERS = 1_000  # characters; a longer one would push the passage out of the model's window
 MAX_TEXT_CHARACTERS = 8_000
@@ -47,8 +47,8 @@ class Scorer(Protocol):
 class TimelyReranker:
     """A Reranker. The caller waits `seconds` at most, for a free thread as well as for the scores.
 
-    There are only `at_once` threads, and nothing is queued for them: one that overruns ends with its batch,
-    and who waits for it in vain leaves nothing behind.
+    There are only `at_once` threads, and nothing is queued for them: a thread that overruns ends with its
+    batch, and a caller that times out leaves no work behind.
     """
 
     def __init__(self, scorer: Scorer, *, seconds: float) -> None:
@@ -56,7 +56,7 @@ class TimelyReranker:
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(scorer.at_once, thread_name_prefix="reranker")
         self._idle = threading.Semaphore(scorer.at_once)
-        self._pause = _Pause()
+        self._breaker = _CircuitBreaker()
 
     @property
     def name(self) -> str:
@@ -71,19 +71,19 @@ class TimelyReranker:
         return self._scorer.languages
 
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
-        self._pause.raise_if_on()
+        self._breaker.raise_if_open()
         try:
             scores = self._wait_for_scores(
                 query[:MAX_QUERY_CHARACTERS], texts, time.monotonic() + self._seconds
             )
         except TimeoutError:
             late = Unavailable(f"The reranker {self.name} took longer than {self._seconds:g} s")
-            self._pause.count(late, begin_at=MAX_LATE_QUERIES)
+            self._breaker.record_failure(late, open_at=MAX_LATE_QUERIES)
             raise late from None
         except CairnError as error:
-            self._pause.count(error, begin_at=1)
+            self._breaker.record_failure(error, open_at=1)
             raise
-        self._pause.forget()
+        self._breaker.reset()
         return scores
 
     def probe(self) -> None:
@@ -117,8 +117,8 @@ class TimelyReranker:
         return scores
 
 
-class _Pause:
-    """Pause after repeated failures: the next callers get the last error at once instead of waiting."""
+class _CircuitBreaker:
+    """Opens after repeated failures: until the pause ends, callers get the last error instead of waiting."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -126,18 +126,18 @@ class _Pause:
         self._ends = 0.0
         self._error = CairnError()
 
-    def count(self, error: CairnError, *, begin_at: int) -> None:
+    def record_failure(self, error: CairnError, *, open_at: int) -> None:
         with self._lock:
             self._failures, self._error = self._failures + 1, error
-            if self._failures >= begin_at:
+            if self._failures >= open_at:
                 self._ends = time.monotonic() + PAUSE_SECONDS
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         with self._lock:
             self._failures = 0
 
-    def raise_if_on(self) -> None:
+    def raise_if_open(self) -> None:
         with self._lock:
-            error, on = self._error, time.monotonic() < self._ends
-        if on:
+            error, is_open = self._error, time.monotonic() < self._ends
+        if is_open:
             raise Unavailable(error.message)
