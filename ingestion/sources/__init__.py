@@ -1,1 +1,1 @@
-"""Sources: systems outside, such as file shares and wikis, whose documents and permissions Cairn follows."""
+"""Sources: external systems, such as file shares and wikis, whose documents and permissions Cairn syncs."""

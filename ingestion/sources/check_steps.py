@@ -33,8 +33,8 @@ def run_steps(*steps: tuple[str, Callable[[], object]]) -> Generator[CheckStep, 
 
 
 def find_first(changes: Iterable[Change], *, skips_unlisted: bool = True) -> list[Item]:
-    """Return the first item, [] if there is none. Raises SourceRefused for what can't be listed before it,
-    unless that is skipped."""
+    """Return the first item, [] if there is none. Raises SourceRefused if a container before it can't be
+    listed, unless those are skipped."""
     for change in changes:
         if isinstance(change, Item):
             return [change]
@@ -51,7 +51,7 @@ def read_items(source: Source, items: Iterable[Item]) -> None:
 
 
 def require_known_access(source: Source, items: Collection[Item]) -> None:
-    """Raise SourceRefused if the source doesn't tell who may read these items."""
+    """Raise SourceRefused if the source doesn't return who may read these items."""
     for _item, access in source.list_access(items):
         if access.unknown:
             raise SourceRefused(access.unknown)

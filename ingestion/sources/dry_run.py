@@ -36,7 +36,8 @@ class Found:
 
 @dataclass(slots=True)
 class DryRun:
-    """What a sync would do. If the listing isn't `complete`, it would go on, and `error` may say why.
+    """What a sync would do. If the listing isn't `complete`, there may be more, and `error` may give the
+    reason.
 
     `unlisted`: reasons by container. `gone` is only known after a complete listing.
     """
@@ -108,7 +109,7 @@ class _Run:
             self.result.unchanged += 1
 
     def find_gone(self) -> None:
-        """Find what a complete listing lacks."""
+        """Find the items that are missing from a complete listing."""
         if not self.result.complete:
             return
         for page in pages_of(SourceItem.objects.filter(source=self._source)):

@@ -12,7 +12,7 @@ MAX_VERSION_LENGTH: Final = 200
 
 class ItemStream(io.RawIOBase):
     """A file that is read once, from start to end. `check` is called at the end of the content, and raises if
-    what was read is not the item that was asked for, such as after a change meanwhile."""
+    the content isn't that of the requested item, for example because it changed meanwhile."""
 
     def __init__(self, pieces: Iterator[bytes], check: Callable[[], None]) -> None:
         self._pieces, self._check = pieces, check

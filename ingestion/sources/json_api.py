@@ -129,7 +129,8 @@ class JsonApi:
 
 
 def wait_while_busy(act: Callable[[], T]) -> T:
-    """Do what a service may answer with a short wait, and try again after it. Raises what remains then."""
+    """Call a service that may ask to wait shortly, and retry after that. Raises the error of the last
+    attempt."""
     for _wait in range(_MAX_WAITS):
         try:
             return act()
@@ -141,7 +142,7 @@ def wait_while_busy(act: Callable[[], T]) -> T:
 
 
 def find_reason(content: bytes) -> str:
-    """Return the message in a refusal, "" if there is none."""
+    """Return the message in an error response, "" if there is none."""
     try:
         error: Any = _Refusal.model_validate_json(content)
     except ValidationError:

@@ -84,7 +84,7 @@ class SourceLease:
         self._end(result=result, error=error.message, failures=failures, not_before=Now() + pause)
 
     def release(self) -> None:
-        """Give the task back without a result, such as at shutdown: the next worker goes on at once."""
+        """Release the task without a result, such as at shutdown: another worker continues immediately."""
         self._rows.update(lease=None, lease_until=None, requested_at=Now())
 
     def _end(self, **fields: Any) -> None:
@@ -92,7 +92,7 @@ class SourceLease:
 
 
 def claim_schedule(schedule_id: int) -> SourceLease | None:
-    """Claim a due task, or return None if somebody else runs it or it isn't due.
+    """Claim a due task, or return None if another worker runs it or it isn't due.
 
     A worker whose lease lapsed was killed, or its source stopped responding. That counts as a failure, and
     from the second one on the task waits.

@@ -70,8 +70,8 @@ def store_options(source: SourceRow, options: SourceOptions) -> None:
 
 
 def load_options(source: SourceRow) -> SourceOptions:
-    """Return the stored options with their secrets. Raises SourceRefused if they can't be read, or aren't
-    valid any more."""
+    """Return the stored options with their secrets. Raises SourceRefused if they can't be read or are no
+    longer valid."""
     try:
         return _validate(get_kind(source.kind), {**source.options, **_secrets_of(source)})
     except InvalidInput as error:
@@ -79,7 +79,7 @@ def load_options(source: SourceRow) -> SourceOptions:
 
 
 def stored_secrets(source: SourceRow) -> list[str]:
-    """Return the names of the secrets that are stored, never what they are."""
+    """Return the names of the stored secrets, never their values."""
     try:
         return sorted(_secrets_of(source))
     except InvalidInput:

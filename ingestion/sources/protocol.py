@@ -24,8 +24,8 @@ class Item:
 
     `id` stays the same when the item is renamed or moved, if the source has such ids. `container` is the path
     of the folder, space or mailbox that contains it, such as "finance/2026". `version` changes with the
-    content, and `access_version` with who may read it; empty if the source can't tell. `uri` is what people
-    follow to the item or recognise it by. The extension of `name` tells the format.
+    content, and `access_version` with who may read it; empty if the source doesn't know. `uri` is the address
+    of the item, or a name that people recognise. The extension of `name` determines the format.
     """
 
     id: str
@@ -48,7 +48,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """A container that could not be listed, with a message that says why. What is in it stays."""
+    """A container that could not be listed, and the reason as a message. Its items stay."""
 
     container: str
     reason: str
@@ -56,15 +56,16 @@ class Unlisted:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Nothing changed, but the listing goes on. Yield it every 30 seconds, such as once per folder."""
+    """A sign that the listing is still running. Yield one at least every 30 seconds, such as once per
+    folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Complete:
     """The last change: the listing is complete, and the next one starts from `cursor`.
 
-    After a `full` listing, what wasn't listed is gone, except in an `Unlisted` container. A listing that ends
-    without `Complete` deletes nothing.
+    After a `full` listing, items that weren't listed are gone, except in an `Unlisted` container. A listing
+    that ends without `Complete` deletes nothing.
     """
 
     cursor: str = ""
@@ -90,7 +91,7 @@ class SourceUnavailable(TransientError):
 
 
 class SourceRefused(PermanentError):
-    """The source refuses the credentials, or what was configured isn't there."""
+    """The source refuses the credentials, or lacks what was configured, such as a folder."""
 
     status = 422
     code = "source_refused"
@@ -141,7 +142,7 @@ class Source(Protocol):
 
 
 class WithoutAccess:
-    """Part of a source that tells neither who may read an item nor who is in its groups."""
+    """Mixin for a source without permissions, people and groups."""
 
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:  # noqa: ARG002
         return iter(())
@@ -154,7 +155,7 @@ class SourceOptions(BaseModel):
     """Options of a source. Fields of the type SecretStr are stored encrypted and never shown.
 
     Each field has a title and a description, which the console shows. `json_schema_extra` may have
-    "step": "selection" for a field that selects what is taken, "labels" for the values of a choice, and
+    "step": "selection" for a field that selects what is synced, "labels" for the values of a choice, and
     "multiline" for a secret of several lines.
     """
 
@@ -165,7 +166,7 @@ class SourceOptions(BaseModel):
 class SourceKind:
     """A kind of source. `connect` raises SourceUnavailable or SourceRefused.
 
-    `has_access`: the source says who may read an item. `has_people`: it says who is in its groups.
+    `has_access`: the source returns who may read an item. `has_people`: it returns the members of its groups.
     """
 
     name: str
@@ -179,5 +180,5 @@ class SourceKind:
 
 
 def first_problem(steps: Iterable[CheckStep]) -> str:
-    """Run a connection test up to its first problem, and return that; "" if there is none."""
+    """Run a connection test up to its first problem, and return it; "" if there is none."""
     return next((step.problem for step in steps if step.problem), "")

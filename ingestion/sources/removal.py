@@ -14,7 +14,7 @@ from ingestion.sources.sync.access import pages_of
 
 
 def remove_deleted_sources() -> int:
-    """Remove all deleted sources that no worker runs any more, and return how many."""
+    """Remove all deleted sources that no worker is still running, and return how many."""
     running = SourceSchedule.objects.exclude(pk__in=free_schedules().values("pk"))
     rows = Source.objects.exclude(deleted_at=None).exclude(pk__in=running.values("source"))
     return sum(map(_remove, rows.select_related("user")))
@@ -37,5 +37,5 @@ def _remove(source: Source) -> bool:
 
 def _delete_document(row: SourceItem, principal: Principal | None) -> None:
     if row.document is not None and row.document.deleted_at is None:
-        with suppress(NotFound):  # somebody else was quicker
+        with suppress(NotFound):  # another process was faster
             document_delete(document=row.document, principal=principal)

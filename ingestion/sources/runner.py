@@ -19,7 +19,7 @@ from ingestion.sources.sync.run import run_leased
 log = logging.getLogger(__name__)
 
 MAX_THREADS: Final = 2
-"""Threads for content, and as many for everything else."""
+"""Threads for syncs of content, and as many for all other tasks."""
 _END_SECONDS: Final = 2.0
 
 
@@ -78,7 +78,7 @@ class SourceRunner:
     def _run(self, lease: SourceLease) -> None:
         try:
             run_leased(lease)
-        except DatabaseError as error:  # the lease lapses, and another run goes on
+        except DatabaseError as error:  # the lease lapses, and another run continues
             log.warning("source %s: %s", lease.schedule.source_id, type(error).__name__)
         finally:
             connection.close()
@@ -94,5 +94,5 @@ def wake() -> None:
 
 
 def close() -> None:
-    """Wait for the threads at shutdown. The next start goes on with unfinished work."""
+    """Wait for the threads at shutdown. Unfinished work continues after the next start."""
     _runner.join(_END_SECONDS)

@@ -27,7 +27,7 @@ EVERY_SECONDS: Final[Mapping[SourceTask, int]] = {
     SourceTask.ACCESS: 900,
     SourceTask.PEOPLE: 3600,
 }
-"""How often a task runs unless somebody chose otherwise."""
+"""How often a task runs by default."""
 MIN_EVERY_SECONDS: Final = 60
 _UPDATABLE: Final = frozenset({"name", "readers", "directory", "match_email", "enabled"})
 
@@ -196,7 +196,8 @@ def tasks_of(kind: SourceKind, readers: str) -> list[SourceTask]:
 
 
 def _schedules_replace(source: Source, kind: SourceKind, every: Mapping[SourceTask, int]) -> None:
-    """Create missing schedules, delete those of tasks the source doesn't have, and let none wait any more."""
+    """Create missing schedules, delete those of tasks the source doesn't have, and make all of them due
+    now."""
     tasks = tasks_of(kind, source.readers)
     SourceSchedule.objects.filter(source=source).exclude(task__in=tasks).delete()
     for task in tasks:

@@ -13,7 +13,7 @@ _free: Final = threading.BoundedSemaphore(MAX_CONCURRENT)
 
 
 def run_limited(work: Callable[[], None], seconds: float) -> bool:
-    """Run in a thread and return whether it ended in time. It goes on otherwise, until its source answers.
+    """Run in a thread and return whether it ended in time. If not, it runs on until its source answers.
 
     `work` handles its own errors. Raises RateLimited if too much is running.
     """

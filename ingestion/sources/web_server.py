@@ -117,7 +117,7 @@ class WebServer:
     ) -> Iterator[httpx.Response]:
         """Open a file that may be at a storage service, to which the server redirects with a signed address.
 
-        `storage` are endings of names of such services. Neither credentials nor `headers` are sent there.
+        `storage` are endings of names of such services. Credentials and `headers` are not sent there.
         """
         url = self._address(path)
         with self._stream("GET", url, headers=dict(headers or {})) as response:
@@ -192,7 +192,7 @@ class WebServer:
 
 
 def seconds_to_wait(response: httpx.Response) -> int:
-    """Return for how long a busy server asks to wait, up to an hour; a minute if it doesn't say."""
+    """Return how many seconds a busy server asks to wait, up to an hour; a minute by default."""
     wait = response.headers.get("Retry-After", "")
     seconds = int(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 9 else 60
     return min(seconds, _MAX_RETRY_SECONDS)

@@ -54,7 +54,7 @@ def sync_pending_access(context: RunContext, among: Collection[int] | None = Non
 def sync_access_of(context: RunContext, among: Collection[int]) -> None:
     """Set the access of the documents of these rows before they get new content, if their source decides.
 
-    Raises what the source raises: content whose readers aren't known must not be fetched.
+    Raises the source's errors: content with unknown readers must not be fetched.
     """
     if context.source.readers == SourceReaders.SOURCE:
         for page in pages_of(_with_documents(context).filter(pk__in=among)):
@@ -62,7 +62,7 @@ def sync_access_of(context: RunContext, among: Collection[int]) -> None:
 
 
 def pages_of(rows: SourceItemQuerySet, size: int = BATCH_SIZE) -> Iterator[list[SourceItem]]:
-    """Yield the rows in batches, each read when the one before has been dealt with."""
+    """Yield the rows in batches. Each is loaded after the previous one was processed."""
     last = 0
     while page := list(rows.filter(pk__gt=last).order_by("pk")[:size]):
         last = page[-1].pk
@@ -101,7 +101,7 @@ def _fetch_and_store_access(context: RunContext, rows: Sequence[SourceItem]) -> 
 
 
 def _find_outdated(rows: Sequence[SourceItem]) -> set[UUID]:
-    """Return the documents that answer with other content than that of the listed item."""
+    """Return the documents whose searchable content isn't that of the listed item."""
     documents = Document.objects.filter(pk__in=[row.document_id for row in rows]).exclude(active_version=None)
     processing = set(documents.exclude(latest_version=F("active_version")).values_list("pk", flat=True))
     return {
@@ -113,7 +113,7 @@ def _find_outdated(rows: Sequence[SourceItem]) -> set[UUID]:
 
 
 def _set_readers(context: RunContext, rows: Sequence[SourceItem], readers: Sequence[str]) -> None:
-    """Open documents to everyone, or leave those that are open to the managers."""
+    """Open documents to everyone, or restrict them to managers."""
     for row in rows:
         context.renew()
         if row.document and row.document.narrowed == bool(readers):
@@ -125,7 +125,7 @@ def _set_readers(context: RunContext, rows: Sequence[SourceItem], readers: Seque
 
 
 def _mark_synced(rows: Sequence[SourceItem]) -> None:
-    """Note that the access of these rows is that of the version that was listed when they were read."""
+    """Record that the access of these rows is up to date with the listing."""
     stale = [row for row in rows if row.synced_access_version != (row.access_version or SYNCED)]
     for row in stale:
         row.synced_access_version = row.access_version or SYNCED

@@ -1,4 +1,4 @@
-"""Sync the documents of a source: list changes, delete what is gone, and fetch what is new."""
+"""Sync the documents of a source: list changes, delete missing documents, and fetch new content."""
 
 from django.db import transaction
 
@@ -15,7 +15,7 @@ from ingestion.sources.sync.listing import Listing
 def sync_content(context: RunContext) -> str:
     """Bring the documents up to date, and return a warning if a part of the source could not be listed.
 
-    What is listed is stored before anything is fetched: a run that is interrupted goes on where it stopped.
+    The listing is stored before anything is fetched, so an interrupted run continues where it stopped.
     """
     listing, fetcher = Listing(context), Fetcher(context)
     try:
@@ -48,6 +48,6 @@ def _remove_item(row: SourceItem, context: RunContext, fetcher: Fetcher) -> None
             try:
                 document_delete(document=row.document, principal=context.principal, batch=fetcher.batch())
                 context.counts["removed"] += 1
-            except NotFound:  # somebody else was quicker
+            except NotFound:  # another run was faster
                 pass
         row.delete()

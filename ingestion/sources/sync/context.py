@@ -1,4 +1,4 @@
-"""What a running task of a source works with."""
+"""Context of a running task of a source."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -40,9 +40,8 @@ class RunContext:
 
     @contextmanager
     def unchanged_readers(self) -> Iterator[None]:
-        """Hold the source in a transaction, so that nobody else changes its readers meanwhile.
-
-        Raises SourceLeaseEnded if somebody already has, or if the run must stop.
+        """Lock the source in a transaction, so that its readers don't change meanwhile. Raises
+        SourceLeaseEnded if they already have, or if the run must stop.
         """
         with transaction.atomic():
             rows = SourceRow.objects.select_for_update(no_key=True).filter(pk=self.source.pk)

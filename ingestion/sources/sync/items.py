@@ -47,7 +47,7 @@ def unstorable_id(item: Item) -> str:
 
 
 def unstorable_fields(item: Item) -> dict[str, Any]:
-    """Return the fields of a row for an item that can't be imported, so that somebody can find it."""
+    """Return the fields of a row for an item that can't be imported, so that people can find it."""
     return {
         **fields_of(item),
         "uri": visible(item.uri)[:MAX_PATH_LENGTH],

@@ -1,4 +1,4 @@
-"""Store what a source lists, in batches, and find what is gone."""
+"""Store the items that a source lists, in batches, and find those that are gone."""
 
 import uuid
 from collections.abc import Collection, Iterator
@@ -29,7 +29,7 @@ IDLE_LIMIT: Final = timedelta(hours=6)
 """A listing that yields nothing but progress for so long never ends."""
 LISTING_LIMIT: Final = timedelta(hours=24)
 MAX_REMOVED: Final = 100
-"""More documents are only removed at once if at least as many stay, or if somebody confirmed it."""
+"""More documents are only removed in one run if at least as many stay, or if a manager confirmed it."""
 _NAMED: Final = 3
 _HAS_DOCUMENT: Final = Q(document__isnull=False, document__deleted_at=None)
 
@@ -136,7 +136,8 @@ class Listing:
             self.context.counts["renamed"] += 1
 
     def vanished_pages(self, *, full: bool) -> Iterator[SourceItemQuerySet]:
-        """Rows whose items are gone, in batches: those reported as gone, and what a full listing lacks."""
+        """Rows whose items are gone, in batches: those reported as gone, and those missing from a full
+        listing."""
         rows = SourceItem.objects.filter(source=self.context.source)
         if full:
             yield self._missing()
@@ -149,7 +150,7 @@ class Listing:
         return SourceItem.objects.filter(source=self.context.source).exclude(listing=self.token)
 
     def _protect_unlisted(self) -> None:
-        """Count what is in containers that could not be listed as listed."""
+        """Treat items in containers that could not be listed as listed."""
         for container in self.unlisted:
             self.context.renew()
             inside = _inside(self._missing(), container)

@@ -11,9 +11,8 @@ from ingestion.sources.web_server import WebServer
 
 
 class AccessReader:
-    """Reads the access of pages. What it has read counts for as long as it exists: use it for one batch.
-
-    `visitor` is the server, as somebody who isn't signed in sees it.
+    """Reads the access of pages. It caches everything it reads, so use it for one batch. `visitor` is the
+    server as an anonymous visitor sees it.
     """
 
     def __init__(self, api: ConfluenceApi, visitor: WebServer) -> None:
@@ -22,7 +21,7 @@ class AccessReader:
         self._spaces: dict[str, AccessLevel] = {}
 
     def find_access(self, page: str) -> SourceAccess | None:
-        """Return the access of a page, None if it isn't there any more."""
+        """Return the access of a page, None if it no longer exists."""
         try:
             found = self._api.read_page(page)
         except RequestRefused as error:

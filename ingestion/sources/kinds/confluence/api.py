@@ -192,7 +192,7 @@ class PermissionList(RootModel[list[Permission]]):
 
 
 class UnknownSubject(ValueError):
-    """Permissions name somebody whom Cairn can't identify. The argument says whom."""
+    """Permissions name a subject that Cairn can't identify: the argument."""
 
 
 class ConfluenceApi(ABC):
@@ -202,7 +202,7 @@ class ConfluenceApi(ABC):
         self.api = api
 
     def require_account(self) -> None:
-        """Raise SourceRefused unless somebody is signed in: others see public spaces only."""
+        """Raise SourceRefused if the request is anonymous: it would only see public spaces."""
         if not self.api.read("rest/api/user/current", Person).id:
             raise SourceRefused(CodedMessage("source_sign_in_refused", server=self.api.server.name))
 
@@ -259,7 +259,7 @@ class ConfluenceApi(ABC):
 
     @abstractmethod
     def list_ancestors(self, page: Content) -> list[Content]:
-        """Return what is above a page. Raises UnknownSubject if that may not be all."""
+        """Return the ancestors of a page. Raises UnknownSubject if they may be incomplete."""
 
     @abstractmethod
     def list_readers(self, space: Space) -> tuple[str, ...]:
@@ -360,7 +360,7 @@ def _is_anonymous(subject: Principal | None) -> bool:
 
 
 def _find_subject(subject: Principal | None) -> str:
-    """Return the id of a user or group. Others, such as roles, may be anybody."""
+    """Return the id of a user or group. Other subjects, such as roles, may be anyone."""
     kind = subject.type.lower() if subject else ""
     if subject and kind == "user" and (subject.id or subject.user_key):
         return f"user:{subject.id or subject.user_key}"

@@ -69,9 +69,8 @@ class ConfluenceSource:
         )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
-        """Yield all pages and attachments once a day, otherwise those that changed lately.
-
-        Deleted and moved ones aren't found by a search, so only the list of all shows what is gone.
+        """Yield all pages and attachments once a day, otherwise only recent changes. A search doesn't find
+        deleted and moved pages, so only the full list shows which are gone.
         """
         now = _now()
         full, since = _read_cursor(cursor)

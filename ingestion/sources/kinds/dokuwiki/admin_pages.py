@@ -63,8 +63,8 @@ def _read_rule(row: Node, *, folds: bool) -> Rule:
 
 
 def read_users(server: WebServer) -> Iterator[WikiUser]:
-    """Yield all users. Each page begins with the last user of the page before, so that none is missed when
-    somebody adds or deletes users meanwhile."""
+    """Yield all users. Each page begins with the last user of the page before, so that none is missed if
+    users are added or deleted meanwhile."""
     users = _read_users_from(server, 0)
     if not users:
         raise SourceRefused(CodedMessage("dokuwiki_users_unlisted"))

@@ -81,7 +81,7 @@ def call(server: WebServer, method: str, kind: TypeAdapter[T], **params: object)
 def _error(server: WebServer, error: _Error) -> SourceRefused | SourceUnavailable:
     if error.code in _MISSING or error.code in _FORBIDDEN:
         return NotThere(CodedMessage("dokuwiki_superuser_required"))
-    if error.code == 0:  # nobody is signed in
+    if error.code == 0:  # anonymous
         return SourceRefused(CodedMessage("source_sign_in_refused", server=server.name))
     if error.code in _NO_METHOD:
         return SourceRefused(CodedMessage("dokuwiki_api_missing", server=server.name))

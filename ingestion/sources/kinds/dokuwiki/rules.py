@@ -15,7 +15,7 @@ from cairn.messages import CodedMessage
 
 ALL: Final = "@ALL"
 SIGNED_IN: Final = "signed-in"
-"""Id of the group of all users, whom the rules name %USER%."""
+"""Id of the group of all users, %USER% in the rules."""
 _USER, _GROUP = "%USER%", "%GROUP%"
 _NOT_SET: Final = "!!not set!!"
 
@@ -195,8 +195,8 @@ def _list_scopes(name: str) -> Iterator[str]:
 def compare_users(users: Collection[WikiUser], settings: WikiSettings) -> list[WikiUser]:
     """Return the users with logins and groups as the wiki compares them.
 
-    Raises UnclearName for names that somebody wrote into the wiki's own list of users by hand, and that the
-    wiki compares in one form here and in another form there.
+    Raises UnclearName for names that were edited into the wiki's user file by hand, and that the wiki
+    normalises differently in different places.
     """
     compared = []
     for user in users:

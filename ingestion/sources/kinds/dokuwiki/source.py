@@ -66,7 +66,8 @@ class DokuwikiSource:
         self._users: list[WikiUser] | None = None
 
     def check(self) -> Iterator[CheckStep]:
-        """Test the sign-in, the listing, a page, the access rules and users, and what they mean."""
+        """Test the sign-in, the listing, a page, the access rules and users, and whether Cairn understands
+        them."""
         pages: list[api.WikiPage] = []
         yield from run_steps(
             ("source_step_sign_in", self._sign_in),
@@ -202,7 +203,7 @@ class DokuwikiSource:
         return self._server.encryption_warning
 
     def _compare_access(self, pages: Collection[api.WikiPage]) -> None:
-        """Raise SourceRefused if the wiki decides otherwise than its rules, such as by a plugin.
+        """Raise SourceRefused if the wiki's decisions differ from its rules, for example because of a plugin.
 
         With rules that have wildcards, the wiki's answers about others are wrong, so nothing is compared.
         """

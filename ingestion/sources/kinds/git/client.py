@@ -1,4 +1,4 @@
-"""Git over HTTP through our guarded connections, instead of those that dulwich opens by itself."""
+"""Git over HTTP through our guarded connections, instead of dulwich's own."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack

@@ -28,7 +28,8 @@ def find_access(permissions: Iterable[Permission], directory: Directory) -> Sour
 
 
 def _find_subjects(permission: Permission, directory: Directory) -> Iterator[str]:
-    """Yield whom a permission is for. Files that only a link opens are found by nobody."""
+    """Yield the subjects of a permission. Files shared only by link are readable by nobody, as nobody can
+    find them."""
     if permission.deleted or permission.view or _has_expired(permission):
         return
     if permission.role not in _READING:

@@ -13,7 +13,7 @@ ORGANISATION: Final = "organisation"
 
 
 class Directory:
-    """The directory. What it has read counts for as long as it exists."""
+    """The directory. It caches everything it reads."""
 
     def __init__(self, api: JsonApi) -> None:
         self._api = api
@@ -36,7 +36,7 @@ class Directory:
         return [group for page in pages for group in page.groups]
 
     def find_person(self, email: str) -> str:
-        """Return the id of a person. Addresses that nobody here has give an id that nobody has."""
+        """Return the id of a person. For an unknown address, this is an id that no person has."""
         return self._people.get(email.lower(), f"mail:{email.lower()}")
 
     def find_group(self, email: str) -> str:

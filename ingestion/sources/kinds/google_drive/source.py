@@ -36,14 +36,14 @@ _REFUSAL_BYTES: Final = 20_000
 
 
 class _ListEverything(Exception):
-    """Changes alone don't show what is gone."""
+    """Changes alone don't show which files are gone."""
 
 
 class GoogleDriveSource:
     """Ids of items are those of the files.
 
     The cursor has the place in the changes of each shared drive, "" for one that could not be listed. It is
-    empty if folders are selected, since changes don't say what is in them.
+    empty if folders are selected, since changes don't show which files are in them.
     """
 
     def __init__(self, options: GoogleDriveOptions, api: JsonApi, directory: JsonApi) -> None:
@@ -186,7 +186,8 @@ class GoogleDriveSource:
             raise self._api.server.invalid("newStartPageToken")
 
     def _list_folder(self, folder: str) -> Iterator[Change]:
-        """Yield what is in a folder and in those in it, each once. A folder may be in several."""
+        """Yield the content of a folder and its subfolders, each item once. A folder may have several
+        parents."""
         waiting, seen = [(folder, f"folders/{folder}")], {folder}
         while waiting:
             current, container = waiting.pop()

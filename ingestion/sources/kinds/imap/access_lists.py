@@ -1,7 +1,7 @@
 """Access lists of mailboxes (RFC 4314), translated to entries in the order in which they decide.
 
 An identifier is a user, “anyone”, “authenticated”, “owner”, or a group, which Dovecot writes as $group and
-others as group:name. A “-” before it takes rights away. Servers combine them in two ways: with Dovecot, the
+others as group:name. A “-” before it revokes rights. Servers combine them in two ways: with Dovecot, the
 most specific kind of identifier decides what is given, and also what is taken away; others add up everything.
 With both, what is taken away isn't given.
 """
@@ -82,8 +82,8 @@ def build_access(
 ) -> SourceAccess:
     """Return who may read a mailbox. `groups` are those whose members are known.
 
-    The access is unknown if an entry can't be understood, or would refuse people who can't be told apart: an
-    entry that takes a right away must not be skipped for want of knowing whom it is about.
+    The access is unknown if an entry can't be understood, or would deny access to people whom Cairn can't
+    identify: an entry that revokes a right must not be skipped because its subject is unknown.
     """
     parsed = [_resolve_owner(right, owner) for right in rights]
     if not all(parsed):
@@ -99,8 +99,8 @@ def build_access(
 
 
 def _build_level(rights: list[MailboxRight], everyone: str, *, is_dovecot: bool) -> AccessLevel:
-    """Return what identifiers are given, or what is taken away from them, the most specific ones first. With
-    Dovecot, also those decide that aren't about reading."""
+    """Return what is granted to identifiers or revoked from them, the most specific ones first. With Dovecot,
+    entries that don't mention reading decide, too."""
     entries: list[AccessEntry] = []
     for specificity in Specificity:
         same = [right for right in rights if right.specificity == specificity]
@@ -112,8 +112,8 @@ def _build_level(rights: list[MailboxRight], everyone: str, *, is_dovecot: bool)
 
 
 def _drop_exemptions(rights: list[MailboxRight]) -> list[MailboxRight]:
-    """Return what is taken away. If some groups are given rights, what Dovecot takes from others of that
-    kind replaces what less specific identifiers lose, or adds to it, depending on the order of names."""
+    """Return the revocations. If some groups are granted rights, Dovecot's revocations for other groups
+    replace those of less specific identifiers, or add to them, depending on the order of names."""
     giving = {right.specificity for right in rights if right.gives and _is_group(right)}
     taken = [right for right in rights if not right.gives]
     return [right for right in taken if right.reads or right.specificity not in giving]
@@ -141,7 +141,7 @@ def _subject(right: MailboxRight, everyone: str) -> str:
 
 
 def _resolve_owner(right: MailboxRight | None, owner: str) -> MailboxRight | None:
-    """Name the owner of the mailbox. Public mailboxes have none, and the entry is nobody's."""
+    """Name the owner of the mailbox. Public mailboxes have none, so the entry applies to nobody."""
     if right and right.specificity == Specificity.OWNER:
         return MailboxRight(Specificity.OWNER, owner, right.rights, right.gives)
     return right

@@ -1,4 +1,4 @@
-"""A connection to an IMAP server: to an address that was checked, and with bounds on every answer."""
+"""A connection to an IMAP server: to a checked address, and with limits on every response."""
 
 import imaplib
 import io
@@ -28,7 +28,7 @@ class ResponseLimitExceeded(OSError):
 
 
 class Connection(IMAPClient):  # type: ignore[misc]  # IMAPClient has no types
-    """A client that is signed in. Each command must be called within `limit_answer`."""
+    """A signed-in client. Each command must be called within `limit_response`."""
 
     def __init__(self, options: ImapOptions, addresses: Sequence[Address]) -> None:
         self._addresses, self._options = addresses, options
@@ -44,8 +44,9 @@ class Connection(IMAPClient):  # type: ignore[misc]  # IMAPClient has no types
         return _Protocol(self.host, self.port, self._addresses, self.ssl_context if self.ssl else None)
 
     @contextmanager
-    def limit_answer(self) -> Iterator[None]:
-        """Bound the answer to what is asked within. Raises SourceUnavailable or SourceRefused."""
+    def limit_response(self) -> Iterator[None]:
+        """Limit the size and time of responses to commands in this block. Raises SourceUnavailable or
+        SourceRefused."""
         self._imap.bounds.start()
         with translate_errors(self.host):
             yield
@@ -72,7 +73,7 @@ class _Protocol(imaplib.IMAP4):
             raise
 
     def read(self, size: int) -> bytes:
-        """Read a literal. A size that no answer may have is refused before anything is read."""
+        """Read a literal. A size over the limit is refused before anything is read."""
         if size > MAX_ANSWER_BYTES:
             raise ResponseLimitExceeded
         return self._open_reader().read(size)
@@ -85,7 +86,8 @@ class _Protocol(imaplib.IMAP4):
         return line
 
     def _open_reader(self) -> io.BufferedReader:
-        """Read the socket that there is now. STARTTLS replaces it, and drops what came before."""
+        """Return a reader of the current socket. STARTTLS replaces the socket, and anything buffered before
+        is dropped."""
         if self._reader is None or self._read_socket is not self.sock:
             self._read_socket = self.sock
             self._reader = io.BufferedReader(_BoundedSocket(self.sock, self.bounds))
@@ -93,7 +95,7 @@ class _Protocol(imaplib.IMAP4):
 
 
 class _Bounds:
-    """Bytes and seconds that the current answer may still take."""
+    """Bytes and seconds left for the current response."""
 
     def __init__(self) -> None:
         self.start()
@@ -128,10 +130,10 @@ def open_connection(options: ImapOptions) -> Iterator[Connection]:
     with translate_errors(options.host):
         connection = Connection(options, addresses)
     try:
-        with connection.limit_answer():
+        with connection.limit_response():
             if options.security == Security.STARTTLS:
                 connection.starttls(ssl.create_default_context())
-        with connection.limit_answer():
+        with connection.limit_response():
             connection.login(options.username, options.password.get_secret_value())
         yield connection
     finally:
@@ -149,7 +151,7 @@ def _connect(addresses: Sequence[Address], port: int, timeout: float) -> socket.
 
 
 def _close(connection: Connection) -> None:
-    """Close without LOGOUT, for whose answer a broken server would let us wait."""
+    """Close without LOGOUT: a broken server might never answer it."""
     with suppress(OSError, IMAPClientError):
         connection.shutdown()
 

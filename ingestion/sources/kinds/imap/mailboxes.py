@@ -13,7 +13,7 @@ _ADDRESS: Final = re.compile(r"imap://[^/]+/(?P<name>[^;]+);UIDVALIDITY=(?P<vali
 SKIPPED_FLAGS: Final = frozenset(
     (b"\\noselect", b"\\nonexistent", b"\\trash", b"\\junk", b"\\drafts", b"\\all", b"\\flagged")
 )
-"""Mailboxes that have no messages, or messages that nobody published or that are in others as well."""
+"""Mailboxes without messages, or whose messages weren't published or are also in other mailboxes."""
 
 
 @dataclass(frozen=True, slots=True)

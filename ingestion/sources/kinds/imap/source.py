@@ -52,7 +52,7 @@ from ingestion.sources.protocol import (
 )
 
 SEARCH_STEP: Final = 50_000
-"""Numbers of messages asked about at once, so that the answer fits in a line."""
+"""Message numbers per request, so that the response fits in a line."""
 MAX_STEPS: Final = 2000
 FETCH_STEP: Final = 200
 PIECE_BYTES: Final = 500_000
@@ -68,13 +68,13 @@ def connect(options: ImapOptions) -> Iterator["ImapSource"]:
 
 
 class ImapSource:
-    """A connection and what is known from it: mailboxes, access lists, and which mailbox is selected."""
+    """A connection and its state: mailboxes, access lists, and which mailbox is selected."""
 
     def __init__(self, options: ImapOptions, connection: Connection) -> None:
         self._options, self._connection = options, connection
         self._selected = ("", 0)
         self._rights: dict[str, list[MailboxRight | None] | None] = {}
-        with connection.limit_answer():
+        with connection.limit_response():
             self._is_dovecot = connection.has_capability("ID") and _names_dovecot(connection.id_())
 
     def check(self) -> Iterator[CheckStep]:
@@ -132,7 +132,7 @@ class ImapSource:
         yield from (Gone(message_id(name, validity, uid)) for uid in sorted(unpack(numbers)))
 
     def _list_mailboxes(self) -> list[Mailbox]:
-        with self._connection.limit_answer():
+        with self._connection.limit_response():
             namespaces = self._list_namespaces()
             rows = self._connection.list_folders()
         found = []
@@ -162,14 +162,14 @@ class ImapSource:
             raise _MailboxFailed(CodedMessage("source_answer_endless", server=self._options.host))
         for start in range(1, after, SEARCH_STEP):
             span = f"{start}:{min(start + SEARCH_STEP - 1, after - 1)}"
-            with self._connection.limit_answer():
+            with self._connection.limit_response():
                 found |= {
                     uid for uid in self._connection.search(["UID", span, "UNDELETED"]) if start <= uid < after
                 }
         return validity, found
 
     def _select(self, name: str) -> Any:
-        with self._connection.limit_answer():
+        with self._connection.limit_response():
             try:
                 answer = self._connection.select_folder(name, readonly=True)
             except self._connection.AbortError:
@@ -190,7 +190,7 @@ class ImapSource:
         if not self._is_selected(mailbox.name, validity):  # replaced meanwhile by another of this name
             reason = f"UIDVALIDITY {validity}"
             raise SourceUnavailable(CodedMessage("source_folder_failed", name=mailbox.name, reason=reason))
-        with self._connection.limit_answer():
+        with self._connection.limit_response():
             rows = self._connection.fetch(numbers, ["INTERNALDATE", _SUBJECT])
         for uid in numbers:
             row = rows.get(uid)
@@ -227,10 +227,10 @@ class ImapSource:
         yield io.BufferedReader(ItemStream(self._read_pieces(item, uid), lambda: None))
 
     def _read_pieces(self, item: Item, uid: int) -> Iterator[bytes]:
-        """Yield the message. What the server announced as its size is not relied on."""
+        """Yield the message, without relying on the size that the server announced."""
         offset = 0
         while True:
-            with self._connection.limit_answer():
+            with self._connection.limit_response():
                 rows = self._connection.fetch([uid], [f"BODY.PEEK[]<{offset}.{PIECE_BYTES}>"])
             row = rows.get(uid, {})
             piece = next((value for key, value in row.items() if key.startswith(b"BODY[]")), None)
@@ -264,7 +264,7 @@ class ImapSource:
 
     def _read_rights(self, mailbox: Mailbox) -> list[MailboxRight | None] | None:
         """Return the access list of a mailbox, None if the server doesn't show it."""
-        with self._connection.limit_answer():
+        with self._connection.limit_response():
             if not self._connection.has_capability("ACL"):
                 return None
             try:
@@ -283,7 +283,7 @@ class ImapSource:
         ]
 
     def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
-        """Yield everyone whom an access list or the options name. IMAP has no lists of people."""
+        """Yield everyone named by an access list or the options. IMAP has no lists of people."""
         people: set[str] = set()
         for mailbox in self._list_mailboxes():
             people |= {mailbox.owner} if mailbox.owner else set()

@@ -32,7 +32,7 @@ from ingestion.sources.protocol import (
 
 @contextmanager
 def connect(options: ReaderOptions) -> Iterator["ReaderSource"]:
-    """Create the reader. It connects to its server by itself."""
+    """Create the reader, which opens its own connections."""
     secrets = parse_arguments(options.secrets.get_secret_value())
     hidden = sorted(set(_find_texts(secrets)), key=len, reverse=True)
     try:
@@ -75,7 +75,7 @@ class ReaderSource(WithoutAccess):
         yield check_reading(self, items, lambda item: item.name)
 
     def list_changes(self, cursor: str) -> Iterator[Change]:  # noqa: ARG002  # readers have no cursors
-        """Yield all resources. What the reader tells about one is its version."""
+        """Yield all resources. A resource's metadata from the reader serves as its version."""
         with self._explain():
             resources = self._reader.list_resources()
         for resource in resources:

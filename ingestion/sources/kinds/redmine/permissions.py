@@ -1,7 +1,7 @@
 """Rights of people in the projects of a Redmine, by their roles there.
 
-A role can be limited to issues of some trackers, which the API doesn't tell. It does tell which trackers a
-user sees in a project. From people with a single role follows what that role is limited to.
+A role can be limited to issues of some trackers, which the API doesn't return. It does return which trackers
+a user sees in a project, so the limits of a role follow from people who have only that role.
 """
 
 from collections import defaultdict

@@ -54,8 +54,8 @@ def connect(options: RedmineOptions) -> Iterator["RedmineSource"]:
 
 
 class RedmineSource:
-    """Ids of items: "issue:ID", "wiki:PROJECT:TITLE", and "file:ID:" with the id of what it is attached to,
-    which is "project:PROJECT" for files of a project."""
+    """Ids of items: "issue:ID", "wiki:PROJECT:TITLE", and "file:ID:" with the id of the item it is attached
+    to, which is "project:PROJECT" for files of a project."""
 
     def __init__(self, options: RedmineOptions, server: WebServer) -> None:
         self._options, self._server = options, server
@@ -205,7 +205,7 @@ class RedmineSource:
     def _list_wiki(self, project: Project) -> Iterator[Change]:
         try:
             pages = self._api.read(f"projects/{project.id}/wiki/index.json", WikiIndex).wiki_pages
-        except NotThere:  # the module is on, but nobody has made a wiki
+        except NotThere:  # the module is enabled, but there is no wiki yet
             return
         container = f"{project.identifier}/wiki"
         for page in pages:

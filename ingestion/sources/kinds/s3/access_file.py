@@ -34,7 +34,7 @@ class _Entry(BaseModel):
 
     @property
     def subject(self) -> str:
-        """The id of whom the entry is for; the name `*` is everyone's."""
+        """The id of the entry's subject; the name `*` means everyone."""
         if self.name == _ALL:
             return EVERYONE
         return f"{_GROUP if self.type == 'GROUP' else _PERSON}{self.name}"
@@ -77,7 +77,7 @@ class AccessFile:
         return ()
 
     def list_people(self) -> Iterator[SourcePerson | SourceGroup]:
-        """Yield everyone whom the file names, and its groups."""
+        """Yield all people named in the file, and its groups."""
         entries = [entry for entries in self._rules.values() for entry in entries if entry.name != _ALL]
         members = [name for names in self._groups.values() for name in names]
         people = {entry.name for entry in entries if entry.type == "USER"} | set(members)
@@ -131,7 +131,7 @@ def _load(text: str) -> Any:
 
 
 def _require_unique(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    """Refuse a name that is there twice: which of both would be taken isn't obvious."""
+    """Refuse a duplicate name: which of the two counts would be ambiguous."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise InvalidAccessFile("a name is there twice")

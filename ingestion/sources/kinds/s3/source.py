@@ -132,7 +132,7 @@ class S3Source:
             yield _as_file(item, body)
 
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
-        """Yield what the access file says. Policies of the bucket and lists of single objects aren't read."""
+        """Yield the access from the access file. Bucket policies and object ACLs aren't read."""
         found = self._load_access()
         for item in items:
             key = item.uri.removeprefix(self._bucket_uri)
@@ -151,7 +151,7 @@ class S3Source:
         return iter(())
 
     def _load_access(self) -> AccessFile | str:
-        """Return the access file, or why there is none, read once for each connection."""
+        """Return the access file, or the reason why there is none, read once per connection."""
         if self._access is None:
             self._access = self._read_access_file()
         return self._access

@@ -15,7 +15,7 @@ from ingestion.sources.protocol import SourceRefused, SourceUnavailable
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_ANSWER_BYTES: Final = 32_000_000
-"""An answer that is no object, such as a list of a thousand keys."""
+"""A response other than an object, such as a list of a thousand keys."""
 MAX_ANSWER_SECONDS: Final = 120.0
 
 
@@ -69,8 +69,8 @@ class GuardedSender:
 
 
 class _Body:
-    """Content of an answer, with the methods of urllib3 that botocore uses: `stream` for answers that it
-    reads at once, which are bounded, and `read` for objects."""
+    """Body of a response, with the methods of urllib3 that botocore uses: `stream` for responses that it
+    reads whole, whose size is limited, and `read` for objects."""
 
     def __init__(self, response: httpx.Response, sender: GuardedSender) -> None:
         self._response, self._sender = response, sender

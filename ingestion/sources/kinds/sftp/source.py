@@ -234,7 +234,7 @@ class SftpSource:
         return self._read_access_lists(paths)
 
     def _read_version(self, path: str) -> str:
-        """Return the version of what is at the path now, "" if that can't be read."""
+        """Return the version of the file at the path now, "" if that can't be read."""
         try:
             with self._connection.translating():
                 return _version(self._sftp.lstat(path))
@@ -300,5 +300,5 @@ def _explain(item: Item, error: OSError) -> ItemUnavailable:
 
 
 def _version(entry: paramiko.SFTPAttributes) -> str:
-    """Return the version of a file. The owner can't be forged by those who replace a file in its folder."""
+    """Return the version of a file. It contains the owner, which people who replace a file can't forge."""
     return f"{entry.st_size} {entry.st_mtime} {entry.st_uid}"

@@ -24,14 +24,14 @@ _READING: Final = frozenset(
 )
 _NOT_READING: Final = frozenset({"sp.limited access", "sp.web-only limited access"})
 _FOR_OTHERS: Final = frozenset({"anonymous", "organization", "existingAccess"})
-"""Scopes of links that open a file to whoever has the link, or to nobody new."""
+"""Scopes of links that open a file to anyone who has the link, or to nobody new."""
 EVERYONE: Final = "everyone"
 """Id of the group of all people of the organisation, without guests."""
 _EVERYONE: Final = re.compile(r"c:0-\.f\|rolemanager\|spo-grid-all-users(/.*)?|c:0\(\.s\|true", re.IGNORECASE)
 
 
 class UnknownGrant(ValueError):
-    """A permission is for somebody, or of a kind, that Cairn doesn't know. The argument says which."""
+    """A permission has a subject or a kind that Cairn doesn't know: the argument."""
 
 
 def find_access(permissions: Iterable[Permission], site: str) -> SourceAccess:
@@ -48,7 +48,7 @@ def site_group_id(site: str, group: str) -> str:
 
 
 def is_everyone(login: str) -> bool:
-    """Return whether this name for signing in stands for all people of the organisation."""
+    """Return whether this sign-in name means all people of the organisation."""
     return bool(_EVERYONE.fullmatch(login))
 
 

@@ -1,4 +1,4 @@
-"""Groups of SharePoint sites, whose members only SharePoint itself tells, not Graph."""
+"""Groups of SharePoint sites, whose members are only available from SharePoint's own API, not from Graph."""
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -39,13 +39,13 @@ def _path_of(site: Site, api: JsonApi) -> str:
 
 
 def _require_all(next_url: str, site: Site) -> None:
-    """Raise SourceRefused if a list goes on: without its rest, members would seem to have left."""
+    """Raise SourceRefused if a list has more pages: members on them would seem to have left."""
     if next_url:
         raise SourceRefused(CodedMessage("source_answer_endless", server=site.url))
 
 
 def _find_member(login: str, people: Mapping[str, str]) -> str:
-    """Return the id of a member, "" for those that may be nobody in the directory, such as apps."""
+    """Return the id of a member, "" for members that aren't people in the directory, such as apps."""
     if found := _PERSON.fullmatch(login):
         return people.get(found[1].lower(), "")
     if found := _GROUP.fullmatch(login):

@@ -41,7 +41,7 @@ _USER: Final = "#microsoft.graph.user"
 
 
 class _ListEverything(Exception):
-    """Changes alone don't show what is gone."""
+    """Changes alone don't show which files are gone."""
 
 
 class SharepointSource:
@@ -177,7 +177,7 @@ class SharepointSource:
         return found
 
     def _list_drive(self, drive: graph.Drive, since: str | None, after: dict[str, str]) -> Iterator[Change]:
-        """Yield the changes of a drive since an address, all items if it is None. Set the next address."""
+        """Yield the changes of a drive since a delta link, all items if it is None. Set the next link."""
         yield Progress()
         path, params = f"v1.0/drives/{drive.id}/root/delta", {"$top": str(graph.PAGE_LENGTH)}
         if since:

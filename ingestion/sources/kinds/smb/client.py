@@ -31,7 +31,7 @@ LISTING_BYTES: Final = 256 * 1024
 READING_BYTES: Final = 1024 * 1024
 DESCRIPTOR_BYTES: Final = 64 * 1024
 PIPELINED: Final = 8
-"""Files whose descriptors are asked for at once. Each takes four of the 64 credits that servers grant."""
+"""Files whose descriptors are requested together. Each takes four of the 64 credits that servers grant."""
 
 READ_DATA: Final = 0x00000001
 """Read a file, or list a folder."""
@@ -109,7 +109,7 @@ class ShareClient:
         self._connection, self._tree, self._server = tree.session.connection, tree, server
 
     def list_folder(self, path: str) -> Iterator[Entry]:
-        """Yield what is in a folder, in pieces of LISTING_BYTES. Raises ItemFailure."""
+        """Yield the entries of a folder, fetched in pieces of LISTING_BYTES. Raises ItemFailure."""
         options = CreateOptions.FILE_DIRECTORY_FILE | CreateOptions.FILE_OPEN_REPARSE_POINT
         with self.open_handle(path, READ_DATA | SYNCHRONIZE, options) as folder:
             while piece := self._read_listing(folder.id):
@@ -147,7 +147,7 @@ class ShareClient:
 
     @contextmanager
     def open_handle(self, path: str, access: int, options: int) -> Iterator[Handle]:
-        """Open a file, folder or pipe without disturbing those who use it. Raises ItemFailure."""
+        """Open a file, folder or pipe without locking it for others. Raises ItemFailure."""
         with translate_errors(self._server):
             answer = self._receive(self._send(_create(path, access, options))[0])
         created, _, _, attributes, handle = _CREATED.unpack_from(answer)
@@ -206,7 +206,7 @@ class ShareClient:
 
 @contextmanager
 def translate_errors(server: str) -> Iterator[None]:
-    """Raise ItemFailure for what concerns one file, and SourceUnavailable for everything else."""
+    """Raise ItemFailure for errors of a single file, and SourceUnavailable for all others."""
     try:
         yield
     except SMBResponseException as error:

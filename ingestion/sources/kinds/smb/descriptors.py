@@ -26,8 +26,8 @@ _GUID_SIZE: Final = 16
 
 
 def read_level(descriptor: bytes) -> AccessLevel:
-    """Return who may read the data of a file, in the order of the list. A missing list allows everyone; an
-    empty one, nobody. Raises ValueError for bytes that aren't a descriptor."""
+    """Return who may read the data of a file, in the order of its access list. A missing list allows
+    everyone; an empty one, nobody. Raises ValueError for bytes that aren't a descriptor."""
     try:
         return _shorten(_read_entries(descriptor))
     except struct.error as error:

@@ -142,7 +142,7 @@ class SmbSource:
         if self._options.directory_server:
             with open_directory(self._options) as directory:
                 yield from directory.list_people()
-            # Groups that can't be read are left out and thus unknown: whom they deny may be anybody.
+            # Groups that can't be read are left out and thus unknown: a denial for them may concern anyone.
             with suppress(CallFailure):
                 yield from list_local_groups(self._session, self._options, known_domain=directory.sid)
 
@@ -183,9 +183,8 @@ class SmbSource:
             return None
 
     def _name_subjects(self, level: AccessLevel) -> AccessLevel:
-        """Name everyone as Cairn does if there is no directory: nobody's groups are known then.
-
-        An entry that refuses a group whose members Cairn doesn't know refuses everyone.
+        """Replace the group of all people with EVERYONE if there is no directory, as no memberships are known
+        then. An entry that denies access to a group with unknown members denies it to everyone.
         """
         return tuple(
             AccessEntry(EVERYONE, entry.allow) if self._concerns_everyone(entry) else entry for entry in level

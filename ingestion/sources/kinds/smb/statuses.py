@@ -1,4 +1,4 @@
-"""Statuses of SMB servers, by what they mean for a listing (MS-ERREF 2.3)."""
+"""Statuses of SMB servers, by their meaning for a listing (MS-ERREF 2.3)."""
 
 from typing import Final
 

@@ -1,6 +1,5 @@
-"""Entries of a folder, read from a WebDAV answer piece by piece (RFC 4918, 14.16).
-
-The server may be broken or hostile: an answer that goes on without entries, or never ends, is given up.
+"""Entries of a folder, parsed from a WebDAV response piece by piece (RFC 4918, 14.16). The server may be
+broken or hostile: a response that sends no entries for long, or never ends, is aborted.
 """
 
 import time
@@ -54,7 +53,7 @@ class Entry:
 
 
 def read_entries(pieces: Iterable[bytes]) -> Iterator[Entry]:
-    """Yield the entries of an answer. Raises ResponseLimitExceeded or InvalidAnswer."""
+    """Yield the entries of a response. Raises ResponseLimitExceeded or InvalidAnswer."""
     parser = etree.XMLPullParser(
         events=("end",),
         tag=f"{_DAV}response",

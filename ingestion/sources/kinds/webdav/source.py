@@ -178,7 +178,8 @@ class WebdavSource(WithoutAccess):
         return self._origin + quote(self._root + path, safe=_SAFE)
 
     def _find_child(self, folder: bytes, entry: Entry) -> bytes | None:
-        """Return the path of an entry of the folder, None for the folder itself and for what isn't in it."""
+        """Return the path of an entry of the folder, None for the folder itself and for entries outside
+        it."""
         parent = self._root + folder
         path = unquote_to_bytes(urlsplit(entry.href).path)
         name = path.removeprefix(parent).rstrip(b"/")
@@ -243,8 +244,8 @@ def _version(entry: Entry) -> str:
 
 
 def _strong_tag(version: str) -> str:
-    """Return the ETag that a version is, without quotes, which some servers omit. "" if it is none, or a weak
-    one, which says nothing about the bytes."""
+    """Return the ETag in a version, without quotes, which some servers omit. "" if it has none, or only a
+    weak one, which doesn't identify the bytes."""
     return "" if version.startswith(("W/", _NO_TAG)) else version.strip('"')
 
 

@@ -54,7 +54,7 @@ def container_of(address: str) -> str:
 
 
 def page_path(address: str) -> str:
-    """Return the path of a page as a container of what is below it."""
+    """Return the path of a page as a container of the pages below it."""
     return unquote(urlsplit(address).path, errors="backslashreplace").strip("/")
 
 

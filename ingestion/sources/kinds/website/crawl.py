@@ -52,8 +52,8 @@ UNREAD_FOR: Final = timedelta(days=7)
 
 @dataclass(slots=True)
 class Crawl:
-    """A crawl, with the state of the one before. `in_sitemap` are addresses to start from, too;
-    `copies` are pages that name another address as their own."""
+    """A crawl, with the state of the one before. `in_sitemap` are further addresses to start from; `copies`
+    are pages whose canonical address is another one."""
 
     options: WebsiteOptions
     site: Site
@@ -168,7 +168,7 @@ class Crawl:
             yield _build_item(address, page)
 
     def _list_copies(self) -> Iterator[Change]:
-        """List pages whose canonical address is none, such as one that doesn't exist."""
+        """List pages whose canonical address isn't a page, such as one that doesn't exist."""
         for address, page in self.copies.items():
             if page.canonical not in self.listed and page.indexed and page.name:
                 self.listed.add(address)

@@ -29,8 +29,8 @@ class PageState(BaseModel):
 
 @dataclass(slots=True)
 class CrawlState:
-    """Pages by address. `unread` has pages that could not be read before any listing was complete, with when
-    that was first so: nobody knows what they link to. `has_sitemap`: there was a sitemap."""
+    """Pages by address. `unread` has pages that could not be read before any listing was complete, with the
+    time of the first failure: what they link to is unknown. `has_sitemap`: there was a sitemap."""
 
     pages: dict[str, PageState] = field(default_factory=dict)
     unread: dict[str, datetime] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class CrawlState:
 
 
 def decode_state(cursor: str) -> CrawlState:
-    """Return the state of the crawl before, an empty one if there is none that can be read."""
+    """Return the state of the previous crawl, an empty one if none can be read."""
     if not cursor:
         return CrawlState()
     try:

@@ -32,7 +32,7 @@ def is_worth_request(name: str, *, files: bool) -> bool:
 
 
 def name_file(name: str, media_type: str) -> str:
-    """Return the name of a document with an extension that says what it is, "" if it is no document."""
+    """Return the name of a document with an extension for its format, "" if it isn't a document."""
     if PurePosixPath(name).suffix.lower() in _DOCUMENTS:
         return name
     ending = _ENDINGS.get(media_type)

@@ -1,4 +1,4 @@
-"""Requests to a website: at its pace, with redirects left to the caller, and what the answers mean."""
+"""Requests to a website: rate limited, with redirects left to the caller, and the meaning of responses."""
 
 import hashlib
 import time
@@ -72,7 +72,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The page can't be read now, with a message that says why. `is_outage`: others may fail, too."""
+    """The page can't be read now, for a `reason`. `is_outage`: other pages may fail as well."""
 
     reason: str
     is_outage: bool = False
@@ -102,8 +102,8 @@ class PageRequests:
     def fetch_file(self, address: str, *, is_expected: bool = False) -> bytes | None:
         """Read a file such as robots.txt, unpacked, following redirects on this server.
 
-        Return None if there is none. Raises SourceUnavailable if that isn't clear: for a file that is
-        expected, only 404 and 410 are.
+        Return None if it doesn't exist. Raises SourceUnavailable if that isn't certain: for an expected file,
+        only 404 and 410 mean that it doesn't.
         """
         for _ in range(MAX_REDIRECTS):
             with self.open(address, {}) as response:

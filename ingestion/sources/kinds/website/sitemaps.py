@@ -14,7 +14,7 @@ MAX_ADDRESSES: Final = 200_000
 
 
 class NotASitemap(Exception):
-    """The address of a sitemap has something else, such as a page to sign in."""
+    """The address of a sitemap returned something else, such as a sign-in page."""
 
 
 @dataclass(frozen=True, slots=True)

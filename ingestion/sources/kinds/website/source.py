@@ -107,7 +107,7 @@ class WebsiteSource(WithoutAccess):
         return robots
 
     def _read_sitemaps(self, crawl: Crawl) -> Iterator[Progress]:
-        """Let a crawl start from the pages in sitemaps, too."""
+        """Add the pages in sitemaps to those that a crawl starts from."""
         if self._options.discovery == Discovery.LINKS:
             return
         declared, pages = list(crawl.robots.sitemaps), dict[str, None]()
