@@ -8,7 +8,7 @@ from retrieval.answering.prompts.prompt import DEFAULT_VERSION, INSTRUCTIONS_VER
 from retrieval.answering.protocols import ChatModel
 from retrieval.types import Hit
 
-TEMPLATE_TOKENS = 64  # what a chat template puts around the turns
+TEMPLATE_TOKENS = 64  # what a chat template adds to the turns
 MIN_EVIDENCE_TOKENS = 64
 MAX_EVIDENCE_TOKENS = 4000  # by itself; a setting may ask for more
 INSTRUCTIONS_DIVISOR = 4  # instructions take at most a quarter of it

@@ -1,4 +1,4 @@
-"""Protocols of what answering depends on."""
+"""Protocols of the components that answering depends on."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,7 +98,7 @@ class SentenceCheck(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`reason` says what is missing. `strong`: the evidence may be quoted verbatim as the answer.
+    """`reason` describes what is missing. `strong`: the evidence may be quoted verbatim as the answer.
 
     `signals`: the values behind the judgement, by name, for calibration.
     """

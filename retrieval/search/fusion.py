@@ -54,7 +54,7 @@ def rank_candidates(
 def _reciprocal_ranks(candidates: Candidates, depth: int) -> dict[UUID, float]:
     """Reciprocal rank fusion of Cormack, Clarke and Buettcher (SIGIR 2009).
 
-    Below `depth` the dense half holds what only the words found: there it has no rank.
+    Below `depth`, the dense half contains hits that only the sparse search found: there they have no rank.
     """
     found: dict[UUID, float] = {}
     for half in (candidates.dense[:depth], candidates.sparse[:depth]):
@@ -64,7 +64,7 @@ def _reciprocal_ranks(candidates: Candidates, depth: int) -> dict[UUID, float]:
 
 
 def sparse_weight(terms: int) -> float:
-    """Return the weight of the best BM25 beside cosines, for a query of this many terms."""
+    """Return the weight of the best BM25 score relative to cosines, for a query of this many terms."""
     return max(LEAST_WEIGHT, min(MOST_WEIGHT, WEIGHT_OF_A_TERM / max(1, terms)))
 
 

@@ -16,7 +16,7 @@ _SHOWN_TO_MODELS = ("title", "section", "location")
 
 
 class CairnRetriever(BaseRetriever):
-    """Retrieves what the scope may read, as `search` finds and ranks it for pages, MCP, REST and answers.
+    """Retrieves passages in the scope, found and ranked by `search` as for pages, MCP, REST and answers.
 
     `engine`: the models and the index, by default the active ones.
     """

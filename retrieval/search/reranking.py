@@ -1,6 +1,6 @@
-"""The order that a reranker gives to what was found. It sees only hits that the asker may read.
+"""Reranking of search hits. The reranker gets only hits that the asker may read.
 
-A reranker that doesn't read the language of the query or of the hits is not asked: its scores would be noise.
+One that doesn't support the language of the query or of the hits isn't called: its scores would be noise.
 """
 
 import logging

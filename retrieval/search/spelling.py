@@ -1,7 +1,7 @@
 """Misspelt words of a question, corrected with words of passages that the asker may read.
 
-No list of words is kept: the index is asked for every word that is one edit away, in the asker's scope, and
-only what SQL confirms as readable counts.
+There is no word list: the index is searched for every word that is one edit away, in the asker's scope, and
+only passages that SQL confirms as readable count.
 """
 
 import re
@@ -43,7 +43,7 @@ _NOT_AT_START: Final = re.compile(r"[\w,;)’'\"-]\s*$")
 
 @dataclass(frozen=True, slots=True)
 class SpellingScope:
-    """Where words are looked up: what a search of the same question would search."""
+    """Where words are looked up: the same scope and filters as a search for the question."""
 
     scope: Scope
     filters: Filters
@@ -106,8 +106,8 @@ def _look_up(word: str, question: str, language: Language, within: SpellingScope
 
 
 def _find_passages(word: str, question: str, within: SpellingScope) -> Iterator[Chunk]:
-    """Yield passages with a word that is one edit away. What SQL does not confirm as readable is dropped,
-    and what a language model outside may not read: the corrected question is sent to it."""
+    """Yield passages with a word that is one edit away. Passages that SQL does not confirm as readable are
+    dropped, and those that an outside language model may not read: the corrected question is sent to it."""
     index, embedder = within.engine.index, within.engine.embedder
     variants = query_sparse(" ".join(sorted(_edits(word.casefold()))))
     found = index.query(

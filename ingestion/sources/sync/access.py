@@ -75,8 +75,9 @@ def _with_documents(context: RunContext) -> SourceItemQuerySet:
 
 
 def _fetch_and_store_access(context: RunContext, rows: Sequence[SourceItem]) -> None:
-    """Fetch who may read these items from the source, and store it. Items that the source doesn't return are
-    restricted to managers.
+    """Fetch who may read these items from the source, and store it.
+
+    Items that the source doesn't return are restricted to managers.
 
     A document whose content isn't the listed version is opened to nobody new: the earlier content may have
     been meant for fewer people.

@@ -40,8 +40,9 @@ class RunContext:
 
     @contextmanager
     def unchanged_readers(self) -> Iterator[None]:
-        """Lock the source in a transaction, so that its readers don't change meanwhile. Raises
-        SourceLeaseEnded if they already have, or if the run must stop.
+        """Lock the source in a transaction, so that its readers don't change meanwhile.
+
+        Raises SourceLeaseEnded if they already have, or if the run must stop.
         """
         with transaction.atomic():
             rows = SourceRow.objects.select_for_update(no_key=True).filter(pk=self.source.pk)

@@ -133,8 +133,9 @@ class SourceSubject(models.Model):
 
 
 class AccessList(models.Model):
-    """Levels of a `SourceAccess`, shared by all documents of a source with the same levels. Only people
-    allowed by all `level_count` levels may read. Without levels, nobody may.
+    """Levels of a `SourceAccess`, shared by all documents of a source with the same levels.
+
+    Only people allowed by all `level_count` levels may read. Without levels, nobody may.
     """
 
     source = models.UUIDField()

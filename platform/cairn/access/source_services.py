@@ -230,8 +230,9 @@ def _delete_unused(lists: "QuerySet[AccessList]") -> None:
 
 
 def link_source_person(subject: SourceSubject, user: User | None, principal: Principal) -> None:
-    """Link a person of a source to an account by hand; None means that the person has no account. Syncing the
-    people of the source doesn't change it.
+    """Link a person of a source to an account by hand; None means that the person has no account.
+
+    Syncing the people of the source doesn't change it.
     """
     with transaction.atomic():
         person = SourceSubject.objects.select_for_update().get(pk=subject.pk)
@@ -249,8 +250,9 @@ def link_source_person(subject: SourceSubject, user: User | None, principal: Pri
 
 
 def forget_source(source: UUID) -> None:
-    """Remove the people and permissions of a source that is being deleted. Its documents stay restricted:
-    only managers may read them until a manager chooses readers.
+    """Remove the people and permissions of a source that is being deleted.
+
+    Its documents stay restricted: only managers may read them until a manager chooses readers.
     """
     with transaction.atomic():
         documents = list(SyncedAccess.objects.filter(source=source).values_list("document", flat=True))

@@ -26,8 +26,8 @@ _throttled_log = ThrottledLogger(logging.getLogger(__name__))
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswerability:
-    """Refuses what the model says the passages don't answer, and what `first` refuses. While the model is
-    unavailable, or if no model may read the passages, `first` decides alone."""
+    """Refuses questions that the passages don't answer according to the model, or that `first` refuses. While
+    the model is unavailable, or if no model may read the passages, `first` decides alone."""
 
     first: Answerability
     evidence: EvidenceBudget

@@ -16,7 +16,7 @@ from retrieval.answering.text.refusals import ReplyLanguage, format_terms, reply
 from retrieval.types import Hit
 
 MIN_RELATED_COSINE = 0.4  # cosine below which passages are said to be about something else
-MIN_ANSWER_TYPE_GAP = 0.08  # a gap from which what is asked for is said to be lacking
+MIN_ANSWER_TYPE_GAP = 0.08  # how large a gap must be to be given as the reason
 MIN_RELATED_WORDS = 0.5
 
 
@@ -51,7 +51,7 @@ class RuleAnswerability:
 
 def _refusal_reason(question: str, assessment: Assessment, language: ReplyLanguage) -> str:
     """Explain what is missing by its clearest sign: a name, or the kind of thing asked for. A list of words
-    that no passage has explains nothing: an answer may well use others."""
+    that no passage contains isn't an explanation: an answer may use others."""
     if names := [name for name in assessment.unnamed if name in question]:
         return render_message("missing", language, terms=format_terms(names, language))
     if not _is_related(assessment):

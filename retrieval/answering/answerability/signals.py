@@ -23,7 +23,7 @@ MIN_CREDIT_COSINE, FULL_CREDIT_COSINE = (
     0.8,
 )  # cosines of two words, between which the credit for other words grows
 MAX_LOG_ODDS = 12.0  # beyond this, a reranker being sure means nothing
-MISSING_TYPE_PENALTY = 0.2  # how far below the nearest block a thing counts that no block holds
+MISSING_TYPE_PENALTY = 0.2  # how far below the nearest block a thing counts that no block contains
 
 _ASKING_EN = """long many often far soon early late big good best happen happens look see tell know find want
 make made take takes come comes go goes say says let thing things kind sort way ways work works somebody
@@ -124,8 +124,8 @@ def _find_missing_names(
     counts: Sequence[Sequence[float]] | None,
     language: Language,
 ) -> tuple[str, ...]:
-    """Return names that no passage covers. A weekday occurs in many passages, which shows nothing about it: a
-    name counts in the best hit, together with other words asked for, or where words cannot be compared
+    """Return names that no passage covers. A weekday occurs in many passages, which proves nothing: a name
+    counts in the best hit, together with other words of the question, or where words cannot be compared
     because of the language (`counts` is None)."""
     lacking = [missing_names(question, text, language) for text in texts]
 
@@ -134,7 +134,7 @@ def _find_missing_names(
             return False
         return at == 0 or counts is None or _in_company(name, words, counts[at], language)
 
-    names = dict.fromkeys(name for each in lacking for name in each)  # one that all hold tells nothing apart
+    names = dict.fromkeys(name for each in lacking for name in each)  # a name in all distinguishes none
     return tuple(name for name in names if not any(is_named(name, at) for at in range(len(texts))))
 
 

@@ -74,7 +74,7 @@ class PartWriter:
         self._note_count = 0
 
     def _choose_model(self) -> tuple[ChatModel | None, EvidenceBudget, list[Passage]]:
-        """Return the model that may read the best passages, and as many of them as it takes."""
+        """Return the model that may read the best passages, and as many of them as fit its context."""
         budget, query = self._context.evidence, self._part.query
         if not self._context.writes:
             return None, budget, []
@@ -144,7 +144,7 @@ class PartWriter:
             yield stream, step.iterate(source)
 
     def _build_relevance(self) -> RelevanceToQuestion | None:
-        """Rate the quotes while the model reads the prompt: what it writes must be as relevant."""
+        """Rate the quotes while the model reads the prompt: its sentences must be as relevant."""
         if self._reranker is None or not self._extracts:
             return None
         best = self._extracts[0].relevance

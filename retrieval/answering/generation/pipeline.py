@@ -59,7 +59,7 @@ from retrieval.types import (
 )
 
 MAX_TOKENS = 320
-EVIDENCE_TOKENS = 500  # what the packaged model makes good use of
+EVIDENCE_TOKENS = 500  # as much as the packaged model uses well
 MAX_NEAREST_DOCUMENTS = 3
 
 
@@ -213,7 +213,7 @@ def _understand(request: AnswerRequest) -> QueryUnderstanding:
 
 
 def _search_parts(request: AnswerRequest, run: RunState, understood: QueryUnderstanding) -> list[_JudgedPart]:
-    """Search for each part of the question and judge what was found; [] for a question without words."""
+    """Search for each part of the question and judge the evidence; [] for a question without words."""
     if not understood.standalone:
         return []
     searched = [
@@ -235,7 +235,7 @@ def _search_part(
     request: AnswerRequest, run: RunState, part: SubQuestion
 ) -> tuple[SubQuestion, Sequence[VerifiedText], Sequence[Hit]]:
     """Return the part, the verified answers to it, and the hits for it: with corrected spelling if a passage
-    found then has what was searched for instead."""
+    found that way contains the corrected word."""
     hits = deduplicate(request.search(part.query))
     corrections = [] if part.joined else request.correct_spelling(part.query, hits)
     if not corrections:
@@ -252,8 +252,9 @@ def _search_part(
 def _join_if_needed(
     request: AnswerRequest, run: RunState, understood: QueryUnderstanding, found: list[_JudgedPart]
 ) -> tuple[QueryUnderstanding, list[_JudgedPart]]:
-    """Return a keyword and what was found for it, or both with the question before it: if only together they
-    have an answer. The question before it has one by itself, so a passage must have the keyword, too."""
+    """Return a keyword and its evidence, or, if only both together have an answer, the previous question with
+    the keyword and the evidence for that. The previous question has an answer on its own, so a passage must
+    contain the keyword as well."""
     [part] = understood.parts
     if not found or found[0].judgement.answerable:
         return understood, found

@@ -1,5 +1,5 @@
-"""Tells blocks that can answer a question from captions, labels, headings and navigation, which name
-something and state nothing."""
+"""Distinguishes blocks that can answer a question from captions, labels, headings and navigation, which name
+something but state nothing."""
 
 import re
 from itertools import pairwise
@@ -14,7 +14,7 @@ MAX_CAPTION_WORDS: Final = 25
 MIN_LINK_SHARE: Final = 0.8  # of the letters and digits of navigation
 _MIN_LINKS: Final = 2
 _STATES: Final = re.compile(r"[.!?…:;=][\"”“'’»)\]]*\s*$|\w\s*[:=–—]\s*\S|\d|\w\(|@")
-"""A sentence, a value beside its label, a figure, or an address."""
+"""A sentence, a value next to its label, a figure, or an address."""
 _SENTENCE_END: Final = re.compile(r"[.!?…][\"”“'’»)\]]*\s*$")
 _DIGIT: Final = re.compile(r"\d")
 _CAPTION: Final = re.compile(
@@ -79,7 +79,7 @@ def _is_label(line: str) -> bool:
 
 
 def _is_navigation(hit: Hit, block: Block) -> bool:
-    """Return whether nearly all of the block is links, and no lead-in says what they are."""
+    """Return whether nearly all of the block is links without a lead-in that describes them."""
     first, *others = block.lines
     if not others or _read(hit, first).endswith(":"):
         return False

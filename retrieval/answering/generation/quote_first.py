@@ -21,7 +21,7 @@ _QUOTATION_MARKS: Final = str.maketrans(dict.fromkeys("“”„‟«»", '"') |
 class QuoteFirstReader:
     """Takes the model's text piece by piece and returns the text of its answer.
 
-    Nothing is returned before a quote that one of the passages has word for word. If there is none in them,
+    Nothing is returned before a quote that occurs verbatim in one of the passages. If none does,
     `is_rejected` becomes true. Text that doesn't begin with a quote is returned as it is.
     """
 

@@ -18,8 +18,8 @@ _QUESTION_END: Final = re.compile(r"(?<=\?)\s+")
 
 
 def find_queries(question: str) -> list[str]:
-    """Return the question and, if it comes after an earlier one that it refers to, the last one by itself:
-    the answer to the earlier one must not count as much."""
+    """Return the question and, if it comes after an earlier one that it refers to, the last one alone: an
+    answer to the earlier one must not count as much."""
     return list(dict.fromkeys((question, _QUESTION_END.split(question)[-1])))
 
 

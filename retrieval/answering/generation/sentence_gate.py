@@ -247,7 +247,7 @@ class SentenceGate:
         self._announced.clear()
 
     def _release(self) -> list[AnswerEvent]:
-        """Show what is pending, once a sentence was about the question."""
+        """Show pending sentences, once one was about the question."""
         if not self._opened:
             return []
         shown, self._pending = self._pending, []
@@ -261,7 +261,7 @@ class SentenceGate:
         return [*map(Cited, new), Delta(delta)]
 
     def discard_pending(self) -> None:
-        """Discard what was never shown; its sentences no longer count as supported."""
+        """Discard sentences that were never shown; they no longer count as supported."""
         self._pending.clear()
         self._announced.clear()
         shown = {citation.marker for citation in self.citations}
@@ -293,9 +293,9 @@ class SentenceGate:
         )
 
     def _is_relevant(self, support: Support) -> bool:
-        """Return whether the sentence is relevant by itself or, for a model trusted to select, as relevant as
-        the evidence gets: nothing is very similar to a question in other words, and a small model finds such
-        sentences by chance."""
+        """Return whether the sentence is relevant or, for a model trusted to select, at least as relevant as
+        the evidence gets: no sentence is very similar to a question in other words, and a small model finds
+        such sentences by chance."""
         near_enough = (
             support.relevance >= MIN_SELECTED_RELEVANCE and support.relevance_gap <= MAX_RELEVANCE_GAP
         )

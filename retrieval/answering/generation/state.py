@@ -1,4 +1,4 @@
-"""What the parts of one answer share: its settings, its state and its text so far."""
+"""State shared by the parts of one answer: its settings, its progress and its text so far."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -44,7 +44,7 @@ class RunState:
     """State that changes while one question is answered.
 
     `failure`: why the model is no longer available. `route`: the model that has written a part; an outside
-    one if any has. `signals`: what a question of one part was judged by.
+    one if any has. `signals`: the values by which a question of one part was judged.
     """
 
     started_at: float = field(default_factory=time.perf_counter)
@@ -75,7 +75,7 @@ class RunState:
 
 @dataclass(slots=True)
 class AnswerBuffer:
-    """The answer so far. Parts share its markers and do not repeat what it says."""
+    """The answer so far. Parts share its markers and do not repeat its sentences."""
 
     text: str = ""
     citations: list[Citation] = field(default_factory=list)

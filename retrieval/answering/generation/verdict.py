@@ -77,7 +77,7 @@ def _refusal_cause(context: GenerationContext, run: RunState, gate: SentenceGate
 def _decide_verdict(
     context: GenerationContext, run: RunState, gate: SentenceGate, mode: AnswerMode, supported_count: int
 ) -> tuple[Verdict, str]:
-    """Return the verdict on what was shown, and its reason."""
+    """Return the verdict on the answer, and its reason."""
     if mode == AnswerMode.EXTRACTIVE:
         return Verdict.PARTIAL, _explain_quotes(context, run)
     if run.failure or run.stopped:

@@ -1,4 +1,5 @@
-"""Answers that somebody wrote and vouches for: shown as they are, without a model and without checks."""
+"""Verified answers, written and vouched for by a person: shown as they are, without a model and without
+checks."""
 
 from collections.abc import Sequence
 
@@ -39,7 +40,7 @@ def _show(
 
 
 def _render(unit: Unit) -> str:
-    """Render without links and pictures, as all answers: some programs load what they show. Links come with
+    """Render without links and pictures, like all answers: some programs load them. Links come with
     the citation."""
     if unit.kind is Kind.CODE:
         return f"{unit.lead}{format_code_block(strip_fences(unit.body))}"

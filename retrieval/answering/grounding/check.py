@@ -45,9 +45,7 @@ MIN_COPY_WORDS = 0.95  # share of a sentence's content words in the window: it i
 MIN_COPY_COSINE = 0.5
 MIN_SHARED_WORDS = 0.8
 MIN_COSINE = 0.72
-MIN_ECHO_COSINE = (
-    0.85  # for a sentence that says only what the question said, such as "Yes, you can do that."
-)
+MIN_ECHO_COSINE = 0.85  # for a sentence that only repeats the question, such as "Yes, you can do that."
 MIN_STANDALONE_WORDS = 4  # content words; a shorter sentence means something only together with the question
 MIN_CROSS_LANGUAGE_COSINE = 0.75  # where words cannot be compared
 MIN_PARAPHRASE_WORDS = 0.5  # of a paraphrase that the reranker finds in the window
@@ -67,13 +65,13 @@ MIN_REPEATED_WORDS = 3  # words
 MAX_COPY_CANDIDATES = (
     5  # sentences of the evidence, those with most words in common, that a claim may be a copy of
 )
-EXTRA_SENTENCE_PENALTY = 0.04  # what a further sentence in a quote must gain
+EXTRA_SENTENCE_PENALTY = 0.04  # how much a further sentence in a quote must gain
 
 _SENTENCES = re.compile(
     r"[.!?…]+(?!\w)\W*|[.!?…:;,]+\W*(?=[^\W\d_a-zß-ÿ])|[:;]\s+|\t|\n|\s{2,}"
     r"|\s(?:and|or|but|und|oder|aber)\s+(?=[^\W\d_a-zß-ÿ])"
 )
-"""Where a sentence may end inside what was taken for a single one."""
+"""Where a sentence may end inside text that was treated as a single one."""
 _PARTS = re.compile(r"[,;]\s|\b(?:and|while|whereas|but|und|während|aber)\b", re.IGNORECASE)
 
 
@@ -254,7 +252,7 @@ class SentenceChecker:
     def _meanings(
         self, sentence: str, tried: Sequence[_Scored], known: Mapping[int, Meaning]
     ) -> dict[int, Meaning]:
-        """Classify in one call those windows that nothing else speaks against, by their id."""
+        """Classify, in one call, the windows that no other rule excludes, by their id."""
         if self._inference is None:
             return {}
         hypothesis = self._hypothesis(sentence)
@@ -316,8 +314,8 @@ class SentenceChecker:
         return any(part and coverage(part, known) < MIN_PART_COVERAGE for part in parts)
 
     def _repeats(self, sentence: str, window: Window) -> bool:
-        """Return whether the sentence repeats what the window says once: two sentences without a mark between
-        them."""
+        """Return whether the sentence repeats what the window states once, like two sentences without
+        punctuation between them."""
         claimed, stated = (Counter(self._stems(text)) for text in (sentence, window.text))
         return (
             sum(count > 1 and stated[word] < count for word, count in claimed.items()) >= MIN_REPEATED_WORDS
@@ -382,8 +380,8 @@ class SentenceChecker:
         return relevance is None or relevance >= MIN_SHARED_RELEVANCE
 
     def _is_paraphrase(self, sentence: str, item: _Scored) -> bool:
-        """Return whether it says in other words what the window says. Words of the question are given; most
-        others must be the window's."""
+        """Return whether it rephrases the window. Words of the question are allowed; most others must be the
+        window's."""
         if item.cosine < MIN_PARAPHRASE_COSINE or item.words < MIN_PARAPHRASE_WORDS:
             return False
         new = comparable_stems(sentence, self._language) - self._question_stems
@@ -393,7 +391,7 @@ class SentenceChecker:
         return relevance is not None and relevance >= MIN_PARAPHRASE_RELEVANCE
 
     def _mixes(self, sentence: str, window: Window) -> bool:
-        """Return whether the sentence has words from elsewhere in the chunk: "senior" beside the days that
+        """Return whether the sentence has words from elsewhere in the chunk: "senior" with the days that
         juniors get."""
         return bool(comparable_stems(sentence, self._language) & self._elsewhere(window))
 

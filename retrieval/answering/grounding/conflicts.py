@@ -65,7 +65,7 @@ class _Statement:
 
 
 def find_conflicts(question: str, shown: Sequence[Ground], hits: Sequence[Hit]) -> list[Conflict]:
-    """Find contradictions between what is shown and other documents among the hits, at most one per pair."""
+    """Find contradictions between the answer and other documents among the hits, at most one per pair."""
     asked = content_stems(question, language_of(question))
     found: dict[frozenset[object], Conflict] = {}
     others = [statement for hit in hits for statement in _find_statements(hit, hit.text, asked)]

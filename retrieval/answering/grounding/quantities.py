@@ -217,7 +217,7 @@ def _figures(text: str, *, is_claim: bool) -> Figures:
 
 
 def _language_of_separators(text: str) -> str | None:
-    """Return the language that decides what "1.500" means; None for a text too short to tell."""
+    """Return the language that decides what "1.500" means; None if the text is too short."""
     language, confidence = identify_language(text)
     is_sure = confidence >= MIN_LANGUAGE_CONFIDENCE and len(_CALENDAR.findall(text)) >= MIN_LANGUAGE_WORDS
     return language if is_sure else None
@@ -244,7 +244,7 @@ def _collect_date(match: re.Match[str], dates: list[Date], language: str | None)
 
 
 def _order_date(first: str, second: str, language: str | None) -> dict[str, str]:
-    """Tell day and month apart: by their size, else by the language, else as in the United States."""
+    """Distinguish day and month: by their size, else by the language, else as in the United States."""
     day_first = int(first) > 12 or (language is not None and int(second) <= 12 and puts_day_first(language))
     return {"day": first, "month": second} if day_first else {"day": second, "month": first}
 
@@ -276,7 +276,8 @@ def _quantities(text: str, language: str | None) -> Iterator[Quantity]:
 
 
 def _readings(digits: str, language: str | None) -> set[Decimal]:
-    """Return the values that the digits may stand for. A known language knows "1.500" from "1,500"."""
+    """Return the values that the digits may stand for. If the language is known, "1.500" and "1,500" are
+    unambiguous."""
     grouped = _GROUPED.fullmatch(digits)
     if not grouped:
         return _decimal(digits)

@@ -163,7 +163,8 @@ def _shifts(clause: _Clause, evidence: list[_Clause]) -> bool:
 
 
 def _limit_targets(clause: _Clause) -> frozenset[str]:
-    """Return what a limit may be about. "Only admins get badges" limits the admins, not the badges."""
+    """Return the words that a limit may refer to. "Only admins get badges" limits the admins, not the
+    badges."""
     return clause.first if clause.opens else frozenset[str]().union(*clause.focus)
 
 

@@ -108,7 +108,7 @@ def _is_open(asked: Sequence[str], language: Language) -> bool:
 
 
 def _find_empty_words(asked: Sequence[str], language: Language) -> frozenset[str]:
-    """Return the words that answer nothing. Pronouns do if it is asked who or whose."""
+    """Return the words that can't answer anything. Pronouns can if the question asks who or whose."""
     if not _WHOSE.isdisjoint(asked):
         return _EMPTY[language]
     empty = _EMPTY[language] | _POSSESSIVES[language]

@@ -13,7 +13,7 @@ from retrieval.passages.dates import own_date
 from retrieval.passages.near_duplicates import Fingerprint
 from retrieval.types import Hit
 
-FENCE_TOKENS = 12  # what the number and the quotes around a passage cost
+FENCE_TOKENS = 12  # tokens of the number and the quotes around a passage
 MIN_PASSAGE_TOKENS = 40  # a cut passage shorter than this is not worth its fence
 
 
@@ -60,7 +60,7 @@ def deduplicate(hits: Sequence[Hit]) -> list[Hit]:
 
 
 def build_passages(hits: Sequence[Hit], *, budget: int, count_tokens: Callable[[str], int]) -> list[Passage]:
-    """Return as many passages as fit the budget, numbered from 1. The best always gets in, cut if
+    """Return as many passages as fit the budget, numbered from 1. The best is always included, cut if
     necessary."""
     found: list[Passage] = []
     for group in _group_neighbours(hits):

@@ -16,7 +16,7 @@ from retrieval.answering.text.sentences import split_sentences
 from retrieval.answering.text.terms import content_stems
 from retrieval.types import Turn
 
-MAX_PARTS = 4  # what is asked beyond stays with the last part
+MAX_PARTS = 4  # the rest of the question stays with the last part
 MAX_CHARACTERS = 2000  # characters; a longer text is not taken apart
 MAX_ENUMERATION_WORDS = 3  # words, at most, of a member of an enumeration
 MAX_SUBJECT_WORDS = 6  # words that may take a pronoun's place
@@ -144,7 +144,7 @@ def _query(piece: str, before: Sequence[Turn], history: Sequence[Turn]) -> str:
 
 
 def _resolve_pronoun(piece: str, before: str) -> str:
-    """Replace a pronoun by what "how many …" asked for before; empty if that is unclear."""
+    """Replace a pronoun by the subject of an earlier "how many …"; empty if that is unclear."""
     subject, pronouns = _SUBJECT.search(before), list(_PRONOUN.finditer(piece))
     if subject is None or len(pronouns) != 1:
         return ""
@@ -228,7 +228,7 @@ def _clauses(sentence: str) -> list[str]:
 
 
 def _split_objects(sentence: str) -> list[str]:
-    """Split "Whom do I ask for a laptop and for a phone?", which asks the same of two things."""
+    """Split "Whom do I ask for a laptop and for a phone?", which asks the same about two things."""
     match = _TWICE.fullmatch(sentence.strip())
     if match is None or _TOGETHER.search(sentence) or _YES_NO.match(sentence) or not _asks(match["head"]):
         return [sentence]

@@ -1,4 +1,4 @@
-"""Recognises what a message wants done, by rules: list, find, summarise or compare documents.
+"""Recognises the intent of a message, by rules: list, find, summarise or compare documents.
 
 Only clear patterns count. A message that merely could be one of these stays a question, because a wrong guess
 turns a question with an answer into one without. The patterns are in `intents.json`, by language.
@@ -90,7 +90,7 @@ class _Grammar:
 
 @lru_cache(maxsize=1000)
 def recognise_intent(message: str) -> IntentRequest:
-    """Return what the message wants done; `ask` unless it is clear."""
+    """Return the intent of the message; `ask` unless another one is clear."""
     text = " ".join(visible(message[: MAX_CHARACTERS + 1]).split())
     if len(text) > MAX_CHARACTERS or re.search(r"[?.!]\s+\w", text):
         return ASK
@@ -181,7 +181,7 @@ def _recognise_summary(text: str, grammar: _Grammar) -> IntentRequest | None:
 
 
 def _parse_position(name: str, grammar: _Grammar) -> tuple[int] | None:
-    """Return which of the documents cited before is meant, if the name says just that."""
+    """Return which of the documents cited before is meant, if the name is only "this" or "the second one"."""
     if grammar.this.fullmatch(name):
         return (1,)
     found = grammar.nth.fullmatch(name)

@@ -34,7 +34,7 @@ MAX_TOKENS = 160
 MAX_TURNS = 3
 MAX_TURN_CHARACTERS = 500  # of each earlier turn
 MAX_ADDED_WORDS = 25  # words that may be added
-MIN_KNOWN_SHARE = 0.7  # share of the added content words that the conversation holds
+MIN_KNOWN_SHARE = 0.7  # share of the added content words that occur in the conversation
 _SEVERAL = re.compile(r"[;,]|\b(?:and|und|sowie|as well as)\b", re.IGNORECASE)
 MIN_COMPOUND_WORDS = 8  # of a question without a conversation that may ask several things
 _BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)])\s+")
@@ -62,7 +62,7 @@ def rewrite_question(
     missing."""
     try:
         reply = _read_reply(chat, _messages(question, history[-MAX_TURNS:]), seconds, cancelled)
-    except CairnError:  # whoever is answered next will meet it again, and tell
+    except CairnError:  # the answer meets the same error again, and reports it
         return ()
     lines = _lines(reply)
     return lines if is_faithful(lines, question, history[-MAX_TURNS:]) else ()

@@ -45,7 +45,7 @@ _EN: Final = "a an the am is are be do does my our ours your please"
 _DE: Final = """der die das den dem des ein eine einen einem einer eines ist sind bin mein meine meinen meinem
 meiner unser unsere unseren unserem unserer bitte"""
 _NEUTRAL: Final = frozenset(f"{_EN} {_DE}".split())
-"""Words that don't tell one question from another. Questions about the past keep their "was" and "did"."""
+"""Words that don't distinguish questions. Questions about the past keep their "was" and "did"."""
 _SAME: Final = {
     "we": "i", "me": "i", "us": "i", "you": "i", "could": "can",
     "wir": "ich", "man": "ich", "mich": "ich", "uns": "ich", "mir": "ich",
@@ -56,7 +56,7 @@ _NO_PLURAL: Final = frozenset({"news", "customs", "means", "goods"})
 
 @lru_cache(maxsize=_REMEMBERED)  # every question is compared with those of all verified answers
 def question_key(text: str) -> QuestionKey:
-    """Return what a question says, comparable with others."""
+    """Return a normalised question, comparable with others."""
     plain = unicodedata.normalize("NFKC", write_digits(text[:MAX_CHARACTERS])).casefold()
     plain = _THANKS.sub("", _POLITE.sub("", " ".join(plain.split())))
     for pattern, written_out in _CONTRACTIONS:

@@ -94,7 +94,7 @@ _TIME_OFF = re.compile(
 def build_standalone_question(question: str, history: Sequence[Turn], *, follows: bool = False) -> str:
     """Return the question with its context before it. It ends with the question as typed.
 
-    `follows`: the question is a follow-up, whatever it says.
+    `follows`: the question is a follow-up, regardless of its words.
     """
     parts = [_normalize(question)]
     for turn in reversed(history[-MAX_LOOKBACK_TURNS:]):

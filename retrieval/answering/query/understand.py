@@ -31,7 +31,7 @@ def understand(
     """Understand a question. Without `chat`, or if its rewriting is unusable, the rules decide."""
     typed = visible(question[:MAX_QUESTION_CHARACTERS])
     parts = split_question(typed, history)
-    if parts[0].joined:  # what is found decides whether it is a follow-up, so a model needn't rewrite it
+    if parts[0].joined:  # the search results decide whether it is a follow-up, so a model needn't rewrite it
         return QueryUnderstanding(parts[0].query, parts)
     asks = chat is not None and bool(typed.strip()) and should_rewrite(typed, parts, history)
     if asks and chat and (lines := rewrite_question(typed, history, chat, cancelled)):

@@ -1,7 +1,7 @@
 """Recognises code by the look of its lines, in passages whose format doesn't mark it.
 
-Prose must never pass for code, so that much code is missed: only what prompts, options or a backslash at the
-end of a line give away counts, with the lines around it.
+Prose must never pass for code, so much code is missed: only prompts, options, or a backslash at the end of a
+line mark code, with the lines around them.
 """
 
 import re

@@ -8,7 +8,7 @@ import re
 from cairn.hidden_characters import visible
 from retrieval.answering.text.citation_markers import map_outside_code
 
-_ROUNDS = 8  # what is taken away may leave the halves of another; an onion deeper than this is escaped
+_ROUNDS = 8  # a removal may join the halves of another one; text nested deeper than this is escaped
 _PICTURE = re.compile(
     r"!\[([^\[\]]{0,500})\](?:\([^()]{0,2000}(?:\([^()]{0,500}\)[^()]{0,500})?\)|\[[^\[\]]{0,200}\])?"
 )

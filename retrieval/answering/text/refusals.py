@@ -318,7 +318,7 @@ _AND: Final[dict[ReplyLanguage, str]] = {
 
 
 def reply_language(question: str) -> ReplyLanguage:
-    """Return the language in which to refuse the question: its own, if it can be told."""
+    """Return the language in which to refuse the question: its own, if it can be recognised."""
     if recognised_language(question) == "en":
         return "en"
     found, confidence = identify_language(question)

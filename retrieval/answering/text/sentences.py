@@ -24,7 +24,7 @@ MAX_SENTENCE = 1200
 MAX_BLOCK = 6000
 
 _PREFIX = re.compile(r"(?:>[ \t]?){0,6}(?:[-*+•‣◦][ \t]{1,8}|\(?\d{1,3}[.)][ \t]{1,8}|#{1,6}[ \t]{1,8})?")
-_LONGEST_PREFIX = 32  # of no text is the prefix or the kind told by more than so many characters
+_LONGEST_PREFIX = 32  # no prefix or kind needs more characters to be recognised
 _BLANK = re.compile(r"\s*")
 _ENDERS = "。！？｡．।॥؟۔።։။។"  # noqa: RUF001
 """Stops that always end a sentence: their scripts have no capitals, and some no spaces."""
@@ -66,7 +66,7 @@ class SentenceStream:
         self._text = ""
         self._base = 0  # where _text starts in the whole text
         self._at = 0  # where the next unit starts in _text
-        self._scan = 0  # how much of that unit holds no end
+        self._scan = 0  # how much of that unit contains no end
         self._blanks = ""  # before it, shortened
 
     def feed(self, piece: str) -> list[Unit]:
@@ -222,7 +222,7 @@ def _boundary(text: str, at: int, *, whole: bool, heading: bool) -> int | None:
 
 
 def _line_boundary(text: str, at: int, *, whole: bool, heading: bool) -> int | None:
-    """A line break ends the unit, unless the next line goes on in lower case."""
+    """A line break ends the unit, unless the next line continues in lower case."""
     following = text[at + 1 : at + 2]
     if not following:
         return at if whole else None

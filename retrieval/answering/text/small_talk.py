@@ -17,7 +17,7 @@ from retrieval.answering.text.refusals import REPLY_LANGUAGES, ReplyLanguage
 
 
 class TalkKind(StrEnum):
-    """What the message is about. Of several, the last of these counts."""
+    """Topic of the message. If there are several, the last of these counts."""
 
     GREETING = "greeting"
     THANKS = "thanks"
@@ -41,7 +41,7 @@ _FILLERS: Final = frozenset(WORDS["fillers"])
 
 
 def recognise_small_talk(message: str, prefers: str | None = None) -> SmallTalk | None:
-    """Return what the message is about, None for anything but small talk.
+    """Return the topic of the message, None for anything but small talk.
 
     `prefers`: the language to reply in if the message could be in several, such as "hi".
     """

@@ -11,7 +11,7 @@ from Stemmer import Stemmer
 from retrieval.answering.text.lexicon import STOPWORDS, Language
 
 MIN_SPELLING_RATIO = 80.0  # likeness of two stems, of 100, from which one is taken for the other misspelt
-MISSPELT_CREDIT = 0.8  # what a word counts that is there in another spelling
+MISSPELT_CREDIT = 0.8  # weight of a word that occurs in another spelling
 MIN_MISSPELT_LETTERS = 4
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")

@@ -11,8 +11,9 @@ from ingestion.sources.web_server import WebServer
 
 
 class AccessReader:
-    """Reads the access of pages. It caches everything it reads, so use it for one batch. `visitor` is the
-    server as an anonymous visitor sees it.
+    """Reads the access of pages. It caches everything it reads, so use it for one batch.
+
+    `visitor` is the server as an anonymous visitor sees it.
     """
 
     def __init__(self, api: ConfluenceApi, visitor: WebServer) -> None:

@@ -69,8 +69,9 @@ class ConfluenceSource:
         )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
-        """Yield all pages and attachments once a day, otherwise only recent changes. A search doesn't find
-        deleted and moved pages, so only the full list shows which are gone.
+        """Yield all pages and attachments once a day, otherwise only recent changes.
+
+        A search doesn't find deleted and moved pages, so only the full list shows which are gone.
         """
         now = _now()
         full, since = _read_cursor(cursor)

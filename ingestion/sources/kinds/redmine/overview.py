@@ -96,9 +96,10 @@ class Overview:
         }
 
     def _read_roles(self) -> tuple[dict[int, Role], int]:
-        """Return all roles by id, and the id of the role of non-members. That role and the one of anonymous
-        visitors aren't listed. Theirs are the two lowest ids that the list lacks, in this order, since every
-        Redmine is created with them.
+        """Return all roles by id, and the id of the role of non-members.
+
+        That role and the one of anonymous visitors aren't listed. Theirs are the two lowest ids that the list
+        lacks, in this order, since every Redmine is created with them.
         """
         listed = {role.id for role in self._api.read("roles.json", Roles).roles}
         roles = {role: self._api.read(f"roles/{role}.json", OneRole).role for role in listed}

@@ -184,7 +184,9 @@ class SmbSource:
 
     def _name_subjects(self, level: AccessLevel) -> AccessLevel:
         """Replace the group of all people with EVERYONE if there is no directory, as no memberships are known
-        then. An entry that denies access to a group with unknown members denies it to everyone.
+        then.
+
+        An entry that denies access to a group with unknown members denies it to everyone.
         """
         return tuple(
             AccessEntry(EVERYONE, entry.allow) if self._concerns_everyone(entry) else entry for entry in level

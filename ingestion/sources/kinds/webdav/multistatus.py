@@ -1,5 +1,6 @@
-"""Entries of a folder, parsed from a WebDAV response piece by piece (RFC 4918, 14.16). The server may be
-broken or hostile: a response that sends no entries for long, or never ends, is aborted.
+"""Entries of a folder, parsed from a WebDAV response piece by piece (RFC 4918, 14.16).
+
+The server may be broken or hostile: a response that sends no entries for long, or never ends, is aborted.
 """
 
 import time
