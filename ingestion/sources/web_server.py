@@ -153,13 +153,13 @@ class WebServer:
             with self._client.stream(method, url, **options) as response:
                 yield response
         except ssrf_guard.AddressNotAllowed as error:
-            raise SourceRefused(self._away("source_away", error)) from error
+            raise SourceRefused(self._connection_problem("source_away", error)) from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise SourceUnavailable(self._away("source_away", error)) from error
+            raise SourceUnavailable(self._connection_problem("source_away", error)) from error
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise SourceUnavailable(self._away("source_interrupted", error)) from error
+            raise SourceUnavailable(self._connection_problem("source_interrupted", error)) from error
 
-    def _away(self, code: str, error: Exception) -> CodedMessage:
+    def _connection_problem(self, code: str, error: Exception) -> CodedMessage:
         return CodedMessage(code, server=self.name, reason=str(error) or type(error).__name__)
 
     def _require_answer(self, response: httpx.Response) -> None:

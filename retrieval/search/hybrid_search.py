@@ -87,13 +87,13 @@ def _find_hits(
         hits = _load_readable(
             rank_candidates(found, ranking, depth=depth, terms=len(sparse.indices)), scope, limit
         )
-        if len(hits) == limit or _is_all(found, ranking, depth):
+        if len(hits) == limit or _is_exhausted(found, ranking, depth):
             break
         depth *= DEPTH_FACTOR  # what SQL dropped, or what said the same, may hide what may be read
     return hits
 
 
-def _is_all(found: Candidates, ranking: Ranking, depth: int) -> bool:
+def _is_exhausted(found: Candidates, ranking: Ranking, depth: int) -> bool:
     """Return whether the index has no further candidates. Every chunk has a dense vector; not all share a
     word."""
     return len(found.sparse if ranking is Ranking.BM25 else found.dense) < depth

@@ -54,7 +54,9 @@ def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> l
     try:
         chosen, others = hits[: reranker.max_texts], hits[reranker.max_texts :]
         samples = [_read_text(hit)[:_SAMPLE_CHARACTERS] for hit in chosen]
-        if not _reads(reranker, "\n".join(samples)) or any(_is_foreign(reranker, text) for text in samples):
+        if not _supports_language(reranker, "\n".join(samples)) or any(
+            _is_foreign(reranker, text) for text in samples
+        ):
             return list(hits)
         return [*_score_hits(query, chosen, reranker), *others]
     except (Unavailable, ConfigurationError) as error:
@@ -72,7 +74,7 @@ def _score_hits(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit
 
 def _may_read(reranker: Reranker, query: str) -> bool:
     """Return whether it reads the query. Keywords show no language: the passages decide."""
-    return _reads(reranker, query) or (
+    return _supports_language(reranker, query) or (
         len(query.split()) <= MAX_KEYWORDS and recognised_language(query) is None
     )
 
@@ -82,7 +84,7 @@ def _is_foreign(reranker: Reranker, text: str) -> bool:
     return reranker.languages is not None and recognised_language(text) not in {None, *reranker.languages}
 
 
-def _reads(reranker: Reranker, text: str) -> bool:
+def _supports_language(reranker: Reranker, text: str) -> bool:
     return reranker.languages is None or recognised_language(text) in reranker.languages
 
 

@@ -43,7 +43,7 @@ Send `Authorization: Bearer <key>`, or use the browser's session. Errors are pro
 with a stable `code`. Lists take `limit` and `cursor`. Ids are opaque strings."""
 
 
-def _let_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def _require_sign_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Require a key or a session for the API description."""
 
     @wraps(view)
@@ -65,7 +65,7 @@ api = DescribedAPI(
     urls_namespace="api",
     auth=needs(),
     parser=StrictParser(),
-    docs_decorator=_let_in,
+    docs_decorator=_require_sign_in,
 )
 add_error_handlers(api, problem_response)
 

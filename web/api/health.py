@@ -62,10 +62,10 @@ def _build_response(checks: Outcomes, optional: Outcomes | None = None) -> JsonR
 
 def _check_of(part: str) -> Check:
     """Return the check of a part. Unknown parts are not ready, so that a misconfigured probe is noticed."""
-    return (lambda: None) if part == PROCESS else CHECKS.get(part, _no_such_part)
+    return (lambda: None) if part == PROCESS else CHECKS.get(part, _fail_unknown_part)
 
 
-def _no_such_part() -> None:
+def _fail_unknown_part() -> None:
     raise Unavailable
 
 
@@ -84,12 +84,12 @@ def _outcome(name: str, check: Check) -> dict[str, object]:
     return {"ok": True, "detail": "answers"}
 
 
-def database_answers() -> None:
+def check_database() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 
 
-def queue_answers() -> None:
+def check_queue() -> None:
     """Check that the broker accepts messages, and the worker thread if it runs in this process."""
     broker.ping()
     in_process = environment().celery_broker_url.startswith("memory:")
@@ -97,7 +97,7 @@ def queue_answers() -> None:
         raise Unavailable
 
 
-def vectors_answer() -> None:
+def check_vectors() -> None:
     """Check the index without opening it, which would load the embedding model."""
     if not embedder_health(choice_in_use()).ok:
         raise Unavailable
@@ -105,7 +105,7 @@ def vectors_answer() -> None:
         index.count()
 
 
-def models_answer() -> None:
+def check_models() -> None:
     if not (embedder_health(choice_in_use()).ok and chat_health().ok):
         raise Unavailable
 
@@ -132,8 +132,8 @@ def _requiring(health: Callable[[], Health]) -> Check:
 
 
 CHECKS: dict[str, Check] = {
-    "database": database_answers,
-    "queue": queue_answers,
-    "vectors": vectors_answer,
-    "models": models_answer,
+    "database": check_database,
+    "queue": check_queue,
+    "vectors": check_vectors,
+    "models": check_models,
 }

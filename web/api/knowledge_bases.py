@@ -32,7 +32,7 @@ from cairn.library.models import OutsideModels, Sensitivity
 from ingestion.documents.services import knowledge_base_delete
 from ingestion.erasure.retention import find_expired
 from web.api.framework import fields
-from web.api.framework.fields import Body, Description, Flag, Id, Name, Patch, Subject, id_or_nobody
+from web.api.framework.fields import Body, Description, Flag, Id, Name, Patch, Subject, parse_id_or_no_match
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import Erasure, Grant, KnowledgeBase, Receipt
 from web.http.authentication import needs, principal_of
@@ -150,7 +150,7 @@ def knowledge_base_change(
 
 
 def _user(value: str | None) -> UUID | None:
-    return None if value is None else id_or_nobody(value)
+    return None if value is None else parse_id_or_no_match(value)
 
 
 @router.get(

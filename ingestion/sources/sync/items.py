@@ -38,7 +38,7 @@ def fields_of(item: Item) -> dict[str, Any]:
         "version": _short_version(item.version),
         "access_version": _short_version(item.access_version),
         "size": item.size if item.size is not None and 0 <= item.size <= _MAX_SIZE else None,
-        "modified": _aware(item.modified),
+        "modified": _make_aware(item.modified),
     }
 
 
@@ -90,5 +90,5 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def _aware(moment: datetime | None) -> datetime | None:
+def _make_aware(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment

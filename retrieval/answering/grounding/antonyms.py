@@ -35,15 +35,17 @@ _PAIRS = (
 _WORDS = (("more|mehr", "less|fewer|weniger"), ("over|above|über", "under|below|unter"), ("least", "most"))
 
 
-def _both_ways(pairs: Sequence[tuple[str, str]]) -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
+def _compile_both_ways(
+    pairs: Sequence[tuple[str, str]],
+) -> tuple[tuple[re.Pattern[str], re.Pattern[str]], ...]:
     return tuple(
         (re.compile(rf"\b(?:{one})\b", re.IGNORECASE), re.compile(rf"\b(?:{other})\b", re.IGNORECASE))
         for one, other in (*pairs, *((other, one) for one, other in pairs))
     )
 
 
-_OPPOSITES = _both_ways(_PAIRS)
-_REPLACED = (*_OPPOSITES, *_both_ways(_WORDS))
+_OPPOSITES = _compile_both_ways(_PAIRS)
+_REPLACED = (*_OPPOSITES, *_compile_both_ways(_WORDS))
 _OBLIGES = re.compile(
     r"\b(?:must|shall|(?:has|have|had) to|(?:is|are) (?:required|obliged) to|muss|müssen)\b"
     r"(?! not\b| nicht\b)",

@@ -327,9 +327,9 @@ class SentenceChecker:
     def _mixes_rows(self, sentence: str, window: Window) -> bool:
         """Return whether a part states of one row what another row has."""
         rows = [piece for piece in self._inside(window) if piece.key]
-        return len(rows) > 1 and any(self._is_of_no_row(part, rows) for part in _PARTS.split(sentence))
+        return len(rows) > 1 and any(self._matches_no_row(part, rows) for part in _PARTS.split(sentence))
 
-    def _is_of_no_row(self, part: str, rows: Sequence[Piece]) -> bool:
+    def _matches_no_row(self, part: str, rows: Sequence[Piece]) -> bool:
         stems = comparable_stems(part, self._language)
         meant = [row for row in rows if row.key <= stems] or rows
         return all(
@@ -339,7 +339,7 @@ class SentenceChecker:
 
     def _is_near(self, sentence: str, item: _Scored) -> bool:
         return (
-            self._near(sentence, item)
+            self._is_similar(sentence, item)
             and not self._goes_beyond(sentence, item.window)
             and self._serves_question(sentence, item.window)
         )
@@ -359,7 +359,7 @@ class SentenceChecker:
         relevance = self._rater.rate(self._question, window)
         return relevance is None or relevance >= MIN_QUESTION_RELEVANCE
 
-    def _near(self, sentence: str, item: _Scored) -> bool:
+    def _is_similar(self, sentence: str, item: _Scored) -> bool:
         if language_of(sentence) != self._language:
             return item.cosine >= MIN_CROSS_LANGUAGE_COSINE
         if comparable_stems(sentence, self._language) <= self._question_stems:
@@ -393,9 +393,9 @@ class SentenceChecker:
     def _mixes(self, sentence: str, window: Window) -> bool:
         """Return whether the sentence has words from elsewhere in the chunk: "senior" with the days that
         juniors get."""
-        return bool(comparable_stems(sentence, self._language) & self._elsewhere(window))
+        return bool(comparable_stems(sentence, self._language) & self._stems_elsewhere(window))
 
-    def _elsewhere(self, window: Window) -> frozenset[str]:
+    def _stems_elsewhere(self, window: Window) -> frozenset[str]:
         return comparable_stems(window.hit.text, self._language) - window.stems
 
     def _hypothesis(self, sentence: str) -> str:

@@ -62,11 +62,11 @@ def _names(text: str, language: Language) -> list[str]:
     return [
         match.group()
         for at, match in enumerate(tokens)
-        if capital[at] and not _is_void(match.group()) and _is_name(text, tokens, capital, at)
+        if capital[at] and not _is_never_a_name(match.group()) and _is_name(text, tokens, capital, at)
     ]
 
 
-def _is_void(word: str) -> bool:
+def _is_never_a_name(word: str) -> bool:
     folded = word.casefold()
     return folded in _VOID or is_number_word(folded) or (folded in MONTHS and len(folded) > 3)
 
@@ -79,7 +79,7 @@ def _is_name(text: str, tokens: list[re.Match[str]], capital: list[bool], at: in
         return True
     if match.group().casefold() in IMPERATIVES:
         return False
-    following = at + 1 < len(tokens) and capital[at + 1] and not _is_void(tokens[at + 1].group())
+    following = at + 1 < len(tokens) and capital[at + 1] and not _is_never_a_name(tokens[at + 1].group())
     return following and text[match.end() : tokens[at + 1].start()] == " "
 
 

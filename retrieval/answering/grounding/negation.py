@@ -88,10 +88,10 @@ def _differs(clause: Clause, known: list[Clause], topic: frozenset[str]) -> bool
     nearest = [other for other, count in zip(known, shared, strict=True) if count == best]
     if all(other.negated != clause.negated for other in nearest):
         return True
-    return not clause.negated and bool(_only_denied(clause, known) - topic)
+    return not clause.negated and bool(_stems_only_negated(clause, known) - topic)
 
 
-def _only_denied(clause: Clause, known: list[Clause]) -> frozenset[str]:
+def _stems_only_negated(clause: Clause, known: list[Clause]) -> frozenset[str]:
     """Return stems that an affirmative clause shares only with negated clauses."""
     nothing: frozenset[str] = frozenset()
     denied = nothing.union(*(other.stems for other in known if other.negated))

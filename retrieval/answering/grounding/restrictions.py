@@ -105,7 +105,7 @@ def restricts_otherwise(claim: str, sentences: Sequence[str], language: Language
         return False
     parts = [part for part in _PART.split(plain_claim) if part.strip()]
     pairs = [(part, _most_alike(part, evidence, plain_claim, language)) for part in parts]
-    if any(_adds(part, sentence, around) for part, sentence in pairs):
+    if any(_adds_restriction(part, sentence, around) for part, sentence in pairs):
         return True
     stems = content_stems(plain_claim, language)
     shared = coverage(stems, content_stems(around, language))
@@ -129,7 +129,7 @@ def _most_alike(part: str, sentences: Sequence[str], claim: str, language: Langu
 def _differs(part: str, sentence: str, language: Language, *, restricted: bool) -> bool:
     evidence = list(_clauses(sentence, language))
     return any(
-        _shifts(clause, evidence) or (not restricted and _drops(clause, evidence))
+        _limits_something_else(clause, evidence) or (not restricted and _drops(clause, evidence))
         for clause in _clauses(part, language)
     )
 
@@ -144,7 +144,7 @@ def _is_restricted(text: str) -> bool:
     return any(pattern.search(text) for pattern in (_LIMIT, _LIMIT_BEHIND, _EXCEPTION))
 
 
-def _adds(claim: str, sentence: str, around: str) -> bool:
+def _adds_restriction(claim: str, sentence: str, around: str) -> bool:
     """Return whether the claim adds a restriction. The evidence may express it differently: "nobody else", or
     "not … without"."""
     if not _is_restricted(claim) or _is_restricted(sentence) or _NOBODY_ELSE.search(around):
@@ -153,7 +153,7 @@ def _adds(claim: str, sentence: str, around: str) -> bool:
     return not (denied and _CONDITION.search(sentence))
 
 
-def _shifts(clause: _Clause, evidence: list[_Clause]) -> bool:
+def _limits_something_else(clause: _Clause, evidence: list[_Clause]) -> bool:
     """Return whether claim and evidence are both limited, but not to the same."""
     limited = [each for each in evidence if each.limited]
     if not clause.limited or not clause.first or not limited or not any(each.focus for each in limited):

@@ -72,14 +72,14 @@ def test_not_ready_when_one_part_fails_and_nothing_leaks(
 
 def test_an_in_process_queue_needs_its_worker(db: None) -> None:
     with pytest.raises(Unavailable):
-        health.queue_answers()
+        health.check_queue()
 
 
 def test_models_that_are_not_loaded_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry._chat.last, "loaded", None)
     monkeypatch.setattr(registry._slot(None), "loaded", None)
     with pytest.raises(Unavailable):
-        health.models_answer()
+        health.check_models()
 
 
 @pytest.fixture

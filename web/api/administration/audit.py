@@ -11,7 +11,7 @@ from cairn.audit.models import Event as EventRow
 from cairn.audit.models import EventQuerySet
 from cairn.audit.services import record
 from web.api.framework.downloads import stream_attachment
-from web.api.framework.fields import AwareMoment, id_or_nobody
+from web.api.framework.fields import AwareMoment, parse_id_or_no_match
 from web.api.framework.pagination import Page, PageQuery, numbered_page
 from web.api.row_schema import RowSchema
 from web.exports.audit_log import MEDIA_TYPES, export
@@ -34,7 +34,7 @@ class AuditFilters(BaseModel):
 
     def find_events(self) -> EventQuerySet:
         return EventRow.objects.matching(
-            actor=id_or_nobody(self.actor) if self.actor else None,
+            actor=parse_id_or_no_match(self.actor) if self.actor else None,
             action=self.action,
             subject=self.subject,
             since=self.since,

@@ -13,7 +13,7 @@ from cairn.access.directory import find_groups
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.services import group_create, group_delete, group_update
-from web.api.framework.fields import Body, Flag, GroupName, Members, Patch, id_or_nobody
+from web.api.framework.fields import Body, Flag, GroupName, Members, Patch, parse_id_or_no_match
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import Group
 from web.http.authentication import needs, principal_of
@@ -55,8 +55,8 @@ def group_add(request: HttpRequest, payload: NewGroup) -> Status[Group]:
     """Creates a group with its members. Names are unique."""
     row = group_create(
         name=payload.name,
-        members=[id_or_nobody(value) for value in payload.members],
-        managers=[id_or_nobody(value) for value in payload.managers],
+        members=[parse_id_or_no_match(value) for value in payload.members],
+        managers=[parse_id_or_no_match(value) for value in payload.managers],
         can_create_knowledge_bases=payload.can_create_knowledge_bases,
         actor=principal_of(request).actor,
     )
@@ -86,7 +86,7 @@ def group_change(request: HttpRequest, group_id: str, payload: GroupPatch) -> Gr
 
 
 def _ids(values: Sequence[str] | None) -> list[UUID] | None:
-    return None if values is None else [id_or_nobody(value) for value in values]
+    return None if values is None else [parse_id_or_no_match(value) for value in values]
 
 
 @router.delete("/{group_id}", summary="Delete a group", response={204: None})

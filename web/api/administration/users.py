@@ -36,7 +36,7 @@ from web.api.framework.fields import (
     Patch,
     SomeIds,
     Username,
-    id_or_nobody,
+    parse_id_or_no_match,
 )
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.framework.problems import invalid_field
@@ -96,7 +96,7 @@ class UserQuery(PageQuery):
     is_admin: bool | None = None
 
     def rows(self) -> "QuerySet[UserRow]":
-        group = id_or_nobody(self.group) if self.group else None
+        group = parse_id_or_no_match(self.group) if self.group else None
         rights = {"is_active": self.is_active, "is_admin": self.is_admin}
         return find_users(self.q, group=group, by_email=True, **rights)
 
@@ -151,7 +151,7 @@ def user_add(request: HttpRequest, payload: NewUser) -> Status[User]:
         password=payload.password,
         is_admin=payload.is_admin,
         is_active=payload.is_active,
-        groups=[id_or_nobody(value) for value in payload.groups],
+        groups=[parse_id_or_no_match(value) for value in payload.groups],
         actor=principal_of(request).actor,
     )
     return Status(201, User.of(row))
@@ -162,11 +162,11 @@ def user_batch(request: HttpRequest, payload: UserBatch) -> UserBatchResult:
     """Changes up to 200 users, all or none; each change is an audit event. Your own account is never
     deactivated, and the last active admin stays active."""
     actor = principal_of(request).actor
-    ids = {id_or_nobody(value) for value in payload.users}
+    ids = {parse_id_or_no_match(value) for value in payload.users}
     if payload.action in {BatchAction.ACTIVATE, BatchAction.DEACTIVATE}:
         is_active = payload.action is BatchAction.ACTIVATE
         return UserBatchResult.of(users_set_active(ids, is_active=is_active, actor=actor))
-    group = GroupRow.objects.filter(pk=id_or_nobody(payload.group)).first()
+    group = GroupRow.objects.filter(pk=parse_id_or_no_match(payload.group)).first()
     if group is None:
         raise invalid_field("body", "group", message=gettext("This group doesn’t exist."))
     change = users_join_group if payload.action is BatchAction.ADD_TO_GROUP else users_leave_group
@@ -184,7 +184,7 @@ def user_change(request: HttpRequest, user_id: str, payload: UserPatch) -> User:
     """Changes a user. The last active admin cannot be demoted or disabled."""
     sent = payload.sent
     if payload.groups is not None:
-        sent["groups"] = [id_or_nobody(value) for value in payload.groups]
+        sent["groups"] = [parse_id_or_no_match(value) for value in payload.groups]
     row = get_or_not_found(UserRow.objects.all(), user_id)
     return User.of(user_update(row, **sent, actor=principal_of(request).actor))
 

@@ -30,7 +30,7 @@ UNFINISHED_MESSAGE = "The answer couldn’t be completed."
 def answer_follow(principal: Principal, message_id: str) -> StreamingHttpResponse:
     """Stream the events of an answer, starting with what has been written so far."""
     progress = _AnswerProgress(principal, message_id)
-    return follow_with(principal, progress.look, progress.news, over=_over)
+    return follow_with(principal, progress.load, progress.build_frames, over=_over)
 
 
 def _over(now: ShownMessage) -> bool:
@@ -47,13 +47,13 @@ class _AnswerProgress:
         self._markers: set[int] = set()
         self._sources = False
 
-    def look(self, principal: Principal) -> ShownMessage:
+    def load(self, principal: Principal) -> ShownMessage:
         self._principal = principal
         message = message_for(principal, self._message)
         message_follow(message)
         return load_shown_message(message, principal)
 
-    def news(self, before: ShownMessage | None, now: ShownMessage) -> Sequence[bytes]:
+    def build_frames(self, before: ShownMessage | None, now: ShownMessage) -> Sequence[bytes]:
         frames = [] if before is not None else [_start(now)]
         if not now.withheld:
             frames += [

@@ -20,7 +20,7 @@ from retrieval.index.protocol import Filters
 from retrieval.search.fusion import Ranking
 from retrieval.search.hybrid_search import search as passages_for
 from web.api.framework import fields
-from web.api.framework.fields import NOBODY, Body, Id, Moment, SourceUri, Tag, id_or_nobody
+from web.api.framework.fields import NO_MATCH, Body, Id, Moment, SourceUri, Tag, parse_id_or_no_match
 from web.api.schemas import Found, Hit
 from web.http.authentication import needs, principal_of
 
@@ -43,13 +43,17 @@ class FiltersIn(Body):
     def requested_knowledge_bases(
         self, principal: Principal, requested: Sequence[str] | None
     ) -> Collection[UUID] | None:
-        ids = None if self.document_ids is None else [id_or_nobody(value) for value in self.document_ids]
+        ids = (
+            None
+            if self.document_ids is None
+            else [parse_id_or_no_match(value) for value in self.document_ids]
+        )
         return requested_knowledge_bases(principal, requested, ids)
 
     def as_filters(self, principal: Principal) -> Filters:
-        ids = None if self.document_ids is None else tuple(map(id_or_nobody, self.document_ids))
+        ids = None if self.document_ids is None else tuple(map(parse_id_or_no_match, self.document_ids))
         if self.updated_after is not None:
-            ids = _find_updated_documents(principal, self.updated_after, ids) or (NOBODY,)
+            ids = _find_updated_documents(principal, self.updated_after, ids) or (NO_MATCH,)
         return Filters(
             source_uri=self.source_uri,
             tags=None if self.tags is None else tuple(self.tags),

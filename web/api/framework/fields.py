@@ -50,13 +50,13 @@ Subjects = Annotated[list[Subject], Field(max_length=200)]
 METADATA_CHARACTERS = 64_000
 
 
-def _short_enough(metadata: dict[str, Any]) -> dict[str, Any]:
+def _check_length(metadata: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(metadata, ensure_ascii=False)) > METADATA_CHARACTERS:
         raise ValueError(f"May have {METADATA_CHARACTERS} characters at most, written as JSON")
     return metadata
 
 
-Metadata = Annotated[dict[str, Any], AfterValidator(_short_enough)]
+Metadata = Annotated[dict[str, Any], AfterValidator(_check_length)]
 
 
 def as_utc(moment: datetime) -> datetime:
@@ -73,7 +73,7 @@ AwareMoment = Annotated[AwareDatetime, AfterValidator(as_utc)]
 Flag = StrictBool
 Count = StrictInt
 
-NOBODY = UUID(int=0)
+NO_MATCH = UUID(int=0)
 
 
 class Body(BaseModel):
@@ -88,7 +88,7 @@ class Patch(Body):
     erasable: ClassVar[frozenset[str]] = frozenset()
 
     @model_validator(mode="after")
-    def _no_nulls(self) -> Self:
+    def _require_no_nulls(self) -> Self:
         nulls = [name for name in self.model_fields_set - self.erasable if getattr(self, name) is None]
         if nulls:
             raise ValueError(f"May not be null: {', '.join(sorted(nulls))}")
@@ -99,20 +99,20 @@ class Patch(Body):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-def id_or_nobody(value: str) -> UUID:
+def parse_id_or_no_match(value: str) -> UUID:
     """Parse an id. Invalid ones become an id that matches nothing."""
     try:
         return parse_id(value)
     except NotFound:
-        return NOBODY
+        return NO_MATCH
 
 
-def knowledge_base_or_nobody(principal: Principal, value: str) -> UUID:
+def parse_knowledge_base_or_no_match(principal: Principal, value: str) -> UUID:
     """Return the id that a list is filtered by, given an id or a slug."""
-    if (identity := id_or_nobody(value)) != NOBODY:
+    if (identity := parse_id_or_no_match(value)) != NO_MATCH:
         return identity
     try:
         base: UUID = knowledge_base_for(principal, value).id
     except NotFound:
-        return NOBODY
+        return NO_MATCH
     return base

@@ -80,7 +80,7 @@ class Key:
 def keyset_page(rows: "QuerySet[M, Any]", query: PageQuery, keys: Sequence[Key]) -> Slice[M]:
     """Return one page, ordered by several fields, the last of which is unique."""
     if query.cursor:
-        rows = rows.filter(_beyond(keys, _decode_keys(query.cursor, keys)))
+        rows = rows.filter(_match_later(keys, _decode_keys(query.cursor, keys)))
     order = [f"-{key.field}" if key.descending else key.field for key in keys]
     found = list(rows.order_by(*order)[: query.limit + 1])
     shown = found[: query.limit]
@@ -88,7 +88,7 @@ def keyset_page(rows: "QuerySet[M, Any]", query: PageQuery, keys: Sequence[Key])
     return Slice(shown, _encode_keys(shown[-1], keys) if more else None)
 
 
-def _beyond(keys: Sequence[Key], values: Sequence[Any]) -> Q:
+def _match_later(keys: Sequence[Key], values: Sequence[Any]) -> Q:
     """Match rows later in the order: equal in some first fields, and greater in the next."""
     beyond = Q(pk__in=())
     equal = Q()
@@ -110,7 +110,7 @@ def _decode_keys(cursor: str, keys: Sequence[Key]) -> list[Any]:
         values = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
         return [key.read(value) for key, value in zip(keys, values, strict=True)]
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise _not_a_cursor() from error
+        raise _invalid_cursor() from error
 
 
 def read_moment(value: Any) -> datetime:
@@ -143,13 +143,13 @@ def _decode_number(cursor: str) -> int:
         padded = cursor + "=" * (-len(cursor) % 4)
         text = base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
     except ValueError as error:
-        raise _not_a_cursor() from error
+        raise _invalid_cursor() from error
     if not (text.isdecimal() and len(text) <= LONGEST_NUMBER):
-        raise _not_a_cursor()
+        raise _invalid_cursor()
     return int(text)
 
 
-def _not_a_cursor() -> InvalidFields:
+def _invalid_cursor() -> InvalidFields:
     return invalid_field("query", "cursor", message="This is not a cursor from here")
 
 
@@ -164,4 +164,4 @@ def _decode(cursor: str) -> tuple[datetime, UUID]:
         at, identity = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
         return read_moment(at), UUID(hex=identity)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise _not_a_cursor() from error
+        raise _invalid_cursor() from error

@@ -63,7 +63,7 @@ async def _stream_and_release(frames: AsyncGenerator[bytes, None], lease: SlotLe
             async for each in frames:
                 yield each
     finally:
-        with suppress(DatabaseError):  # it is free by itself after a while
+        with suppress(DatabaseError):  # the lease expires on its own
             await sync_to_async(lease.release)()
 
 

@@ -1,1 +1,1 @@
-"""Routes for documents, imports and jobs."""
+"""Routes for documents, uploads, imports and jobs."""

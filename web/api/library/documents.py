@@ -1,4 +1,4 @@
-"""Documents, their originals and extracted text, and receipts of their erasure."""
+"""Documents: uploads in one request, originals, extracted text, and receipts of their erasure."""
 
 from datetime import date
 from typing import Annotated, ClassVar, Literal
@@ -30,7 +30,7 @@ from ingestion.selectors import import_into, receipt_for, receipts_for
 from retrieval.statistics.services import document_opened
 from web.api.framework import fields
 from web.api.framework.downloads import attachment, picture
-from web.api.framework.fields import Id, Metadata, Patch, Subjects, Title, id_or_nobody
+from web.api.framework.fields import Id, Metadata, Patch, Subjects, Title, parse_id_or_no_match
 from web.api.framework.pagination import Page, PageQuery, numbered_page, page_of
 from web.api.library.upload_forms import UploadForm, refuse_unknown_fields
 from web.api.schemas import (
@@ -142,7 +142,7 @@ def document_list(
     rows = documents_for(principal).filter(knowledge_base=base)
     rows = rows.with_status(query.status) if query.status else rows
     rows = rows.titled_like(query.q) if query.q else rows
-    rows = rows.filter(parent=id_or_nobody(query.parent)) if query.parent else rows
+    rows = rows.filter(parent=parse_id_or_no_match(query.parent)) if query.parent else rows
     rows = rows.tagged(query.tag) if query.tag else rows
     found = page_of(annotate_documents(rows), query)
     return Page(items=[Document.of(row, principal) for row in found.rows], next_cursor=found.next_cursor)

@@ -14,7 +14,7 @@ from cairn.errors import Rejection
 from ingestion.jobs.services import job_cancel, job_retry, jobs_retry
 from ingestion.models import ENDED, RUNNING, Lane, Stage
 from ingestion.selectors import job_for, jobs_for
-from web.api.framework.fields import Body, Id, SomeIds, id_or_nobody, knowledge_base_or_nobody
+from web.api.framework.fields import Body, Id, SomeIds, parse_id_or_no_match, parse_knowledge_base_or_no_match
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.framework.polling_stream import follow
 from web.api.schemas import Job
@@ -52,9 +52,9 @@ class JobQuery(PageQuery):
 
     def conditions(self, principal: Principal) -> dict[str, Any]:
         ids = {"items__batch": self.batch, "version__document": self.document}
-        found: dict[str, Any] = {name: id_or_nobody(value) for name, value in ids.items() if value}
+        found: dict[str, Any] = {name: parse_id_or_no_match(value) for name, value in ids.items() if value}
         if self.knowledge_base:
-            base = knowledge_base_or_nobody(principal, self.knowledge_base)
+            base = parse_knowledge_base_or_no_match(principal, self.knowledge_base)
             found["version__document__knowledge_base"] = base
         options = {"stage": self.stage, "version__error_code": self.code, "lane": self.lane}
         found |= {name: value for name, value in options.items() if value is not None}
@@ -113,15 +113,15 @@ def job_again_all(request: HttpRequest, payload: Again) -> Status[Retried]:
     done = jobs_retry(
         principal=principal,
         code=payload.code,
-        knowledge_base=None if base is None else knowledge_base_or_nobody(principal, base),
+        knowledge_base=None if base is None else parse_knowledge_base_or_no_match(principal, base),
         batch=_id(payload.batch),
-        jobs=None if payload.jobs is None else [id_or_nobody(job) for job in payload.jobs],
+        jobs=None if payload.jobs is None else [parse_id_or_no_match(job) for job in payload.jobs],
     )
     return Status(202, Retried(retried=done.retried, skipped=done.skipped))
 
 
 def _id(value: str | None) -> UUID | None:
-    return None if value is None else id_or_nobody(value)
+    return None if value is None else parse_id_or_no_match(value)
 
 
 @router.get(

@@ -11,7 +11,7 @@ from cairn.access.scope import Principal
 from cairn.library.document_filters import DocumentFilter, Review, Sort, filter_documents
 from cairn.library.models import Document as DocumentRow
 from cairn.library.models import DocumentQuerySet
-from web.api.framework.fields import Moment, id_or_nobody, knowledge_base_or_nobody
+from web.api.framework.fields import Moment, parse_id_or_no_match, parse_knowledge_base_or_no_match
 from web.api.framework.pagination import (
     Key,
     Page,
@@ -57,11 +57,11 @@ class LibraryQuery(PageQuery):
         owner = str(principal.user) if self.owner == "me" else self.owner
         return DocumentFilter(
             text=self.q,
-            knowledge_base=knowledge_base_or_nobody(principal, self.knowledge_base)
+            knowledge_base=parse_knowledge_base_or_no_match(principal, self.knowledge_base)
             if self.knowledge_base
             else None,
             media_types=media_types_of(self.type) if self.type else None,
-            owner=id_or_nobody(owner) if owner else None,
+            owner=parse_id_or_no_match(owner) if owner else None,
             updated_after=self.updated_after,
             review=self.review,
             status=self.status or "",

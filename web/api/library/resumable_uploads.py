@@ -29,7 +29,7 @@ from web.api.framework.fields import (
     SourceUri,
     Subjects,
     Title,
-    knowledge_base_or_nobody,
+    parse_knowledge_base_or_no_match,
 )
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.library.documents import batch_in, build_submitted_response, versions_in
@@ -143,7 +143,7 @@ def upload_list(request: HttpRequest, query: Query[UploadQuery]) -> Page[Upload]
     principal = principal_of(request)
     rows = uploads_for(principal).filter(completed_at=None)
     if query.knowledge_base:
-        rows = rows.filter(knowledge_base=knowledge_base_or_nobody(principal, query.knowledge_base))
+        rows = rows.filter(knowledge_base=parse_knowledge_base_or_no_match(principal, query.knowledge_base))
     found = page_of(rows, query)
     return Page(items=[Upload.of(row) for row in found.rows], next_cursor=found.next_cursor)
 

@@ -31,7 +31,7 @@ from web.api.framework.fields import (
     Metadata,
     Name,
     Patch,
-    knowledge_base_or_nobody,
+    parse_knowledge_base_or_no_match,
 )
 from web.api.framework.pagination import Page, PageQuery, numbered_page, page_of
 from web.api.framework.problems import InvalidFields
@@ -383,7 +383,7 @@ def connected_source_list(request: HttpRequest, query: Query[ConnectedSourceQuer
     principal = principal_of(request)
     rows = sources_for(principal)
     if query.knowledge_base:
-        rows = rows.filter(knowledge_base=knowledge_base_or_nobody(principal, query.knowledge_base))
+        rows = rows.filter(knowledge_base=parse_knowledge_base_or_no_match(principal, query.knowledge_base))
     found = page_of(rows, query)
     return Page(items=[ConnectedSource.of(row) for row in found.rows], next_cursor=found.next_cursor)
 

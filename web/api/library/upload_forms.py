@@ -1,4 +1,4 @@
-"""Form fields of uploads, two of which contain JSON."""
+"""Form fields of uploads, two of which contain JSON. `documents` and `imports` receive the uploads."""
 
 from collections.abc import Sequence
 from typing import Any, Final

@@ -13,7 +13,7 @@ from retrieval.evaluation.models import EvaluationRun
 from retrieval.evaluation.question_results import AllAsked, Asked, Grouped, Values
 from retrieval.evaluation.runs import load_outcomes, run_delete, run_for, run_store, runs_for
 from web.api.conversations.conversations import Deleted
-from web.api.framework.fields import Body, Id, Name, knowledge_base_or_nobody
+from web.api.framework.fields import Body, Id, Name, parse_knowledge_base_or_no_match
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.http.authentication import needs, principal_of
 
@@ -93,7 +93,7 @@ def evaluation_list(request: HttpRequest, page: Query[EvaluationQuery]) -> Page[
     principal = principal_of(request)
     rows = runs_for(principal).defer("outcomes")
     if page.knowledge_base is not None:
-        rows = rows.filter(knowledge_base=knowledge_base_or_nobody(principal, page.knowledge_base))
+        rows = rows.filter(knowledge_base=parse_knowledge_base_or_no_match(principal, page.knowledge_base))
     found = page_of(rows, page, newest_first=True)
     return Page(items=[Evaluation.of(row) for row in found.rows], next_cursor=found.next_cursor)
 

@@ -39,7 +39,14 @@ from retrieval.gaps.services import (
     suggestion_decline,
 )
 from web.api.framework import fields
-from web.api.framework.fields import Body, Id, Patch, Title, id_or_nobody, knowledge_base_or_nobody
+from web.api.framework.fields import (
+    Body,
+    Id,
+    Patch,
+    Title,
+    parse_id_or_no_match,
+    parse_knowledge_base_or_no_match,
+)
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.schemas import passage_url
 from web.http.authentication import needs, principal_of
@@ -220,10 +227,10 @@ def gap_list(request: HttpRequest, query: Query[GapQuery]) -> Page[Gap]:
     principal = principal_of(request)
     rows = gaps_for(principal)
     if query.knowledge_base is not None:
-        rows = rows.filter(knowledge_bases=knowledge_base_or_nobody(principal, query.knowledge_base))
+        rows = rows.filter(knowledge_bases=parse_knowledge_base_or_no_match(principal, query.knowledge_base))
     rows = rows.filter(state=query.state) if query.state else rows
     if query.owner is not None:
-        owner = None if query.owner == "nobody" else id_or_nobody(query.owner)
+        owner = None if query.owner == "nobody" else parse_id_or_no_match(query.owner)
         rows = rows.filter(owner=owner) if owner else rows.filter(owner=None)
     found = page_of(annotate_gaps(rows), query, newest_first=True)
     return Page(items=[Gap.of(row) for row in found.rows], next_cursor=found.next_cursor)
@@ -238,18 +245,18 @@ def gap_get(request: HttpRequest, gap_id: str) -> GapInFull:
 def _in_full(principal: Principal, gap_id: object) -> GapInFull:
     row = gap_for(principal, gap_id)
     asked = questions_of(row).order_by("-created_at", "-id")[:QUESTIONS]
-    linked = [] if row.document is None else _near([row.document], principal)
+    linked = [] if row.document is None else _describe_documents([row.document], principal)
     return GapInFull(
         **_fields(row),
         asked=[GapQuestion.of(question) for question in asked],
-        nearest=_near(documents_near(row, principal)),
-        suggested=_near(documents_suggested(row, principal)),
+        nearest=_describe_documents(documents_near(row, principal)),
+        suggested=_describe_documents(documents_suggested(row, principal)),
         document=linked[0] if linked else None,
         verified=_load_verified_answer(row, principal),
     )
 
 
-def _near(rows: Sequence[Any], principal: Principal | None = None) -> list[Near]:
+def _describe_documents(rows: Sequence[Any], principal: Principal | None = None) -> list[Near]:
     if principal is not None:
         rows = list(documents_for(principal).filter(pk__in=[row.pk for row in rows]))
     return [Near(document=str(row.id), title=row.title, url=passage_url(row.id)) for row in rows]
@@ -278,7 +285,7 @@ def gap_change(request: HttpRequest, gap_id: str, payload: GapPatch) -> GapInFul
     row = gap_for(principal, gap_id)
     sent = payload.sent
     if sent.get("owner") is not None:
-        sent["owner"] = id_or_nobody(sent["owner"])
+        sent["owner"] = parse_id_or_no_match(sent["owner"])
     gap_update(gap=row, principal=principal, changes=sent)
     return _in_full(principal, gap_id)
 
@@ -317,7 +324,7 @@ def question_split_off(request: HttpRequest, gap_id: str, asked_id: str) -> GapI
     """Moves a question into a new gap, and returns that gap. 409 if it is the only question."""
     principal = principal_of(request)
     gap = gap_for(principal, gap_id)
-    question = gap.questions.filter(pk=id_or_nobody(asked_id)).first()
+    question = gap.questions.filter(pk=parse_id_or_no_match(asked_id)).first()
     if question is None:
         raise NotFound
     return _in_full(principal, question_split(question=question, principal=principal).id)
@@ -354,7 +361,7 @@ def gap_answer(request: HttpRequest, gap_id: str, payload: NewAnswer) -> GapInFu
 
 
 def _owner(value: str | None, principal: Principal) -> User:
-    found = User.objects.filter(pk=principal.user if value is None else id_or_nobody(value)).first()
+    found = User.objects.filter(pk=principal.user if value is None else parse_id_or_no_match(value)).first()
     if found is None:
         raise InvalidInput(gettext_noop("The owner is not a user."))
     return found

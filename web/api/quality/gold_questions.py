@@ -27,7 +27,7 @@ from retrieval.evaluation.gold_questions import (
 from retrieval.evaluation.models import GoldQuestion as GoldQuestionRow
 from web.api.conversations.conversations import Deleted
 from web.api.framework import fields
-from web.api.framework.fields import Body, Id, Patch, id_or_nobody
+from web.api.framework.fields import Body, Id, Patch, parse_id_or_no_match
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.api.row_schema import RowSchema
 from web.http.authentication import needs, principal_of
@@ -182,4 +182,4 @@ def _get_managed_base(principal: Principal, value: str) -> KnowledgeBase:
 
 
 def _ids(values: list[str]) -> list[UUID]:
-    return [id_or_nobody(value) for value in values]
+    return [parse_id_or_no_match(value) for value in values]

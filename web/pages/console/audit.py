@@ -17,7 +17,7 @@ from cairn.access.scope import Principal
 from cairn.accounts.models import Group, User
 from cairn.audit.models import Event, EventQuerySet
 from cairn.library.models import Document, KnowledgeBase
-from web.api.framework.fields import id_or_nobody
+from web.api.framework.fields import parse_id_or_no_match
 from web.pages.shell.decorators import page, show
 
 SHOWN = 50
@@ -108,7 +108,7 @@ def _format_value(value: object) -> str:
 def _actor(text: str) -> UUID:
     """Return the id of a user given by name or id; an id of nobody if unknown."""
     user = User.objects.filter(username__iexact=text).first()
-    return user.id if user else id_or_nobody(text)
+    return user.id if user else parse_id_or_no_match(text)
 
 
 def _day(text: str) -> datetime | None:
@@ -141,7 +141,7 @@ def _names(subjects: Iterable[str]) -> dict[str, str]:
     ids: dict[str, set[UUID]] = {}
     for kind, _, value in (subject.partition(":") for subject in subjects):
         if kind in NAMED:
-            ids.setdefault(kind, set()).add(id_or_nobody(value))
+            ids.setdefault(kind, set()).add(parse_id_or_no_match(value))
     found: dict[str, str] = {}
     for kind, subject_ids in ids.items():
         model, field = NAMED[kind]

@@ -40,7 +40,7 @@ from retrieval.gaps.selectors import (
 )
 from retrieval.search.hybrid_search import search
 from retrieval.types import Hit
-from web.api.framework.fields import id_or_nobody
+from web.api.framework.fields import parse_id_or_no_match
 from web.i18n.localize import localize
 from web.pages.chat.gap_sharing import passing_on_of
 from web.pages.library.knowledge_bases import base_cards
@@ -131,7 +131,7 @@ def _filter_gaps(principal: Principal, slug: str, state: str, owner: str) -> "Qu
         rows = rows.filter(knowledge_bases__slug=slug)
     if owner == "nobody":
         return rows.filter(owner=None)
-    return rows.filter(owner=id_or_nobody(owner)) if owner else rows
+    return rows.filter(owner=parse_id_or_no_match(owner)) if owner else rows
 
 
 def _item(gap: Gap) -> Item:

@@ -13,7 +13,7 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group, PasswordLink, PasswordMail, User
 from cairn.accounts.password_links import is_usable
-from web.api.framework.fields import id_or_nobody
+from web.api.framework.fields import parse_id_or_no_match
 from web.identity.second_factor import has_second_factor
 from web.mail.server import configured_mail_server
 from web.pages.people.choices import Choice
@@ -43,10 +43,10 @@ class UserRow:
 def users(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
     filters = ListFilter.read(request)
-    group = Group.objects.filter(pk=id_or_nobody(filters.group)).first() if filters.group else None
+    group = Group.objects.filter(pk=parse_id_or_no_match(filters.group)).first() if filters.group else None
     found = find_users(
         filters.q,
-        group=id_or_nobody(filters.group) if filters.group else None,
+        group=parse_id_or_no_match(filters.group) if filters.group else None,
         by_email=True,
         **filters.rights,
     )

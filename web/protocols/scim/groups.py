@@ -13,7 +13,7 @@ from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import Group as GroupRow
 from cairn.accounts.provisioning import SCIM, team_create, team_update
 from cairn.accounts.services import group_delete
-from web.api.framework.fields import id_or_nobody
+from web.api.framework.fields import parse_id_or_no_match
 from web.protocols.scim.filters import GROUPS
 from web.protocols.scim.pagination import build_page, parse_query
 from web.protocols.scim.patch import Membership, members_in, operations_of, patch
@@ -97,7 +97,7 @@ def _members_of(row: GroupRow) -> set[str]:
 
 
 def _ids(members: set[str]) -> set[UUID]:
-    return {id_or_nobody(member) for member in members}
+    return {parse_id_or_no_match(member) for member in members}
 
 
 def _without_members(data: Any) -> Any:
