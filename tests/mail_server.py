@@ -4,7 +4,6 @@ import base64
 import socketserver
 import ssl
 import threading
-import time
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -151,11 +150,3 @@ class _Session(socketserver.StreamRequestHandler):
 
     def _reply(self, line: str) -> None:
         self.wfile.write(f"{line}\r\n".encode())
-
-
-def wait_for_messages(server: MailServer, count: int, *, seconds: float = 20) -> list[EmailMessage]:
-    """The messages, as soon as there are so many."""
-    until = time.monotonic() + seconds
-    while len(server.messages) < count and time.monotonic() < until:
-        time.sleep(0.02)
-    return server.messages

@@ -30,10 +30,6 @@ class QueueStatus:
     rate: float | None = None
 
 
-def queue_status(job: Job) -> QueueStatus:
-    return queue_statuses([job])[job.id]
-
-
 def queue_statuses(jobs: Sequence[Job]) -> dict[UUID, QueueStatus]:
     """Return statuses by job id. The number of queries does not depend on the number of jobs."""
     queued = [job for job in jobs if job.stage == Stage.QUEUED]

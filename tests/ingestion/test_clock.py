@@ -14,7 +14,7 @@ from ingestion.documents.services import document_delete
 from ingestion.erasure import documents
 from ingestion.imports.services import IDLE_TIMEOUT, ImportState, import_open, summary
 from ingestion.jobs import lifecycle, sweeper
-from ingestion.jobs.progress import queue_status
+from ingestion.jobs.progress import QueueStatus, queue_statuses
 from ingestion.models import LEASE, Job, Lane, Receipt, Stage
 from tests.ingestion.conftest import Submit
 from tests.ingestion.parts import FakeIndex
@@ -50,6 +50,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
 def reread(job: Job) -> Job:
     return Job.objects.select_related("version__document").get(pk=job.pk)
+
+
+def status_of(job: Job) -> QueueStatus:
+    return queue_statuses([reread(job)])[job.id]
 
 
 def seconds_off(at: datetime | None) -> float:
@@ -119,7 +123,7 @@ def test_time_left_is_that_of_the_database(submit: Submit, set_clock: SetClock, 
             lifecycle.postpone(lease, Rejection.EMBEDDING_FAILED, "no answer")
     for now in (timedelta(0), off):
         set_clock(now)
-        at_work, waiting = queue_status(reread(running)), queue_status(reread(paused))
+        at_work, waiting = status_of(running), status_of(paused)
         assert at_work.eta is not None
         assert 0 <= at_work.eta < 60
         assert waiting.eta is not None
@@ -138,7 +142,7 @@ def test_a_pause_that_a_wrong_clock_wrote_is_not_shown(submit: Submit) -> None:
     assert lease is not None
     lifecycle.activate(lease, title="First")
     Job.objects.filter(pk=second.pk).update(not_before=timezone.now() + DAY)
-    eta = queue_status(reread(second)).eta
+    eta = status_of(second).eta
     assert eta is not None
     assert 0 <= eta < 60
 

@@ -1,7 +1,5 @@
 """Users with second factors, and users who need one."""
 
-from uuid import UUID
-
 from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.db import transaction
@@ -17,10 +15,6 @@ KINDS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 def has_second_factor(user: User) -> bool:
     return bool(Authenticator.objects.filter(user=user, type__in=KINDS).exists())
-
-
-def users_with_second_factor() -> set[UUID]:
-    return set(Authenticator.objects.filter(type__in=KINDS).values_list("user", flat=True))
 
 
 def second_factor_missing(request: HttpRequest, user: User) -> bool:

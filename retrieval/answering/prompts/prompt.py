@@ -17,7 +17,6 @@ PACKAGED_VERSION = "answer-1"  # for the packaged model
 DEFAULT_VERSION = "answer-2"  # for all others, unless their stored profile names another one
 QUOTE_FIRST_VERSION = "answer-3"  # the model quotes the sentence it relies on first
 INSTRUCTIONS_VERSION = "assistant-1"
-ANSWER_VERSIONS = (PACKAGED_VERSION, DEFAULT_VERSION, QUOTE_FIRST_VERSION)
 FENCE = '"""'
 _FENCE = re.compile(r"(?:[\"“”„]\s*){3,}|(?:['’]\s*){3,}")
 _MARKER = re.compile(r"[\[【](\s*+(?:\^\s*+)?\d[\d\s,;–-]*)[\]】]")

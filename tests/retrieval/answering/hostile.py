@@ -20,12 +20,6 @@ LEVELS = (
     "by\nJunior | 20 days | Ana Lopez\nSenior | 26 days | Piet Vries\nDirector | 30 days | "
     "Board"
 )
-REISE = (
-    "Reisekosten werden bis zum 15. Mai 2024 erstattet. Hotelkosten von höchstens 120 Euro"
-    " je Nacht übernimmt die Kasse. Anträge prüft Frau Weber innerhalb von 10 Tagen. "
-    "Trinkgelder werden nicht erstattet. Belege müssen vor der Abrechnung eingereicht "
-    "werden."
-)
 SETUP = (
     "Install the client with the package manager before the first shift.\n\n"
     "Run these commands:\n\npip install vpn-client==3.2\nvpn login --user"
@@ -37,7 +31,6 @@ HITS = (
     make_hit(LEVELS, title="Levels"),
     make_hit(SETUP, title="Remote work"),
 )
-GERMAN_HITS = (make_hit(REISE, title="Reisekosten"),)
 
 _SWAPS: dict[str, tuple[tuple[str, str], ...]] = {
     "unit": (

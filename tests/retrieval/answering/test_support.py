@@ -181,7 +181,6 @@ def test_no_sentence_waits_for_prepared_evidence() -> None:
     assert embedder.batches[prepared:] == [1]
 
 
-MONEY = "Nobody gets money in place of days that were left over."
 NIGHTS = "Rooms for business trips are paid by the house up to $180 a night."
 
 

@@ -32,10 +32,6 @@ from tests.web.security.world import Ticket, World
 pytestmark = pytest.mark.slow
 
 
-def admin_of(world: World) -> Ticket:
-    return next(ticket for ticket in world.tickets if ticket.actor.name == "admin")
-
-
 def most_powerful(route: Route, world: World) -> Ticket:
     """The admin, or else whose it is."""
     let_in = [ticket for ticket in world.tickets if expected(route, ticket.actor) == LET_IN]
