@@ -81,7 +81,7 @@ class RetentionQuery(BaseModel):
 
 
 class RetentionEffect(BaseModel):
-    """`documents`: the number that would be deleted at once."""
+    """`documents`: the number that would be deleted immediately."""
 
     documents: int
 
@@ -171,7 +171,7 @@ def retention_effect(
     "/{knowledge_base_id}", summary="Delete a knowledge base", response={202: Erasure}, auth=MANAGES
 )
 def knowledge_base_remove(request: HttpRequest, knowledge_base_id: str) -> Status[Erasure]:
-    """Requires the role manager. Removes it from answers at once, and erases it with all documents soon
+    """Requires the role manager. Removes it from answers immediately, and erases it with all documents soon
     after.
     """
     principal = principal_of(request)
@@ -202,7 +202,7 @@ def grant_replace(request: HttpRequest, knowledge_base_id: str, payload: JsonBod
     """Requires the role manager. Replaces all grants, effective from the next question on.
 
     Only admins may add `everyone` or raise its role. Only admins and the managers of a group may add the
-    group or raise its role. Grants that stay or are lowered need no more than the role manager.
+    group or raise its role. Keeping or lowering grants only requires the role manager.
     """
     principal = principal_of(request)
     row = knowledge_base_for(principal, knowledge_base_id, role=Role.MANAGER)

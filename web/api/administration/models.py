@@ -172,7 +172,7 @@ class Model(RowSchema):
 
 
 class ModelTest(BaseModel):
-    """`problem` is empty if the server works. `remarks`: what is worth knowing even then."""
+    """`problem` is empty if the server works. `remarks`: hints even if it works."""
 
     problem: str
     milliseconds: int

@@ -21,8 +21,8 @@ S = TypeVar("S", bound=Section)
 
 
 class SectionState(BaseModel, Generic[S]):
-    """`values`: what is stored; null: not set. `secrets_set`: the secrets that are stored, whose values are
-    never returned. `set_by_environment`: the variable that takes precedence, by setting.
+    """`values`: the stored values; null: not set. `secrets_set`: the secrets that are stored, whose values
+    are never returned. `set_by_environment`: the variable that takes precedence, by setting.
     """
 
     version: int

@@ -31,11 +31,11 @@ router = Router(tags=["Ask"])
 
 class Question(Body):
     """`knowledge_bases`: ids or slugs. Absent: all I may read; without unofficial ones if the installation
-    excludes them (`UNOFFICIAL_KNOWLEDGE_BASES`). `conversation` goes on with one of mine; absent: a new
-    one. `parent`: the message of it that this is asked after, null for none; absent: the one that it shows
-    last. With the question of another message and its parent, the answer is another version of that one's;
-    with another question it is a branch. `detached`: a stream that breaks does not stop the answer, which can
-    be followed at `/messages/{id}/events`, and ends if nobody does so for a minute. `model` may name the one
+    excludes them (`UNOFFICIAL_KNOWLEDGE_BASES`). `conversation` continues one of mine; absent: a new one.
+    `parent`: the message of it that this is asked after, null for none; absent: the one that it shows last.
+    With the question of another message and its parent, the answer is another version of that one's; with
+    another question it is a branch. `detached`: a stream that breaks does not stop the answer, which can be
+    followed at `/messages/{id}/events`, and ends if nobody does so for a minute. `model` may name the one
     that is configured. `assistant`: id or slug of one that answers from those of its knowledge bases that I
     may read; a conversation keeps the assistant that it started with."""
 

@@ -148,8 +148,8 @@ def conversation_change(
 
 @router.delete("/{conversation_id}", summary="Delete a conversation", response=Deleted, exclude_unset=True)
 def conversation_remove(request: HttpRequest, conversation_id: str, query: Query[DeleteQuery]) -> Deleted:
-    """Deletes the conversation at once, and erases its files. `POST /conversations/{id}/restore` brings it
-    back if it was deleted with `restorable`, except temporary ones; its files are erased afterwards.
+    """Deletes the conversation immediately, and erases its files. `POST /conversations/{id}/restore` brings
+    it back if it was deleted with `restorable`, except temporary ones; its files are erased afterwards.
     """
     principal = principal_of(request)
     row = conversation_for(principal, conversation_id)

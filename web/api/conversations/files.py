@@ -83,8 +83,8 @@ def file_add(request: HttpRequest, conversation_id: str, file: File[UploadedFile
     "/{conversation_id}/files/{file_id}", summary="Remove a file of a conversation", response={202: Erasure}
 )
 def file_delete(request: HttpRequest, conversation_id: str, file_id: str) -> Status[Erasure]:
-    """Removes the file from the conversation at once and erases it everywhere soon after. Answers that quote
-    it are withheld.
+    """Removes the file from the conversation immediately and erases it everywhere soon after. Answers that
+    quote it are withheld.
     """
     principal = principal_of(request)
     conversation = conversation_for(principal, conversation_id)

@@ -50,7 +50,7 @@ def folder_list(request: HttpRequest, query: Query[PageQuery]) -> Page[Folder]:
 def folder_add(request: HttpRequest, payload: FolderBody) -> Status[Folder]:
     """Creates a folder. 409 if you have one with this name. `PATCH` a conversation to move it there."""
     principal = principal_of(request)
-    require_unlimited(principal)  # a refusal would tell which names are taken
+    require_unlimited(principal)  # a refusal would reveal which names are taken
     return Status(201, Folder.of(folder_create(user=principal.user, name=payload.name)))
 
 

@@ -165,7 +165,7 @@ def answer_share_remove(request: HttpRequest, message_id: str) -> Status[None]:
 
 @router.get("/{share_id}", summary="Read a shared conversation", response=SharedConversation)
 def shared_get(request: HttpRequest, share_id: str) -> SharedConversation:
-    """Returns the conversation as far as you may read what it is based on."""
+    """Returns the conversation. Answers based on documents that you may not read are withheld."""
     principal = principal_of(request)
     row = open_share(principal, share_id)
     seen = messages_shared(row, principal)

@@ -1,4 +1,4 @@
-"""The codes of problem documents, with their status and what they mean for a program."""
+"""The codes of problem documents, with their status and meaning."""
 
 from typing import Final
 

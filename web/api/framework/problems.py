@@ -168,7 +168,7 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """handler500: errors worth a retry are marked as such."""
+    """handler500: errors that may succeed on a retry are marked as such."""
     raised = sys.exc_info()[1]
     passing = as_cairn_error(raised) if isinstance(raised, _PASSING) else None
     if _is_api(request):

@@ -165,7 +165,7 @@ def document_add(
     if_match: Annotated[str | None, Header(alias="If-Match", max_length=200)] = None,
 ) -> Status[Submitted]:
     """Requires the role editor. An existing `source_uri`, or else file name, gets a new version; the same
-    bytes return 200 and create no job. 409 if somebody else replaces it at the same time. `If-Match:
+    bytes return 200 and create no job. 409 if another upload replaces it at the same time. `If-Match:
     "<version>"`: 412 unless that is the latest version.
     """
     refuse_unknown_fields(request)
@@ -234,7 +234,7 @@ def document_change(
 
 @router.delete("/{document_id}", summary="Delete a document", response={202: Erasure}, auth=needs("manage"))
 def document_remove(request: HttpRequest, document_id: str, query: Query[RemoveQuery]) -> Status[Erasure]:
-    """Requires the role editor. Removes it from search at once and erases it everywhere soon after."""
+    """Requires the role editor. Removes it from search immediately and erases it everywhere soon after."""
     principal = principal_of(request)
     row = document_for(principal, document_id, role=Role.EDITOR)
     batch = batch_in(principal, row.knowledge_base, query.batch)

@@ -73,7 +73,7 @@ class Counts(BaseModel):
 class Import(BaseModel):
     """`container` is the document, an archive or a mail, that the files came from. `rate` is in files per
     second. `progress`, from 0 to 1, and `eta_s` count passages, not files. While `receiving`, more files may
-    come, until as many as announced have come, it is closed, or idle for ten minutes.
+    arrive, until all announced files have, it is closed, or it is idle for ten minutes.
     """
 
     id: str
@@ -271,8 +271,8 @@ def import_items_add(
     file: Annotated[list[UploadedFile], File(min_length=1, max_length=MOST_FILES)],
     form: Form[FilesForm],
 ) -> list[Taken]:
-    """Requires the role editor. Submits several small files at once, which is much faster. Returns the result
-    of each, in order: a refused file does not affect the others.
+    """Requires the role editor. Submits several small files in one request, which is much faster. Returns the
+    result of each, in order: a refused file does not affect the others.
     """
     refuse_unknown_fields(request, FilesForm)
     principal = principal_of(request)

@@ -49,7 +49,7 @@ BYTES = {
 
 
 class NewUpload(Body):
-    """The same fields as for a file that is uploaded at once."""
+    """The same fields as for a file that is uploaded in one request."""
 
     knowledge_base: Id
     filename: Annotated[str, StringConstraints(min_length=1, max_length=1000)]

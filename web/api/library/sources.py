@@ -206,8 +206,8 @@ class ConnectedSourceContainer(BaseModel):
 
 
 class ConnectedSourceDryRun(BaseModel):
-    """Items to be imported. `complete`: false if a limit or a problem ended the listing. `bytes` sums up
-    the sizes that the source tells. `largest`: containers with the most items.
+    """Items to be imported. `complete`: false if a limit or a problem ended the listing. `bytes` sums up the
+    sizes known to the source. `largest`: containers with the most items.
     """
 
     items: int
@@ -245,7 +245,7 @@ class ConnectedSourceUser(BaseModel):
 
 class ConnectedSourcePerson(BaseModel):
     """A person or group of a source, or an id that only permissions name. `link`: how a person was linked to
-    an account, `nobody` if an admin decided that there is none.
+    an account, `nobody` if an admin decided that the person has none.
     """
 
     id: str
@@ -271,7 +271,7 @@ class ConnectedSourcePerson(BaseModel):
 
 
 class PersonLink(Body):
-    """`user`: id of an active account; null: nobody's."""
+    """`user`: id of an active account; null: the person has none."""
 
     user: Id | None
 
@@ -289,7 +289,7 @@ class ConnectedSourceIntervals(Body):
 
 
 class NewConnectedSource(Body):
-    """`readers`: `source` for those whom the source lets read, which its kind must tell; `managers` of the
+    """`readers`: `source` for people allowed by the source, if its kind supports that; `managers` of the
     knowledge base; or `everyone` who may use the knowledge base. `directory`: the directory that people sign
     in with both here and in the source. `match_email`: also match accounts by email address.
     """
@@ -390,7 +390,7 @@ def connected_source_list(request: HttpRequest, query: Query[ConnectedSourceQuer
 
 @router.post("", summary="Set up a source", response={201: ConnectedSource}, auth=ADMINS)
 def connected_source_add(request: HttpRequest, payload: NewConnectedSource) -> Status[ConnectedSource]:
-    """Sets up a source, whose first sync starts at once. 422 if the options aren't valid; 409 if the
+    """Sets up a source, whose first sync starts immediately. 422 if the options aren't valid; 409 if the
     knowledge base has a source of this name.
     """
     principal = principal_of(request)
@@ -508,7 +508,7 @@ def connected_source_people(
 def connected_source_person_link(
     request: HttpRequest, source_id: str, person_id: str, payload: PersonLink
 ) -> ConnectedSourcePerson:
-    """Links a person to an account, or to nobody, whatever the directory says. Applies at once."""
+    """Links a person to an account, or to none, regardless of the directory. Applies immediately."""
     principal = principal_of(request)
     row = source_for(principal, source_id)
     return ConnectedSourcePerson.of(link_person(row, person_id, payload.user, principal=principal))
@@ -523,7 +523,7 @@ def _item_state(row: SourceItem) -> SourceItemState:
 
 
 def _require_valid(kind: str, options: Mapping[str, Any]) -> None:
-    """Raise InvalidFields with every invalid option, without what was sent."""
+    """Raise InvalidFields with every invalid option, without the values sent."""
     try:
         get_kind(kind).options.model_validate(options)
     except ValidationError as error:

@@ -193,7 +193,7 @@ class Link(Body):
 
 class NewAnswer(Body):
     """`wordings`: alternate questions; the gap's questions if absent. `owner`: who is responsible for it; you
-    if absent. Only admins can name somebody else (403 otherwise).
+    if absent. Only admins can name another person (403 otherwise).
     """
 
     knowledge_base: Id
