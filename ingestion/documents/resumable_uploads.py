@@ -27,7 +27,7 @@ from ingestion.models import Import, PartialUpload, PartialUploadQuerySet, Uploa
 
 MAX_PART_BYTES: Final = 16 << 20
 MIN_PART_BYTES: Final = 64 << 10
-"""Of all but the last part, so that nobody makes a million rows of one file."""
+"""Minimum size of all parts but the last, so that a file can't cause a million rows."""
 MAX_OPEN_UPLOADS: Final = 20
 RETRY_SECONDS: Final = 60
 _SWEEP_BATCH_SIZE: Final = 100
@@ -79,7 +79,7 @@ def upload_open(
     try:
         require_upload_size(size)
         with transaction.atomic():
-            User.objects.select_for_update().get(pk=principal.user)  # of two at once, none is overlooked
+            User.objects.select_for_update().get(pk=principal.user)  # so that none is overlooked
             _check_number(principal)
             return PartialUpload.objects.create(
                 knowledge_base=knowledge_base,
@@ -146,7 +146,7 @@ def _check_part(upload: PartialUpload, offset: int, size: int) -> None:
 def upload_complete(
     *, upload: PartialUpload, principal: Principal, if_match: frozenset[str] | None = None
 ) -> Submission:
-    """Submit the document, as if the file had been sent at once. Idempotent."""
+    """Submit the document, as if the file had been sent in one request. Idempotent."""
     if upload.completed_at:
         return _previous_submission(upload)
     if upload.received < upload.size:

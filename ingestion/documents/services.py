@@ -141,7 +141,8 @@ def _tags_replace(document: Document) -> None:
 def document_delete(
     *, document: Document, principal: Principal | None, batch: Import | None = None
 ) -> Receipt:
-    """Delete a document from all results at once; a worker erases it. Without a principal: by schedule."""
+    """Remove a document from all results immediately; a worker erases it. Without a principal: by
+    schedule."""
     with transaction.atomic():
         changed = Document.objects.filter(pk=document.pk, deleted_at=None).update(deleted_at=timezone.now())
         if not changed:
@@ -153,7 +154,7 @@ def document_delete(
             item_record(
                 batch=batch, source_uri=document.source_uri, outcome=Outcome.REMOVED, document=document
             )
-        elif principal:  # a sync must not bring back what somebody deleted
+        elif principal:  # a sync must not restore a deleted document
             SourceItem.objects.filter(document=document).update(excluded=True)
         return _erasure(f"document:{document.id}", document.knowledge_base_id, principal)
 

@@ -1,6 +1,6 @@
 """Submit uploaded files: store the file and the version, create the processing job, and enqueue it.
 
-Each submission is one transaction; workers are told on commit.
+Each submission is one transaction; workers are notified on commit.
 """
 
 import time
@@ -147,7 +147,7 @@ def _require_no_race(document: Document, upload: Upload) -> None:
     if upload.part:
         if document.parent_id != upload.part.parent.id:
             raise Conflict(CodedMessage("source_taken"))
-        return  # whoever is overtaken has been stopped by its check
+        return  # a submission that was overtaken was stopped by its check
     if document.parent_id:
         raise Conflict(CodedMessage("part_of_container"))
     if latest and latest.sha256 != upload.sha256 and _has_arrived_meanwhile(latest, upload):

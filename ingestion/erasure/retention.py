@@ -60,7 +60,7 @@ def _delete_expired(base: KnowledgeBase) -> int:
     for document in find_expired(base, base.retention_days or 0).order_by("created_at")[:BATCH_SIZE]:
         try:
             document_delete(document=document, principal=None)
-        except NotFound:  # somebody else was quicker
+        except NotFound:  # another process was faster
             continue
         deleted += 1
     return deleted

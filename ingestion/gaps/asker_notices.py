@@ -55,14 +55,14 @@ def _notify_askers_of(gap: Gap) -> int:
         user = question.message.conversation.user_id
         Notice.objects.create(user_id=user, kind=NoticeKind.ANSWERED, gap=gap, message=question.message)
         count += 1
-    # Unless it was answered anew meanwhile, which everybody is to be told of.
+    # Unless it was answered again meanwhile: then everyone is to be notified of that answer.
     Gap.objects.filter(pk=gap.pk, answered_at=gap.answered_at).update(told_at=timezone.now())
     return count
 
 
 def _waiting_questions(gap: Gap) -> Iterator[GapQuestion]:
-    """Yield the latest question of each person who was not notified yet: merging a gap adds others. A notice
-    that is still unread leads to the latest answer, too."""
+    """Yield the latest question of each person who was not notified yet: merging a gap adds people. A notice
+    that is still unread also leads to the latest answer."""
     known = Q(created_at__gte=gap.answered_at) | Q(read_at=None)
     sent = Notice.objects.filter(known, gap=gap, kind=NoticeKind.ANSWERED)
     questions = gap.questions.filter(taken_back=False).select_related("message__conversation__user")

@@ -49,12 +49,12 @@ def gaps_due() -> "QuerySet[Gap]":
 
 
 def _retry_gap(gap: Gap) -> None:
-    Gap.objects.filter(pk=gap.pk).update(tried_at=timezone.now())  # whoever looks next takes another one
+    Gap.objects.filter(pk=gap.pk).update(tried_at=timezone.now())  # the next run takes another one
     questions = gap.questions.select_related("message__conversation__user").order_by("-created_at")
     for question in questions[:QUESTIONS_PER_GAP]:
         try:
             answer = _ask_again(question)
-        except CairnError as error:  # nobody of that name any more, or a part is away: another time
+        except CairnError as error:  # the asker no longer exists, or a component is unavailable: retry later
             log.info("cannot retry gap %s: %s", gap.id, error.code)
             continue
         if documents := _new_documents(answer, question):

@@ -72,7 +72,7 @@ def answer_renew(*, verified: VerifiedAnswer, principal: Principal, until: date)
         row = VerifiedAnswer.objects.select_for_update(of=("self",)).filter(pk=verified.pk).first()
         if row is None:
             raise NotFound
-        # Read under the lock: somebody else may have changed the text a moment ago, and vouches for it now.
+        # Read under the lock: another person may just have changed the text, and now vouches for it.
         row.owner, row.until = _owner_after_renewal(row, base, principal), until
         _require_fits(verified.gap, base, principal, row.owner, until)
         row.save(update_fields=["owner", "until"])
@@ -104,7 +104,7 @@ def _publish(
     with transaction.atomic():
         verified.document, verified.sha256 = document, hashlib.sha256(content).hexdigest()
         verified.withdrawn_at = verified.warned_at = None
-        # Text and owner, too: whoever published at the same moment must not vouch for this text.
+        # Text and owner, too: a person who publishes at the same moment must not vouch for this text.
         verified.save(update_fields=_PUBLISHED)
         gap_answered(gap=gap, document=None, actor=principal.actor)
         record(

@@ -113,11 +113,12 @@ def import_close(*, batch: Import, unchanged: int = 0) -> Import:
 def import_cancel(*, batch: Import, principal: Principal) -> Import:
     """Cancel an import, including jobs for files embedded in its mails and archives.
 
-    Queued jobs end at once, running ones at their next check. Raises Conflict if the import is over.
+    Queued jobs end immediately, running ones at their next check. Raises Conflict if the import is over.
     """
     require_role(principal, batch.knowledge_base, Role.EDITOR)
     with transaction.atomic():
-        # Whoever unpacks holds its job while it refers to this row: with no_key neither waits for the other.
+        # A worker that unpacks locks its job while it refers to this row: with no_key, neither waits for the
+        # other.
         batch = Import.objects.select_for_update(of=("self",), no_key=True).get(pk=batch.pk)
         if summary(batch).over:
             raise Conflict(gettext_noop("This import has already finished."))
@@ -289,7 +290,7 @@ def _summary(
     running: Sequence[RunningJob],
 ) -> Summary:
     counts = {name: row.get(name, 0) for name in _COUNTS}
-    # What has no job any more was deleted by somebody after it had been taken.
+    # Documents without a job were deleted after they had been submitted.
     removed = row.get("files", 0) - sum(counts.values())
     counts["unchanged"] += batch.unchanged
     came = _came(batch, row, arriving)

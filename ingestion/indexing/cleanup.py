@@ -28,7 +28,7 @@ def refresh_stale(document: Document, index: VectorIndex, generation: IndexGener
 
 
 def refresh_index(document: Document, index: VectorIndex, generation: IndexGeneration | None = None) -> None:
-    """Bring the index up to date with the document's readers and tags, which SQL has at once.
+    """Bring the index up to date with the document's readers and tags, which change immediately in SQL.
 
     The document stays stale if this is interrupted, if readers or tags change meanwhile, or if `generation`
     is no longer the active one.

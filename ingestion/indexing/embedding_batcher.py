@@ -24,7 +24,7 @@ Watch = Callable[[int], None]
 
 _LOOK_SECONDS: Final = 0.25
 _MOST_PADDING: Final = 1 / 48  # of a full batch: padding costs as much as text, and more than another call
-_NEGLIGIBLE: Final = 64  # tokens, about what a call costs by itself
+_NEGLIGIBLE: Final = 64  # tokens, about the overhead of a call
 _END_SECONDS: Final = 2.0  # a served model may take longer to answer than a process has to end
 
 

@@ -265,7 +265,7 @@ def activate(lease: Lease, *, title: str, generation: IndexGeneration | None = N
         if generation and not still_answers(generation):
             raise GenerationChanged
         job = lease.lock_job()
-        if job.cancel_requested:  # since the last check; whoever asked was told that it ends
+        if job.cancel_requested:  # since the last check; the response to that request promised that it ends
             raise DocumentRejected(Rejection.CANCELLED, _CANCELLED)
         document = Document.objects.select_for_update().get(pk=version.document_id)
         if document.deleted_at:

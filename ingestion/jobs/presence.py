@@ -39,7 +39,7 @@ class Presence:
         self._thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
-        """Remove the row, so that nobody misses this process."""
+        """Remove the row, so that this process isn't reported as missing."""
         self._done.set()
         if self._thread.is_alive():
             self._thread.join(timeout)

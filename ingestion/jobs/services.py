@@ -114,7 +114,7 @@ def _is_superseded(job: Job) -> bool:
 
 
 def _container_failed(job: Job) -> bool:
-    """Return whether the job's container has failed; retrying that restarts its embedded files, too."""
+    """Return whether the job's container has failed; retrying that also restarts its embedded files."""
     container = job.version.document.parent
     latest = container.latest_version if container else None
     if latest is None or latest.state != VersionState.FAILED:
@@ -152,7 +152,7 @@ def _wake(lane: Lane, times: int) -> None:
 def job_cancel(*, job: Job, principal: Principal) -> Job:
     """Cancel a job and those of its embedded files. Raises Conflict if it has ended.
 
-    A queued job ends at once, a running one at its next check.
+    A queued job ends immediately, a running one at its next check.
     """
     require_role(principal, job.version.document.knowledge_base, Role.EDITOR)
     with transaction.atomic():

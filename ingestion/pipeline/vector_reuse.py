@@ -12,7 +12,7 @@ from retrieval.index.protocol import VectorIndex
 
 log = logging.getLogger(__name__)
 
-_POINTS_PER_CALL: Final = 64  # points asked for in one call: an index in this process holds the GIL meanwhile
+_POINTS_PER_CALL: Final = 64  # points requested per call: an index in this process holds the GIL meanwhile
 
 
 def reusable_vectors(

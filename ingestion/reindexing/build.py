@@ -33,7 +33,7 @@ from retrieval.models import GenerationState, IndexGeneration
 
 log = logging.getLogger(__name__)
 
-MAX_LOCKED_DOCUMENTS: Final = 16  # documents that are brought in while nobody else can write
+MAX_LOCKED_DOCUMENTS: Final = 16  # documents that are indexed while other writes are blocked
 MAX_SWAP_ATTEMPTS: Final = 50
 _LOOK_SECONDS: Final = 0.1
 

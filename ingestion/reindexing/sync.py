@@ -16,7 +16,7 @@ from ingestion.reindexing.lease import DocumentGone, GenerationLease
 from retrieval.index.protocol import VectorIndex
 from retrieval.models import IndexedVersion
 
-CHUNK_BATCH_SIZE: Final = 32  # embedded and written at once: about a second of a small encoder on a CPU
+CHUNK_BATCH_SIZE: Final = 32  # embedded and written per batch: about a second for a small encoder on a CPU
 Vectorise = Callable[[Sequence[Chunk]], Vectors]
 """Vectors of shape (chunks, dimension)."""
 

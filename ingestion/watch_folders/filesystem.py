@@ -112,7 +112,7 @@ def watchable(path: str) -> Path:
         real = folder.resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
         real = None
-    # A folder outside and one that is not there answer alike: nobody explores the disk with this.
+    # The same error for a folder outside and a missing one, so that this can't be used to explore the disk.
     if real is None or not real.is_dir() or not any(real.is_relative_to(root) for root in roots):
         allowed = ", ".join(map(str, roots))
         raise InvalidInput(CodedMessage("watch_path_unknown", allowed=allowed))
