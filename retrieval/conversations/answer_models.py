@@ -59,7 +59,7 @@ def answer_reranker_name() -> str:
 
 
 def answerability_of(engine: Engine, judging: EvidenceBudget | None = None) -> Answerability:
-    """Build the judge. `judging`: what the language model reads as a second judge; None if it is none."""
+    """Build the judge. `judging`: what the language model reads as a second judge; None without one."""
     own = calibration_of(engine.generation)
     first = build_answerability(engine.embedder, engine.reader, own, answer_reranker_name())
     return first if judging is None else ModelAnswerability(first, judging)

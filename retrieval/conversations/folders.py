@@ -20,7 +20,7 @@ def folders_for(principal: Principal) -> "QuerySet[ConversationFolder]":
     """Return the principal's folders, by name, with the number of their `listed` conversations.
 
     None for an admin who views as the user, and none for a key limited to some knowledge bases: the names may
-    tell what the other conversations are about.
+    reveal what the other conversations are about.
     """
     if principal.viewer or principal.key_bases is not None:
         return ConversationFolder.objects.none()

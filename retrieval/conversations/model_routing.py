@@ -82,7 +82,7 @@ class RoutedChat(WrappedChat):
         return self._fall_back()
 
     def before_search(self) -> ChatModel | None:
-        """Return the model for the question alone, while nobody knows which passages it will find; None if no
+        """Return the model for the question alone, before it is known which passages it will find; None if no
         model may have it. An outside model gets it only if nothing that is searched forbids it."""
         if effective_environment().llm_location == INSIDE:
             return self.chat

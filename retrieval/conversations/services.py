@@ -136,7 +136,7 @@ def title_from(question: str) -> str:
 
 
 def conversation_follow_edit(*, conversation: Conversation, question: str) -> None:
-    """Title the conversation by its first question, also an edited one. A title that somebody chose stays.
+    """Title the conversation by its first question, also an edited one. A title that was set by hand stays.
 
     Call it before the question is stored.
     """
@@ -236,7 +236,7 @@ def message_feedback_remove(*, message: Message) -> Message:
 
 
 def message_follow(message: Message) -> None:
-    """Record that somebody waits for the answer: it continues although its asker has left."""
+    """Record that the answer is being watched: it continues although its asker has left."""
     now = timezone.now()
     if message.followed_at is None or now - message.followed_at > FOLLOWED_EVERY:
         Message.objects.running().filter(pk=message.pk).update(followed_at=now)
@@ -328,7 +328,7 @@ def _build_shown_message(message: Message, tree: Tree, readable: set[UUID], *, c
     """Build the message without what may not be read.
 
     `cited`: number of citations when the text was read. They are read later, and a document may be erased in
-    between: fewer of them mean that the text is gone, too.
+    between: if there are fewer by then, the text is gone as well.
     """
     withheld = len(message.citations.all()) < cited or not _grounds(message) <= readable
     unread = not prompted_documents(message.trace) <= readable

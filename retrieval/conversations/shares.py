@@ -224,7 +224,8 @@ def share_continue(*, share: Share, principal: Principal) -> Conversation:
         assistant=assistant,
         assistant_name=assistant.name if assistant else "",
     )
-    with transaction.atomic():  # read in it, too: what is erased in between would be written again
+    # Also read inside the transaction: otherwise, content erased in between would be written again.
+    with transaction.atomic():
         seen = messages_shared(share, principal)
         if any(each.withheld for each in seen):
             raise Conflict(

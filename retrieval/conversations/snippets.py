@@ -64,7 +64,7 @@ def find_snippets(
 
 
 def mark_hits(text: str, query: str) -> tuple[Span, ...]:
-    """Split the text into hits and what is between them."""
+    """Split the text into hits and the text between them."""
     if not query:
         return (Span(text, is_hit=False),)
     return tuple(_split(text, re.compile(re.escape(query), re.IGNORECASE)))

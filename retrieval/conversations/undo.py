@@ -1,6 +1,6 @@
 """Undo of a deletion: for a few minutes, a copy of a deleted conversation can be restored.
 
-The rows themselves are deleted at once, so that no list, search, share, export or statistic can contain
+The rows themselves are deleted immediately, so that no list, search, share, export or statistic can contain
 them. The copy is deleted with its owner, and with any document that it may quote.
 """
 

@@ -1,4 +1,4 @@
-"""Putting questions of the same meaning together. Beside requests, and as often as anybody likes.
+"""Groups questions of the same meaning, outside of requests. It can run at any time and any number of times.
 
 A question joins the gap of the same knowledge bases whose questions are, in the mean, nearest to it. Where
 the embedding model is away, or is another one by now, the same words count.
@@ -32,7 +32,8 @@ _COMPARED_BY: Final = (
     "gap", "message__standalone_question", "message__question", "embedding", "embedding_model",
 )  # fmt: skip
 GROUPABLE_STATES: Final = (*UNANSWERED, GapState.DISMISSED)
-"""Gaps that take up similar questions. Dismissed ones do, so that nobody has to dismiss a question twice."""
+"""Gaps that similar questions join. Dismissed ones are included, so that a question need not be dismissed
+twice."""
 
 
 def questions_group(*, at_once: int = MAX_QUESTIONS_PER_RUN) -> int:

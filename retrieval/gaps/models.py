@@ -1,4 +1,4 @@
-"""Knowledge gaps, the questions in them, the answers that people vouch for, and what people are told."""
+"""Knowledge gaps, their questions, verified answers, and notices."""
 
 import uuid
 from datetime import date
@@ -26,7 +26,7 @@ class Gap(models.Model):
 
     `base_key` stands for these knowledge bases. `document` answers it, unless a verified answer does.
     `suggested`: documents that answered when a question of it was asked again at `suggested_at`. `tried_at`:
-    when one was last asked again. `told_at`: when those who asked were told of the answer.
+    when one was last asked again. `told_at`: when the askers were notified of the answer.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -94,7 +94,7 @@ class GapQuestion(models.Model):
 
 
 class VerifiedAnswer(models.Model):
-    """An answer that somebody vouches for until a date, published as a document.
+    """An answer that a person vouches for until a date, published as a document.
 
     `sha256`: of the published content; a document with any other is not vouched for. `wordings`: alternate
     questions that find it.
@@ -123,7 +123,7 @@ class VerifiedAnswer(models.Model):
         return self.title
 
     def vouches_for(self, sha256: str, *, today: date | None = None) -> bool:
-        """Return whether somebody currently vouches for this content."""
+        """Return whether a person currently vouches for this content."""
         current = self.until >= (today or timezone.localdate())
         return current and self.withdrawn_at is None and self.sha256 == sha256
 

@@ -1,4 +1,4 @@
-"""Gaps, for those who keep the knowledge bases, and for who was given one."""
+"""Gaps, for editors and managers of their knowledge bases, and for people they are assigned to."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -21,7 +21,7 @@ from retrieval.gaps.selectors import owners_of
 
 
 def gap_update(*, gap: Gap, principal: Principal, changes: Mapping[str, Any]) -> Gap:
-    """`changes` holds what is to change of owner (a user id), due, note, closes_itself."""
+    """`changes` has the fields to change: owner (a user id), due, note, closes_itself."""
     with transaction.atomic():
         row = _lock_gap(gap)
         before = row.owner_id

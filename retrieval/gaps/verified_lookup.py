@@ -1,4 +1,4 @@
-"""Finds verified answers to a question that somebody asks in the same words."""
+"""Finds verified answers to a question that is asked in the same words."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -25,8 +25,8 @@ _SCORES: Final = Scores(None, None, 1.0)
 def find_verified_answers(question: str, *, scope: Scope, filters: Filters) -> list[VerifiedText]:
     """Return the verified answers to this question, the latest first, of those in scope.
 
-    Of unofficial knowledge bases they count only if the asker chose the knowledge base: whoever may create
-    one could otherwise decide what everybody is told.
+    Of unofficial knowledge bases they count only if the asker chose the knowledge base: otherwise, anyone who
+    may create one could decide everyone's answers.
     """
     key = question_key(question)
     if not key or not scope:

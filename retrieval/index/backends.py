@@ -44,7 +44,7 @@ class IndexBackend(Protocol):
         return
 
     def optimising(self, place: str) -> "subprocess.Popen[str] | None":  # noqa: ARG002 - a default
-        """Start a process that optimises a closed index; None where the store does so by itself.
+        """Start a process that optimises a closed index; None if the store does so on its own.
 
         It may be killed at any time: the index stays as it was.
         """

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A generation with the model that made its vectors: nobody gets one without the other."""
+    """A generation with the model that made its vectors: they are only available together."""
 
     generation: IndexGeneration
     embedder: Embedder
@@ -162,7 +162,7 @@ def active() -> Opened:
     if (opened := _same(row)) is not None:
         return opened
     with _Answering.lock:
-        row = _active_row()  # whoever had the lock may have begun one
+        row = _active_row()  # the process that had the lock may have begun one
         opened = _same(row) or (_begin() if row is None else open_generation(row))
         _Answering.opened = opened
         return opened

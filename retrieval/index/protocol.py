@@ -38,7 +38,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class StoredPoint:
-    """A point exactly as a store holds it, for copying it to another store."""
+    """A point exactly as it is stored, for copying it to another store."""
 
     id: UUID
     dense: tuple[float, ...]

@@ -46,7 +46,7 @@ class EdgeIndex:
 
     @classmethod
     def create(cls, folder: Path, *, dimension: int) -> "EdgeIndex":
-        """Raises Unavailable if the folder already holds something."""
+        """Raises Unavailable if the folder isn't empty."""
         if folder.exists() and any(folder.iterdir()):
             raise Unavailable(f"The folder for a new vector index is not empty: {folder}")
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -191,7 +191,7 @@ class ServerIndex:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Map errors of a server that is away, starting or overloaded. Anything else is a bug."""
+    """Map errors of a server that is unreachable, starting or overloaded. Anything else is a bug."""
     try:
         yield
     except (ResponseHandlingException, ResourceExhaustedResponse) as error:

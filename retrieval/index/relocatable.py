@@ -95,7 +95,7 @@ class PlacedIndex:
             self.release(name)
 
     def open(self) -> None:
-        """Open the store now, so that what is wrong with it is raised here."""
+        """Open the store now, so that its errors are raised here."""
         self.store(self._look().serving.name)
 
     def follow(self) -> Places:
@@ -157,7 +157,7 @@ class PlacedIndex:
         raise Unavailable("The vector index keeps moving.")
 
     def _try_write(self, act: Callable[[VectorStore, bytes], None], places: Places) -> bool:
-        """The serving place first: whoever copies relies on this order."""
+        """The serving place first: copying relies on this order."""
         try:
             act(self.store(places.serving.name), places.serving.word_key)
         except Unavailable:
