@@ -73,7 +73,7 @@ def _mail_address(parts: SplitResult) -> str | None:
 
 
 def _ascii_host(host: str) -> str | None:
-    """Return the host as browsers look it up. Raises ValueError if it is none."""
+    """Return the host as browsers look it up. Raises ValueError if it isn't valid."""
     if not host.isascii():
         host = idna.encode(host, uts46=True).decode()
     return host.lower() if _HOST.fullmatch(host.lower().removesuffix(".")) else None

@@ -273,7 +273,7 @@ class VersionState(models.TextChoices):
 
 class VersionQuerySet(models.QuerySet["DocumentVersion"]):
     def leftovers(self) -> "VersionQuerySet":
-        """Versions that cannot answer any more and still have chunks."""
+        """Versions that are no longer used in answers and still have chunks."""
         replaced = Q(number__lt=F("document__active_version__number"))
         return self.filter(replaced | Q(state=VersionState.FAILED), chunks__isnull=False).distinct()
 

@@ -11,8 +11,8 @@ from cairn.settings import environment
 
 def find_forbidden_outside(documents: Collection[UUID]) -> frozenset[UUID]:
     """Return those of the documents that no outside model may read: their knowledge base forbids it, or they
-    or a document that contains them do. Documents that no longer exist are among them, because nobody knows
-    their rule."""
+    or a document that contains them do. Documents that no longer exist are among them, because their rule is
+    unknown."""
     if not documents:
         return frozenset()
     rows = Document.objects.filter(pk__in=documents).exclude(_forbidding())

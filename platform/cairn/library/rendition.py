@@ -46,7 +46,7 @@ _TUPLES: Final[dict[str, Callable[[Any], Any]]] = {
 class Report:
     """`ocr_confidence` is the mean over the words that were read by OCR, 0 to 1.
 
-    `suspicious` tells of passages that read like instructions to a language model.
+    `suspicious` lists passages that read like instructions to a language model.
     """
 
     pages_without_text: tuple[int, ...] = ()

@@ -42,7 +42,7 @@ def part_save(upload: UUID, data: bytes) -> str:
 
 
 def parts_join(names: Iterable[str], target: BinaryIO) -> None:
-    """Raises FileNotFoundError where one is not there any more."""
+    """Raises FileNotFoundError if one no longer exists."""
     for name in names:
         with default_storage.open(name) as source:
             target.writelines(source.chunks(_BLOCK))

@@ -79,7 +79,7 @@ def _free(places: "QuerySet[Slot]", most: int) -> Collection[int]:
 
 
 def _try_take(places: "QuerySet[Slot]", slot: Slot) -> bool:
-    """Return whether the slot was free: False if somebody else was faster."""
+    """Return whether the slot was free: False if another request was faster."""
     now = timezone.now()
     slot.until = now + LEASE_DURATION
     if places.filter(number=slot.number, until__lte=now).update(holder=slot.holder, until=slot.until):

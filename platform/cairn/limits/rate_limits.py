@@ -96,7 +96,7 @@ def usage_tidy() -> None:
 
 
 def _spend(principal: Principal, allowance: Allowance, amounts: Mapping[str, int]) -> None:
-    """Count the use, except for an admin who views as somebody: it is not that person's doing."""
+    """Count the use, except for an admin who views Cairn as this user, who isn't responsible for it."""
     if principal.viewer is not None:
         return
     spending = Spending(allowance, amounts, timezone.now())
@@ -108,8 +108,8 @@ def _spend(principal: Principal, allowance: Allowance, amounts: Mapping[str, int
 
 
 def _try_count(spending: Spending) -> bool:
-    """Count all of it and return True if it fits, else count nothing. One statement, so that of two at once
-    neither is overlooked."""
+    """Count all of it and return True if it fits, else count nothing. It is a single statement, so that
+    simultaneous requests count each other."""
     owners = spending.allowance.owners
     with transaction.atomic():
         rows, fits = _rows(spending), _fits(spending)
