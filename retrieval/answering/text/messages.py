@@ -10,7 +10,7 @@ _TEXTS: dict[str, dict[Language, str]] = {
     },
     "no_model": {
         "en": "These are direct quotes: no language model may read these passages.",
-        "de": "Das sind wörtliche Zitate: Diese Passagen darf kein Sprachmodell lesen.",
+        "de": "Das sind wörtliche Zitate: Diese Textstellen darf kein Sprachmodell lesen.",
     },
     "extractive": {
         "en": "These are direct quotes: I couldn’t write an answer that the documents support.",

@@ -27,9 +27,9 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
         "da": "Ikke fundet i dine vidensbaser",
     },
     "related": {
-        "en": "Related documents:",
-        "de": "Verwandte Dokumente:",
-        "fr": "Documents apparentés :",
+        "en": "Closest documents:",
+        "de": "Am ehesten passende Dokumente:",
+        "fr": "Documents les plus proches :",
         "es": "Documentos relacionados:",
         "it": "Documenti correlati:",
         "pt": "Documentos relacionados:",
@@ -38,8 +38,8 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
     },
     "advice": {
         "en": "Try different words, ask one thing at a time, or choose other knowledge bases.",
-        "de": "Versuchen Sie es mit anderen Wörtern, stellen Sie nur eine Frage auf einmal oder wählen Sie "
-        "andere Wissensbasen.",
+        "de": "Formulieren Sie die Frage anders, fragen Sie nur eine Sache auf einmal oder suchen Sie in "
+        "anderen Wissensbasen.",
         "fr": "Essayez d’autres mots, posez une seule question à la fois ou choisissez d’autres bases de "
         "connaissances.",
         "es": "Pruebe con otras palabras, pregunte una sola cosa a la vez o elija otras bases de "
@@ -91,8 +91,8 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
         "da": "Jeg fandt intet dokument med denne titel.",
     },
     "far": {
-        "en": "The closest pages I found are about something else.",
-        "de": "Die ähnlichsten Seiten, die ich gefunden habe, handeln von etwas anderem.",
+        "en": "Even the closest pages I found are about something else.",
+        "de": "Selbst die ähnlichsten Seiten behandeln ein anderes Thema.",
         "fr": "Les pages les plus proches que j’ai trouvées traitent d’autre chose.",
         "es": "Las páginas más parecidas que he encontrado tratan de otra cosa.",
         "it": "Le pagine più simili che ho trovato parlano d’altro.",
@@ -102,8 +102,7 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
     },
     "other_language": {
         "en": "The closest pages I found are mostly in {other}. Try asking in {other}.",
-        "de": "Die ähnlichsten Seiten, die ich gefunden habe, sind meist auf {other}. Fragen Sie am besten "
-        "auf {other}.",
+        "de": "Die ähnlichsten Seiten sind meist auf {other}. Fragen Sie am besten auf {other}.",
         "fr": "Les pages les plus proches que j’ai trouvées sont surtout en {other}. Essayez de poser la "
         "question en {other}.",
         "es": "La mayoría de las páginas más parecidas están en {other}. Pruebe a preguntar en {other}.",
@@ -116,7 +115,7 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
     },
     "missing": {
         "en": "I found related pages, but none of them mentions {terms}.",
-        "de": "Ich habe verwandte Seiten gefunden, aber keine erwähnt {terms}.",
+        "de": "Ich habe Seiten zum Thema gefunden, aber keine erwähnt {terms}.",
         "fr": "J’ai trouvé des pages apparentées, mais aucune ne mentionne {terms}.",
         "es": "He encontrado páginas relacionadas, pero ninguna menciona {terms}.",
         "it": "Ho trovato pagine correlate, ma nessuna menziona {terms}.",
@@ -126,7 +125,7 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
     },
     "kind": {
         "en": "I found related pages, but none of them {kind}.",
-        "de": "Ich habe verwandte Seiten gefunden, aber keine {kind}.",
+        "de": "Ich habe Seiten zum Thema gefunden, aber keine {kind}.",
         "fr": "J’ai trouvé des pages apparentées, mais aucune {kind}.",
         "es": "He encontrado páginas relacionadas, pero ninguna {kind}.",
         "it": "Ho trovato pagine correlate, ma nessuna {kind}.",
@@ -256,7 +255,7 @@ REFUSALS: Final[dict[str, dict[ReplyLanguage, str]]] = {
     },
     "unread": {
         "en": "I found related pages, but none of them answers this question.",
-        "de": "Ich habe verwandte Seiten gefunden, aber keine beantwortet diese Frage.",
+        "de": "Ich habe Seiten zum Thema gefunden, aber keine beantwortet diese Frage.",
         "fr": "J’ai trouvé des pages apparentées, mais aucune ne répond à cette question.",
         "es": "He encontrado páginas relacionadas, pero ninguna responde a esta pregunta.",
         "it": "Ho trovato pagine correlate, ma nessuna risponde a questa domanda.",

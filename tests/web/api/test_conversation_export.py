@@ -172,7 +172,7 @@ def test_a_refusal_names_the_nearest(rob: Caller, document: Document, message: M
     )  # fmt: skip
     text = exported(rob, message).content.decode()
     assert "*Not found in your knowledge bases. The passages I found don’t mention “lunch”.*" in text
-    assert text.endswith("Related documents:\n\n- Leave\n")
+    assert text.endswith("Closest documents:\n\n- Leave\n")
 
 
 def test_a_title_without_letters_still_makes_a_name(rob: Caller, message: Message) -> None:
