@@ -1,4 +1,4 @@
-"""Searching a Cairn elsewhere, with an API key. Needs httpx only; the retrievers need their frameworks."""
+"""Client for searching Cairn with an API key. It only needs httpx; the retrievers need their frameworks."""
 
 from cairn_client.client import Cairn, CairnRefused, CairnUnreachable, Passage
 

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 class CairnRefused(Exception):
-    """`status` and `code` are those of Cairn's answer, such as 401 and `not_signed_in`."""
+    """Cairn refused the request, with this `status` and `code`, such as 401 and `not_signed_in`."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -23,28 +23,31 @@ class CairnRefused(Exception):
 
 
 class CairnUnreachable(Exception):
-    """Nobody answers there."""
+    """Cairn can't be reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """`told` is all that Cairn says of it; `url` is the page that shows it in its document."""
+    """A passage found, with all `fields` of the result. `url` is the page that shows it in its document."""
 
     id: str
     text: str
     score: float
     title: str
     url: str
-    told: Mapping[str, Any]
+    fields: Mapping[str, Any]
 
     @property
     def metadata(self) -> dict[str, Any]:
-        kept = ("document", "title", "knowledge_base", "source_uri", "page", "location", "section")
-        return {**{name: self.told[name] for name in kept}, "url": self.url}
+        names = ("document", "title", "knowledge_base", "source_uri", "page", "location", "section")
+        return {**{name: self.fields[name] for name in names}, "url": self.url}
 
 
 class Cairn:
-    """`knowledge_bases`: slugs or ids; if none are named, all that the key may read. Threads may share it."""
+    """A Cairn server. Threads may share a client.
+
+    `knowledge_bases`: slugs or ids; by default, all that the key may read.
+    """
 
     def __init__(
         self,
@@ -67,7 +70,7 @@ class Cairn:
         }
 
     def search(self, query: str) -> list[Passage]:
-        """Best first. Raises CairnRefused or CairnUnreachable."""
+        """Return passages, best first. Raises CairnRefused or CairnUnreachable."""
         with self._translate_errors(), httpx.Client(**self._settings) as http:
             return self._passages(_json(http.post(_SEARCH, json=self._body(query))))
 
@@ -90,7 +93,7 @@ class Cairn:
                 score=hit["score"],
                 title=hit["title"],
                 url=urljoin(f"{self.url}/", hit["url"]),
-                told=hit,
+                fields=hit,
             )
             for hit in answer["results"]
         ]
@@ -105,11 +108,11 @@ class Cairn:
 
 def _json(response: httpx.Response) -> Json:
     try:
-        said = response.json()
+        content = response.json()
     except ValueError:
-        said = {}
-    if response.status_code < 400 and isinstance(said, dict):
-        return said
-    told = said if isinstance(said, dict) else {}
-    message = str(told.get("detail") or told.get("title") or f"Cairn answered {response.status_code}.")
-    raise CairnRefused(response.status_code, str(told.get("code") or "unknown"), message)
+        content = {}
+    if response.status_code < 400 and isinstance(content, dict):
+        return content
+    problem = content if isinstance(content, dict) else {}
+    message = str(problem.get("detail") or problem.get("title") or f"Cairn answered {response.status_code}.")
+    raise CairnRefused(response.status_code, str(problem.get("code") or "unknown"), message)

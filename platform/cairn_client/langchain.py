@@ -12,7 +12,7 @@ from cairn_client.client import Cairn, Passage
 
 
 class CairnRetriever(BaseRetriever):
-    """Takes what `Cairn` takes, as fields."""
+    """Retriever for LangChain. Its fields are the arguments of `Cairn`."""
 
     url: str
     key: SecretStr

@@ -9,7 +9,7 @@ from cairn_client.client import Cairn, Passage
 
 
 class CairnRetriever(BaseRetriever):
-    """Takes what `Cairn` takes."""
+    """Retriever for LlamaIndex. Its arguments are those of `Cairn`."""
 
     def __init__(self, url: str, key: str, **given: Any) -> None:
         self._cairn = Cairn(url, key, **given)
