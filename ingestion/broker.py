@@ -4,6 +4,7 @@ Jobs are rows, created by `ingestion.documents.submit`; a message only tells wor
 """
 
 import logging
+from typing import Final
 from uuid import UUID
 
 from kombu.exceptions import OperationalError
@@ -18,6 +19,8 @@ log = logging.getLogger(__name__)
 INTERACTIVE, BULK, MAINTENANCE, WATCHES = "interactive", "bulk", "maintenance", "watches"
 """Maintenance, such as an erasure, is short and must not wait behind an import; looking at a watched folder
 is long, and must wait neither behind one nor hold up anything else."""
+MODEL_TESTS: Final = "model_tests"
+"""Red team runs and comparisons take hours, and mails must not wait for them."""
 
 
 def send(task: str, where: str, *args: object) -> None:

@@ -18,6 +18,7 @@ from ingestion.models import IdempotencyKey, ImportItem, Job, PartialUpload, Rec
 from ingestion.parse.page_images import picture_names
 from retrieval.conversations import services, undo
 from retrieval.evaluation import gold_questions, runs
+from retrieval.evaluation.model_comparisons.verdicts import comparisons_forget
 from retrieval.gaps import services as gaps
 
 
@@ -51,7 +52,10 @@ def _remove(receipt: Receipt, index: Points) -> None:
         for source in Source.objects.filter(knowledge_base=UUID(identity)):
             forget_source(source.id)
         uploads_drop(PartialUpload.objects.filter(knowledge_base=UUID(identity)))
-        add_removed_counts(receipt, Counter(rows=KnowledgeBase.objects.filter(pk=identity).delete()[0]))
+        with transaction.atomic():
+            comparisons_forget(knowledge_base=UUID(identity))
+            deleted, _ = KnowledgeBase.objects.filter(pk=identity).delete()
+        add_removed_counts(receipt, Counter(rows=deleted))
         gaps.knowledge_bases_forget()
 
 

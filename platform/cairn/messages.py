@@ -376,13 +376,15 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "comparison_failed": _("The comparison failed; see the server log."),
     "comparison_moved": _("A model’s server has changed since the comparison was started."),
     "model_worse": _(
-        "“{candidate}” is significantly worse than the active model “{active}” in the latest comparison. "
-        "To activate it nevertheless, give a reason."
+        "“{candidate}” is significantly worse than the active model “{active}”: {comparisons}. To activate it "
+        "nevertheless, give a reason."
     ),
     "model_retire_worse": _(
-        "“{candidate}” is significantly worse than “{active}” and could take its place. To retire the "
-        "active model nevertheless, give a reason, or activate another one instead."
+        "“{candidate}” is significantly worse than “{active}” and could take its place: {comparisons}. To "
+        "retire the active model nevertheless, give a reason, or activate another one instead."
     ),
+    "comparison_of": _("comparison of {day} with the questions of “{knowledge_base}”"),
+    "comparison_of_deleted": _("comparison of {day} with the questions of a deleted knowledge base"),
     "unknown_model": _("There is no model “{name}”. Available: {names}"),
     # whether the mail server works
     "mail_not_configured": _("No mail server is configured. Set SMTP_HOST and MAIL_FROM."),

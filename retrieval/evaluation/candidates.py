@@ -2,26 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from dataclasses import replace
 
 from cairn.errors import InvalidInput
 from cairn.inference.chat import open_chat_model
+from cairn.inference.model_identity import ModelPlace, place_of
 from cairn.messages import CodedMessage
 from cairn.settings import Environment, environment
 from cairn.settings.chat_models import NAMES
 from cairn.settings.stored.models import ModelType, RegisteredModel
 from cairn.settings.stored.store import effective_environment, overrides_of_model
 from retrieval.engine import Engine, get_engine
-
-
-@dataclass(frozen=True, slots=True)
-class ModelPlace:
-    """A model and the servers that answer for it: `server` is empty for one in the process. The same name on
-    another server may be another model."""
-
-    server: str
-    name: str
 
 
 def settings_for(name: str | None) -> Environment:
@@ -55,16 +46,6 @@ def find_name(place: ModelPlace) -> str:
 def _list_registered() -> list[str]:
     rows = RegisteredModel.objects.filter(type=ModelType.CHAT).order_by("name")
     return list(rows.values_list("name", flat=True))
-
-
-def place_of(settings: Environment) -> ModelPlace:
-    """Return where the chat model of these settings answers, without secrets."""
-    return ModelPlace(", ".join(map(_public, settings.llm_base_urls)), settings.chat_model_name)
-
-
-def _public(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 @contextmanager

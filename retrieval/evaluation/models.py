@@ -87,6 +87,7 @@ class TrialState(models.TextChoices):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 def _one_running(name: str) -> models.UniqueConstraint:
@@ -106,7 +107,7 @@ class RedTeamRun(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    state = models.CharField(max_length=7, choices=TrialState.choices, default=TrialState.RUNNING)
+    state = models.CharField(max_length=9, choices=TrialState.choices, default=TrialState.RUNNING)
     server = models.CharField(max_length=1000, blank=True, default="")
     model = models.CharField(max_length=1000)
     chosen = models.CharField(max_length=1000, blank=True, default="")
@@ -141,7 +142,7 @@ class ModelComparison(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+")
-    state = models.CharField(max_length=7, choices=TrialState.choices, default=TrialState.RUNNING)
+    state = models.CharField(max_length=9, choices=TrialState.choices, default=TrialState.RUNNING)
     first = models.CharField(max_length=1000)
     first_server = models.CharField(max_length=1000, blank=True, default="")
     first_model = models.CharField(max_length=1000)
@@ -163,3 +164,26 @@ class ModelComparison(models.Model):
 
     def __str__(self) -> str:
         return f"{self.first_model} and {self.second_model}"
+
+
+class ModelVerdict(models.Model):
+    """Verdict of a comparison whose knowledge base was deleted: that one model was significantly worse,
+    in numbers. No question and no name of the knowledge base stays.
+
+    `only_better`: questions that only the better model answered rightly.
+    """
+
+    better_server = models.CharField(max_length=1000, blank=True, default="")
+    better_model = models.CharField(max_length=1000)
+    worse_server = models.CharField(max_length=1000, blank=True, default="")
+    worse_model = models.CharField(max_length=1000)
+    questions = models.PositiveIntegerField()
+    only_better = models.PositiveIntegerField()
+    only_worse = models.PositiveIntegerField()
+    compared_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-compared_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.worse_model} worse than {self.better_model}"

@@ -19,7 +19,7 @@ from tests.backends import ROOT, Broker, Postgres, RabbitMQ, Valkey, VectorStore
 from tests.balancer import Balancer
 
 WEB_PROCESSES: Final = 2
-WORKERS: Final = {"interactive": "interactive,maintenance", "bulk": "bulk,watches"}
+WORKERS: Final = {"interactive": "interactive,maintenance", "bulk": "bulk,watches,model_tests"}
 _BROKERS: Final[dict[str, Callable[[Path], Broker]]] = {
     "valkey": lambda folder: Valkey(folder, persistent=True),
     "rabbitmq": lambda folder: RabbitMQ(folder, persistent=True),

@@ -39,8 +39,8 @@ def compare_models(
         if row["asked"] != done:
             done, give_up = row["asked"], time.monotonic() + PATIENCE_SECONDS
         tick("Asking", done, row["total"])
-    if row["state"] == "failed":
-        raise CairnError(row["error"])
+    if row["state"] != "done":
+        raise CairnError(row["error"] or "The comparison was cancelled.")
     return row
 
 

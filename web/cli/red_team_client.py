@@ -25,8 +25,8 @@ def run_red_team(api: Api, *, model: str | None, sample: int | None, seed: int, 
         if run["score"]["attacks"] != done:
             done, give_up = run["score"]["attacks"], time.monotonic() + PATIENCE_SECONDS
         tick("Attacking", done, run["total"])
-    if run["state"] == "failed":
-        raise CairnError(run["error"])
+    if run["state"] != "done":
+        raise CairnError(run["error"] or "The run was cancelled.")
     return run
 
 

@@ -24,6 +24,7 @@ from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput
 from cairn.http import ssrf_guard
 from cairn.inference.model_checks import Report
+from cairn.inference.model_identity import place_of
 from cairn.messages import gettext_noop
 from cairn.settings import Environment, environment
 from cairn.settings.stored.encryption import encrypt
@@ -42,10 +43,9 @@ from cairn.settings.stored.store import (
     forget_snapshot,
     overrides_of_model,
 )
-from retrieval.evaluation.candidates import place_of
 from web.configuration.connection_tests import ConnectionResult, measure_language_model
 from web.configuration.services import REDACTED
-from web.model_tests.gate import require_may_retire, require_not_worse
+from web.model_tests.gate import describe_override, require_may_retire, require_not_worse
 
 CHANGED_MEANWHILE: Final = gettext_noop(
     "Someone else has changed this model. Reload the page to see it, then make your change again."
@@ -200,7 +200,7 @@ def _require_not_worse(chosen: RegisteredModel, before: RegisteredModel | None, 
     current = {place_of(effective_environment())}
     if before is not None:
         current.add(place_of(environment_of(before)))
-    for active in current - {candidate}:
+    for active in current:
         require_not_worse(candidate, active, override_reason)
 
 
@@ -220,18 +220,19 @@ def _replace(
         actor=actor,
         subject=f"model:{chosen.name}",
         replaced=replaced.name if replaced else "",
-        **_reason(override_reason),
+        **describe_override(override_reason),
     )
-
-
-def _reason(override_reason: str) -> dict[str, str]:
-    return {"override_reason": override_reason.strip()} if override_reason.strip() else {}
 
 
 def active_name(row: RegisteredModel) -> str | None:
     """Return the name of the model that `row` would replace if it were activated; None if there is none."""
+    found = _find_active(row)
+    return found.name if found else None
+
+
+def _find_active(row: RegisteredModel) -> RegisteredModel | None:
     rows = RegisteredModel.objects.filter(type=row.type, location=row.location, status=ModelStatus.ACTIVE)
-    return rows.values_list("name", flat=True).first()
+    return rows.first()
 
 
 def model_retire(
@@ -241,11 +242,29 @@ def model_retire(
     Conflict if that lets a model follow that a comparison has shown to be worse, without a reason."""
     with transaction.atomic():
         locked = _lock(row, version)
-        if locked.status == ModelStatus.ACTIVE:
-            require_may_retire(place_of(environment_of(locked)), override_reason)
+        _require_may_retire(locked, override_reason)
         _set_status(locked, ModelStatus.RETIRED, actor)
-        record("model.retired", actor=actor, subject=f"model:{locked.name}", **_reason(override_reason))
+        record(
+            "model.retired", actor=actor, subject=f"model:{locked.name}", **describe_override(override_reason)
+        )
     return locked
+
+
+def _require_may_retire(row: RegisteredModel, override_reason: str) -> None:
+    if row.status == ModelStatus.ACTIVE:
+        require_may_retire(place_of(environment_of(row)), override_reason)
+
+
+def find_objection(row: RegisteredModel) -> str:
+    """Return why the model may not be activated, or retired if it is active, without a reason; else ""."""
+    try:
+        if row.status == ModelStatus.ACTIVE:
+            _require_may_retire(row, "")
+        else:
+            _require_not_worse(row, _find_active(row), "")
+    except Conflict as error:
+        return error.message
+    return ""
 
 
 def environment_of(row: RegisteredModel) -> Environment:

@@ -10,11 +10,13 @@ from django.db import IntegrityError, transaction
 
 from cairn.audit.services import record
 from cairn.errors import Conflict
+from cairn.inference.model_identity import place_of
 from cairn.messages import gettext_noop
 from cairn.settings.stored.models import Logo, StoredSection
-from cairn.settings.stored.sections import Section
-from cairn.settings.stored.store import decode, encode, forget_snapshot
+from cairn.settings.stored.sections import LanguageModel, Section
+from cairn.settings.stored.store import decode, encode, environment_with, forget_snapshot
 from web.configuration.logo import render_logo
+from web.model_tests.gate import describe_override, require_not_worse
 
 CHANGED_MEANWHILE: Final = gettext_noop(
     "Someone else has changed these settings. Reload the page to see them, then make your change again."
@@ -28,10 +30,16 @@ REDACTED: Final = "…"
 
 
 def section_change(
-    *, section: type[Section], changes: Mapping[str, Any], version: int, actor: UUID | None
+    *,
+    section: type[Section],
+    changes: Mapping[str, Any],
+    version: int,
+    actor: UUID | None,
+    override_reason: str = "",
 ) -> None:
     """Store changed values; None removes one. `version`: the one that the changes were made to, 0 if
-    nothing had been stored. Raises Conflict if it isn't the current one."""
+    nothing had been stored. Raises Conflict if it isn't the current one, or if a language model would answer
+    that a comparison has shown to be worse, without a reason; see `web.model_tests.gate`."""
     with transaction.atomic():
         row = StoredSection.objects.select_for_update().filter(pk=section.key).first()
         if version != (row.version if row else 0):
@@ -39,6 +47,9 @@ def section_change(
         before = decode(section, row.values if row else {})
         after = _apply(before, changes)
         changed = _list_changed(before, after)
+        if section is LanguageModel:
+            active, candidate = (place_of(environment_with(each)) for each in (before, after))
+            require_not_worse(candidate, active, override_reason)
         _write(row, after, version + 1, actor)
         record(
             "settings.changed",
@@ -46,6 +57,7 @@ def section_change(
             subject=f"settings:{section.key}",
             before={name: _value_for_log(before, name) for name in changed},
             after={name: _value_for_log(after, name) for name in changed},
+            **describe_override(override_reason),
         )
         transaction.on_commit(forget_snapshot)
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -17,21 +16,22 @@ from cairn.access.selectors import scope_for
 from cairn.accounts.models import User
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, InvalidInput
+from cairn.inference.model_identity import ModelPlace, place_of
 from cairn.library.models import KnowledgeBase
 from cairn.messages import CodedMessage
 from cairn.settings import Environment
 from ingestion import broker
-from retrieval.evaluation.candidates import open_candidate, place_of, settings_for
+from retrieval.evaluation.candidates import open_candidate, settings_for
 from retrieval.evaluation.gold_file import GoldQuestion, Kind
 from retrieval.evaluation.gold_questions import gold_questions_for
-from retrieval.evaluation.model_answers import ask_both
+from retrieval.evaluation.model_comparisons.answers import ask_both
+from retrieval.evaluation.model_comparisons.verdicts import list_needed
 from retrieval.evaluation.models import ModelComparison, TrialState
+from web.model_tests.heartbeat import is_abandoned, report_alive
 
 log = logging.getLogger(__name__)
 
 MAX_STORED: Final = 100
-ABANDONED_AFTER: Final = timedelta(minutes=15)
-"""A comparison makes progress with each question. One that is silent for longer was interrupted."""
 
 
 def comparison_begin(
@@ -75,7 +75,7 @@ def comparison_begin(
             first=first,
             second=second,
         )
-        transaction.on_commit(lambda: broker.send("web.model_comparison", broker.WATCHES, str(row.id)))
+        transaction.on_commit(lambda: broker.send("web.model_comparison", broker.MODEL_TESTS, str(row.id)))
     return row
 
 
@@ -112,7 +112,8 @@ def comparison_run(comparison_id: UUID) -> None:
         return
     row = ModelComparison.objects.select_related("requested_by", "knowledge_base").get(pk=comparison_id)
     try:
-        _compare_models(row)
+        with report_alive(ModelComparison.objects.filter(pk=row.pk)):
+            _compare_models(row)
     except CairnError as error:
         _end(row, TrialState.FAILED, error.message)
         return
@@ -127,7 +128,7 @@ def _compare_models(row: ModelComparison) -> None:
     settings = {"first": _settings_of(row.first), "second": _settings_of(row.second)}
     for name, found in settings.items():
         place = place_of(found)
-        if (place.server, place.name) != (getattr(row, f"{name}_server"), getattr(row, f"{name}_model")):
+        if place != ModelPlace(getattr(row, f"{name}_server"), getattr(row, f"{name}_model")):
             raise Conflict(CodedMessage("comparison_moved"))
     scope = scope_for(principal_for_user(_require_user(row)), [row.knowledge_base_id])
     with ExitStack() as stack:
@@ -136,8 +137,7 @@ def _compare_models(row: ModelComparison) -> None:
             if not ModelComparison.objects.filter(pk=row.pk, state=TrialState.RUNNING).exists():
                 raise Conflict(CodedMessage("comparison_interrupted"))
             row.results.append(ask_both(question, scope=scope, engines=engines))
-            row.alive_at = timezone.now()
-            row.save(update_fields=["results", "alive_at"])
+            row.save(update_fields=["results"])
 
 
 def _require_user(row: ModelComparison) -> User:
@@ -146,24 +146,35 @@ def _require_user(row: ModelComparison) -> User:
     return row.requested_by
 
 
-def _end(row: ModelComparison, state: TrialState, error: str = "") -> None:
-    row.state, row.error, row.ended_at = state, error, timezone.now()
+def comparison_cancel(*, row: ModelComparison, actor: UUID | None) -> None:
+    """End a comparison at once; its worker stops after the current question. Raises Conflict if it has
+    ended."""
+    if not _end(row, TrialState.CANCELLED, actor=actor):
+        raise Conflict(gettext_noop("This comparison has already ended."))
+
+
+def _end(row: ModelComparison, state: TrialState, error: str = "", *, actor: UUID | None = None) -> bool:
+    """End a comparison, and return whether it hadn't ended before."""
     # Expected words are from documents, and must not stay here when these are erased.
-    row.gold = [{"id": question["id"]} for question in row.gold]
+    gold = [{"id": question["id"]} for question in row.gold]
+    ended = {"state": state, "error": error, "ended_at": timezone.now(), "gold": gold}
     with transaction.atomic():
-        row.save(update_fields=["state", "error", "ended_at", "gold"])
+        if not ModelComparison.objects.filter(pk=row.pk, state=TrialState.RUNNING).update(**ended):
+            return False
+        row.refresh_from_db(fields=ended.keys())
         record(
             "models.comparison_ended",
-            actor=None,
+            actor=actor,
             subject=f"model-comparison:{row.id}",
             state=state.value,
         )
-        old = ModelComparison.objects.values_list("pk", flat=True)[MAX_STORED:]
-        ModelComparison.objects.filter(pk__in=list(old)).delete()
+        old = set(ModelComparison.objects.values_list("pk", flat=True)[MAX_STORED:])
+        if old:
+            ModelComparison.objects.filter(pk__in=old - list_needed()).delete()
+    return True
 
 
 def comparisons_end_abandoned() -> None:
     """End comparisons whose worker was killed."""
-    limit = timezone.now() - ABANDONED_AFTER
-    for row in ModelComparison.objects.filter(state=TrialState.RUNNING, alive_at__lt=limit):
+    for row in ModelComparison.objects.filter(is_abandoned()):
         _end(row, TrialState.FAILED, CodedMessage("comparison_interrupted"))

@@ -7,7 +7,7 @@ admins included, and they're in no list.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -54,16 +54,14 @@ class PlantedDocuments:
 
 
 @contextmanager
-def plant_documents(
-    run: RedTeamRun, attacks: Sequence[Attack], report_alive: Callable[[], None]
-) -> Iterator[PlantedDocuments]:
+def plant_documents(run: RedTeamRun, attacks: Sequence[Attack]) -> Iterator[PlantedDocuments]:
     """Plant the documents of the attacks, wait until they can be found, and remove them afterwards. Raises
     Unavailable if they aren't read in time."""
     try:
         principal = principal_for_background_work(_create_account(run))
         conversation = conversation_create(principal=principal, temporary=True)
         documents = {attack.id: _upload(attack, conversation, principal) for attack in attacks}
-        _wait_until_ready([each for ids in documents.values() for each in ids], report_alive)
+        _wait_until_ready([each for ids in documents.values() for each in ids])
         scope = scope_of_files(scope_with_files(Scope(principal), conversation.pk))
         yield PlantedDocuments(conversation, scope, documents)
     finally:
@@ -94,12 +92,11 @@ def _upload(attack: Attack, conversation: Conversation, principal: Principal) ->
     return tuple(found)
 
 
-def _wait_until_ready(documents: Sequence[UUID], report_alive: Callable[[], None]) -> None:
+def _wait_until_ready(documents: Sequence[UUID]) -> None:
     give_up = time.monotonic() + READY_SECONDS
     while Job.objects.filter(version__document__in=documents).open().exists():
         if time.monotonic() > give_up:
             raise Unavailable(CodedMessage("red_team_not_ready"))
-        report_alive()
         connections_release()
         time.sleep(LOOK_SECONDS)
 

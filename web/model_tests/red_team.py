@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,20 +13,20 @@ from django.utils.translation import gettext_noop
 
 from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict
+from cairn.inference.model_identity import place_of
 from cairn.messages import CodedMessage
 from ingestion import broker
-from retrieval.evaluation.candidates import open_candidate, place_of, settings_for
+from retrieval.evaluation.candidates import open_candidate, settings_for
 from retrieval.evaluation.models import RedTeamRun, TrialState
 from retrieval.evaluation.red_team.attack_file import Attack, Category, load_attacks, sample_attacks
 from retrieval.evaluation.red_team.trial import run_attack
 from retrieval.index.protocol import Filters
+from web.model_tests.heartbeat import is_abandoned, report_alive
 from web.model_tests.planting import plant_documents, remove_planted
 
 log = logging.getLogger(__name__)
 
 MAX_STORED_RUNS: Final = 100
-ABANDONED_AFTER: Final = timedelta(minutes=15)
-"""A run makes progress with each attack. One that is silent for longer was interrupted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def red_team_begin(
 
 
 def _send(run: RedTeamRun) -> None:
-    broker.send("web.red_team", broker.WATCHES, str(run.id))
+    broker.send("web.red_team", broker.MODEL_TESTS, str(run.id))
 
 
 def red_team_run(run_id: UUID) -> None:
@@ -77,7 +76,7 @@ def red_team_run(run_id: UUID) -> None:
         return
     run = RedTeamRun.objects.get(pk=run_id)
     try:
-        with _ending(run):
+        with _ending(run), report_alive(RedTeamRun.objects.filter(pk=run.pk)):
             _attack_model(run, sample_attacks(load_attacks(), run.sample, run.seed))
     except CairnError:
         log.warning("red team run %s has failed: %s", run.pk, run.error)
@@ -98,42 +97,46 @@ def _ending(run: RedTeamRun) -> Iterator[None]:
 
 
 def _attack_model(run: RedTeamRun, attacks: Sequence[Attack]) -> None:
-    def report_alive() -> None:
-        RedTeamRun.objects.filter(pk=run.pk).update(alive_at=timezone.now())
-
     settings = settings_for(run.chosen or None)
     place = place_of(settings)
     run.server, run.model = place.server, place.name
     run.save(update_fields=["server", "model"])
     with (
         open_candidate(settings) as engine,
-        plant_documents(run, attacks, report_alive) as planted,
+        plant_documents(run, attacks) as planted,
     ):
         for attack in attacks:
             if not RedTeamRun.objects.filter(pk=run.pk, state=TrialState.RUNNING).exists():
                 raise Conflict(CodedMessage("red_team_interrupted"))
             filters = Filters(document_ids=planted.documents[attack.id])
             run.results.append(run_attack(attack, scope=planted.scope, filters=filters, engine=engine))
-            run.alive_at = timezone.now()
-            run.save(update_fields=["results", "alive_at"])
+            run.save(update_fields=["results"])
             planted.prolong()
 
 
-def _end(run: RedTeamRun, state: TrialState, error: str = "") -> None:
-    run.state, run.error, run.ended_at = state, error, timezone.now()
+def red_team_cancel(*, run: RedTeamRun, actor: UUID | None) -> None:
+    """End a run at once; its worker stops after the current attack and removes what it planted. Raises
+    Conflict if the run has ended."""
+    if not _end(run, TrialState.CANCELLED, actor=actor):
+        raise Conflict(gettext_noop("This run has already ended."))
+
+
+def _end(run: RedTeamRun, state: TrialState, error: str = "", *, actor: UUID | None = None) -> bool:
+    """End a run, and return whether it hadn't ended before."""
+    ended = {"state": state, "error": error, "ended_at": timezone.now()}
     with transaction.atomic():
-        run.save(update_fields=["state", "error", "ended_at"])
-        record("red_team.ended", actor=None, subject=f"red-team-run:{run.id}", state=state.value)
+        if not RedTeamRun.objects.filter(pk=run.pk, state=TrialState.RUNNING).update(**ended):
+            return False
+        run.refresh_from_db(fields=ended.keys())
+        record("red_team.ended", actor=actor, subject=f"red-team-run:{run.id}", state=state.value)
         old = RedTeamRun.objects.filter(account=None).values_list("pk", flat=True)[MAX_STORED_RUNS:]
         RedTeamRun.objects.filter(pk__in=list(old)).delete()
+    return True
 
 
 def runs_end_abandoned() -> None:
     """End runs whose worker was killed, and remove what any ended run has left."""
-    silent = RedTeamRun.objects.filter(
-        state=TrialState.RUNNING, alive_at__lt=timezone.now() - ABANDONED_AFTER
-    )
-    for run in silent:
+    for run in RedTeamRun.objects.filter(is_abandoned()):
         _end(run, TrialState.FAILED, CodedMessage("red_team_interrupted"))
     for run in RedTeamRun.objects.exclude(state=TrialState.RUNNING).exclude(account=None):
         remove_planted(run)

@@ -21,6 +21,7 @@ from web.data_dir.help_documents import sample_load, sample_state
 from web.data_dir.migrate import migrate
 from web.data_dir.restore_marker import require_finished
 from web.http.shutdown import draining, ending
+from web.model_tests.outside_gate import operator_choice_record
 from web.processes import garbage_collection
 from web.processes.bind_safety import is_outside, require_admin_password, require_safe_settings
 from web.processes.data_dir_lock import DataDirLock
@@ -93,6 +94,7 @@ class Runtime:
         self._report.status("Preparing the database")
         applied = migrate()
         reload_snapshot()
+        operator_choice_record()
         if broker_is_in_process():  # then no other process writes answers
             answers_interrupt()
         self._report.step(f"Database ready{f' ({_count_migrations(applied)} applied)' if applied else ''}")

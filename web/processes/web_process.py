@@ -18,6 +18,7 @@ from cairn.telemetry.tracing import tracing_start, tracing_stop
 from web.data_dir.first_admin import FirstAdmin, first_admin_create, introduction
 from web.data_dir.migrate import require_migrated
 from web.http.shutdown import draining, ending
+from web.model_tests.outside_gate import operator_choice_record
 from web.processes import garbage_collection
 from web.processes.bind_safety import is_outside, require_admin_password, require_safe_settings
 from web.processes.http_server import OPEN_STREAMS_SECONDS, WebServer, url_of
@@ -63,6 +64,7 @@ class Serving:
     def _prepare_database(self) -> None:
         require_migrated()
         reload_snapshot()
+        operator_choice_record()
         if is_outside(self._listener):
             require_admin_password(environment())
         admin = _first_admin()

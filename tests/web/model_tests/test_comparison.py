@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,17 +11,21 @@ from django.test import Client
 from django.utils import timezone
 
 from cairn.audit.models import Event
+from cairn.inference.model_identity import ModelPlace, place_of
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import Environment
 from cairn.settings.stored.models import RegisteredModel
-from cairn.settings.stored.store import effective_environment
+from cairn.settings.stored.store import effective_environment, forget_snapshot
+from ingestion.models import Receipt
+from ingestion.tasks import erase
 from retrieval.engine import Engine
-from retrieval.evaluation.candidates import ModelPlace, place_of, settings_for
-from retrieval.evaluation.models import ModelComparison, TrialState
+from retrieval.evaluation.candidates import settings_for
+from retrieval.evaluation.models import ModelComparison, ModelVerdict, TrialState
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, assert_problem, base, document, indexed
 from web.model_tests import comparison as services
-from web.tasks import model_comparison, red_team_tidy
+from web.model_tests.outside_gate import OUTSIDE_GATE, operator_choice_record
+from web.tasks import model_comparison
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FACT = "Employees get 25 days of leave a year"
@@ -47,8 +52,9 @@ def engines(monkeypatch: pytest.MonkeyPatch, parts: Engine) -> None:
         line = f"{FACT} [1]." if settings.llm_base_url == GOOD else "The passages do not say."
         yield replace(parts, chat=FakeChat(line), candidate=settings)
 
-    def send(task: str, _where: str, *args: object) -> None:
+    def send(task: str, where: str, *args: object) -> None:
         if task == "web.model_comparison":
+            assert where == "model_tests", "mails don't wait for it"
             model_comparison(str(args[0]))
 
     monkeypatch.setattr(services, "open_candidate", open_fake)
@@ -76,12 +82,22 @@ def change(admin: Caller, name: str, action: str, **more: object) -> Any:
     return admin.post(f"/models/{name}/{action}", {"version": version, **more})
 
 
+def set_on_server(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """Set the language model by environment variables."""
+    given = Environment(llm_base_url=url, llm_model="bad")
+    for module in ("sections", "store"):
+        monkeypatch.setattr(f"cairn.settings.stored.{module}.environment", lambda: given)
+    forget_snapshot()
+
+
 def store_comparison(
-    base: KnowledgeBase, first: str, second: str, *, first_right: int, both: int = 2
+    base: KnowledgeBase, first: str, second: str, *, first_right: int, both: int = 2, asked: str = "Which?"
 ) -> None:
     """A completed comparison in which only the first model is right on so many questions."""
     places = {name: place_of(settings_for(chosen)) for name, chosen in (("first", first), ("second", second))}
-    rows = [row(first="right", second="wrong")] * first_right + [row(first="right", second="right")] * both
+    wrong = [row(asked, number, first="right", second="wrong") for number in range(first_right)]
+    right = [row(asked, first_right + number, first="right", second="right") for number in range(both)]
+    rows = [*wrong, *right]
     ModelComparison.objects.create(
         knowledge_base=base, state=TrialState.DONE, first=first, second=second, results=rows,
         **{f"{name}_server": place.server for name, place in places.items()},
@@ -89,9 +105,9 @@ def store_comparison(
     )  # fmt: skip
 
 
-def row(**results: str) -> Mapping[str, Any]:
+def row(asked: str, number: int, **results: str) -> Mapping[str, Any]:
     answers = {name: {"result": result, "milliseconds": 5} for name, result in results.items()}
-    return {"id": "1", "kind": "paraphrase", "question": "?", **answers}
+    return {"id": str(number), "kind": "paraphrase", "question": asked, **answers}
 
 
 def test_both_models_are_asked_and_counted(
@@ -154,11 +170,47 @@ def test_one_comparison_at_a_time(
 def test_an_interrupted_comparison_ends(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
-    silent = timezone.now() - 2 * services.ABANDONED_AFTER
-    stuck = ModelComparison.objects.create(knowledge_base=base, first="good", second="bad", alive_at=silent)
-    red_team_tidy()
+    silent = timezone.now() - timedelta(minutes=1)
+    stuck = ModelComparison.objects.create(
+        knowledge_base=base, first="good", second="bad", alive_at=silent, started_at=silent
+    )
+    body = {"first": "good", "second": "bad", "knowledge_base": str(base.id), "questions": QUESTIONS}
+    assert admin.post("/model-comparisons", body).status_code == 202
     stuck.refresh_from_db()
     assert (stuck.state, stuck.error) == (TrialState.FAILED, "The comparison was interrupted.")
+
+
+def test_a_cancelled_comparison_stops_after_the_current_question(
+    admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    cancelled = []
+
+    def cancel(*_: object, **__: object) -> Mapping[str, Any]:
+        running = ModelComparison.objects.get(state=TrialState.RUNNING)
+        cancelled.append(admin.post(f"/model-comparisons/{running.id}/cancel"))
+        return row("Which?", 1, first="right", second="wrong")
+
+    monkeypatch.setattr(services, "ask_both", cancel)
+    body = {"first": "good", "second": "bad", "knowledge_base": str(base.id), "questions": QUESTIONS}
+    comparison = admin.post("/model-comparisons", body).json()["id"]
+    assert [answer.status_code for answer in cancelled] == [200]
+    found = admin.get(f"/model-comparisons/{comparison}").json()
+    assert (found["state"], found["error"], found["asked"]) == ("cancelled", "", 1)
+    assert "25 days" not in str(ModelComparison.objects.values().get()), "nothing of a document stays"
+    event = Event.objects.get(action="models.comparison_ended")
+    assert (event.actor, event.detail["state"]) == (admin.user.id, "cancelled")
+    assert_problem(admin.post(f"/model-comparisons/{comparison}/cancel"), 409, "conflict")
+
+
+def test_a_running_comparison_can_be_cancelled_on_the_page(admin: Caller, base: KnowledgeBase) -> None:
+    running = ModelComparison.objects.create(knowledge_base=base, first="good", second="bad")
+    browser = Client()
+    browser.force_login(admin.user)
+    button = f'data-post="/api/v1/model-comparisons/{running.id}/cancel"'
+    assert button in browser.get("/admin/model-comparisons").content.decode()
+    assert admin.post(f"/model-comparisons/{running.id}/cancel").status_code == 200
+    assert button not in browser.get("/admin/model-comparisons").content.decode()
 
 
 def test_a_significantly_worse_model_needs_a_reason(
@@ -192,13 +244,151 @@ def test_a_difference_by_chance_refuses_nothing(
     assert change(admin, "bad", "activate").status_code == 200
 
 
-def test_the_latest_comparison_counts(
+def test_a_later_comparison_with_the_same_questions_replaces_an_earlier_one(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     change(admin, "good", "activate")
     store_comparison(base, "good", "bad", first_right=8)
-    store_comparison(base, "good", "bad", first_right=0)
+    store_comparison(base, "good", "bad", first_right=0, both=8)  # two of the documents are gone
     assert change(admin, "bad", "activate").status_code == 200
+
+
+def test_other_or_fewer_questions_replace_no_comparison(
+    admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase, document: Document
+) -> None:
+    change(admin, "good", "activate")
+    store_comparison(base, "good", "bad", first_right=8)
+    store_comparison(base, "good", "bad", first_right=0, both=10, asked="Something easier?")
+    store_comparison(base, "good", "bad", first_right=0, both=7)
+    problem = assert_problem(change(admin, "bad", "activate"), 409, "model_worse")
+    day = ModelComparison.objects.earliest("created_at").created_at
+    assert f"comparison of {day:%Y-%m-%d} with the questions of “{base.name}”" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "http://LocalHost:8000/v1/",
+        "http://127.0.0.1:8000/v1",
+        "http://127.1:8000//v1",
+        "http://[::1]:8000/v1",
+        "http://localhost.:8000/x/../%761",
+    ],
+)
+def test_another_spelling_of_the_server_is_no_way_around(
+    admin: Caller, base: KnowledgeBase, spelling: str
+) -> None:
+    register("good", GOOD)
+    register("bad", "http://localhost:8000/v1")
+    again = register("again", spelling)
+    RegisteredModel.objects.filter(pk=again.pk).update(model="Bad:latest")
+    change(admin, "good", "activate")
+    store_comparison(base, "good", "bad", first_right=8)
+    assert_problem(change(admin, "again", "activate"), 409, "model_worse")
+
+
+def test_a_default_port_makes_no_other_server(admin: Caller, base: KnowledgeBase) -> None:
+    register("good", "https://llm.example.org/v1")
+    register("bad", "http://llm.example.org/v1")
+    again = register("again", "http://LLM.example.org:80/v1")
+    RegisteredModel.objects.filter(pk=again.pk).update(model="bad")
+    change(admin, "good", "activate")
+    store_comparison(base, "good", "bad", first_right=8)
+    assert_problem(change(admin, "again", "activate"), 409, "model_worse")
+    RegisteredModel.objects.filter(pk=again.pk).update(base_url="http://llm.example.org:8080/v1")
+    assert change(admin, "again", "activate").status_code == 200
+
+
+def test_deleting_the_knowledge_base_is_no_way_around(
+    admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase, parts: Engine
+) -> None:
+    change(admin, "good", "activate")
+    store_comparison(base, "good", "bad", first_right=8, asked="What does Umbra cost?")
+    store_comparison(base, "bad", "good", first_right=2)
+    assert admin.delete(f"/knowledge-bases/{base.id}").status_code == 202
+    for receipt in Receipt.objects.values_list("pk", flat=True):
+        erase(str(receipt))
+    assert not ModelComparison.objects.exists()
+    problem = assert_problem(change(admin, "bad", "activate"), 409, "model_worse")
+    assert "of a deleted knowledge base" in problem["detail"]
+    stored = str(list(ModelVerdict.objects.values()))
+    assert "Umbra" not in stored
+    assert base.name not in stored
+    assert change(admin, "bad", "activate", override_reason="It costs half.").status_code == 200
+
+
+def test_old_comparisons_that_still_count_are_not_removed(
+    admin: Caller, good: RegisteredModel, bad: RegisteredModel, document: Document, parts: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(services, "MAX_STORED", 1)
+    change(admin, "good", "activate")
+    store_comparison(document.knowledge_base, "good", "bad", first_right=2)
+    store_comparison(document.knowledge_base, "good", "bad", first_right=8, asked="What else?")
+    indexed(document, parts, f"{FACT}.")
+    base = str(document.knowledge_base_id)
+    body = {"first": "good", "second": "bad", "knowledge_base": base, "questions": QUESTIONS}
+    assert admin.post("/model-comparisons", body).status_code == 202
+    assert len(admin.get("/model-comparisons").json()["items"]) == 2
+    assert_problem(change(admin, "bad", "activate"), 409, "model_worse")
+
+
+def test_settings_of_the_console_pass_the_same_gate(
+    admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
+) -> None:
+    def patch(version: int, url: str, **more: str) -> Any:
+        values = {"base_url": url, "model": "good" if url == GOOD else "bad"}
+        return admin.patch("/settings", {"language_model": {"version": version, "values": values, **more}})
+
+    store_comparison(base, "good", "bad", first_right=8)
+    assert patch(0, GOOD).status_code == 200
+    assert_problem(patch(1, BAD), 409, "model_worse")
+    browser = Client()
+    browser.force_login(admin.user)
+    page = "/admin/settings/language_model"
+    typed = {"version": "1", "base_url": f"{BAD}/", "model": "bad"}
+    assert "override_reason" not in browser.get(page).content.decode()
+    refused = browser.post(page, typed)
+    assert (refused.status_code, 'name="override_reason"' in refused.content.decode()) == (409, True)
+    assert place_of(effective_environment()) == ModelPlace(GOOD, "good")
+    assert browser.post(page, {**typed, "override_reason": "It costs half."}).status_code == 302
+    assert place_of(effective_environment()) == ModelPlace(BAD, "bad")
+    event = Event.objects.filter(action="settings.changed").latest("pk")
+    assert event.detail["override_reason"] == "It costs half."
+    assert patch(2, GOOD).status_code == 200
+    assert patch(3, BAD, override_reason="It costs half.").status_code == 200
+
+
+def test_the_page_asks_for_a_reason_only_if_the_gate_refuses(
+    admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
+) -> None:
+    browser = Client()
+    browser.force_login(admin.user)
+    change(admin, "good", "activate")
+    pages = [f"/admin/models/registry/{name}" for name in ("good", "bad")]
+    assert not any("override_reason" in browser.get(page).content.decode() for page in pages)
+    store_comparison(base, "good", "bad", first_right=8)
+    for page in pages:
+        shown = browser.get(page).content.decode()
+        assert shown.count('name="override_reason"') == 1
+        assert "is significantly worse than" in shown
+
+
+def test_a_model_that_an_operator_sets_is_recorded_once_and_shown(
+    admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser = Client()
+    browser.force_login(admin.user)
+    assert "outside the gate" not in browser.get("/admin/models").content.decode()
+    operator_choice_record()
+    assert not Event.objects.filter(action=OUTSIDE_GATE).exists()
+    for url, recorded in ((BAD, 1), (BAD, 1), (GOOD, 2)):
+        set_on_server(monkeypatch, url)
+        operator_choice_record()
+        assert Event.objects.filter(action=OUTSIDE_GATE).count() == recorded
+    detail = Event.objects.filter(action=OUTSIDE_GATE).latest("pk").detail
+    assert detail == {"model": "bad", "server": GOOD, "source": "LLM_BASE_URL"}
+    assert "Activated outside the gate, by LLM_BASE_URL" in browser.get("/admin/models").content.decode()
 
 
 def test_retiring_the_active_model_first_is_no_way_around(

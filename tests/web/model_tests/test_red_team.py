@@ -27,7 +27,6 @@ from tests.web.api.conftest import Caller, assert_problem
 from tests.web.working import files_on_disk, work_at_once
 from web.model_tests import planting
 from web.model_tests import red_team as services
-from web.model_tests.red_team import ABANDONED_AFTER
 from web.tasks import red_team, red_team_tidy
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -146,7 +145,8 @@ def test_what_a_killed_run_planted_is_removed_by_its_id_alone(admin: Caller) -> 
     assert User.objects.filter(hidden=True).count() == 1
     red_team_tidy()
     assert User.objects.filter(hidden=True).count() == 1, "the run may still be going on"
-    RedTeamRun.objects.update(alive_at=timezone.now() - ABANDONED_AFTER - timedelta(seconds=1))
+    silent = timezone.now() - timedelta(minutes=1)
+    RedTeamRun.objects.update(alive_at=silent, started_at=silent)
     red_team_tidy()
     run.refresh_from_db()
     assert (run.state, run.account) == (TrialState.FAILED, None)
@@ -181,6 +181,36 @@ def test_one_run_at_a_time_and_only_known_models(admin: Caller, mia: Caller) -> 
     assert_problem(admin.post("/red-team-runs", {"sample": 1}), 409, "conflict")
     red_team(str(running.id))
     assert_problem(admin.post("/red-team-runs", {"sample": 0}), 422, "invalid")
+
+
+def test_a_run_whose_worker_is_gone_makes_way_for_another(admin: Caller) -> None:
+    now = timezone.now()
+    for silent in (timedelta(0), timedelta(minutes=1)):
+        RedTeamRun.objects.all().delete()
+        gone = RedTeamRun.objects.create(model="fake-chat", total=1, started_at=now, alive_at=now - silent)
+        assert admin.post("/red-team-runs", {"sample": 1}).status_code == (202 if silent else 409)
+    assert admin.get(f"/red-team-runs/{gone.id}").json()["error"] == "The red team run was interrupted."
+
+
+def test_a_cancelled_run_stops_after_the_current_attack_and_nothing_stays(
+    admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled = []
+
+    def cancel(_planted: planting.PlantedDocuments) -> None:
+        running = RedTeamRun.objects.get(state=TrialState.RUNNING)
+        browser = Client()
+        browser.force_login(admin.user)
+        path = f"/api/v1/red-team-runs/{running.id}/cancel"
+        assert f'data-post="{path}"' in browser.get("/admin/red-team").content.decode()
+        cancelled.append(admin.post(path.removeprefix("/api/v1")))
+
+    monkeypatch.setattr(planting.PlantedDocuments, "prolong", cancel)
+    run = start(admin, sample=2)
+    assert [answer.status_code for answer in cancelled] == [200]
+    assert (run["state"], run["error"], len(run["results"])) == ("cancelled", "", 1)
+    assert_nothing_stays(admin)
+    assert_problem(admin.post(f"/red-team-runs/{run['id']}/cancel"), 409, "conflict")
 
 
 def test_a_message_that_comes_twice_starts_one_run(admin: Caller) -> None:

@@ -23,7 +23,7 @@ from cairn.settings.stored.models import (
 )
 from cairn.settings.stored.sections import Line
 from cairn.settings.stored.store import chat_model_variable
-from web.api.framework.fields import Body, Count, Patch
+from web.api.framework.fields import Body, Count, Patch, Reason
 from web.api.framework.pagination import Page, PageQuery, numbered_page
 from web.api.row_schema import RowSchema
 from web.configuration.registered_models import (
@@ -76,9 +76,6 @@ class ModelVersion(Body):
     """`version`: the one that was read; if it has changed, the answer is 409."""
 
     version: Version
-
-
-Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
 
 
 class Retirement(ModelVersion):
@@ -237,7 +234,7 @@ def model_check(request: HttpRequest, name: str) -> ModelTest:
 def model_start(request: HttpRequest, name: str, payload: Activation) -> Model:
     """Makes a tested chat model the active one of its location, starting with the next question. The one
     before it is retired. 409 if its licence has expired, it hasn't been tested, or someone else was faster;
-    with the code `model_worse` if the latest comparison shows it to be significantly worse: then send
+    with the code `model_worse` if a current comparison shows it to be significantly worse: then send
     `override_reason`.
     """
     row = _find(name)

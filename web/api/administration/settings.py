@@ -12,7 +12,7 @@ from cairn.errors import NotFound
 from cairn.settings.stored.models import Logo, StoredSection
 from cairn.settings.stored.sections import Branding, General, LanguageModel, Mail, Section, SignIn
 from cairn.settings.stored.store import decode
-from web.api.framework.fields import Body, Count
+from web.api.framework.fields import Body, Count, Reason
 from web.configuration.services import logo_remove, logo_set, section_change
 from web.http.authentication import needs, principal_of
 
@@ -90,7 +90,9 @@ class BrandingPatch(SectionPatch[Branding]):
 
 
 class LanguageModelPatch(SectionPatch[LanguageModel]):
-    pass
+    """`override_reason`: why a model is to answer although it is significantly worse than the one before."""
+
+    override_reason: Reason = ""
 
 
 class SignInPatch(SectionPatch[SignIn]):
@@ -130,7 +132,8 @@ def settings_show(request: HttpRequest) -> Settings:  # noqa: ARG001
 @router.patch("", summary="Change settings", response=Settings)
 def settings_change(request: HttpRequest, payload: SettingsPatch) -> Settings:
     """Changes settings, all or none. They take effect within seconds, in all processes. A setting that an
-    environment variable sets can't be changed: 409.
+    environment variable sets can't be changed: 409. So is a language model that a current comparison shows to
+    be significantly worse than the one that answers (`model_worse`): then send `override_reason`.
     """
     with transaction.atomic():
         for name in sorted(payload.model_fields_set):
@@ -143,6 +146,7 @@ def settings_change(request: HttpRequest, payload: SettingsPatch) -> Settings:
                 changes={name: getattr(patch.values, name) for name in sent},
                 version=patch.version,
                 actor=principal_of(request).actor,
+                override_reason=getattr(patch, "override_reason", ""),
             )
     return settings_show(request)
 

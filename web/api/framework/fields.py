@@ -71,6 +71,8 @@ def as_utc(moment: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(as_utc)]
 AwareMoment = Annotated[AwareDatetime, AfterValidator(as_utc)]
 Flag = StrictBool
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)]
+"""Why something is done that a rule advises against; goes to the audit log."""
 Count = StrictInt
 
 NO_MATCH = UUID(int=0)

@@ -12,13 +12,13 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, model
 from cairn.access.models import Role
 from cairn.access.selectors import get_or_not_found, knowledge_base_for
 from retrieval.evaluation.gold_file import GoldQuestion, Kind
-from retrieval.evaluation.model_answers import ComparedResult, summarize
+from retrieval.evaluation.model_comparisons.answers import ComparedResult, summarize
 from retrieval.evaluation.models import ModelComparison as ComparisonRow
 from retrieval.evaluation.models import TrialState
 from web.api.framework.fields import Body, Id
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.http.authentication import needs, principal_of
-from web.model_tests.comparison import comparison_begin
+from web.model_tests.comparison import comparison_begin, comparison_cancel
 
 MAX_QUESTIONS = 1000
 router = Router(tags=["Models"], auth=needs(admin=True))
@@ -189,3 +189,12 @@ def model_comparison_get(request: HttpRequest, comparison_id: str) -> ModelCompa
         for each in row.results
     ]
     return ModelComparisonWithResults(**_fields(row), results=results)
+
+
+@router.post("/{comparison_id}/cancel", summary="Cancel a model comparison", response=ModelComparison)
+def model_comparison_cancel(request: HttpRequest, comparison_id: str) -> ModelComparison:
+    """Ends a comparison, so that another one can start. The question in progress is still finished. 409 if
+    the comparison has ended."""
+    row = get_or_not_found(ComparisonRow.objects.all(), comparison_id)
+    comparison_cancel(row=row, actor=principal_of(request).actor)
+    return ModelComparison.of(row)

@@ -17,7 +17,7 @@ from retrieval.evaluation.red_team.criteria import Failure
 from web.api.framework.fields import Body
 from web.api.framework.pagination import Page, PageQuery, page_of
 from web.http.authentication import needs, principal_of
-from web.model_tests.red_team import red_team_begin, score_of, scores_by_category
+from web.model_tests.red_team import red_team_begin, red_team_cancel, score_of, scores_by_category
 
 router = Router(tags=["Models"], auth=needs(admin=True))
 
@@ -128,3 +128,12 @@ def red_team_run_get(request: HttpRequest, red_team_run_id: str) -> RedTeamRunWi
     row = get_or_not_found(RunRow.objects.all(), red_team_run_id)
     results = [AttackResult.model_validate(result) for result in row.results]
     return RedTeamRunWithResults(**_fields(row), results=results)
+
+
+@router.post("/{red_team_run_id}/cancel", summary="Cancel a red team run", response=RedTeamRun)
+def red_team_run_cancel(request: HttpRequest, red_team_run_id: str) -> RedTeamRun:
+    """Ends a run, so that another one can start. The attack in progress is still finished. 409 if the run has
+    ended."""
+    row = get_or_not_found(RunRow.objects.all(), red_team_run_id)
+    red_team_cancel(run=row, actor=principal_of(request).actor)
+    return RedTeamRun.of(row)

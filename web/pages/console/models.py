@@ -22,17 +22,19 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, NotFound
 from cairn.inference import registry
 from cairn.inference.chat.prompt_messages import ClearedMessages
+from cairn.inference.model_identity import place_of
 from cairn.inference.reranking import reranker_name
 from cairn.settings import Environment
 from cairn.settings.stored.store import chat_model_variable, effective_environment
 from retrieval.conversations.answer_models import answer_profile
-from retrieval.evaluation.candidates import find_name, place_of
+from retrieval.evaluation.candidates import find_name
 from retrieval.index.generations import active, active_generation, choice_of, unlike_configured
 from retrieval.models import GenerationState, IndexGeneration
 from retrieval.profile_store import stored_profile
 from web.api.administration.index_generations import Generation
 from web.data_dir.help_documents import find_help_document
 from web.health.secrets import without_secrets
+from web.model_tests.outside_gate import find_operator_choice
 from web.pages.settings.registered_models import list_registered_models
 from web.pages.shell.decorators import fragment, page, show
 
@@ -169,7 +171,12 @@ def _models(checked: dict[str, Checked]) -> list[Model]:
     answering = active_generation()
     embedder = choice_of(answering)
     found = [
-        ("chat", _chat_name(given), given.llm_base_urls, [*_location(given), *_context(), *_profile_facts()]),
+        (
+            "chat",
+            _chat_name(given),
+            given.llm_base_urls,
+            [*_location(given), *_operator_choice(), *_context(), *_profile_facts()],
+        ),
         (
             "embedder",
             embedder.model,
@@ -201,6 +208,11 @@ def _chat_name(given: Environment) -> str:
 
 def _location(given: Environment) -> list[str]:
     return [_("Outside")] if given.llm_location == "outside" else []
+
+
+def _operator_choice() -> list[str]:
+    source = find_operator_choice()
+    return [_("Activated outside the gate, by %(source)s") % {"source": source}] if source else []
 
 
 def _context() -> list[str]:

@@ -9,7 +9,7 @@ from cairn.access.models import Role
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from retrieval.evaluation.candidates import list_names, settings_for
-from retrieval.evaluation.model_answers import MODELS, ModelSummary, summarize
+from retrieval.evaluation.model_comparisons.answers import MODELS, ModelSummary, summarize
 from retrieval.evaluation.models import ModelComparison, TrialState
 from retrieval.evaluation.significance import PairedTest
 from web.i18n.localize import percent

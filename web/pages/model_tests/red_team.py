@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
-from retrieval.evaluation.candidates import ModelPlace, find_name, list_names
+from cairn.inference.model_identity import ModelPlace
+from retrieval.evaluation.candidates import find_name, list_names
 from retrieval.evaluation.models import RedTeamRun, TrialState
 from retrieval.evaluation.red_team.attack_file import load_attacks
 from web.model_tests.red_team import Score, score_of, scores_by_category
@@ -86,13 +87,10 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
 
 
 def _group_by_model(runs: Iterable[RedTeamRun]) -> list[ModelRows]:
-    found: dict[tuple[str, str], list[RunRow]] = {}
+    found: dict[ModelPlace, list[RunRow]] = {}
     for run in runs:
-        found.setdefault((run.model, run.server), []).append(RunRow(run, score_of(run)))
-    return [
-        ModelRows(find_name(ModelPlace(server, model)), server, tuple(rows))
-        for (model, server), rows in found.items()
-    ]
+        found.setdefault(ModelPlace(run.server, run.model), []).append(RunRow(run, score_of(run)))
+    return [ModelRows(find_name(place), place.server, tuple(rows)) for place, rows in found.items()]
 
 
 @require_safe

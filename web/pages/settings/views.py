@@ -24,10 +24,13 @@ from retrieval.index.generations import active_generation
 from web.configuration.connection_tests import ConnectionResult, run_test
 from web.configuration.services import logo_remove, logo_set, section_change, section_with
 from web.i18n.localize import localize
+from web.model_tests.gate import WORSE_CODE
 from web.pages.settings.fields import FORMS, SectionForm, list_fields, read_changes
 from web.pages.shell.decorators import fragment, page, show
 
 LONGEST_VALUE = 10_000
+LONGEST_REASON = 500
+REASON = "override_reason"
 
 
 @require_safe
@@ -52,6 +55,7 @@ def section(request: HttpRequest, principal: Principal, section: str) -> HttpRes
             changes=read_changes(form, typed),
             version=_version(typed),
             actor=principal.actor,
+            override_reason=typed.get(REASON, "")[:LONGEST_REASON],
         )
     except (InvalidInput, ValidationError) as error:
         return _render_page(request, principal, form, typed=typed, error=error)
@@ -120,6 +124,8 @@ def _render_page(
         "version": entered.get("version", row.version if row else 0),
         "row": row,
         "error": _describe(error, form) if error else "",
+        "needs_reason": getattr(error, "code", "") == WORSE_CODE or bool(entered.get(REASON)),
+        "reason": entered.get(REASON, ""),
         **(_list_models() if form.section is LanguageModel else {}),
         "redirect_address": _redirect_address(request, values) if isinstance(values, SignIn) else "",
         "has_logo": form.section is Branding and Logo.objects.exists(),

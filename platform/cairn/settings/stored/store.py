@@ -72,6 +72,12 @@ def chat_model_variable() -> str:
     return LanguageModel.variable_of("base_url")
 
 
+def environment_with(section: Section) -> Environment:
+    """Return the environment that answers if this section is stored, whatever this process has read."""
+    sections = {**current_snapshot().sections, section.key: section}
+    return _overlay(sections, _load_chat_models()) or environment()
+
+
 def load_section(section: type[S]) -> S:
     """Return what is stored for a section, secrets in plain text, whether or not it takes effect."""
     found = current_snapshot().sections.get(section.key)
@@ -168,11 +174,10 @@ def _is_valid(section: type[Section], name: str, value: object) -> bool:
 def _read(before: Snapshot | None) -> Snapshot:
     now = time.monotonic()
     try:
-        stored_section, logo_model, registered = (apps.get_model("stored_settings", name) for name in _MODELS)
+        stored_section, logo_model = (apps.get_model("stored_settings", name) for name in _MODELS)
         rows = {row.section: (row.version, row.values) for row in stored_section.objects.all()}
         logo = logo_model.objects.values_list("sha256", flat=True).first() or ""
-        active = registered.objects.filter(type="chat", status="active")
-        chat_models = {row.location: row for row in active}
+        chat_models = _load_chat_models()
     except DatabaseError as error:  # it is away, or has no tables yet
         level = logging.DEBUG if before is None else logging.WARNING
         log.log(level, "stored settings could not be read: %s", type(error).__name__)
@@ -186,7 +191,13 @@ def _read(before: Snapshot | None) -> Snapshot:
     )
 
 
-_MODELS: Final = ("StoredSection", "Logo", "RegisteredModel")
+_MODELS: Final = ("StoredSection", "Logo")
+
+
+def _load_chat_models() -> "dict[str, RegisteredModel]":
+    """Return the active language models by location."""
+    rows = apps.get_model("stored_settings", "RegisteredModel").objects
+    return {row.location: row for row in rows.filter(type="chat", status="active")}
 
 
 def _is_unchanged(

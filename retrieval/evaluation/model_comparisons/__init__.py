@@ -1,0 +1,1 @@
+"""Comparisons of two models over gold questions: their results, and the verdicts that count."""
