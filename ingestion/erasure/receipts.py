@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from cairn.audit.services import record
+from cairn.audit.services import mark_events_like, record
 from ingestion import broker
 from ingestion.erasure.sqlite_wal import scrub
 from ingestion.models import Receipt, ReceiptState
@@ -69,7 +69,7 @@ def waiting_for(receipt: Receipt) -> str:
 
 def _close(receipt: Receipt) -> None:
     removed = {name: receipt.removed.get(name, 0) for name in REMOVED}
-    with transaction.atomic():
+    with transaction.atomic(), mark_events_like("erasure.requested", receipt.object):
         changed = Receipt.objects.filter(pk=receipt.pk, state=ReceiptState.PENDING).update(
             state=ReceiptState.DONE, verified_at=timezone.now(), removed=removed
         )

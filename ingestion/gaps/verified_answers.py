@@ -12,6 +12,7 @@ from django.utils.translation import gettext_noop
 
 from cairn.access.audience import people_with_role
 from cairn.access.models import Role
+from cairn.access.permissions import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_for
 from cairn.accounts.models import User
@@ -26,7 +27,7 @@ from ingestion.documents.upload import Upload
 from ingestion.jobs.lifecycle import version_withdraw
 from retrieval.gaps.models import Gap, NoticeKind, VerifiedAnswer
 from retrieval.gaps.notices import notify
-from retrieval.gaps.selectors import bases_of
+from retrieval.gaps.selectors import bases_of, verified_answer_for
 from retrieval.gaps.services import gap_answered, gap_reopen, require_future_date
 from retrieval.gaps.verified_documents import markdown_of
 
@@ -178,7 +179,7 @@ def answers_expire(*, today: date | None = None) -> int:
         _warn(verified)
     over = list(active.filter(until__lt=day)[:BATCH_SIZE])
     for verified in over:
-        _withdraw(verified)
+        _expire(verified)
     return len(over)
 
 
@@ -189,17 +190,46 @@ def _warn(verified: VerifiedAnswer) -> None:
             notify(verified.owner, NoticeKind.EXPIRING, verified.gap)
 
 
-def _withdraw(verified: VerifiedAnswer) -> None:
+def _expire(verified: VerifiedAnswer) -> None:
     with transaction.atomic():
-        row = VerifiedAnswer.objects.filter(pk=verified.pk, withdrawn_at=None, until=verified.until)
-        if not row.update(withdrawn_at=timezone.now()):
+        if not _withdraw(verified, CodedMessage("answer_expired", date=str(verified.until))):
             return
-        if verified.document:
-            message = CodedMessage("answer_expired", date=str(verified.until))
-            version_withdraw(verified.document, message=message)
         gap_reopen(gap=verified.gap, actor=None)
         notify(verified.owner, NoticeKind.EXPIRED, verified.gap)
         record("answer.expired", actor=None, subject=f"gap:{verified.gap_id}")
+
+
+def _withdraw(verified: VerifiedAnswer, message: CodedMessage) -> bool:
+    """Stop giving an answer, unless it was renewed or withdrawn meanwhile. Its text stays, to be published
+    again. Requires a transaction."""
+    row = VerifiedAnswer.objects.filter(pk=verified.pk, withdrawn_at=None, until=verified.until)
+    if not row.update(withdrawn_at=timezone.now()):
+        return False
+    if verified.document:
+        version_withdraw(verified.document, message=message)
+    return True
+
+
+def gap_reopen_and_withdraw(*, gap: Gap, principal: Principal) -> Gap:
+    """Reopen a gap. Its verified answer, which doesn't answer it then, is no longer given.
+
+    Raises Forbidden for an answer that the principal can't read or may not edit.
+    """
+    with transaction.atomic():
+        rows = VerifiedAnswer.objects.select_for_update(of=("self",)).select_related("document")
+        verified = rows.filter(gap=gap, withdrawn_at=None).first()
+        if verified is not None:
+            _require_may_withdraw(gap, principal)
+            _withdraw(verified, CodedMessage("answer_withdrawn"))
+            record("answer.withdrawn", actor=principal.actor, subject=f"gap:{gap.id}")
+        return gap_reopen(gap=gap, actor=principal.actor)
+
+
+def _require_may_withdraw(gap: Gap, principal: Principal) -> None:
+    readable = verified_answer_for(principal, gap)
+    edited = knowledge_bases_for(principal, role=Role.EDITOR)
+    if readable is None or not edited.filter(pk=readable.knowledge_base_id).exists():
+        raise Forbidden(gettext_noop("Only editors who can read the gap’s verified answer can reopen it."))
 
 
 def question_texts(gap: Gap) -> list[str]:

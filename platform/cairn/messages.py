@@ -170,6 +170,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The file is damaged or incomplete. Open it in its own program, save it again and upload the new copy."
     ),
     "answer_expired": _("This answer expired on {date}."),
+    "answer_withdrawn": _("This answer was withdrawn when its knowledge gap was reopened."),
     "protected": _("The {kind} is password-protected. Remove the password and upload it again."),
     "unsafe": _(
         "Cairn didn’t open this file because {why}. Save it again in its own program and upload the new copy."

@@ -71,7 +71,7 @@ def gap_dismiss(*, gap: Gap, reason: str, principal: Principal) -> Gap:
 
 
 def gap_reopen(*, gap: Gap, actor: UUID | None) -> Gap:
-    """Reopen a gap without the right answer. A verified answer stays, unlinked from it."""
+    """Reopen a gap whose answer is wrong or gone. Its verified answer has to be withdrawn first."""
     with transaction.atomic():
         row = _lock_gap(gap)
         row.state = GapState.ASSIGNED if row.owner_id else GapState.OPEN

@@ -121,6 +121,32 @@ def test_nobody_is_led_to_this_machine_or_its_network(there: Redirector, fetch: 
     assert there.asked == [f"127.0.0.1:{there.port}"]
 
 
+def test_the_greeting_of_another_service_is_not_repeated() -> None:
+    def fetch(url: str) -> None:
+        with ssrf_guard.client(url, from_console=True, timeout=2) as http:
+            http.get(url)
+
+    async def fetch_async(url: str) -> None:
+        async with ssrf_guard.async_client(url, from_console=True, timeout=2) as http:
+            await http.get(url)
+
+    for send in (fetch, lambda url: asyncio.run(fetch_async(url))):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = Thread(target=_greet, args=(listener,), daemon=True)
+            thread.start()
+            with pytest.raises(httpx.RemoteProtocolError) as caught:
+                send(f"http://127.0.0.1:{listener.getsockname()[1]}/")
+            thread.join()
+        assert str(caught.value) == "127.0.0.1 sends no valid HTTP response"
+
+
+def _greet(listener: socket.socket) -> None:
+    connection = listener.accept()[0]
+    with connection:
+        connection.recv(1 << 16)
+        connection.sendall(b"SSH-2.0-internal\r\n\r\n")
+
+
 @pytest.mark.parametrize(
     "host",
     [

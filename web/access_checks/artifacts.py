@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -18,7 +19,7 @@ from cairn.access.services import knowledge_base_create
 from cairn.access.source_services import forget_source
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, group_delete, user_create
-from cairn.audit.services import record
+from cairn.audit.services import mark_events_of_check, record
 from cairn.errors import CairnError
 from cairn.library.models import KnowledgeBase
 from ingestion.documents.services import knowledge_base_delete
@@ -82,11 +83,15 @@ def _remove(artifacts: "QuerySet[CheckArtifact]") -> None:
     found = sorted(artifacts, key=lambda artifact: _ORDER.index(ArtifactKind(artifact.kind)))
     for artifact in found:
         try:
-            with transaction.atomic():
+            with transaction.atomic(), _mark_events(artifact):
                 _remove_object(artifact)
                 artifact.delete()
         except CairnError as error:  # it stays on the list, and the others must still go
             log.warning("cannot remove %s of an access check: %s", artifact, error.message)
+
+
+def _mark_events(artifact: CheckArtifact) -> AbstractContextManager[None]:
+    return mark_events_of_check(artifact.check_run_id) if artifact.check_run_id else nullcontext()
 
 
 def _remove_object(artifact: CheckArtifact) -> None:

@@ -8,13 +8,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-import httpx
 from django.db import connections
 from django.utils import translation
 from django.utils.translation import gettext
+from requests import RequestException
 
 from cairn.audit.services import record
 from cairn.http import ssrf_guard
@@ -24,6 +24,7 @@ from cairn.settings.stored.sections import LanguageModel, Mail, Section, SignIn
 from cairn.settings.stored.store import overrides_of
 from web.health.secrets import without_secrets
 from web.i18n.localize import localize
+from web.identity.provider_requests import ProviderSession, UnreadableResponse
 from web.mail.check import check_mail_server
 from web.mail.server import MailServer
 
@@ -32,7 +33,6 @@ _RESPONSE_SECONDS: Final = 15.0
 _MOST_AT_ONCE: Final = 3
 _places: Final = threading.BoundedSemaphore(_MOST_AT_ONCE)
 _DISCOVERY: Final = "/.well-known/openid-configuration"
-_DISCOVERY_BYTES: Final = 1 << 20
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
@@ -123,39 +123,21 @@ def _result_of(report: Report, given: Environment) -> ConnectionResult:
 def _ask_provider(issuer: str) -> ConnectionResult:
     """Fetch the discovery document, and repeat nothing of what may be another service."""
     try:
-        found = _fetch_discovery(issuer)
-    except httpx.HTTPStatusError as error:
-        status = error.response.status_code
-        return ConnectionResult(gettext("The provider answers with status %(n)s.") % {"n": status})
-    except httpx.HTTPError as error:
-        return ConnectionResult(gettext("The provider can’t be reached: %(error)s") % {"error": error})
-    except ValueError:
+        with ProviderSession([issuer], from_console=True) as session:
+            response = session.get(f"{issuer}{_DISCOVERY}")
+    except UnreadableResponse:
         return ConnectionResult(gettext("There is no OpenID Connect provider at this address."))
+    except RequestException as error:
+        return ConnectionResult(gettext("The provider can’t be reached: %(error)s") % {"error": error})
+    if not response.ok:
+        status = response.status_code
+        return ConnectionResult(gettext("The provider answers with status %(n)s.") % {"n": status})
+    found = response.json()
     if str(found.get("issuer", "")).rstrip("/") != issuer:
         return ConnectionResult(gettext("The provider names another issuer than this address."))
     if not all(isinstance(found.get(name), str) for name in _ENDPOINTS):
         return ConnectionResult(gettext("There is no OpenID Connect provider at this address."))
     return ConnectionResult()
-
-
-def _fetch_discovery(issuer: str) -> dict[str, Any]:
-    until = time.monotonic() + _RESPONSE_SECONDS
-    with (
-        ssrf_guard.client(issuer, from_console=True, timeout=_RESPONSE_SECONDS) as http,
-        http.stream("GET", f"{issuer}{_DISCOVERY}") as response,
-    ):
-        response.raise_for_status()
-        content = b""
-        for part in response.iter_bytes():
-            content += part
-            if len(content) > _DISCOVERY_BYTES:
-                raise ValueError("too long")
-            if time.monotonic() > until:
-                raise httpx.ReadTimeout("too slow", request=response.request)
-    found = httpx.Response(200, content=content).json()
-    if not isinstance(found, dict):
-        raise ValueError("no object")
-    return found
 
 
 def _ask_mail_server(server: MailServer) -> ConnectionResult:

@@ -9,6 +9,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
@@ -34,11 +35,14 @@ from web.identity.jit_users import (
     user_arrived,
 )
 from web.identity.known_devices import remember_device
+from web.identity.provider_requests import ProviderSession
 from web.identity.sign_in_throttling import attempt_begin, remember_address
 
 log = logging.getLogger(__name__)
 SILENT = "account/messages/"
 PURPOSE = "second_factor"
+MAX_LOGGED = 500
+"""Characters of a reason, which may repeat a whole response."""
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -112,6 +116,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):
             and (not provider or provider in (app.provider_id, app.provider))
         ]
 
+    def get_requests_session(self) -> ProviderSession:
+        """Return the session for all requests to providers: discovery, token, keys and userinfo."""
+        servers = [provider.server_url for provider in identity_providers().oidc]
+        return ProviderSession(servers, from_console=not settings.IDENTITY_PROVIDERS.all)
+
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:  # noqa: ARG002
         return True
 
@@ -152,7 +161,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         extra_context: dict[str, Any] | None = None,
     ) -> None:
         reason = (extra_context or {}).get("saml_last_error_reason") or exception or error
-        log.warning("signing in with %s failed: %s", provider.sub_id, reason)
+        log.warning("signing in with %s failed: %s", provider.sub_id, str(reason)[:MAX_LOGGED])
         raise ImmediateHttpResponse(render_failure(request, provider.name))
 
 

@@ -1,7 +1,7 @@
 """Write audit events: `record` is the only way to add one."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,12 @@ from cairn.audit.models import CHECK_MARK, Event
 
 REPEAT_INTERVAL = timedelta(minutes=10)
 _access_check: ContextVar[UUID | None] = ContextVar("access_check", default=None)
+
+
+def mark_events_like(action: str, subject: str) -> AbstractContextManager[None]:
+    """Mark all events recorded in this context like an earlier one: a worker completes what a check began."""
+    marked = Event.objects.filter(action=action, subject=subject, detail__has_key=CHECK_MARK).first()
+    return mark_events_of_check(UUID(marked.detail[CHECK_MARK])) if marked else nullcontext()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ network. Hosts that an admin has named, in the URL of a server or in OUTGOING_AL
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
@@ -70,6 +71,8 @@ class GuardedTransport(httpx.BaseTransport):
                 return self._checked.handle_request(hop)
             except httpx.ConnectError as error:
                 failure = error
+            except httpx.RemoteProtocolError as error:
+                raise _unreadable(request) from error
         raise failure
 
     def close(self) -> None:
@@ -80,10 +83,11 @@ class GuardedTransport(httpx.BaseTransport):
 class AsyncGuardedTransport(httpx.AsyncBaseTransport):
     """The same, in an event loop."""
 
-    def __init__(self, url: str, *, from_console: bool = False) -> None:
+    def __init__(self, url: str, *, from_console: bool = False, verify: ssl.SSLContext | bool = True) -> None:
         self._named = _list_named_hosts("" if from_console else url)
         self._console_host = _normalize_host(urlsplit(url).hostname or "") if from_console else None
-        self._open, self._checked = httpx.AsyncHTTPTransport(), httpx.AsyncHTTPTransport(limits=_NO_REUSE)
+        self._open = httpx.AsyncHTTPTransport(verify=verify)
+        self._checked = httpx.AsyncHTTPTransport(verify=verify, limits=_NO_REUSE)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if _host(request) in self._named:
@@ -94,6 +98,8 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
                 return await self._checked.handle_async_request(hop)
             except httpx.ConnectError as error:
                 failure = error
+            except httpx.RemoteProtocolError as error:
+                raise _unreadable(request) from error
         raise failure
 
     async def aclose(self) -> None:
@@ -155,6 +161,11 @@ def _resolve(host: str, port: int) -> list[Address]:
 
 def _unknown(request: httpx.Request) -> httpx.ConnectError:
     return httpx.ConnectError(f"{_host(request)} has no address", request=request)
+
+
+def _unreadable(request: httpx.Request) -> httpx.RemoteProtocolError:
+    """Return an error without the first line of the response, which other services say to everybody."""
+    return httpx.RemoteProtocolError(f"{_host(request)} sends no valid HTTP response", request=request)
 
 
 def _hops(

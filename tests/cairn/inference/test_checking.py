@@ -140,6 +140,9 @@ def test_an_error_in_the_stream(server: FakeServer) -> None:
     server.respond = respond
     listed(server, {"id": "mistral", "max_model_len": 4096})
     assert "engine died" in check(server).problem
+    stored = {"llm_base_url": server.url, "llm_model": "mistral", "llm_context_tokens": 4096}
+    (report,) = chat_reports(Environment().with_stored(stored))
+    assert report.problem == "breaks off", "nothing is repeated of a server named in the console"
 
 
 def test_a_server_that_is_not_there(server: FakeServer) -> None:

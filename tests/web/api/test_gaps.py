@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 
 from cairn.access.models import ArtifactKind, CheckArtifact, Role
@@ -415,6 +416,45 @@ def test_a_verified_answer_is_found_cited_and_told_of_until_its_day(
 
     assert edith.post(f"/gaps/{gap}/renew", {"until": until(60)}).json()["state"] == "answered"
     assert ask(ria, LUNCH)["citations"][0]["verified"] == {"by": "edith", "until": until(60)}
+
+
+def test_reopening_a_gap_withdraws_its_verified_answer_and_a_document_can_take_its_place(
+    parts: Engine, working: None, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
+) -> None:
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    page = Client()
+    page.force_login(mia.user)
+    answer = publish(mia, gap, base).json()["verified"]["document"]
+    assert mia.get(f"/documents/{answer}").json()["status"] == "ready"
+
+    reopened = mia.post(f"/gaps/{gap}/reopen").json()
+    assert (reopened["state"], reopened["verified"]["current"]) == ("open", False)
+    assert reopened["verified"]["text"] == ANSWER, "it can be published again"
+    assert ask(ria, LUNCH)["verdict"] == "refused"
+    assert "withdrawn" in str(mia.get(f"/documents/{answer}").json()["error"])
+    assert "Withdrawn when the gap was reopened" in page.get(f"/admin/gaps/{gap}").content.decode()
+    linked = mia.post(f"/gaps/{gap}/document", {"document": str(document.id)}).json()
+    assert (linked["state"], linked["document"]["document"]) == ("answered", str(document.id))
+
+    mia.post(f"/gaps/{gap}/reopen")
+    renewed = mia.post(f"/gaps/{gap}/renew", {"until": until(60)}).json()
+    assert (renewed["state"], renewed["verified"]["current"]) == ("answered", True)
+    assert ask(ria, LUNCH)["citations"][0]["verified"] == {"by": "mia", "until": until(60)}
+
+
+def test_only_who_may_edit_the_verified_answer_reopens_its_gap(
+    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+) -> None:
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    answer = publish(mia, gap, base).json()["verified"]["document"]
+    mia.patch(f"/gaps/{gap}", {"owner": str(edith.user.id)})
+    mia.patch(f"/documents/{answer}", {"readers": [f"user:{mia.user.id}"]})
+    assert_problem(edith.post(f"/gaps/{gap}/reopen"), 403, "forbidden")
+    assert mia.get(f"/gaps/{gap}").json()["verified"]["current"]
+    mia.patch(f"/documents/{answer}", {"readers": None})
+    assert edith.post(f"/gaps/{gap}/reopen").json()["state"] == "assigned"
 
 
 def test_a_verified_answer_that_is_edited_is_a_new_version_and_others_cannot_pass_for_it(

@@ -17,6 +17,8 @@ from cairn.accounts.models import Group, User
 from cairn.accounts.services import group_create, user_create
 from cairn.audit.models import Event
 from cairn.library.models import KnowledgeBase
+from ingestion.documents.services import knowledge_base_delete
+from ingestion.erasure.receipts import receipts_close
 from ingestion.models import Receipt
 from tests.web.api.conftest import Caller
 from web.access_checks import artifacts
@@ -130,6 +132,25 @@ def test_the_records_say_that_cairn_itself_removed_it(check: AccessCheck, admin:
     assert not Event.objects.filter(action__in=actions).exclude(actor=None).exists()
     assert set(Receipt.objects.values_list("requested_by", flat=True)) == {None}
     assert not Event.objects.filter(actor=admin.user.id).exists()
+
+
+def test_events_of_removals_are_marked_even_if_a_worker_completes_them(
+    check: AccessCheck, admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingestion.erasure.receipts.scrub", lambda: True)
+    create_everything(check)
+    own = knowledge_base_create(name="Own", principal=admin.principal)
+    remove_all_artifacts()
+    knowledge_base_delete(knowledge_base=own, principal=admin.principal)
+    Receipt.objects.filter(waits_for__isnull=True).update(waits_for={})
+    receipts_close()
+    erasures = Event.objects.filter(action__startswith="erasure.")
+    assert erasures.filter(action="erasure.done").count() == 3
+    unmarked = erasures.not_of_checks()
+    assert set(unmarked.values_list("action", "subject")) == {
+        ("erasure.requested", f"knowledge-base:{own.id}"),
+        ("erasure.done", f"knowledge-base:{own.id}"),
+    }
 
 
 def test_what_cannot_be_removed_stays_on_the_list_and_keeps_nothing_else(

@@ -14,7 +14,12 @@ from cairn.access.principals import has_key_scope
 from cairn.access.scope import Principal
 from cairn.accounts.models import User
 from cairn.errors import Conflict, InvalidInput, NotFound
-from ingestion.gaps.verified_answers import answer_publish, answer_renew, question_texts
+from ingestion.gaps.verified_answers import (
+    answer_publish,
+    answer_renew,
+    gap_reopen_and_withdraw,
+    question_texts,
+)
 from retrieval.conversations.services import message_for
 from retrieval.gaps.models import Gap as GapRow
 from retrieval.gaps.models import GapQuestion as QuestionRow
@@ -33,7 +38,6 @@ from retrieval.gaps.services import (
     gap_dismiss,
     gap_link,
     gap_merge,
-    gap_reopen,
     gap_update,
     question_split,
     suggestion_decline,
@@ -300,9 +304,11 @@ def gap_dismissed(request: HttpRequest, gap_id: str, payload: Dismissal) -> GapI
 
 @router.post("/{gap_id}/reopen", summary="Reopen a knowledge gap", response=GapInFull)
 def gap_reopened(request: HttpRequest, gap_id: str) -> GapInFull:
-    """Opens a gap again that was answered or dismissed."""
+    """Opens a gap again that was answered or dismissed. A verified answer is no longer given until it is
+    renewed or published again; 403 if you may not edit it.
+    """
     principal = principal_of(request)
-    gap_reopen(gap=gap_for(principal, gap_id), actor=principal.actor)
+    gap_reopen_and_withdraw(gap=gap_for(principal, gap_id), principal=principal)
     return _in_full(principal, gap_id)
 
 

@@ -1,5 +1,6 @@
 """Sign-in with external identity providers by OpenID Connect and SAML."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -24,6 +25,7 @@ from web.identity.error_pages import render_failure
 from web.identity.provider import OpenIdAdapter
 from web.pages.account.sign_in import render_throttled
 
+log = logging.getLogger(__name__)
 UNREADABLE = (KeyError, LxmlError, OneLogin_Saml2_Error, OneLogin_Saml2_ValidationError, ValueError)
 """What the library raises over responses that are none."""
 Opened = Callable[..., HttpResponse]
@@ -68,7 +70,8 @@ def _oidc(kind: Any, request: HttpRequest, provider_id: str) -> HttpResponse:
         raise Http404
     try:
         response: HttpResponse = kind.adapter_view(OpenIdAdapter(request, provider_id))(request)
-    except (OAuth2Error, RequestException, KeyError):
+    except (OAuth2Error, RequestException, KeyError) as error:
+        log.warning("signing in with %s failed: %s: %s", found.source, type(error).__name__, error)
         return render_failure(request, found.name)
     return response
 

@@ -69,6 +69,7 @@ class Endpoint:
         )
         self._takes_system = environment.llm_system_role
         self._failure: type[Exception] = openai.OpenAIError
+        self._connection_failure: type[Exception] = openai.APIConnectionError
         self._is_from_console = environment.is_stored("llm_base_url")
         self._http = ssrf_guard.async_client(url, from_console=self._is_from_console)
         self.llm = OpenAILike(
@@ -193,10 +194,12 @@ class Endpoint:
         if isinstance(failure.__cause__, httpx.ReadTimeout | httpx.WriteTimeout):
             return self._build_failure(silent, TIMEOUT)
         status = getattr(failure, "status_code", None)
-        if status is None:
-            return self._build_failure(f"failed: {failure}", "cut" if reading.text else "error")
         # Otherwise whoever names a server in the console could read what others in its network answer.
-        message = f"answered {status}" if self._is_from_console else f"answered {status}: {failure}"
+        repeats = not self._is_from_console or isinstance(failure, self._connection_failure)
+        reason = f": {failure}" if repeats else ""
+        if status is None:
+            return self._build_failure(f"failed{reason}", "cut" if reading.text else "error")
+        message = f"answered {status}{reason}"
         if status in _REFUSED:
             error = ConfigurationError(self._sentence(message))
             return EndpointFailed(error, "refused", broken=False, elsewhere=False)

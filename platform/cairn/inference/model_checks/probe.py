@@ -92,7 +92,8 @@ class Server:
         began, came, tokens = time.perf_counter(), None, None
         for chunk in self._stream_chunks({**body, "stream_options": {"include_usage": True}}):
             if chunk.get("error"):
-                raise Unavailable(self._plain(f"breaks off: {chunk['error']}"))
+                reason = f": {chunk['error']}" if self._longest else ""
+                raise Unavailable(self._plain(f"breaks off{reason}"))
             if came is None and _wrote(chunk):
                 came = time.perf_counter() - began
             usage = chunk.get("usage")

@@ -224,6 +224,19 @@ def test_what_a_server_named_in_the_console_says_of_an_error_is_not_repeated(
     assert "root:" not in failure.message
 
 
+def test_an_error_that_a_server_named_in_the_console_streams_is_not_repeated(server: FakeServer) -> None:
+    def respond(exchange: Exchange) -> None:
+        exchange.start_stream()
+        exchange.event({"error": {"message": "root:x:0:0", "code": 500}})
+
+    server.respond = respond
+    given = Environment(llm_context_tokens=4096, llm_model="mistral")
+    model = open_chat_model(given.with_stored({"llm_base_url": server.url}))
+    failure = failure_of(model.stream(MESSAGES, max_tokens=50))
+    model.close()
+    assert failure.message.endswith(f"mistral at {server.url} failed")
+
+
 def test_nobody_there(model: LlamaIndexChatModel, server: FakeServer) -> None:
     server.__exit__(None, None, None)
     failure = failure_of(model.stream(MESSAGES, max_tokens=50))

@@ -7,9 +7,10 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -19,9 +20,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 
 from cairn.accounts.models import User
+from cairn.http import ssrf_guard
+from cairn.settings import Environment
 from cairn.settings.identity import IdentityProviders, OidcProvider, allauth_settings
 from tests.openid_server import CLIENT, SECRET
 from tests.web.security.attacks.recorder import Attack
+from web.identity import provider_requests
 
 KEY = rsa.generate_private_key(65537, 2048)
 STRANGERS_KEY = rsa.generate_private_key(65537, 2048)
@@ -45,11 +49,18 @@ def with_mac(header: dict[str, Any], claims: dict[str, Any], key: bytes) -> str:
     return f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
+Misbehaviour = Callable[[BinaryIO], None]
+
+
 class Issuer:
-    """`token` is what the next exchange of a code gets; `userinfo` what is told of the person."""
+    """`token` is what the next exchange of a code gets; `userinfo` what is told of the person. `endpoints`:
+    other addresses in the discovery document. `misbehaving`: what to send instead, by path."""
 
     def __init__(self) -> None:
         self.token, self.userinfo = "", {"sub": SUBJECT, "preferred_username": "rob"}
+        self.endpoints: dict[str, str] = {}
+        self.misbehaving: dict[str, Misbehaviour] = {}
+        self.asked: list[str] = []
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,6 +72,11 @@ class Issuer:
                 self.tell({"access_token": "a", "token_type": "Bearer", "id_token": issuer.token})
 
             def tell(self, body: Any) -> None:
+                issuer.asked.append(f"{self.headers['Host']}{self.path}")
+                if send := issuer.misbehaving.get(self.path):
+                    with suppress(OSError):  # the client hangs up
+                        send(self.wfile)
+                    return
                 text = json.dumps(body).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -83,7 +99,7 @@ class Issuer:
             return {"keys": [jwk(STRANGERS_KEY, "1")]}
         names = ("authorization", "token", "userinfo")
         endpoints = {f"{name}_endpoint": f"{self.url}/{name}" for name in names}
-        return {"issuer": self.url, "jwks_uri": f"{self.url}/jwks", **endpoints}
+        return {"issuer": self.url, "jwks_uri": f"{self.url}/jwks", **endpoints, **self.endpoints}
 
     def claims(self, nonce: str, /, **changed: Any) -> dict[str, Any]:
         """Claims whose value is None are left out."""
@@ -120,6 +136,7 @@ def running() -> Iterator[Issuer]:
 @pytest.fixture
 def issuer(running: Issuer, settings: Any, db: None) -> Issuer:
     running.userinfo = {"sub": SUBJECT, "preferred_username": "rob"}
+    running.endpoints, running.misbehaving, running.asked = {}, {}, []
     found = OidcProvider(
         id="house", name="House", server_url=running.url, client_id=CLIENT, client_secret=SECRET
     )
@@ -277,4 +294,65 @@ def test_what_is_told_of_a_person_is_of_the_person_in_the_token(
     issuer.userinfo = {"sub": told, "preferred_username": "rob"}
     attack.refused(not signs_in(issuer, genuine))
     issuer.userinfo = {"sub": SUBJECT, "preferred_username": "rob"}
+    attack.allowed(signs_in(issuer, genuine))
+
+
+def send_too_much(wire: BinaryIO) -> None:
+    wire.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{")
+    wire.write(b" " * (2 << 20))
+    wire.write(b"}")
+
+
+def redirect(wire: BinaryIO) -> None:
+    wire.write(b"HTTP/1.1 307 OK\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+
+
+def send_endless_headers(wire: BinaryIO) -> None:
+    wire.write(b"HTTP/1.1 200 OK\r\n")
+    for number in range(100):
+        time.sleep(0.05)
+        wire.write(b"X-%d: 1\r\n" % number)
+        wire.flush()
+    wire.write(b"\r\n{}")
+
+
+def send_deep_list(wire: BinaryIO) -> None:
+    wire.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + b"[" * 100_000)
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"])
+@pytest.mark.parametrize("send", [send_too_much, redirect, send_endless_headers, send_deep_list])
+def test_a_provider_that_misbehaves_signs_nobody_in(
+    attack: Attack, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, path: str, send: Misbehaviour
+) -> None:
+    client = Client()
+    sent = begin(client)
+    issuer.token = issuer.sign(sent["nonce"])
+    issuer.misbehaving = {path: send}
+    if send is send_endless_headers:
+        monkeypatch.setattr(provider_requests, "LIMIT_SECONDS", 0.5)
+    attack.refused(not come_back(client, sent["state"]))
+    if "well-known" in path:
+        attack.refused(client.get("/oidc/house/login").status_code == 403)
+    attack.refused(not any("elsewhere" in each for each in issuer.asked))
+    monkeypatch.undo()
+    issuer.misbehaving = {}
+    attack.allowed(signs_in(issuer, genuine))
+
+
+@pytest.mark.parametrize("name", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
+@pytest.mark.parametrize(
+    "target", ["http://localhost:{port}/", "http://169.254.169.254/latest/", "http://[::1/"]
+)
+def test_a_provider_does_not_lead_into_our_network(
+    attack: Attack, issuer: Issuer, name: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = issuer.server.server_port
+    issuer.endpoints = {name: target.format(port=port)}
+    attack.refused(not signs_in(issuer, genuine))
+    attack.refused(not any(each.startswith("localhost") for each in issuer.asked))
+    path = {"token_endpoint": "token", "jwks_uri": "jwks", "userinfo_endpoint": "userinfo"}[name]
+    issuer.endpoints = {name: f"http://localhost:{port}/{path}"}
+    allowed = Environment(outgoing_allowed_hosts=("localhost",))
+    monkeypatch.setattr(ssrf_guard, "environment", lambda: allowed)
     attack.allowed(signs_in(issuer, genuine))
