@@ -293,8 +293,11 @@ def _summary(
     # Documents without a job were deleted after they had been submitted.
     removed = row.get("files", 0) - sum(counts.values())
     counts["unchanged"] += batch.unchanged
-    came = _came(batch, row, arriving)
-    files, state = row.get("files", 0) + batch.unchanged, _state(batch, whole, _came(batch, whole, arriving))
+    came = _last_arrival(batch, row, arriving)
+    files, state = (
+        row.get("files", 0) + batch.unchanged,
+        _state(batch, whole, _last_arrival(batch, whole, arriving)),
+    )
     progress = _progress(batch, row, running, state, files)
     return Summary(
         state=state,
@@ -318,7 +321,7 @@ def _progress(
     return measure_progress(row, running, files=row.get("accepted", 0), missing=missing)
 
 
-def _came(batch: Import, row: Mapping[str, Any], arriving: datetime | None) -> datetime:
+def _last_arrival(batch: Import, row: Mapping[str, Any], arriving: datetime | None) -> datetime:
     last: datetime | None = row.get("came")
     return max(filter(None, (batch.created_at, last, arriving)))
 

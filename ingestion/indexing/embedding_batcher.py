@@ -95,7 +95,7 @@ class _Shelf:
         self._orders.rotate(-1)
         next_place = next(iter(order.waiting.values()))
         at = bisect_left(self._places, next_place[:2], key=_by_length)
-        start, end = _around(self._places, at, batching)
+        start, end = _choose_range(self._places, at, batching)
         taken = self._places[start:end]
         del self._places[start:end]
         for _, number, text in taken:
@@ -118,7 +118,7 @@ def _by_length(place: _Place) -> tuple[int, int]:
     return place[0], place[1]
 
 
-def _around(places: Sequence[_Place], at: int, batching: Batching) -> tuple[int, int]:
+def _choose_range(places: Sequence[_Place], at: int, batching: Batching) -> tuple[int, int]:
     """Extend from `at` to the nearer neighbour as long as the padded texts fit in one batch."""
     start, end, sizes = at, at + 1, places[at][0]
     while end - start < batching.texts:

@@ -39,7 +39,7 @@ def queue_statuses(jobs: Sequence[Job]) -> dict[UUID, QueueStatus]:
     if queued:
         typical = _typical_seconds()
         for job, place in _places(queued):
-            found[job.id] = QueueStatus(place, _until(job, place, typical, now))
+            found[job.id] = QueueStatus(place, _estimate_wait(job, place, typical, now))
     return found
 
 
@@ -101,7 +101,7 @@ def _before(turn: object, created_at: object, pk: object) -> Q:
     return Q(turn__lte=turn) & (Q(turn__lt=turn) | same_turn)
 
 
-def _until(job: Job, place: int, typical: float | None, now: datetime) -> float | None:
+def _estimate_wait(job: Job, place: int, typical: float | None, now: datetime) -> float | None:
     if typical is None:
         return None
     pause = job.not_before - now if job.not_before else timedelta(0)

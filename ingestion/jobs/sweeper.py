@@ -33,7 +33,7 @@ def wake(*, age: timedelta = AGE, tokens: int = TOKENS) -> int:
     sent = 0
     for lane in Lane:
         waiting = min(_overdue(lane, age)[:tokens].count(), tokens)
-        if waiting and not _awake(lane, age):
+        if waiting and not _is_lane_active(lane, age):
             log.info("sweeper: waking the lane %s", lane)
             for _ in range(waiting):
                 broker.wake_worker(lane, again=True)
@@ -45,7 +45,7 @@ def _overdue(lane: Lane, age: timedelta) -> JobQuerySet:
     return Job.objects.due().filter(lane=lane).exclude(_within("updated_at", age))
 
 
-def _awake(lane: Lane, age: timedelta) -> bool:
+def _is_lane_active(lane: Lane, age: timedelta) -> bool:
     recent = Job.objects.filter(_within("updated_at", age), stage__in=(*RUNNING, *ENDED))
     return recent.filter(_within("started_at", age), lane=lane).exists()
 

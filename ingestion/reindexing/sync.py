@@ -61,11 +61,11 @@ class Synchronizer:
             entry.delete()
             changes += 1
         for document in iterate_documents(find_outdated(self._lease.generation)):
-            self._bring(document)
+            self._sync_document(document)
             changes += 1
         return changes
 
-    def _bring(self, document: Document) -> None:
+    def _sync_document(self, document: Document) -> None:
         version = document.active_version
         assert version is not None
         entry = self._entry(version)

@@ -96,7 +96,7 @@ def watch_delete(*, watch: Watch, principal: Principal) -> None:
 
 def watch_scan(*, watch: Watch) -> Watch:
     """Request a scan as soon as a worker is free. Raises Conflict while a scan is running."""
-    if not _free().filter(pk=watch.pk).update(looked_at=None):
+    if not _unlocked_watches().filter(pk=watch.pk).update(looked_at=None):
         raise Conflict(gettext_noop("This folder is being checked."))
     transaction.on_commit(lambda: broker.enqueue_watch(watch.id), robust=True)
     watch.refresh_from_db()
@@ -111,7 +111,7 @@ def next_scan(watch: Watch) -> datetime | None:
 
 
 def watches_due() -> list[UUID]:
-    watches = _free().filter(enabled=True, knowledge_base__deleted_at=None)
+    watches = _unlocked_watches().filter(enabled=True, knowledge_base__deleted_at=None)
     return [watch.id for watch in watches if _is_due(watch)]
 
 
@@ -121,14 +121,14 @@ def _is_due(watch: Watch) -> bool:
     return at is None or at <= now or (watch.looked_at is not None and watch.looked_at > now)
 
 
-def _free() -> "QuerySet[Watch]":
+def _unlocked_watches() -> "QuerySet[Watch]":
     busy = Q(busy_until__gte=Now(), busy_until__lte=Now() + 2 * SCAN_LEASE)
     return Watch.objects.filter(Q(busy_until=None) | ~busy)
 
 
 def scan_folder(watch_id: UUID) -> None:
     """Scan the folder, unless another worker is scanning it or has just done so."""
-    if not _free().filter(pk=watch_id).update(busy_until=Now() + SCAN_LEASE):
+    if not _unlocked_watches().filter(pk=watch_id).update(busy_until=Now() + SCAN_LEASE):
         return
     watch = Watch.objects.select_related("knowledge_base", "user").get(pk=watch_id)
     if watch.knowledge_base.deleted_at or not _is_due(watch):
@@ -191,10 +191,10 @@ class _Scan:
             if lifecycle.stopping.is_set():
                 raise lifecycle.Interrupted
             found.add(file.source_uri)
-            self._look_at(file, principal, walk)
-        self._learn(at_least=1)
+            self._check_file(file, principal, walk)
+        self._save_learnt(at_least=1)
         self.counts.update(files=len(found), links=walk.links, failed=len(walk.unreadable))
-        return self._handle_missing(found, walk, principal) or _in_words(walk.unreadable)
+        return self._handle_missing(found, walk, principal) or _describe_unreadable(walk.unreadable)
 
     def batch_fields(self) -> dict[str, Any]:
         return {"batch": self.batch} if self.batch else {}
@@ -207,7 +207,7 @@ class _Scan:
             raise Forbidden(CodedMessage("watch_owner"))
         return principal
 
-    def _look_at(self, file: FolderFile, principal: Principal, walk: FolderWalk) -> None:
+    def _check_file(self, file: FolderFile, principal: Principal, walk: FolderWalk) -> None:
         self._renew()
         size, mtime, _ = self.known.get(file.source_uri, (-1, -1, ""))
         if (size, mtime) == (file.size, file.mtime_ns):
@@ -265,9 +265,9 @@ class _Scan:
                 sha256=digest,
             )
         )
-        self._learn(at_least=_BATCH)
+        self._save_learnt(at_least=_BATCH)
 
-    def _learn(self, *, at_least: int) -> None:
+    def _save_learnt(self, *, at_least: int) -> None:
         if len(self.learnt) < at_least:
             return
         WatchedFile.objects.bulk_create(
@@ -336,7 +336,7 @@ def _describe_empty_folders(folders: list[str]) -> str:
     return CodedMessage("watch_empty_folders", folders=named)
 
 
-def _in_words(unreadable: list[tuple[str, str]]) -> str:
+def _describe_unreadable(unreadable: list[tuple[str, str]]) -> str:
     if not unreadable:
         return ""
     named = "; ".join(f"{uri}: {reason}" for uri, reason in unreadable[:_NAMED])

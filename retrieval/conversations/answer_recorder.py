@@ -295,7 +295,7 @@ def _answer_columns(answer: Answer, hits: Sequence[Hit], readable: set[UUID]) ->
         "verdict": answer.verdict,
         "mode": answer.mode,
         "sentences": sentences if shown else [],
-        "nearest": _nearest(hit for hit in answer.nearest if hit.document in readable),
+        "nearest": _closest_documents(hit for hit in answer.nearest if hit.document in readable),
         "parts": [asdict(part) for part in answer.parts],
         "model": answer.model,
         "usage": asdict(answer.usage),
@@ -331,7 +331,7 @@ def _row(message: Message, citation: Citation) -> CitationRow:
     )
 
 
-def _nearest(hits: Iterable[Hit]) -> list[dict[str, str]]:
+def _closest_documents(hits: Iterable[Hit]) -> list[dict[str, str]]:
     seen = {str(hit.document): hit.title for hit in hits}
     return [{"document": document, "title": title} for document, title in seen.items()]
 

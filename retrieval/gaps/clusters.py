@@ -102,8 +102,8 @@ def _place(question_id: UUID, known: "dict[tuple[str, str], _Known]") -> bool:
     if space not in known:
         known[space] = _Known(*space)
     others = known[space]
-    likest = others.likest(question)
-    question.gap = (likest and Gap.objects.filter(pk=likest).first()) or _open_gap(bases, key)
+    closest = others.find_closest(question)
+    question.gap = (closest and Gap.objects.filter(pk=closest).first()) or _open_gap(bases, key)
     question.save(update_fields=["gap"])
     others.add(question.gap.pk, question.text, question.embedding)
     return True
@@ -147,7 +147,7 @@ class _Known:
         if embedding:
             self._sums[gap] = self._sums.get(gap, 0) + _vector(embedding)
 
-    def likest(self, question: GapQuestion) -> UUID | None:
+    def find_closest(self, question: GapQuestion) -> UUID | None:
         by_meaning = self._by_meaning(_vector(question.embedding)) if question.embedding else None
         return by_meaning or self._gaps.get(_words(question.text))
 

@@ -22,7 +22,7 @@ class ServerBackend(IndexBackend):
     shared = True
 
     def create(self, place: str, dimension: int) -> VectorStore:
-        return ServerIndex.create(_client(), _collection(place), dimension=dimension, spread=_spread())
+        return ServerIndex.create(_client(), _collection(place), dimension=dimension, spread=_read_spread())
 
     def open(self, place: str, dimension: int) -> VectorStore:
         return ServerIndex.open(_client(), _collection(place), dimension=dimension)
@@ -46,7 +46,7 @@ def _collection(place: str) -> str:
     return f"cairn_{place}"
 
 
-def _spread() -> Spread:
+def _read_spread() -> Spread:
     given = environment()
     return Spread(
         replicas=given.qdrant_replication_factor,

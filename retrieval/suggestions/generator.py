@@ -57,7 +57,7 @@ class Made:
 def questions_of(title: str, sections: Iterable[Sequence[str]], language: str | None) -> list[Made]:
     """The best of them, in the order in which they stand. `sections`: the paths of the passages."""
     headings = list(_headings(title, sections))
-    own = [Made(question) for heading in headings if (question := _own(heading, language))]
+    own = [Made(question) for heading in headings if (question := _question_in_heading(heading, language))]
     return list(islice(own or _about(headings, language), MAX_SUGGESTIONS))
 
 
@@ -88,7 +88,7 @@ def _is_fragment(heading: str) -> bool:
     )
 
 
-def _own(heading: str, language: str | None) -> str:
+def _question_in_heading(heading: str, language: str | None) -> str:
     words = heading.split()
     if _LEANING.search(heading) or heading.casefold() in _EMPTY:
         return ""

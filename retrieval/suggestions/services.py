@@ -85,7 +85,7 @@ def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:
     if len(picked) == count:
         return picked
     start = random.random()  # noqa: S311 - nothing to guess
-    rows = sorted(_around(principal, base, start), key=lambda row: row.plain)
+    rows = sorted(_suggestions_from(principal, base, start), key=lambda row: row.plain)
     return [*picked, *(row.question for row in rows)][:count]
 
 
@@ -98,7 +98,7 @@ def _questions_by_people(principal: Principal, base: UUID, count: int) -> Iterat
     yield from popular_questions(principal, base, count)
 
 
-def _around(principal: Principal, base: UUID, start: float) -> Iterator[Suggestion]:
+def _suggestions_from(principal: Principal, base: UUID, start: float) -> Iterator[Suggestion]:
     readable = documents_for(principal).filter(knowledge_base=base).ready()
     rows = Suggestion.objects.filter(knowledge_base=base, document__in=readable).order_by("shuffle")
     found = list(rows.filter(shuffle__gte=start)[:_LOOKED_AT])

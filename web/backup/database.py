@@ -85,7 +85,7 @@ def _dump(path: Path) -> None:
         (name,) = cursor.fetchone()
     options = ["--format=custom", "--no-owner", "--no-privileges", f"--snapshot={name}", f"--file={path}"]
     without = [f"--exclude-table-data={table}" for table in _PASSING]
-    _run("pg_dump", [*options, *without, _where()])
+    _run("pg_dump", [*options, *without, _connection_string()])
 
 
 def applied_migrations(using: str) -> list[str]:
@@ -147,7 +147,7 @@ def _postgresql_place(backup: Backup) -> None:
             _drop_tables()
         _disconnect()
         options = ["--exit-on-error", "--single-transaction", "--clean", "--if-exists", "--no-owner"]
-        _run("pg_restore", [*options, "--no-privileges", f"--dbname={_where()}", str(dump)])
+        _run("pg_restore", [*options, "--no-privileges", f"--dbname={_connection_string()}", str(dump)])
 
 
 def _sqlite_place(backup: Backup, name: Path) -> None:
@@ -181,7 +181,7 @@ def _answering() -> Iterator[None]:
         raise Unavailable(f"The database isn't responding: {_first_line(str(error))}") from error
 
 
-def _where() -> str:
+def _connection_string() -> str:
     """Return connection parameters without the password, which others on this machine could see."""
     settings: dict[str, Any] = connection.settings_dict
     parts = {

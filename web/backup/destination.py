@@ -26,12 +26,14 @@ def new_folder(target: Path, *, report: Report) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear(target.parent, report)
-        with _try_lock(_beside(target, _LOCK)) as alone:
+        with _try_lock(_temporary_sibling(target, _LOCK)) as alone:
             if not alone:
                 raise Conflict(f"Another backup to {target} is in progress.")
             if target.exists():
                 raise InvalidInput(f"{target} already exists. Choose a new folder for the backup.")
-            with _create_folder(_beside(target, _UNFINISHED), _beside(target, _LOCK)) as folder:
+            with _create_folder(
+                _temporary_sibling(target, _UNFINISHED), _temporary_sibling(target, _LOCK)
+            ) as folder:
                 yield folder
                 folder.rename(target)
                 sync(target.parent)
@@ -39,7 +41,7 @@ def new_folder(target: Path, *, report: Report) -> Iterator[Path]:
         raise CairnError(f"The backup couldn't be written: {error}") from error
 
 
-def _beside(target: Path, suffix: str) -> Path:
+def _temporary_sibling(target: Path, suffix: str) -> Path:
     return target.with_name(f".{target.name}{suffix}")
 
 

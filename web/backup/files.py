@@ -53,13 +53,13 @@ def copy_file(stored: StoredFile, target: Path) -> bool:
     except FileNotFoundError:
         target.unlink(missing_ok=True)
         return False
-    if _is_whole(stored, target, digest.hexdigest()):
+    if _is_complete(stored, target, digest.hexdigest()):
         return True
     target.unlink()
     return False
 
 
-def _is_whole(stored: StoredFile, copy: Path, digest: str) -> bool:
+def _is_complete(stored: StoredFile, copy: Path, digest: str) -> bool:
     if stored.sha256:
         return digest == stored.sha256
     if not stored.name.endswith(".gz"):

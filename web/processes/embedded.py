@@ -155,7 +155,7 @@ class Runtime:
         stopping.set()
         draining.set()
         ending.set()
-        _together([partial(part.stop, _STOP_SECONDS) for part in parts])
+        _run_in_parallel([partial(part.stop, _STOP_SECONDS) for part in parts])
         self._loading.close()
         tracing_stop()
         self._report.close()
@@ -174,7 +174,7 @@ def _unreachable_names(host: str) -> str:
     return f"Other machines are refused until ALLOWED_HOSTS names this one (now: {', '.join(names)})"
 
 
-def _together(ends: Sequence[Callable[[], None]]) -> None:
+def _run_in_parallel(ends: Sequence[Callable[[], None]]) -> None:
     threads = [threading.Thread(target=end, daemon=True) for end in ends]
     for thread in threads:
         thread.start()

@@ -33,12 +33,12 @@ class TurnTaking(beat.Scheduler):
         self._mine = False
 
     def tick(self, *args: Any, **options: Any) -> float:
-        if not self._is_mine():
+        if not self._is_leader():
             return _WAIT_SECONDS
         wait: float = super().tick(*args, **options)
         return wait
 
-    def _is_mine(self) -> bool:
+    def _is_leader(self) -> bool:
         if self._mine and time.monotonic() - self._asked < _RENEW_SECONDS:
             return True
         self._asked = time.monotonic()

@@ -169,7 +169,7 @@ class _Supervisor:
             return True
         os.close(heartbeat.child_end)
         for number in SIGNALS:
-            signal.signal(number, self._pass_on)
+            signal.signal(number, self._forward_signal)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         return False
 
@@ -184,7 +184,7 @@ class _Supervisor:
         heartbeat.close()
         start_heartbeat(heartbeat.child_end)
 
-    def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+    def _forward_signal(self, number: int, _frame: FrameType | None) -> None:
         """The second signal ends the child at once, even one that cannot react."""
         with suppress(ProcessLookupError):
             if self._child:

@@ -67,7 +67,7 @@ def drop_encoded_data(rendition: Rendition) -> Rendition:
     remaining = [
         rest
         for place, element in enumerate(rendition.elements)
-        if (rest := _without(element, by_place.get(place, ())))
+        if (rest := _remove_spans(element, by_place.get(place, ())))
     ]
     if all(element.category == TITLE for element in remaining):
         raise failures.no_text(CodedMessage("no_language"))
@@ -77,7 +77,7 @@ def drop_encoded_data(rendition: Rendition) -> Rendition:
     return replace(rendition, elements=elements, report=report)
 
 
-def _without(element: Element, spans: Sequence[_Span]) -> Element | None:
+def _remove_spans(element: Element, spans: Sequence[_Span]) -> Element | None:
     """Return the element with an ellipsis in place of each span; None if no word is left."""
     if not spans:
         return element

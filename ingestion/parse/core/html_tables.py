@@ -58,10 +58,10 @@ def _merge(left: list[str], right: list[str]) -> list[str] | None:
     signs = any(a in _BEFORE or b in _AFTER for a, b in pairs if a or b)
     if not signs or any(a and b and a[-1] not in _BEFORE and b not in _AFTER for a, b in pairs):
         return None
-    return [_beside(a, b) for a, b in pairs]
+    return [_join_currency(a, b) for a, b in pairs]
 
 
-def _beside(a: str, b: str) -> str:
+def _join_currency(a: str, b: str) -> str:
     return f"{a} {b}" if a in _CURRENCY and b else a + b
 
 

@@ -153,10 +153,10 @@ def _paragraph(lines: Sequence[Sequence[Word]], usual: float, turn: Turn) -> Par
     alone = len(lines) == 1 and not texts[0].endswith((".", ",", ";", ":"))
     is_heading = alone and _height(lines[0]) > _TITLE * usual and sum(map(str.isalpha, texts[0])) > 2
     confidences = tuple(word.confidence for line in lines for word in line)
-    return Paragraph(texts, tuple(_around(line, turn) for line in lines), is_heading, confidences)
+    return Paragraph(texts, tuple(_bounding_box(line, turn) for line in lines), is_heading, confidences)
 
 
-def _around(line: Sequence[Word], turn: Turn) -> Box:
+def _bounding_box(line: Sequence[Word], turn: Turn) -> Box:
     lefts, tops, rights, bottoms = zip(*(word.box for word in line), strict=True)
     left, top, right, bottom = turn.back((min(lefts), min(tops), max(rights), max(bottoms)))
     width, height = turn.size

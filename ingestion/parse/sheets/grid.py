@@ -77,7 +77,7 @@ class Reader:
         for row, below in pairwise(band[: captions + 1]):
             yield Caption(row, below.number > row.number + 1)
         rest = band[captions:]
-        beside = _beside(rest) if self.side_by_side and depth < _DEEPEST else []
+        beside = _split_side_by_side(rest) if self.side_by_side and depth < _DEEPEST else []
         if len(beside) > 1:
             for part in beside:
                 for smaller in bands(part):
@@ -164,7 +164,7 @@ def _is_list(rows: Sequence[Row]) -> bool:
     return len(rows) >= _LEAST_LIST and all(len(str(value)) <= _SHORT_NOTE for value in values)
 
 
-def _beside(rows: Sequence[Row]) -> list[list[Row]]:
+def _split_side_by_side(rows: Sequence[Row]) -> list[list[Row]]:
     """Return tables next to each other, each with its own rows; empty if there is only one."""
     extents = _extents(rows)
     runs = _runs(sorted(extents))

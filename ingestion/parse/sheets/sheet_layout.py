@@ -108,14 +108,14 @@ class Layouts:
         except _DAMAGE:
             return SheetLayout()
         layout = scan.finish_layout()
-        for kind, root in self._beside(self._members[sheet]):
+        for kind, root in self._related_parts(self._members[sheet]):
             if kind == "comments":
                 layout.comments += len(_all(root, "comment"))
             elif kind == "drawing":
                 layout.text_boxes += sum(1 for shape in _all(root, "sp") if _all(shape, "t"))
         return layout
 
-    def _beside(self, member: str) -> Iterator[tuple[str, etree._Element]]:
+    def _related_parts(self, member: str) -> Iterator[tuple[str, etree._Element]]:
         """Yield related parts of a sheet with their kind."""
         folder, name = posixpath.split(member)
         for one in _all(self._root(f"{folder}/_rels/{name}.rels"), "Relationship"):

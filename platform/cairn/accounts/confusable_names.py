@@ -103,11 +103,11 @@ def check_name(name: str) -> None:
 
 def acceptable_name(name: str) -> str:
     """The name, without what `check_name` refuses: letters of the script that it has most of stay."""
-    parts = (_of_one_script(part) for part in normalize_name(name).split("@"))
+    parts = (_restrict_to_one_script(part) for part in normalize_name(name).split("@"))
     return "@".join(parts).strip(".@-_")
 
 
-def _of_one_script(part: str) -> str:
+def _restrict_to_one_script(part: str) -> str:
     usable = [each for each in part if ord(each) not in _INVISIBLE]
     usable = [each for each in usable if not each.isalnum() or _script(each) is not None]
     part = "".join(usable)

@@ -47,7 +47,7 @@ class Command(CairnCommand):
                         watched=not options["as_json"],
                     )
             except KeyboardInterrupt:
-                self.fail(_goes_on(connected), code=INTERRUPTED)
+                self.fail(_interruption_message(connected), code=INTERRUPTED)
         self._print(summary, as_json=options["as_json"])
         if summary.failed:
             sys.exit(SOME_FAILED)
@@ -63,6 +63,6 @@ class Command(CairnCommand):
         self.stdout.write(str(summary))
 
 
-def _goes_on(connected: Connected) -> str:
+def _interruption_message(connected: Connected) -> str:
     where = "at the next start" if connected.own else f"in the server at {connected.api.url}"
     return f"Interrupted. What was uploaded is safe, and processing goes on {where}."

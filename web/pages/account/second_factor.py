@@ -39,7 +39,7 @@ from web.pages.shell.decorators import page
 Opened = Callable[..., HttpResponse]
 
 
-def _own(view: Opened) -> Opened:
+def _account_page(view: Opened) -> Opened:
     """Decorate account pages, also for users who have to set up a second factor first."""
 
     @never_cache
@@ -81,16 +81,16 @@ class PasskeyRemoveView(RemoveWebAuthnView):
 _form = require_http_methods(["GET", "HEAD", "POST"])
 second_step = sensitive_post_parameters()(_form(SecondStepView.as_view()))
 passkey_sign_in = _form(LoginWebAuthnView.as_view())
-index = require_safe(_own(FactorsView.as_view()))
-app_add = _form(_own(ActivateTOTPView.as_view()))
-app_remove = _form(_own(DeactivateTOTPView.as_view()))
-codes = require_safe(_own(ViewRecoveryCodesView.as_view()))
-codes_renew = _form(_own(GenerateRecoveryCodesView.as_view()))
-passkey_add = _form(_own(AddWebAuthnView.as_view()))
-passkey_remove = _form(_own(PasskeyRemoveView.as_view()))
-confirm_password = _form(_own(ReauthenticateView.as_view()))
-confirm_code = _form(_own(CodeReauthenticateView.as_view()))
-confirm_passkey = _form(_own(ReauthenticateWebAuthnView.as_view()))
+index = require_safe(_account_page(FactorsView.as_view()))
+app_add = _form(_account_page(ActivateTOTPView.as_view()))
+app_remove = _form(_account_page(DeactivateTOTPView.as_view()))
+codes = require_safe(_account_page(ViewRecoveryCodesView.as_view()))
+codes_renew = _form(_account_page(GenerateRecoveryCodesView.as_view()))
+passkey_add = _form(_account_page(AddWebAuthnView.as_view()))
+passkey_remove = _form(_account_page(PasskeyRemoveView.as_view()))
+confirm_password = _form(_account_page(ReauthenticateView.as_view()))
+confirm_code = _form(_account_page(CodeReauthenticateView.as_view()))
+confirm_passkey = _form(_account_page(ReauthenticateWebAuthnView.as_view()))
 
 
 @require_POST

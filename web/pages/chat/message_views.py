@@ -68,7 +68,7 @@ class Source:
             owner.username if owner else "",
             first.official,
             first.verified,
-            tuple(CitedPassage(each.marker, _where(each)) for each in citations),
+            tuple(CitedPassage(each.marker, _describe_location(each)) for each in citations),
         )
 
 
@@ -305,7 +305,7 @@ def _label(citation: Citation) -> str:
     return gettext("Source {number}: {what}").format(number=citation.marker, what=what)
 
 
-def _where(citation: Citation) -> str:
+def _describe_location(citation: Citation) -> str:
     if citation.location:
         return localize(citation.location)
     section = [part for part in citation.section if part and part != citation.title]

@@ -139,7 +139,7 @@ def evaluation_run(request: HttpRequest, principal: Principal, run_id: str) -> H
         "keep": f"show={WRONG if shown is wrong else 'all'}&",
         "views": [question_view(each) for each in questions],
         "measures": metric_format.measure_views(run.measures),
-        "others": _others(principal, run),
+        "others": _list_comparable(principal, run),
         "settings": [(_words(name), value) for name, value in sorted(run.settings.items())],
         **_tables(run),
     }
@@ -162,7 +162,7 @@ def _tables(run: EvaluationRun) -> dict[str, Any]:
     return {"kind_columns": columns, "by_kind": by_kind, "rankings": rankings}
 
 
-def _others(principal: Principal, run: EvaluationRun) -> Iterable[EvaluationRun]:
+def _list_comparable(principal: Principal, run: EvaluationRun) -> Iterable[EvaluationRun]:
     """Return runs for comparison: those of the same knowledge base."""
     rows = runs_for(principal).filter(knowledge_base=run.knowledge_base).exclude(pk=run.pk)
     return rows.only("id", "name", "created_at", "knowledge_base", "created_by")[:COMPARABLE]

@@ -153,13 +153,13 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
         "found": found,
         "suggested": documents_suggested(row, principal),
         "linked": documents_for(principal).filter(pk=row.document_id).first() if row.document_id else None,
-        "linkable": _linkable(principal, row, nearest, found),
+        "linkable": _list_linkable_documents(principal, row, nearest, found),
         "owners": owners_of(row),
-        "others": _others(principal, row),
+        "others": _list_mergeable(principal, row),
         "bases": bases_of(row, principal),
         "verified": verified,
         "current": verified is not None and verified.vouches_for(verified.sha256),
-        **_vouching(principal, row, verified),
+        **_list_possible_owners(principal, row, verified),
         "wordings": verified.wordings if verified else _wordings(row),
         "until": verified.until if verified else timezone.localdate() + VALID_FOR,
         "renewed": timezone.localdate() + VALID_FOR,
@@ -169,7 +169,7 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
     return show(request, principal, "pages/console/gap.html", context, area="console")
 
 
-def _vouching(principal: Principal, gap: Gap, verified: VerifiedAnswer | None) -> dict[str, Any]:
+def _list_possible_owners(principal: Principal, gap: Gap, verified: VerifiedAnswer | None) -> dict[str, Any]:
     """Return possible owners of the answer. Only admins can name somebody else than themselves.
 
     `takes_over_from`: the owner whom the principal replaces by renewing or changing the answer.
@@ -205,7 +205,7 @@ def _search_gap_question(principal: Principal, gap: Any) -> Sequence[Hit]:
         return ()
 
 
-def _linkable(
+def _list_linkable_documents(
     principal: Principal, gap: Any, nearest: Sequence[Document], found: Sequence[Hit]
 ) -> Sequence[Document]:
     """Return documents that may answer it: nearest ones, search results, and the newest."""
@@ -218,7 +218,7 @@ def _linkable(
     return sorted(rows.values(), key=lambda row: (row.id not in near, row.title))
 
 
-def _others(principal: Principal, gap: Any) -> "QuerySet[Gap]":
+def _list_mergeable(principal: Principal, gap: Any) -> "QuerySet[Gap]":
     """Return gaps that it can be merged into."""
     rows = gaps_for(principal).filter(Q(state__in=UNANSWERED) | Q(state=GapState.ANSWERED))
     rows = rows.filter(base_key=gap.base_key).exclude(pk=gap.pk)

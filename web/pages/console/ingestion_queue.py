@@ -94,11 +94,11 @@ def _work(job: Job, place: QueueStatus) -> Work:
 def job_line(job: Job, place: QueueStatus) -> str:
     """Format progress like the scripts: `Embedding 40 of 260, 12 per second, about 18 s left`."""
     if place.position:
-        return ", ".join(_waits(job, place))
-    return ", ".join(_goes_on(job, place))
+        return ", ".join(_describe_waiting(job, place))
+    return ", ".join(_describe_running(job, place))
 
 
-def _waits(job: Job, place: QueueStatus) -> Iterable[str]:
+def _describe_waiting(job: Job, place: QueueStatus) -> Iterable[str]:
     yield gettext("Number {n} in the queue").format(n=number(place.position or 0))
     if job.not_before:
         yield gettext("after a failed attempt")
@@ -106,7 +106,7 @@ def _waits(job: Job, place: QueueStatus) -> Iterable[str]:
         yield gettext("ready in about {time}").format(time=duration(place.eta))
 
 
-def _goes_on(job: Job, place: QueueStatus) -> Iterable[str]:
+def _describe_running(job: Job, place: QueueStatus) -> Iterable[str]:
     doing = gettext(DOING.get(Stage(job.stage), gettext_noop("Waiting")))
     counted = gettext("{doing} {done} of {total}")
     yield counted.format(doing=doing, done=number(job.done), total=number(job.total)) if job.total else doing

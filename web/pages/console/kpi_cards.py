@@ -29,8 +29,8 @@ def tiles_of(now: Summary, before: Summary) -> list[Tile]:
         _share(_("Supported"), now.supported, before.supported, good=1),
         _share(_("Not answered"), now.refused, before.refused, good=-1),
         _share(_("Rated helpful"), now.helpful, before.helpful, good=1),
-        _lasting(_("Median time to first word"), now.first.p50, before.first.p50),
-        _lasting(_("Median time to full answer"), now.whole.p50, before.whole.p50),
+        _duration_card(_("Median time to first word"), now.first.p50, before.first.p50),
+        _duration_card(_("Median time to full answer"), now.whole.p50, before.whole.p50),
         _build_count_tile(_("Tokens"), now.tokens, before.tokens),
     ]
 
@@ -46,7 +46,7 @@ def _share(label: str, now: float | None, before: float | None, *, good: int) ->
     return Tile(label, value, _format_change(change, _("points")), _tone(change, good))
 
 
-def _lasting(label: str, now: int | None, before: int | None) -> Tile:
+def _duration_card(label: str, now: int | None, before: int | None) -> Tile:
     value = "–" if now is None else f"{_number(now / 1000, 1)} s"
     change = round((now - before) / before * PERCENT) if now is not None and before else None
     return Tile(label, value, _format_change(change), _tone(change, -1))

@@ -224,7 +224,10 @@ def _items(
     hits: Sequence[Hit], others: dict[Ranking, dict[UUID, int]], way: Ranking | None = Ranking.HYBRID
 ) -> list[Item]:
     """Build items. `others`: ranks in other columns."""
-    return [Item(rank, hit, _score(hit, way), _also(hit.chunk, others)) for rank, hit in enumerate(hits, 1)]
+    return [
+        Item(rank, hit, _score(hit, way), _describe_other_ranks(hit.chunk, others))
+        for rank, hit in enumerate(hits, 1)
+    ]
 
 
 def _score(hit: Hit, way: Ranking | None) -> str:
@@ -234,7 +237,7 @@ def _score(hit: Hit, way: Ranking | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _also(chunk: UUID, others: dict[Ranking, dict[UUID, int]]) -> str:
+def _describe_other_ranks(chunk: UUID, others: dict[Ranking, dict[UUID, int]]) -> str:
     names = {Ranking.DENSE: _("meaning"), Ranking.BM25: _("words"), Ranking.HYBRID: _("combined")}
     return ", ".join(f"{names[way]} {ranks[chunk]}" for way, ranks in others.items() if chunk in ranks)
 

@@ -162,7 +162,7 @@ def document_report(document: Document) -> Report:
     slides = _has_slides(version)
     return Report(
         tuple(_describe_results(found, slides)),
-        tuple(_lacking(found, slides)),
+        tuple(_describe_missing(found, slides)),
         tuple(map(localize, found.get("suspicious", ()))),
     )
 
@@ -199,7 +199,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _lacking(found: dict[str, Any], slides: bool) -> Iterator[str]:
+def _describe_missing(found: dict[str, Any], slides: bool) -> Iterator[str]:
     if blank := found.get("pages_without_text"):
         line = gettext("No text found on {pages}, so it isn’t searchable.")
         yield line.format(pages=_pages(blank, slides))

@@ -123,7 +123,7 @@ def load_search_context(request: HttpRequest, principal: Principal) -> dict[str,
         "documents": build_found_rows(page.rows, find_parts(query.q)),
         "next_cursor": page.next_cursor,
         "total": None if query.cursor else rows.count(),
-        "address": _without(request, "cursor"),
+        "address": _query_without(request, "cursor"),
     }
 
 
@@ -147,7 +147,7 @@ def _valid(params: Mapping[str, Any]) -> LibraryQuery:
         return LibraryQuery.model_validate({name: params[name] for name in params if name not in wrong})
 
 
-def _without(request: HttpRequest, name: str) -> str:
+def _query_without(request: HttpRequest, name: str) -> str:
     rest = request.GET.copy()
     rest.pop(name, None)
     return rest.urlencode()

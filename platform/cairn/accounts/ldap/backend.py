@@ -33,20 +33,20 @@ class LdapBackend(BaseBackend):
         **_: Any,
     ) -> User | None:
         """Raises Unavailable if the directory does not answer."""
-        if settings.LDAP is None or not username or not password or _is_of_here(username):
+        if settings.LDAP is None or not username or not password or _is_local_username(username):
             return None
         found = Directory(settings.LDAP).find(username, password)
-        return _let_in(found) if found else None
+        return _find_or_create_user(found) if found else None
 
     def get_user(self, user_id: UUID) -> User | None:
         return User.objects.active().filter(pk=user_id).first()
 
 
-def _is_of_here(username: str) -> bool:
+def _is_local_username(username: str) -> bool:
     return User.objects.filter(username__iexact=username).exclude(identities__source=LDAP).exists()
 
 
-def _let_in(found: LdapPerson) -> User | None:
+def _find_or_create_user(found: LdapPerson) -> User | None:
     """Identify the user by the directory's id alone: the name could belong to another user here."""
     user = User.objects.filter(identities__source=LDAP, identities__external_id=found.external_id).first()
     if user is not None and not user.is_active:
