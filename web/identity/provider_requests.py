@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import certifi
 import httpx
 from requests import ConnectionError as ConnectionFailed
 from requests import PreparedRequest, Response, Session, Timeout, TooManyRedirects
 from requests.adapters import BaseAdapter
 from requests.exceptions import InvalidJSONError
 from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from cairn.http.ssrf_guard import AsyncGuardedTransport
 
@@ -122,5 +122,5 @@ def _trust(verify: bool | str) -> ssl.SSLContext:
             cafile=None if path.is_dir() else verify, capath=verify if path.is_dir() else None
         )
     context = httpx.create_ssl_context()
-    context.load_verify_locations(certifi.where())
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     return context
