@@ -178,10 +178,10 @@ def test_pages_offer_it(admin: Caller, rob: Caller) -> None:
 @pytest.mark.slow
 def test_it_is_made_while_it_is_sent(db: None) -> None:
     caller, noise = caller_for("talker"), random.Random(5)
-    for _ in range(60):
+    for _ in range(180):
         conversation = conversation_start(principal=caller.principal, question="More?")
         Message.objects.create(
-            conversation=conversation, question="More?", answer=noise.randbytes(180_000).hex()
+            conversation=conversation, question="More?", answer=noise.randbytes(60_000).hex()
         )
     tracemalloc.start()
     sizes = [len(part) for part in subject_export(caller.user)]
