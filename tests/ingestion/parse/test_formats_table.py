@@ -36,7 +36,7 @@ RECOGNISED = {
     **dict.fromkeys((formats.HTML, formats.XML), "its first tag, or the extension"),
     **dict.fromkeys((formats.JSON, formats.JSON_LINES), "its first character, and the extension"),
     formats.EML: "its mail headers",
-    formats.ZIP: "a ZIP that is none of the other formats",
+    formats.ZIP: "a ZIP that isn't one of the other formats",
 }
 BY_ENDING = "text; the extension decides"
 PROPERTIES = {
