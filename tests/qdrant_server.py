@@ -21,6 +21,8 @@ from uuid import UUID
 
 import qdrant_edge as edge
 
+from tests.threaded_server import SilentRequests
+
 Json = dict[str, Any]
 
 SCHEMAS: Final = {
@@ -168,7 +170,7 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
 )
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(SilentRequests, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # or a body waits 40 ms until the header before it is acknowledged
     store: Store
@@ -199,8 +201,6 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
-
-    def log_message(self, *args: object) -> None: ...
 
 
 def _config(wanted: Json) -> edge.EdgeConfig:

@@ -1,9 +1,16 @@
-"""Servers of tests that run in a thread, for as long as a block."""
+"""HTTP servers of tests, which run in a thread for as long as a block."""
 
 import socketserver
 import threading
 from types import TracebackType
 from typing import Self
+
+
+class SilentRequests:
+    """Added to a class of `http.server`, writes no line to standard error for each request."""
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
 
 
 class ThreadedServer:

@@ -14,6 +14,7 @@ import pytest
 from cairn.http import ssrf_guard
 from cairn.http.ssrf_guard import AddressNotAllowed, is_public, resolve_server
 from cairn.settings import Environment
+from tests.threaded_server import SilentRequests
 
 PUBLIC = "93.184.215.14"
 Fetch = Callable[..., httpx.Response]
@@ -27,7 +28,7 @@ class Redirector:
         self.asked: list[str] = []
         hosts = self.asked
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(SilentRequests, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 hosts.append(self.headers["Host"])
                 path, _, target = self.path.partition("?")
@@ -37,9 +38,6 @@ class Redirector:
                 self.send_header("Content-Length", "4")
                 self.end_headers()
                 self.wfile.write(b"here")
-
-            def log_message(self, *arguments: object) -> None:
-                pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_port

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.threaded_server import ThreadedServer
+from tests.threaded_server import SilentRequests, ThreadedServer
 
 Body = dict[str, Any]
 
@@ -79,7 +79,7 @@ class FakeServer(ThreadedServer):
         self.pages: dict[str, Any] = {}
         fake = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(SilentRequests, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True  # or a word waits until the one before is acknowledged
 
@@ -92,9 +92,6 @@ class FakeServer(ThreadedServer):
             def do_GET(self) -> None:
                 page = fake.pages.get(self.path)
                 Exchange(self, {}).answer({} if page is None else page, 404 if page is None else 200)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.threaded_server import SilentRequests
+
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git isn't installed")
 TOKEN = "a token for reading"
 
@@ -50,7 +52,7 @@ class GitServer(ThreadingHTTPServer):
         git("push", "--quiet", "--force", str(self.folder / "handbook.git"), "HEAD", cwd=work)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentRequests, BaseHTTPRequestHandler):
     server: GitServer
 
     def do_GET(self) -> None:
@@ -94,9 +96,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content[: self.server.breaks_off])
-
-    def log_message(self, *args: object) -> None:
-        pass
 
 
 def git(*arguments: str, cwd: Path | None = None) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.threaded_server import ThreadedServer
+from tests.threaded_server import SilentRequests, ThreadedServer
 
 Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
@@ -50,7 +50,7 @@ class OddServer(ThreadedServer):
     def __init__(self, behaviour: Behaviour) -> None:
         server, self.requests = self, 0
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(SilentRequests, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 server.requests += 1
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -60,9 +60,6 @@ class OddServer(ThreadedServer):
                     self.close_connection = True
 
             do_POST = do_GET  # noqa: N815
-
-            def log_message(self, *_args: object) -> None:
-                pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         super().__init__(self._server)

@@ -12,6 +12,7 @@ from wsgidav.fs_dav_provider import FilesystemProvider
 from wsgidav.wsgidav_app import WsgiDAVApp
 
 from tests.backends import free_port
+from tests.threaded_server import SilentRequests
 
 USER, PASSWORD = "cairn", "of cairn"
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -77,7 +78,7 @@ class WebdavServer:
 def answering(answer: Answer) -> Iterator[str]:
     """Start a server that answers every request in this way, and yield its URL."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(SilentRequests, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def handle_one_request(self) -> None:
@@ -92,9 +93,6 @@ def answering(answer: Answer) -> Iterator[str]:
 
         def do_GET(self) -> None:
             answer(self)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads, server.block_on_close = True, False

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from tests.threaded_server import ThreadedServer
+from tests.threaded_server import SilentRequests, ThreadedServer
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class WebsiteServer(ThreadedServer):
         self.on_request: Callable[[str], None] = lambda path: None
         server = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(SilentRequests, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -55,9 +55,6 @@ class WebsiteServer(ThreadedServer):
                     server.answer(self)
                 except OSError:
                     self.close_connection = True
-
-            def log_message(self, *_arguments: object) -> None:
-                pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads, self._server.block_on_close = True, False

@@ -13,6 +13,7 @@ from cairn.errors import ConfigurationError, Unavailable
 from retrieval.index.qdrant_server import ServerIndex, Spread
 from tests.backends import VectorStore
 from tests.retrieval.index.points import DIMENSION, ask, point
+from tests.threaded_server import SilentRequests
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant:UserWarning"),
@@ -26,7 +27,7 @@ def answering() -> Iterator[Callable[[int], str]]:
     servers: list[HTTPServer] = []
 
     def start(status: int) -> str:
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(SilentRequests, BaseHTTPRequestHandler):
             def _answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 self.send_response(status)
@@ -35,8 +36,6 @@ def answering() -> Iterator[Callable[[int], str]]:
                 self.wfile.write(b"{}")
 
             do_GET = do_POST = do_PUT = _answer  # noqa: N815 - the names http.server calls
-
-            def log_message(self, *args: object) -> None: ...
 
         server = HTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)

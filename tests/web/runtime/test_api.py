@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from cairn.errors import Unavailable
+from tests.threaded_server import SilentRequests
 from web.cli.api_client import Api, ApiProblem, _lines, parse_events
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -25,7 +26,7 @@ class FakeServer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(SilentRequests, BaseHTTPRequestHandler):
             def answer(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 outer.paths.append(self.path)
@@ -38,9 +39,6 @@ class FakeServer:
                 self.wfile.write(body)
 
             do_GET = do_POST = answer  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                pass
 
         return Handler
 

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.servers import start_server, stop_server
+from tests.threaded_server import SilentRequests
 
 pytestmark = [pytest.mark.models, pytest.mark.faults, pytest.mark.timeout(600)]
 TEXT = "Employees in Zanzibar get 25 days of holiday each year, and the northern quay is closed then."
@@ -43,7 +44,7 @@ class Receiver(ThreadingHTTPServer):
         ]
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(SilentRequests, BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
@@ -52,9 +53,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.keys.add(self.headers["x-key"])
         self.send_response(200)
         self.end_headers()
-
-    def log_message(self, *_said: object) -> None:
-        pass
 
 
 @pytest.fixture

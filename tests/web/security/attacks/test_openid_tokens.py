@@ -24,6 +24,7 @@ from cairn.http import ssrf_guard
 from cairn.settings import Environment
 from cairn.settings.identity import IdentityProviders, OidcProvider, allauth_settings
 from tests.openid_server import CLIENT, SECRET
+from tests.threaded_server import SilentRequests
 from tests.web.security.attacks.recorder import Attack
 from web.identity import provider_requests
 
@@ -63,7 +64,7 @@ class Issuer:
         self.asked: list[str] = []
         issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(SilentRequests, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.tell(issuer.answer(self.path))
 
@@ -83,9 +84,6 @@ class Issuer:
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
-
-            def log_message(self, *arguments: object) -> None:
-                pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"

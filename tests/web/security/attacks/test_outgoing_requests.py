@@ -19,6 +19,7 @@ from pytest_socket import socket_allow_hosts
 
 from cairn.http import ssrf_guard
 from tests.backends import free_port
+from tests.threaded_server import SilentRequests
 from tests.web.security.attacks.recorder import Attack
 
 CONFIGURED, PUBLIC, INSIDE = "127.0.0.1", "127.0.0.77", "127.0.0.88"
@@ -34,7 +35,7 @@ class Listener:
         self.asked: list[str] = []
         asked = self.asked
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(SilentRequests, BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 asked.append(self.path)
                 path, _, target = self.path.partition("?")
@@ -44,9 +45,6 @@ class Listener:
                 self.send_header("Content-Length", str(len(address)))
                 self.end_headers()
                 self.wfile.write(address.encode())
-
-            def log_message(self, *arguments: object) -> None:
-                pass
 
         self.server = ThreadingHTTPServer((address, port), Handler)
 

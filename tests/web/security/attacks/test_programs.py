@@ -12,6 +12,7 @@ from ingestion.parse.sandbox import landlock, programs
 from ingestion.parse.sandbox.pool import Limits, ParserPool, _ChildPool, _Request
 from tests.ingestion.parse import paper
 from tests.ingestion.parse.probe_programs import DOCUMENT, FOLDER, STARTS
+from tests.threaded_server import SilentRequests
 from tests.web.security.attacks.recorder import Attack
 
 pytestmark = pytest.mark.timeout(300)
@@ -43,13 +44,10 @@ def requests() -> Iterator[tuple[str, list[str]]]:
     """The URL of a picture on a server of this machine, and the paths that the server was asked for."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(SilentRequests, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
             self.send_error(404)
-
-        def log_message(self, *values: object) -> None:
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
