@@ -73,6 +73,7 @@ class SentenceGate:
     repeats: int = 0
     failures: int = 0
     unsupported_count: int = 0  # sentences that did not hold, whether left out or flagged
+    outdone: bool = False  # supported sentences were discarded because quotes answer the question better
     markers: dict[tuple[object, str], int] = field(default_factory=dict)
     _pending: list[_Piece] = field(default_factory=list)
     _announced: list[_Piece] = field(default_factory=list)
@@ -261,13 +262,19 @@ class SentenceGate:
         return [*map(Cited, new), Delta(delta)]
 
     def discard_pending(self) -> None:
-        """Discard sentences that were never shown; they no longer count as supported."""
+        """Discard sentences that were never shown; they no longer count as supported, although passages may
+        support them."""
         self._pending.clear()
         self._announced.clear()
         shown = {citation.marker for citation in self.citations}
         for key in [key for key, number in self.markers.items() if number not in shown]:
             del self.markers[key]
-        self.sentences = [replace(item, supported=False, markers=()) for item in self.sentences]
+        self.outdone = any(item.supported for item in self.sentences)
+        reason = render_message("less_relevant", self.language)
+        self.sentences = [
+            replace(item, supported=False, markers=(), reason=reason) if item.supported else item
+            for item in self.sentences
+        ]
 
     def _is_on_topic(self, unit: Unit, body: str, support: Support) -> bool:
         """Return whether it covers most of the question, in the same words or in meaning, and is as relevant

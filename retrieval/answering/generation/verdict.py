@@ -20,7 +20,7 @@ from retrieval.answering.text.messages import render_message
 @dataclass(frozen=True, slots=True)
 class PartResult:
     """Result of one part of a question. `cause`: message key for an unanswered part. `differs`: documents
-    contradict each other."""
+    contradict each other. `outdone`: quotes answer it better than the model's supported sentences."""
 
     part: SubQuestion
     mode: AnswerMode
@@ -30,6 +30,7 @@ class PartResult:
     supported_count: int = 0
     unsupported_count: int = 0
     differs: bool = False
+    outdone: bool = False
 
 
 def build_part_result(
@@ -58,6 +59,7 @@ def build_part_result(
         supported_count=supported_count,
         unsupported_count=gate.unsupported_count,
         differs=notes > 0,
+        outdone=gate.outdone,
     )
 
 
@@ -79,7 +81,7 @@ def _decide_verdict(
 ) -> tuple[Verdict, str]:
     """Return the verdict on the answer, and its reason."""
     if mode == AnswerMode.EXTRACTIVE:
-        return Verdict.PARTIAL, _explain_quotes(context, run)
+        return Verdict.PARTIAL, _explain_quotes(context, run, outdone=gate.outdone)
     if run.failure or run.stopped:
         return Verdict.PARTIAL, _explain_interruption(context, run)
     if gate.unsupported_count:
@@ -87,12 +89,14 @@ def _decide_verdict(
     return Verdict.SUPPORTED, render_message("supported", context.language)
 
 
-def _explain_quotes(context: GenerationContext, run: RunState) -> str:
+def _explain_quotes(context: GenerationContext, run: RunState, *, outdone: bool) -> str:
     if not context.writes:
         return render_message("quoted", context.language)
     if run.had_no_model:
         return render_message("no_model", context.language)
-    return render_message("model_away" if run.failure else "extractive", context.language)
+    if run.failure:
+        return render_message("model_away", context.language)
+    return render_message("outdone" if outdone else "extractive", context.language)
 
 
 def _explain_interruption(context: GenerationContext, run: RunState) -> str:
@@ -123,8 +127,9 @@ def combine_verdicts(
     if unsupported_count := sum(result.unsupported_count for result in results):
         supported_count = sum(result.supported_count for result in results)
         reasons.append(_explain_unsupported(context, unsupported_count, supported_count))
-    if any(result.mode == AnswerMode.EXTRACTIVE for result in results):
-        reasons.append(_explain_quotes(context, run))
+    if quoted := [result for result in results if result.mode == AnswerMode.EXTRACTIVE]:
+        outdone = all(result.outdone for result in quoted)
+        reasons.append(_explain_quotes(context, run, outdone=outdone))
     verdict = Verdict.PARTIAL if reasons else Verdict.SUPPORTED
     reasons = reasons or [render_message("supported", context.language)]
     if any(result.differs for result in results):

@@ -16,6 +16,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "These are direct quotes: I couldn’t write an answer that the documents support.",
         "de": "Das sind wörtliche Zitate: Eine eigene Antwort ließ sich nicht durch die Dokumente belegen.",
     },
+    "outdone": {
+        "en": "These are direct quotes: they answer the question better than what the language model wrote.",
+        "de": "Das sind wörtliche Zitate: Sie beantworten die Frage besser als der Text des Sprachmodells.",
+    },
     "model_away": {
         "en": "These are direct quotes: the language model isn’t available right now.",
         "de": "Das sind wörtliche Zitate: Das Sprachmodell ist gerade nicht erreichbar.",
@@ -79,6 +83,10 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "de": "Eine Textstelle widerspricht dem.",
     },
     "meaning": {"en": "No passage says this.", "de": "Keine Textstelle sagt das."},
+    "less_relevant": {
+        "en": "Supported, but not relevant enough to the question.",
+        "de": "Belegt, aber für die Frage nicht relevant genug.",
+    },
     "repeated": {"en": "Already said.", "de": "Schon gesagt."},
     "unfinished": {"en": "Incomplete.", "de": "Unvollständig."},
     "meta": {"en": "Doesn’t answer the question.", "de": "Beantwortet die Frage nicht."},

@@ -53,6 +53,16 @@ def test_a_true_sentence_beside_the_point_gives_way_to_the_quote() -> None:
     given = write(f"{BESIDE} [1]", WordReranker("twice"))
     assert given.mode == "extractive"
     assert "twice a year" in given.text
+    assert "better than what the language model wrote" in given.reason, "it was supported"
+    assert given.sentences[0].text == BESIDE
+    assert given.sentences[0].reason == "Supported, but not relevant enough to the question."
+
+
+def test_a_false_sentence_is_not_said_to_be_supported() -> None:
+    given = write("The board meets in Rome. [1]", WordReranker("twice"))
+    assert given.mode == "extractive"
+    assert "I couldn’t write an answer that the documents support" in given.reason
+    assert "relevant" not in given.sentences[0].reason
 
 
 def test_a_sentence_as_relevant_as_the_quote_begins_the_answer() -> None:
