@@ -2,6 +2,7 @@
 installation can answer questions about itself.
 """
 
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,6 +68,8 @@ _NAMES: Final = {
         "So verwalten Sie Personen, Zugriff und Inhalte.",
     ),
 }
+loading = threading.Event()
+"""Set from the start of this process until it has submitted the pages of the help."""
 _USER_PAGES: Final = ("use/", "get-started/faq.md")
 _ADMIN_PAGES: Final = "administer/"
 
@@ -178,6 +181,21 @@ def sample_state() -> SampleState:
     )
     ready = sum(1 for _, version in latest if version and version.state == VersionState.READY)
     return SampleState(len(documents), ready, failed)
+
+
+def help_progress(principal: Principal) -> SampleState | None:
+    """Return how many pages of the help for `principal` are ready, or None if no more will be."""
+    pages = _documents().filter(pk__in=documents_for(principal))
+    if pages.being_read().exists():
+        return SampleState(pages.count(), pages.ready().count())
+    is_expected = loading.is_set() and not pages.ready().exists() and not _is_deleted()
+    return SampleState() if is_expected else None
+
+
+def _is_deleted() -> bool:
+    """Return whether an admin deleted the help: it isn't loaded again."""
+    created = _find_created().values()
+    return bool(created) and not KnowledgeBase.objects.present().filter(pk__in=created).exists()
 
 
 def find_help_document(source_uri: str, principal: Principal) -> Document | None:

@@ -46,6 +46,7 @@ app_name = "pages"
 
 urlpatterns = [
     path("", chat_views.new, name="chat"),
+    path("help-loading", chat_views.help_loading, name="help-loading"),
     path("conversations", chat_views.conversations, name="conversations"),
     path("conversations/<str:conversation_id>", chat_views.conversation, name="conversation"),
     path("conversations/<str:conversation_id>/turns", chat_views.turns, name="turns"),

@@ -17,6 +17,7 @@ from ingestion.jobs.lifecycle import stopping
 from ingestion.jobs.sweeper import leases_release_all
 from retrieval.conversations.ask import answers_interrupt
 from web.data_dir.first_admin import first_admin_create, introduction, password_file, shorten_path
+from web.data_dir.help_documents import loading as help_loading
 from web.data_dir.help_documents import sample_load, sample_state
 from web.data_dir.migrate import migrate
 from web.data_dir.restore_marker import require_finished
@@ -83,6 +84,8 @@ class Runtime:
         self._report.status("Loading libraries")
         self._loading.libraries()
         garbage_collection.loading_ended()
+        if environment().sample_knowledge_base:
+            help_loading.set()
         self._server.start()
         self._report.step(f"Serving {self.url} while models and documents load")
         self._loading.parts()
@@ -115,6 +118,7 @@ class Runtime:
         problems = self._loading.wait(self._report)
         if environment().sample_knowledge_base:
             sample_load()
+            help_loading.clear()
             if self._workers is not None and problems.keys().isdisjoint(INGESTION_NEEDS):
                 self._wait_for_sample()
         garbage_collection.loading_ended()
@@ -152,6 +156,7 @@ class Runtime:
         parts = [part for part in (self._server, self._workers) if part is not None]
         if parts:
             self._report.status("Stopping")
+        help_loading.clear()
         stopping.set()
         draining.set()
         ending.set()

@@ -53,6 +53,14 @@ WITH_A_BUTTON = """async () => {
   document.querySelector("main").append(row);
   process(row);
 }"""
+WITH_A_RELOAD = """async () => {
+  const { process } = await import("/static/js/hx.js");
+  window.before = true;
+  const row = document.createElement("p");
+  row.innerHTML = '<button hx-get="/help-loading?empty">Look again</button>';
+  document.querySelector("main").append(row);
+  process(row);
+}"""
 FOLLOW = """async () => {
   const { follow } = await import("/static/js/streams.js");
   Object.assign(window, { streams: [], lost: "", news: 0 });
@@ -231,6 +239,13 @@ def test_a_page_that_gets_no_new_token_asks_for_a_reload(sign_in: Callable[..., 
     assert page.evaluate(ASK) == f"403 {stale}"
     posted(page)
     expect(page.locator(".toast")).to_have_text(stale)
+
+
+def test_a_response_can_reload_the_page(sign_in: Callable[..., Page]) -> None:
+    page = sign_in()
+    page.evaluate(WITH_A_RELOAD)
+    page.get_by_role("button", name="Look again").click()
+    page.wait_for_function("window.before === undefined")
 
 
 @pytest.fixture

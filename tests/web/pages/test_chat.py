@@ -2,20 +2,24 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models import F, QuerySet
 from django.test import Client
 
 from cairn.access.models import Grant, Role
 from cairn.access.principals import principal_for_user
 from cairn.access.services import readers_replace
 from cairn.accounts.models import User
-from cairn.library.models import Document, DocumentVersion, KnowledgeBase
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
+from ingestion.documents.services import knowledge_base_delete
 from retrieval.models import Citation, Conversation, Message
 from tests.bases import make_base
 from tests.web.pages.conftest import SENTENCE, text_of
+from web.data_dir import help_documents
 
 SignIn = Callable[[User], Client]
 Answered = Callable[..., Message]
@@ -39,6 +43,65 @@ def test_only_readable_knowledge_bases_are_offered(
 
 def test_an_administrator_without_any_is_told_to_create_one(signed_in: SignIn, admin: User) -> None:
     assert "Create your first knowledge base" in text_of(signed_in(admin).get("/"))
+
+
+@pytest.fixture
+def loading() -> Iterator[None]:
+    """The state of a process that has not submitted the pages of the help yet."""
+    help_documents.loading.set()
+    yield
+    help_documents.loading.clear()
+
+
+def load_help(folder: Path) -> None:
+    for path in ("use/asking.md", "operate/backups.md"):
+        (folder / path).parent.mkdir()
+        (folder / path).write_text("# Cairn")
+    help_documents.sample_load(folder)
+
+
+def make_ready(documents: QuerySet[Document]) -> None:
+    DocumentVersion.objects.filter(document__in=documents).update(state=VersionState.READY)
+    documents.update(active_version=F("latest_version"))
+
+
+@pytest.mark.usefixtures("loading")
+def test_home_says_that_the_help_is_being_prepared(
+    signed_in: SignIn, admin: User, rob: User, tmp_path: Path
+) -> None:
+    for user in (admin, rob):
+        html = text_of(signed_in(user).get("/"))
+        assert "The help for Cairn is being prepared. In about a minute" in html
+        assert "Create your first" not in html
+        assert "Ask an administrator" not in html
+    waiting = signed_in(admin).get("/help-loading?empty")
+    assert "being prepared" in text_of(waiting)
+    assert "HX-Refresh" not in waiting.headers
+    load_help(tmp_path)
+    assert signed_in(admin).get("/help-loading?empty").headers["HX-Refresh"] == "true"
+
+
+def test_home_counts_the_pages_of_the_help_until_all_are_ready(
+    signed_in: SignIn, admin: User, rob: User, tmp_path: Path
+) -> None:
+    load_help(tmp_path)
+    for user, total in ((admin, 2), (rob, 1)):
+        assert f"0 of {total} pages are ready" in text_of(signed_in(user).get("/"))
+    make_ready(Document.objects.filter(source_uri="docs/use/asking.md"))
+    assert "1 of 2 pages are ready" in text_of(signed_in(admin).get("/help-loading"))
+    done = text_of(signed_in(rob).get("/help-loading"))
+    assert "The help for Cairn is ready" in done
+    assert "hx-get" not in done
+    assert "The help for Cairn" not in text_of(signed_in(rob).get("/"))
+
+
+@pytest.mark.usefixtures("loading")
+def test_home_does_not_wait_for_help_that_was_deleted(signed_in: SignIn, admin: User, tmp_path: Path) -> None:
+    load_help(tmp_path)
+    for base in KnowledgeBase.objects.all():
+        knowledge_base_delete(knowledge_base=base, principal=principal_for_user(admin))
+    assert "Create your first knowledge base" in text_of(signed_in(admin).get("/"))
+    assert signed_in(admin).get("/help-loading?empty").headers["HX-Refresh"] == "true"
 
 
 def test_a_link_can_choose_a_knowledge_base(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:

@@ -366,6 +366,7 @@ ROUTES: list[Route] = [
     public("GET", "/saml/{organization_slug}/logout", lets_in=404),
     public("GET", "/saml/{organization_slug}/metadata", lets_in=404),
     page("GET", "/", Guard.SIGNED_IN),
+    fragment("GET", "/help-loading", Guard.SIGNED_IN),
     fragment("GET", "/conversations", Guard.SIGNED_IN),
     page("GET", "/conversations/{conversation_id}", Guard.OWNER),
     fragment("GET", "/conversations/{conversation_id}/turns", Guard.OWNER),

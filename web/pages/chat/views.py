@@ -11,7 +11,7 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
-from cairn.access.permissions import documents_for, has_role_anywhere
+from cairn.access.permissions import documents_for, has_role_anywhere, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import document_for
 from cairn.errors import CairnError, InvalidInput, NotFound
@@ -34,6 +34,7 @@ from retrieval.models import Conversation, FeedbackReason
 from retrieval.suggestions.message_suggestions import suggestions_after
 from retrieval.suggestions.services import suggestions_for
 from web.api.framework.fields import QUESTION_CHARACTERS
+from web.data_dir.help_documents import help_progress
 from web.pages.chat.assistants import assistant_cards
 from web.pages.chat.message_views import turn_views
 from web.pages.library.knowledge_bases import BaseCard, base_cards
@@ -116,6 +117,7 @@ def _chat(
         **context,
         "assistant": assistant,
         "assistants": assistant_cards(principal) if is_plain else (),
+        "help": help_progress(principal) if is_plain else None,
         "bases": bases,
         "only": only,
         "tags": _tags(principal),
@@ -168,6 +170,19 @@ def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bo
         return not only.knowledge_base.official
     covered = [base for base in bases if base.chosen] or bases
     return not any(base.official for base in covered)
+
+
+@require_safe
+@fragment
+def help_loading(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Render the progress of the help. `?empty`: a page without knowledge bases reloads once there are any."""
+    progress = help_progress(principal)
+    is_empty = "empty" in request.GET
+    context = {"help": progress, "bases": not is_empty, "was_loading": True}
+    response = render(request, "pages/chat/_help_loading.html", context)
+    if is_empty and (progress is None or knowledge_bases_for(principal).exists()):
+        response["HX-Refresh"] = "true"
+    return response
 
 
 @require_safe

@@ -1,5 +1,6 @@
 // Page fragments loaded on events: the subset of htmx's attributes that Cairn uses, with the same meaning: hx-get, hx-post,
 // hx-trigger, hx-target, hx-swap (the content of the target, or the target itself), hx-swap-oob, hx-include, hx-vals, hx-disabled-elt.
+// A response with the header HX-Refresh reloads the page.
 
 import { $, $$, fragment } from "./dom.js";
 import { csrfToken, isStale, withToken } from "./http.js";
@@ -96,6 +97,7 @@ function fetched(node, signal) {
 
 async function swapped(node, response) {
   if (!response.ok) { tell(node, "responseError", { xhr: { status: response.status }, stale: await isStale(response) }); return; }
+  if (response.headers.get("HX-Refresh") === "true") { location.reload(); return; }
   const content = fragment(await response.text());
   const target = found(node, said(node, "hx-target"));
   if (!target) return;
