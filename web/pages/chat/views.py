@@ -175,7 +175,7 @@ def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bo
 @require_safe
 @fragment
 def help_loading(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Render the progress of the help. `?empty`: a page without knowledge bases reloads once there are any."""
+    """Render the progress of the help. `?empty`: a page without knowledge bases reloads once it has any."""
     progress = help_progress(principal)
     is_empty = "empty" in request.GET
     context = {"help": progress, "bases": not is_empty, "was_loading": True}
