@@ -12,14 +12,14 @@ from django.utils.translation import gettext_noop
 
 from cairn.access.audience import people_with_role
 from cairn.access.models import Role
-from cairn.access.permissions import knowledge_bases_for
+from cairn.access.permissions import knowledge_bases_for, may_replace
 from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_for
 from cairn.accounts.models import User
 from cairn.audit.services import record
-from cairn.errors import Forbidden, InvalidInput, NotFound, PreconditionFailed
+from cairn.errors import Conflict, Forbidden, InvalidInput, NotFound, PreconditionFailed
 from cairn.hidden_characters import visible
-from cairn.library.models import KnowledgeBase
+from cairn.library.models import Document, KnowledgeBase
 from cairn.messages import CodedMessage
 from ingestion.documents.services import document_update
 from ingestion.documents.submit import document_submit
@@ -59,6 +59,7 @@ def answer_publish(
     base = knowledge_base_for(principal, knowledge_base, role=Role.EDITOR)
     _require_may_name(owner, principal)
     _require_fits(gap, base, principal, owner, until)
+    _require_may_change(gap, principal)
     verified = _save_answer(gap, base, title=title, text=text, wordings=wordings, until=until, owner=owner)
     return _publish(verified, principal)
 
@@ -123,6 +124,14 @@ def _require_may_name(owner: User, principal: Principal) -> None:
         raise Forbidden(
             gettext_noop("Only administrators can name someone else as the verifier of an answer.")
         )
+
+
+def _require_may_change(gap: Gap, principal: Principal) -> None:
+    """Raise Conflict for an answer whose document the principal may not replace. Saved text would be
+    published in the name of whoever renews the answer, even if the upload that follows is refused."""
+    document = Document.objects.filter(deleted_at=None, verification__gap=gap).first()
+    if document is not None and not may_replace(principal, document):
+        raise Conflict(CodedMessage("replacing_forbidden"))
 
 
 def _owner_after_renewal(row: VerifiedAnswer, base: KnowledgeBase, principal: Principal) -> User:

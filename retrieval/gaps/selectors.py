@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, OuterRef, Q, QuerySet, Subquery, TextField, Value
+from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.functions import Coalesce, NullIf
 from django.utils import timezone
 
@@ -41,12 +41,16 @@ def gaps_for(principal: Principal) -> "QuerySet[Gap]":
 
 
 def gap_for(principal: Principal, value: object) -> Gap:
-    row: Gap = get_or_not_found(annotate_gaps(gaps_for(principal)), value)
+    row: Gap = get_or_not_found(annotate_gaps(gaps_for(principal), principal), value)
     return row
 
 
-def annotate_gaps(rows: "QuerySet[Gap]") -> "QuerySet[Any]":
-    """Annotate `title`, `asked` (how often), `last_asked`, and the counts of the last two fortnights."""
+def annotate_gaps(rows: "QuerySet[Gap]", principal: Principal) -> "QuerySet[Any]":
+    """Annotate `title`, `asked` (how often), `last_asked`, and the counts of the last two fortnights.
+
+    Of the knowledge bases, only those that the principal may read are loaded: a question may have been asked
+    of others, too.
+    """
     first = GapQuestion.objects.filter(gap=OuterRef("pk")).order_by("created_at", "id")
     nothing = Value("", output_field=TextField())
     words = Coalesce(NullIf("message__standalone_question", nothing), "message__question")
@@ -57,7 +61,7 @@ def annotate_gaps(rows: "QuerySet[Gap]") -> "QuerySet[Any]":
         rows.select_related(
             "owner", "document", "verified__owner", "verified__document", "verified__knowledge_base"
         )
-        .prefetch_related("knowledge_bases")
+        .prefetch_related(Prefetch("knowledge_bases", knowledge_bases_for(principal)))
         .annotate(
             title=Coalesce(
                 Subquery(first.annotate(words=words).values("words")[:1]),

@@ -5,6 +5,7 @@ against the user, with one exception: after very many failures for one name, fro
 the user has never signed in have to wait. A known device has a count of its own instead of all these.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from django.core.cache import cache
 from django.http import HttpRequest
 from django.utils.crypto import salted_hmac
 
+from cairn.accounts.confusable_names import name_skeleton
 from cairn.accounts.models import User
 from web.identity.known_devices import find_known_device
 
@@ -31,6 +33,8 @@ RESETS_FROM_ADDRESS: Final = "10/300s/ip"
 """Requests for a link by people who forgot their password."""
 ADDRESS_KNOWN_SECONDS: Final = 90 * 24 * 3600
 _APP: Final = "cairn.sign_in"
+_UNCOUNTED: Final = frozenset({"Cf", "Mn", "Zs"})
+"""Categories of invisible characters, accents and spaces."""
 
 
 def attempt_begin(request: HttpRequest, username: str) -> RateLimitUsage | None:
@@ -41,13 +45,13 @@ def attempt_begin(request: HttpRequest, username: str) -> RateLimitUsage | None:
     name = username.strip().casefold()
     if device := find_known_device(request, name):
         return _consume(request, [("device", FROM_DEVICE, device.id)])
-    address = ratelimit.get_ip(request)
+    address, counted = ratelimit.get_ip(request), _fold_spelling(username)
     limits = [
         ("address", FROM_ADDRESS, None),
-        ("name_at_address", FOR_NAME_AT_ADDRESS, f"{address} {name}"),
+        ("name_at_address", FOR_NAME_AT_ADDRESS, f"{address} {counted}"),
     ]
     if cache.get(_build_address_key(address, name)) is None:
-        limits.append(("name_anywhere", FOR_NAME_ANYWHERE, name))
+        limits.append(("name_anywhere", FOR_NAME_ANYWHERE, counted))
     return _consume(request, limits)
 
 
@@ -89,6 +93,17 @@ def _consume(request: HttpRequest, limits: Sequence[tuple[str, str, str | None]]
             return None
         used.usage += usage.usage
     return used
+
+
+def _fold_spelling(username: str) -> str:
+    """Return the same text for all spellings by which a directory may find one person.
+
+    Directories compare names without regard to width, accents, spaces or invisible characters, and each
+    spelling would have a count of its own.
+    """
+    return "".join(
+        letter for letter in name_skeleton(username) if unicodedata.category(letter) not in _UNCOUNTED
+    )
 
 
 def _build_address_key(address: str, name: str) -> str:

@@ -31,7 +31,7 @@ def _describe_answered(notice: Notice, principal: Principal) -> str:
 
 
 def _title(notice: Notice, principal: Principal) -> str:
-    row: Any = annotate_gaps(gaps_for(principal).filter(pk=notice.gap_id)).first()
+    row: Any = annotate_gaps(gaps_for(principal).filter(pk=notice.gap_id), principal).first()
     return row.title if row else ""
 
 

@@ -9,11 +9,13 @@ from django.test import Client
 from django.utils import timezone
 
 from cairn.access.models import Role
+from cairn.access.principals import principal_for_user
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, GapState, Notice, NoticeKind, VerifiedAnswer, Why
 from retrieval.models import Message
+from tests.bases import make_base
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
@@ -83,6 +85,23 @@ def test_a_gap_that_is_not_ones_own_is_not_there(
 ) -> None:
     for user in (ria, rob):
         assert signed_in(user).get(f"/admin/gaps/{refused.gap_id}").status_code == 404
+
+
+def test_a_gap_names_no_knowledge_base_that_the_manager_cannot_read(
+    signed_in: SignIn, refused: GapQuestion, mia: User, admin: User, base: KnowledgeBase
+) -> None:
+    other = make_base(name="Merger", principal=principal_for_user(admin))
+    Gap.objects.get().knowledge_bases.add(other)
+    pages = ("/admin/gaps", f"/admin/gaps/{refused.gap_id}", f"/api/v1/gaps/{refused.gap_id}")
+    for user, shown in ((mia, False), (admin, True)):
+        client = signed_in(user)
+        for page in pages:
+            html = text_of(client.get(page)).partition("<main")
+            text = html[2] or html[0]
+            assert ("Merger" in text or str(other.id) in text) is shown, (user, page)
+        found = text_of(client.get(f"/admin/gaps?kb={other.slug}"))
+        assert ("What is for lunch?" in found) is shown, user
+        assert "What is for lunch?" in text_of(client.get(f"/admin/gaps?kb={base.slug}"))
 
 
 def test_a_refusal_says_who_sees_it_and_takes_it_back(

@@ -96,7 +96,8 @@ class GapQuestion(BaseModel):
 
 class Gap(BaseModel):
     """`title`: the first question. `lately` and `before`: questions in the last two weeks, and in the two
-    weeks before. `knowledge_bases` is empty if none is known: such a gap is visible to admins.
+    weeks before. `knowledge_bases`: those that you may read; empty if none is known: such a gap is visible to
+    admins.
     """
 
     id: str
@@ -236,7 +237,7 @@ def gap_list(request: HttpRequest, query: Query[GapQuery]) -> Page[Gap]:
     if query.owner is not None:
         owner = None if query.owner == "nobody" else parse_id_or_no_match(query.owner)
         rows = rows.filter(owner=owner) if owner else rows.filter(owner=None)
-    found = page_of(annotate_gaps(rows), query, newest_first=True)
+    found = page_of(annotate_gaps(rows, principal), query, newest_first=True)
     return Page(items=[Gap.of(row) for row in found.rows], next_cursor=found.next_cursor)
 
 

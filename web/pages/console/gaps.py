@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST, require_safe
 
 from cairn.access.models import Role
-from cairn.access.permissions import documents_for
+from cairn.access.permissions import documents_for, knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere, scope_for
 from cairn.accounts.models import User
@@ -104,7 +104,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     bases = base_cards(principal, role=Role.EDITOR, chosen=request.GET.get("kb", ""))
     state, owner = request.GET.get("state", ""), request.GET.get("owner", "")
     rows = _filter_gaps(principal, request.GET.get("kb", ""), state, owner)
-    shown = annotate_gaps(rows).order_by("-asked", "-last_asked", "id")
+    shown = annotate_gaps(rows, principal).order_by("-asked", "-last_asked", "id")
     found = Paginator(shown, SHOWN).get_page(number_in(request.GET.get("page", "")))
     context = {
         "bases": bases,
@@ -128,14 +128,14 @@ def _filter_gaps(principal: Principal, slug: str, state: str, owner: str) -> "Qu
     elif state != "all":
         rows = rows.filter(state__in=UNANSWERED)
     if slug:
-        rows = rows.filter(knowledge_bases__slug=slug)
+        rows = rows.filter(knowledge_bases__in=knowledge_bases_for(principal).filter(slug=slug))
     if owner == "nobody":
         return rows.filter(owner=None)
     return rows.filter(owner=parse_id_or_no_match(owner)) if owner else rows
 
 
 def _item(gap: Gap) -> Item:
-    names = ", ".join(base.name for base in gap.knowledge_bases.all() if base.deleted_at is None)
+    names = ", ".join(base.name for base in gap.knowledge_bases.all())
     return Item(gap, LABELS[gap.state], TAGS[GapState(gap.state)], names)
 
 
@@ -222,7 +222,7 @@ def _list_mergeable(principal: Principal, gap: Any) -> "QuerySet[Gap]":
     """Return gaps that it can be merged into."""
     rows = gaps_for(principal).filter(Q(state__in=UNANSWERED) | Q(state=GapState.ANSWERED))
     rows = rows.filter(base_key=gap.base_key).exclude(pk=gap.pk)
-    return annotate_gaps(rows).order_by("-last_asked")[:MERGEABLE]
+    return annotate_gaps(rows, principal).order_by("-last_asked")[:MERGEABLE]
 
 
 @require_POST

@@ -51,6 +51,17 @@ def test_guessing_from_elsewhere_locks_nobody_out(rob: User, attack: Attack, nam
     attack.allowed(sign_in(Client(), PASSWORD, address=VICTIM) == IN)
 
 
+def test_spellings_of_a_name_share_one_count(rob: User, attack: Attack) -> None:
+    """Directories find a person by many spellings of the name, and PostgreSQL by some."""
+    wide = ("\uff52ob", "r\uff4fb", "ro\uff42", "\uff52\uff4fb", "\uff52o\uff42", "r\uff4f\uff42", "\uff32OB")
+    spellings = ("rob", "ROB", *wide, "r\u00adob")
+    statuses = [guess(1, name=name)[0] for name in spellings]
+    attack.refused(statuses == [WRONG] * len(spellings), statuses)
+    attack.refused(guess(1, name="\uff32\uff2f\uff22") == [WAIT])
+    attack.refused(guess(1, name="ro\u200bb") == [WAIT])
+    attack.allowed(sign_in(Client(), PASSWORD, address=ATTACKER, name="eve") == IN, "another name")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rob", "nobody"])
 def test_guessing_at_the_same_address_does_not_lock_a_known_device(

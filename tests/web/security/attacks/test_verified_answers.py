@@ -216,3 +216,20 @@ def _page(stage: Stage, caller: Caller) -> str:
     response: Response = client.get(f"/admin/gaps/{stage.gap.id}")
     assert response.status_code == 200
     return str(response.content.decode())
+
+
+def test_an_editor_who_cannot_read_an_answer_does_not_change_its_text(attack: Attack, stage: Stage) -> None:
+    """Otherwise whoever renews it would publish the editor's text under their own name."""
+    stage.publish(stage.mia)
+    document = VerifiedAnswer.objects.get().document
+    assert document is not None
+    narrowed = stage.mia.patch(f"/documents/{document.id}", {"readers": [f"user:{stage.mia.user.id}"]})
+    assert narrowed.status_code == 200, narrowed.content
+    refused = stage.publish(stage.edith, text="On Fridays the cafeteria is closed.")
+    row = VerifiedAnswer.objects.get()
+    attack.refused(refused.status_code == 409, refused.content)
+    attack.refused((row.text, row.owner) == (TEXT, stage.mia.user), (row.text, row.owner))
+    attack.refused(stage.verified_by() == "mia")
+    attack.allowed(stage.publish(stage.mia, text=f"{TEXT} Or beans.").status_code == 200)
+    row.refresh_from_db()
+    attack.allowed(row.text == f"{TEXT} Or beans.", row.text)
