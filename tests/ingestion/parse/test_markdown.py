@@ -54,6 +54,26 @@ def test_raw_html_is_read_and_scripts_are_not(read: Read) -> None:
     assert [element.text for element in found.elements] == ["More", "hidden text"]
 
 
+def test_placeholders_stay(read: Read) -> None:
+    found = read(
+        "Open https://a.example/<team-name>/new as <your name>.\n\n<Project>\n\nend", "a.md"
+    ).elements
+    assert [element.text for element in found] == [
+        "Open https://a.example/<team-name>/new as <your name>.",
+        "<Project>",
+        "end",
+    ]
+
+
+def test_elements_are_no_placeholders(read: Read) -> None:
+    found = read(
+        "<Card>aa <b>bb</b><br>cc</Card> <wbr> <x-y class='z'>dd\n\n<Tabs>\n\nee\n\n</Tabs>",
+        "a.md",
+    )
+    text = " ".join(element.text for element in found.elements)
+    assert text.split() == ["aa", "bb", "cc", "dd", "ee"]
+
+
 def test_the_same_file_gives_the_same_rendition(read: Read) -> None:
     text = "# A\n\nb\n\n- c\n- d\n\n| e |\n|---|\n| f |\n"
     assert read(text, "a.md") == read(text, "a.md")
