@@ -4,6 +4,7 @@ One that doesn't support the language of the query or of the hits isn't called: 
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,17 +23,20 @@ from retrieval.types import Hit
 RERANKED_PER_HIT = 4
 MIN_RERANKED, MAX_RERANKED = 30, 100
 MAX_KEYWORDS = 4
+MIN_SHARED_WORDS = 2 / 3
+"""Share of a query's words that hits in its language contain, fitted on `product`, `operations` and `squad`."""
 _SAMPLE_CHARACTERS = 300  # of each hit, to recognise the language
 
+_WORD = re.compile(r"[^\W\d_]+")
 _trouble = ThrottledLogger(logging.getLogger(__name__))
 
 
 def select_reranker(query: str, reranker: Reranker | None) -> Reranker | None:
     """Return the reranker if it can be loaded and may read the language of the query."""
     try:
-        return (
-            reranker if reranker is not None and reranker.max_texts and _may_read(reranker, query) else None
-        )
+        if reranker is None or not reranker.max_texts or _is_foreign(reranker, query):
+            return None
+        return reranker
     except (Unavailable, ConfigurationError) as error:
         _report_failure(error)
         return None
@@ -53,10 +57,7 @@ def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> l
         return list(hits)
     try:
         chosen, others = hits[: reranker.max_texts], hits[reranker.max_texts :]
-        samples = [_read_text(hit)[:_SAMPLE_CHARACTERS] for hit in chosen]
-        if not _supports_language(reranker, "\n".join(samples)) or any(
-            _is_foreign(reranker, text) for text in samples
-        ):
+        if not _reads_all(query, chosen, reranker):
             return list(hits)
         return [*_score_hits(query, chosen, reranker), *others]
     except (Unavailable, ConfigurationError) as error:
@@ -72,11 +73,30 @@ def _score_hits(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit
         return ordered
 
 
-def _may_read(reranker: Reranker, query: str) -> bool:
-    """Return whether it reads the query. Keywords show no language: the passages decide."""
-    return _supports_language(reranker, query) or (
-        len(query.split()) <= MAX_KEYWORDS and recognised_language(query) is None
+def _reads_all(query: str, hits: Sequence[Hit], reranker: Reranker) -> bool:
+    samples = [_read_text(hit)[:_SAMPLE_CHARACTERS] for hit in hits]
+    return (
+        _supports_language(reranker, "\n".join(samples))
+        and not any(_is_foreign(reranker, text) for text in samples)
+        and _shares_language(query, hits, reranker)
     )
+
+
+def _shares_language(query: str, hits: Sequence[Hit], reranker: Reranker) -> bool:
+    """Return whether the query is in the language of the hits, which the reranker reads.
+
+    Function words show the language of most queries. Keywords have none, and the hits alone decide. Longer
+    queries without them ("make text bigger in the app") are in another language if the hits lack their words.
+    """
+    if _supports_language(reranker, query) or len(query.split()) <= MAX_KEYWORDS:
+        return True
+    words = _find_words(query)
+    found = _find_words("\n".join(_read_text(hit) for hit in hits))
+    return len(words & found) >= MIN_SHARED_WORDS * len(words)
+
+
+def _find_words(text: str) -> set[str]:
+    return {word.casefold() for word in _WORD.findall(text)}
 
 
 def _is_foreign(reranker: Reranker, text: str) -> bool:
