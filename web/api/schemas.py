@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from cairn.access.models import Grant as GrantRow
 from cairn.access.models import Role
@@ -136,10 +136,20 @@ class Group(BaseModel):
 class Owner(BaseModel):
     id: str
     username: str
+    _label: str = PrivateAttr("")
+
+    @property
+    def label(self) -> str:
+        """The name on pages: the display name, if there is one, and the user name."""
+        return self._label or self.username
 
     @classmethod
     def of(cls, row: UserRow | found.Owner | None) -> "Owner | None":
-        return None if row is None else cls(id=str(row.id), username=row.username)
+        if row is None:
+            return None
+        owner = cls(id=str(row.id), username=row.username)
+        owner._label = row.label if isinstance(row, UserRow) else ""
+        return owner
 
 
 class KnowledgeBase(RowSchema):
@@ -557,6 +567,12 @@ class Verified(BaseModel):
 
     by: str | None
     until: date
+    _label: str = PrivateAttr("")
+
+    @property
+    def label(self) -> str:
+        """The owner's name on pages: the display name, if there is one, and the user name."""
+        return self._label
 
     @classmethod
     def of(cls, version: DocumentVersion) -> "Verified | None":
@@ -564,7 +580,9 @@ class Verified(BaseModel):
         row: VerifiedAnswer | None = getattr(version.document, "verification", None)
         if row is None or not row.vouches_for(version.sha256):
             return None
-        return cls(by=row.owner.username if row.owner else None, until=row.until)
+        found = cls(by=row.owner.username if row.owner else None, until=row.until)
+        found._label = row.owner.label if row.owner else ""
+        return found
 
 
 class CitedLink(BaseModel):

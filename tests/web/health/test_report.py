@@ -4,6 +4,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -21,6 +22,7 @@ from retrieval.engine import Engine
 from retrieval.models import IndexGeneration
 from tests.fakes import FakeEmbedder
 from tests.web.pages.conftest import text_of
+from web.data_dir.help_documents import sample_load
 from web.health import models, processes, report, security, storage
 
 SignIn = Callable[[User], Client]
@@ -50,6 +52,17 @@ def runs(
 ) -> None:
     now = timezone.now()
     RunningProcess.objects.create(kind=kind, host="w1", pid=17, started_at=now - started, seen_at=now - seen)
+
+
+def test_what_needs_attention_links_to_its_page_of_the_help(client: Client, tmp_path: Path) -> None:
+    assert "Help:" not in text_of(client.get(PAGE))
+    (tmp_path / "operate").mkdir()
+    (tmp_path / "operate" / "backups.md").write_text("# Back up")
+    sample_load(tmp_path)
+    page = Document.objects.get(source_uri="docs/operate/backups.md")
+    html = text_of(client.get(PAGE))
+    assert f'<a href="/library/documents/{page.id}">Help: {page.title}</a>' in html
+    assert html.count("Help:") == 1
 
 
 def test_workers_and_beat_that_run_are_named_with_since_when(client: Client) -> None:

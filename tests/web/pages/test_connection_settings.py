@@ -60,6 +60,8 @@ def test_people_sign_in_with_the_provider_that_was_entered(console: Client, runn
     address = running.authorize(client.get(f"/oidc/{found[1]}/login")["Location"], "rob")
     assert client.get(address.removeprefix("http://testserver"))["Location"] == "/"
     assert client.get("/api/v1/me").json()["username"] == "rob"
+    assert "with House." not in html
+    assert "1 person signs in with House. If you remove it" in text_of(console.get(SIGN_IN))
     console.post(
         SIGN_IN, {"version": "1", "name": "", "server_url": "", "client_id": "", "remove_client_secret": "1"}
     )

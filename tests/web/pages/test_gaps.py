@@ -76,8 +76,16 @@ def test_a_gap_shows_its_questions_without_names(signed_in: SignIn, refused: Gap
     assert "No results." in asked
     assert "ria" not in asked
     GapQuestion.objects.update(with_name=True)
+    User.objects.filter(username="ria").update(display_name="Maria Costa")
     html = text_of(signed_in(mia).get(page)).partition('id="asked-title"')[2]
-    assert "ria" in html.partition("</section>")[0]
+    assert "Maria Costa (ria)" in html.partition("</section>")[0]
+
+
+def test_a_verifier_sees_the_name_that_sources_will_show(
+    signed_in: SignIn, refused: GapQuestion, mia: User
+) -> None:
+    User.objects.filter(pk=mia.pk).update(display_name="Mia Lang")
+    assert "“Verified by Mia Lang (mia)”" in text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
 
 
 def test_a_gap_that_is_not_ones_own_is_not_there(
@@ -147,9 +155,11 @@ def test_sources_say_who_vouches_for_them_while_somebody_does(
 ) -> None:
     client, message = signed_in(ria), answered(ria)
     row = vouched(refused, ready, mia)
-    assert "Verified by mia for the question in its title" in text_of(
-        client.get(f"/messages/{message.id}/rendered")
-    )
+    User.objects.filter(pk=mia.pk).update(display_name="Mia Lang")
+    KnowledgeBase.objects.update(owner=mia)
+    html = text_of(client.get(f"/messages/{message.id}/rendered"))
+    assert "Verified by Mia Lang (mia) for the question in its title" in html
+    assert ", by Mia Lang (mia)" in html
     VerifiedAnswer.objects.update(until=timezone.localdate() - timedelta(days=1))
     assert "Verified by" not in text_of(client.get(f"/messages/{message.id}/rendered"))
     VerifiedAnswer.objects.update(until=row.until, sha256="another")

@@ -65,7 +65,7 @@ class Source:
             first.document,
             first.title,
             first.knowledge_base_name,
-            owner.username if owner else "",
+            owner.label if owner else "",
             first.official,
             first.verified,
             tuple(CitedPassage(each.marker, _describe_location(each)) for each in citations),
@@ -296,7 +296,7 @@ def _describe_verification(citations: Sequence[Citation]) -> str:
     verified = [citation.verified for citation in citations]
     if not verified or None in verified:
         return gettext("This answer is no longer verified")
-    names = ", ".join(dict.fromkeys(each.by for each in verified if each and each.by))
+    names = ", ".join(dict.fromkeys(each.label for each in verified if each and each.label))
     return gettext("Verified answer by {names}").format(names=names) if names else gettext("Verified answer")
 
 

@@ -160,6 +160,7 @@ def gap(request: HttpRequest, principal: Principal, gap_id: str) -> HttpResponse
         "verified": verified,
         "current": verified is not None and verified.vouches_for(verified.sha256),
         **_list_possible_owners(principal, row, verified),
+        "my_label": User.objects.get(pk=principal.user).label,
         "wordings": verified.wordings if verified else _wordings(row),
         "until": verified.until if verified else timezone.localdate() + VALID_FOR,
         "renewed": timezone.localdate() + VALID_FOR,

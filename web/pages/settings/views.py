@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
+from cairn.accounts.models import User
 from cairn.errors import InvalidInput
 from cairn.inference.reranking import reranker_name
 from cairn.settings.stored.models import Logo, StoredSection
@@ -127,7 +128,7 @@ def _render_page(
         "needs_reason": getattr(error, "code", "") == WORSE_CODE or bool(entered.get(REASON)),
         "reason": entered.get(REASON, ""),
         **(_list_models() if form.section is LanguageModel else {}),
-        "redirect_address": _redirect_address(request, values) if isinstance(values, SignIn) else "",
+        **(_describe_provider(request, values) if isinstance(values, SignIn) else {}),
         "has_logo": form.section is Branding and Logo.objects.exists(),
     }
     status = error.status if isinstance(error, InvalidInput) else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -141,11 +142,18 @@ def _render_page(
     )
 
 
-def _redirect_address(request: HttpRequest, values: SignIn) -> str:
-    """Return the address that has to be registered at the provider."""
+def _describe_provider(request: HttpRequest, values: SignIn) -> dict[str, Any]:
+    """Return the address to register at the provider, and how many people can no longer sign in with it
+    once it is removed."""
     if (provider := values.provider) is None:
-        return ""
-    return request.build_absolute_uri(reverse("openid_connect_callback", args=[provider.id]))
+        return {}
+    return {
+        "redirect_address": request.build_absolute_uri(
+            reverse("openid_connect_callback", args=[provider.id])
+        ),
+        "provider": provider.name,
+        "provider_users": User.objects.active().filter(socialaccount__provider=provider.source).count(),
+    }
 
 
 def _list_models() -> dict[str, Any]:
