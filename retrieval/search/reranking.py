@@ -24,7 +24,7 @@ RERANKED_PER_HIT = 4
 MIN_RERANKED, MAX_RERANKED = 30, 100
 MAX_KEYWORDS = 4
 MIN_SHARED_WORDS = 2 / 3
-"""Share of a query's words that hits in its language contain, fitted on `product`, `operations` and `squad`."""
+"""Share of a query's words that hits in its language contain; fitted on `product`, `operations`, `squad`."""
 _SAMPLE_CHARACTERS = 300  # of each hit, to recognise the language
 
 _WORD = re.compile(r"[^\W\d_]+")
