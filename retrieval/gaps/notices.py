@@ -57,12 +57,12 @@ def notify(user: User | UUID | None, kind: NoticeKind, gap: Gap) -> None:
 
 
 def find_answer(gap: Gap) -> Document | None:
-    """The document that answers it, while it can be found."""
+    """The document that answers it, while it can be found. Another may answer it once its verified answer is
+    withdrawn."""
     verified = getattr(gap, "verified", None)
-    if verified is not None:
-        document: Document | None = verified.document if verified.withdrawn_at is None else None
-    else:
-        document = gap.document
+    if verified is not None and verified.withdrawn_at is not None:
+        verified = None
+    document: Document | None = verified.document if verified else gap.document
     if document is None or document.deleted_at or document.active_version is None:
         return None
     return document if verified is None or document.active_version.sha256 == verified.sha256 else None

@@ -443,6 +443,19 @@ def test_reopening_a_gap_withdraws_its_verified_answer_and_a_document_can_take_i
     assert ask(ria, LUNCH)["citations"][0]["verified"] == {"by": "mia", "until": until(60)}
 
 
+def test_askers_are_told_of_a_document_that_takes_the_place_of_a_withdrawn_answer(
+    parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
+) -> None:
+    refused(ria, LUNCH, base)
+    gap = only_gap(mia)["id"]
+    publish(mia, gap, base)
+    mia.post(f"/gaps/{gap}/reopen")
+    indexed(document, parts, ANSWER)
+    mia.post(f"/gaps/{gap}/document", {"document": str(document.id)})
+    assert notify_askers() == 1
+    assert [notice["kind"] for notice in notices(ria)] == ["answered"]
+
+
 def test_only_who_may_edit_the_verified_answer_reopens_its_gap(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:

@@ -142,6 +142,8 @@ def test_a_name_with_signs_of_filters_finds_its_groups(ldap: LdapSettings) -> No
     [
         ("ada", "wrong"),
         ("ada", ""),
+        ("ada", "\u00ad"),
+        ("ada", f"{ADAS}\x01"),
         ("ada", "eve's password"),
         ("nobody", ADAS),
         ("*", ADAS),

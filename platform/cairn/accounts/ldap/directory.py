@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext_noop
 from ldap3 import DEREF_NEVER, NONE, SUBTREE, Connection, Server, Tls
-from ldap3.core.exceptions import LDAPException
+from ldap3.core.exceptions import LDAPException, LDAPSASLPrepError
 from ldap3.core.results import RESULT_BUSY, RESULT_SIZE_LIMIT_EXCEEDED, RESULT_SUCCESS, RESULT_UNAVAILABLE
 from ldap3.utils.conv import escape_filter_chars
 
@@ -94,7 +94,10 @@ class Directory:
 
     def _has_password(self, dn: str, password: str) -> bool:
         with self._open_connection(dn, password) as theirs:
-            bound: bool = theirs.bind()
+            try:
+                bound: bool = theirs.bind()
+            except LDAPSASLPrepError:  # no directory accepts such characters
+                return False
             if theirs.result["result"] in DOWN:
                 raise Unavailable(AWAY)
             return bound
