@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from cairn.library.document_filters import DocumentFilter
 from retrieval.answering.text.lexicon import Language, recognised_language
-from retrieval.answering.text.terms import CJK, WORD, content_stems, content_words, stem
+from retrieval.answering.text.terms import CJK, WORD, content_stems, content_words, is_content, stem
 
 Span = tuple[int, int]
 FindSpans = Callable[[str], Iterable[Span]]
@@ -28,6 +28,8 @@ def find_words(query: str) -> FindSpans:
     """Find words with the stems of a query's, as the search by content does. Scripts without spaces have no
     words: there, parts are found."""
     language = recognised_language(query)
+    if language is None:
+        query = _drop_function_words(query)
     stems = {each: content_stems(query, each) for each in ([language] if language else LANGUAGES)}
     in_pairs = _find_any(word for word in content_words(query, "en") if CJK.search(word))
 
@@ -39,6 +41,13 @@ def find_words(query: str) -> FindSpans:
                 yield found.span()
 
     return find
+
+
+def _drop_function_words(query: str) -> str:
+    """Return the words that are content words in every language, or all if none is."""
+    words = WORD.findall(query)
+    left = [word for word in words if CJK.search(word) or all(is_content(word, each) for each in LANGUAGES)]
+    return " ".join(left) or query
 
 
 def _find_any(parts: Iterable[str]) -> FindSpans:

@@ -20,7 +20,7 @@ from ingestion.models import Receipt
 from ingestion.tasks import erase
 from retrieval.engine import Engine
 from retrieval.evaluation.candidates import settings_for
-from retrieval.evaluation.models import ModelComparison, ModelVerdict, TrialState
+from retrieval.evaluation.models import GoldQuestion, ModelComparison, ModelVerdict, TrialState
 from tests.fakes import FakeChat
 from tests.web.api.conftest import Caller, assert_problem, base, document, indexed
 from web.model_tests import comparison as services
@@ -152,10 +152,23 @@ def test_wrong_requests_are_refused(
     assert problem["errors"][0]["msg"] == "has an answer but no relevant document"
     RegisteredModel.objects.filter(name="bad").update(location="outside")
     assert_problem(admin.post("/model-comparisons", {**body, "questions": QUESTIONS}), 409, "conflict")
+    GoldQuestion.objects.create(knowledge_base=base, question="Where is lunch?", kind="unanswerable")
     browser = Client()
     browser.force_login(admin.user)
     shown = browser.get("/admin/model-comparisons").content.decode()
     assert ('value="good"' in shown, 'value="bad"' in shown) == (True, False)
+
+
+def test_the_page_offers_only_knowledge_bases_with_gold_questions(admin: Caller, base: KnowledgeBase) -> None:
+    browser = Client()
+    browser.force_login(admin.user)
+    before = browser.get("/admin/model-comparisons").content.decode()
+    assert "No knowledge base has gold questions yet." in before
+    assert 'name="knowledge_base"' not in before
+    GoldQuestion.objects.create(knowledge_base=base, question="Where is lunch?", kind="unanswerable")
+    after = browser.get("/admin/model-comparisons").content.decode()
+    assert f'<option value="{base.id}">' in after
+    assert "has gold questions yet" not in after
 
 
 def test_one_comparison_at_a_time(

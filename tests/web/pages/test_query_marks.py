@@ -30,6 +30,7 @@ def test_parts_of_words_are_marked(query: str, text: str, marked: str) -> None:
         ("the war of whales", "A war of Wales and a whale", "A [war] of Wales and a [whale]"),
         ("Was kosten Häuser?", "Das Haus kostet viel.", "Das [Haus] [kostet] viel."),
         ("年次休暇", "その年次休暇は", "その[年次][休暇]は"),
+        ("permissions of a document", "The permission of a document", "The [permission] of a [document]"),
         ("<b>", "<b>", "&lt;b&gt;"),
     ],
 )

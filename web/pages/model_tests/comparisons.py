@@ -9,6 +9,7 @@ from cairn.access.models import Role
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from retrieval.evaluation.candidates import list_names, settings_for
+from retrieval.evaluation.gold_questions import gold_questions_for
 from retrieval.evaluation.model_comparisons.answers import MODELS, ModelSummary, summarize
 from retrieval.evaluation.models import ModelComparison, TrialState
 from retrieval.evaluation.significance import PairedTest
@@ -49,13 +50,14 @@ class ComparisonView:
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
+    with_questions = set(gold_questions_for(principal).values_list("knowledge_base", flat=True))
     rows = list(ModelComparison.objects.select_related("knowledge_base", "requested_by")[:SHOWN])
     context = {
         "tab": "model-comparisons",
         "comparisons": [_view_comparison(row) for row in rows],
         "running": any(row.state == TrialState.RUNNING for row in rows),
         "names": [name for name in list_names() if settings_for(name).llm_location == "inside"],
-        "bases": base_cards(principal, role=Role.MANAGER),
+        "bases": [each for each in base_cards(principal, role=Role.MANAGER) if each.id in with_questions],
     }
     return show(request, principal, "pages/models/comparisons.html", context, area="console")
 
