@@ -55,7 +55,6 @@ WITH_A_BUTTON = """async () => {
 }"""
 WITH_A_RELOAD = """async () => {
   const { process } = await import("/static/js/hx.js");
-  window.before = true;
   const row = document.createElement("p");
   row.innerHTML = '<button hx-get="/help-loading?empty">Look again</button>';
   document.querySelector("main").append(row);
@@ -244,8 +243,8 @@ def test_a_page_that_gets_no_new_token_asks_for_a_reload(sign_in: Callable[..., 
 def test_a_response_can_reload_the_page(sign_in: Callable[..., Page]) -> None:
     page = sign_in()
     page.evaluate(WITH_A_RELOAD)
-    page.get_by_role("button", name="Look again").click()
-    page.wait_for_function("window.before === undefined")
+    with page.expect_event("load"):
+        page.get_by_role("button", name="Look again").click()
 
 
 @pytest.fixture
