@@ -321,6 +321,17 @@ def test_what_is_not_there_is_not_found(directory: Directory, method: str, path:
     assert_error(directory.send(method, path), 404)
 
 
+def test_accounts_that_no_directory_sees_are_not_changed_either(directory: Directory) -> None:
+    hidden = user_create(username="red-team", is_active=False)
+    User.objects.filter(pk=hidden.pk).update(hidden=True)
+    path, body = f"/Users/{hidden.pk}", {"schemas": [USER], "userName": "mine", "active": True}
+    assert_error(directory.send("PUT", path, body), 404)
+    assert_error(directory.patch(path, {"op": "replace", "path": "active", "value": True}), 404)
+    assert_error(directory.send("DELETE", path), 404)
+    hidden.refresh_from_db()
+    assert (hidden.username, hidden.is_active) == ("red-team", False)
+
+
 def test_wrong_methods_are_told_the_right_ones(directory: Directory) -> None:
     response = directory.send("DELETE", "/Users")
     assert_error(response, 405)

@@ -43,7 +43,7 @@ def _get(request: HttpRequest, _principal: Principal, user_id: str) -> HttpRespo
 def _replace(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
     sent = User.model_validate(body_of(request), scim_ctx=Context.RESOURCE_REPLACEMENT_REQUEST)
     with transaction.atomic():
-        row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
+        row = get_or_not_found(ROWS.select_for_update(), user_id)
         _change(row, sent, sent.display_name, principal)
     return _answer(request, row, Context.RESOURCE_REPLACEMENT_RESPONSE)
 
@@ -51,14 +51,14 @@ def _replace(request: HttpRequest, principal: Principal, user_id: str) -> HttpRe
 def _patch(request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
     data = body_of(request)
     with transaction.atomic():
-        row = get_or_not_found(UserRow.objects.select_for_update(), user_id)
+        row = get_or_not_found(ROWS.select_for_update(), user_id)
         sent = patch(build_user_resource(request, row), data, operations_of(data))
         _change(row, sent, sent.display_name or "", principal)
     return _answer(request, row, Context.RESOURCE_PATCH_RESPONSE)
 
 
 def _delete(_request: HttpRequest, principal: Principal, user_id: str) -> HttpResponse:
-    user_erase(user=get_or_not_found(UserRow.objects.all(), user_id), actor=principal.actor)
+    user_erase(user=get_or_not_found(ROWS.all(), user_id), actor=principal.actor)
     return HttpResponse(status=204)
 
 
