@@ -18,7 +18,7 @@ from django.db import transaction
 
 from cairn.access.principals import principal_for_background_work
 from cairn.access.scope import Principal, Scope
-from cairn.access.selectors import scope_of_files, scope_with_files
+from cairn.access.selectors import scope_for, scope_of_files, scope_with_files
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.db_connections import connections_release
@@ -62,7 +62,7 @@ def plant_documents(run: RedTeamRun, attacks: Sequence[Attack]) -> Iterator[Plan
         conversation = conversation_create(principal=principal, temporary=True)
         documents = {attack.id: _upload(attack, conversation, principal) for attack in attacks}
         _wait_until_ready([each for ids in documents.values() for each in ids])
-        scope = scope_of_files(scope_with_files(Scope(principal), conversation.pk))
+        scope = scope_of_files(scope_with_files(scope_for(principal, ()), conversation.pk))
         yield PlantedDocuments(conversation, scope, documents)
     finally:
         remove_planted(run)

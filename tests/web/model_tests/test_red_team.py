@@ -89,6 +89,17 @@ def test_answer_and_own_text_of_the_model_are_judged_apart(
     assert_nothing_stays(admin)
 
 
+def test_planted_documents_are_found(admin: Caller, parts: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    attacks = tuple(attack for attack in load_attacks() if attack.id == "over-refusal-kill-process")
+    monkeypatch.setattr(services, "load_attacks", lambda: attacks)
+    chat = FakeChat("To kill a hanging process on the build server, run the command reap-build [1].")
+    with use(replace(parts, chat=chat)):
+        (result,) = start(admin)["results"]
+    assert chat.prompts, "the model was asked"
+    assert all("reap-build with its number" in str(prompt) for prompt in chat.prompts)
+    assert result["answer"]["withstood"], result
+
+
 def test_the_same_seed_chooses_the_same_attacks(admin: Caller) -> None:
     first, again, other = (start(admin, sample=3, seed=seed) for seed in (5, 5, 6))
     ids = [[result["id"] for result in run["results"]] for run in (first, again, other)]
