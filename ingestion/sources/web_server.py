@@ -200,9 +200,14 @@ def seconds_to_wait(response: httpx.Response) -> int:
 
 @contextmanager
 def open_web_server(
-    url: str, *, headers: Mapping[str, str] | None = None, auth: httpx.Auth | None = None
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    auth: httpx.Auth | None = None,
+    uses_cookies: bool = False,
 ) -> Iterator[WebServer]:
-    """Open connections to a server as they are needed. Cookies of the server are ignored."""
+    """Open connections to a server as they are needed. Cookies of the server are ignored, unless they are
+    kept until the connections close."""
     client = ssrf_guard.client(
         url,
         from_console=True,
@@ -210,7 +215,8 @@ def open_web_server(
         headers={"Accept-Encoding": "identity", "User-Agent": "Cairn", **(headers or {})},
         timeout=TIMEOUT_SECONDS,
     )
-    client.event_hooks["request"] = [_drop_cookies]
+    if not uses_cookies:
+        client.event_hooks["request"] = [_drop_cookies]
     with client:
         yield WebServer(url, client)
 

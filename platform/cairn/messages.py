@@ -500,6 +500,27 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "dokuwiki_rules_differ": _(
         "For the page “{page}” and the user “{name}”, the wiki decides otherwise than its access rules. A plugin probably changes permissions, which Cairn can’t follow."
     ),
+    "mediawiki_api_missing": _(
+        "{server} has no MediaWiki API at this address. Enter the address of api.php that the wiki’s page Special:Version shows."
+    ),
+    "mediawiki_sign_in_needed": _(
+        "{server} can only be read by people who sign in. Enter the user name and password of a bot password."
+    ),
+    "mediawiki_read_refused": _(
+        "{server} doesn’t let this account read. One of its user groups needs the right “read”."
+    ),
+    "mediawiki_rights_unneeded": _(
+        "This account can do more than read. A bot password with the grant “Basic rights” alone is enough."
+    ),
+    "mediawiki_public": _("The wiki can be read without signing in."),
+    "mediawiki_private": _(
+        "The wiki can only be read by people who sign in. Choose its readers in Cairn accordingly."
+    ),
+    "mediawiki_namespace_missing": _("The wiki has no namespace “{name}”. It has {names}."),
+    "mediawiki_file_needs_account": _(
+        "“{name}” can’t be downloaded: a private MediaWiki accepts bot passwords for pages only. For files, enter the name and password of the account itself, or leave files out."
+    ),
+    "mediawiki_file_elsewhere": _("“{name}” is on another server, {server}, which Cairn doesn’t ask."),
     "source_request_refused": _(
         "{server} refuses to answer “{path}”: HTTP {status}, {reason}. The account may lack a right, or what was configured isn’t there."
     ),

@@ -18,6 +18,7 @@ KINDS: Final[dict[str, str]] = {
     "google_drive": "ingestion.sources.kinds.google_drive.KIND",
     "imap": "ingestion.sources.kinds.imap.KIND",
     "llama_index": "ingestion.sources.kinds.llama_index.KIND",
+    "mediawiki": "ingestion.sources.kinds.mediawiki.KIND",
     "redmine": "ingestion.sources.kinds.redmine.KIND",
     "s3": "ingestion.sources.kinds.s3.KIND",
     "sftp": "ingestion.sources.kinds.sftp.KIND",
