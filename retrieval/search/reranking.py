@@ -4,7 +4,6 @@ One that doesn't support the language of the query or of the hits isn't called: 
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,7 +15,7 @@ from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.span_attributes import RERANKER_MODEL, DocumentList, SpanKind, document_attributes
 from cairn.telemetry.throttled_log import ThrottledLogger
 from cairn.telemetry.tracing import step
-from retrieval.answering.text.lexicon import recognised_language
+from retrieval.answering.text.lexicon import list_words, recognised_language
 from retrieval.search.traced_documents import traced_documents
 from retrieval.types import Hit
 
@@ -27,7 +26,6 @@ MIN_SHARED_WORDS = 2 / 3
 """Share of a query's words that hits in its language contain; fitted on `product`, `operations`, `squad`."""
 _SAMPLE_CHARACTERS = 300  # of each hit, to recognise the language
 
-_WORD = re.compile(r"[^\W\d_]+")
 _trouble = ThrottledLogger(logging.getLogger(__name__))
 
 
@@ -90,13 +88,9 @@ def _shares_language(query: str, hits: Sequence[Hit], reranker: Reranker) -> boo
     """
     if _supports_language(reranker, query) or len(query.split()) <= MAX_KEYWORDS:
         return True
-    words = _find_words(query)
-    found = _find_words("\n".join(_read_text(hit) for hit in hits))
-    return len(words & found) >= MIN_SHARED_WORDS * len(words)
-
-
-def _find_words(text: str) -> set[str]:
-    return {word.casefold() for word in _WORD.findall(text)}
+    words = set(list_words(query))
+    found = words.intersection(list_words("\n".join(_read_text(hit) for hit in hits)))
+    return len(found) >= MIN_SHARED_WORDS * len(words)
 
 
 def _is_foreign(reranker: Reranker, text: str) -> bool:

@@ -366,7 +366,6 @@ ENGLISH, GERMAN = "What is the best text?", "Was ist der beste Text für mich?"
         ("best text", "this is the best text of all", True),
         ("best text of all boxes", "this is the best text of all", True),
         ("best text of all the boxes", "best ist der beste Text, den wir für Sie haben", False),
-        ("beste tekst van alle dozen", "this is the best text of all", False),
         ("best text", "best ist der beste Text, den wir für Sie haben", False),
         ("Wo ist best?", "this is the best text of all", False),
         (ENGLISH, "best ist der beste Text, den wir für Sie haben", False),

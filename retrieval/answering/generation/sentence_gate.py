@@ -73,7 +73,7 @@ class SentenceGate:
     repeats: int = 0
     failures: int = 0
     unsupported_count: int = 0  # sentences that did not hold, whether left out or flagged
-    outdone: bool = False  # supported sentences were discarded because quotes answer the question better
+    quotes_preferred: bool = False  # to sentences that passages support
     markers: dict[tuple[object, str], int] = field(default_factory=dict)
     _pending: list[_Piece] = field(default_factory=list)
     _announced: list[_Piece] = field(default_factory=list)
@@ -269,7 +269,7 @@ class SentenceGate:
         shown = {citation.marker for citation in self.citations}
         for key in [key for key, number in self.markers.items() if number not in shown]:
             del self.markers[key]
-        self.outdone = any(item.supported for item in self.sentences)
+        self.quotes_preferred = any(item.supported for item in self.sentences)
         reason = render_message("less_relevant", self.language)
         self.sentences = [
             replace(item, supported=False, markers=(), reason=reason) if item.supported else item

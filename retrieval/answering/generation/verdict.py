@@ -20,7 +20,8 @@ from retrieval.answering.text.messages import render_message
 @dataclass(frozen=True, slots=True)
 class PartResult:
     """Result of one part of a question. `cause`: message key for an unanswered part. `differs`: documents
-    contradict each other. `outdone`: quotes answer it better than the model's supported sentences."""
+    contradict each other. `quotes_preferred`: to sentences of the model that
+    passages support, because they answer it better."""
 
     part: SubQuestion
     mode: AnswerMode
@@ -30,7 +31,7 @@ class PartResult:
     supported_count: int = 0
     unsupported_count: int = 0
     differs: bool = False
-    outdone: bool = False
+    quotes_preferred: bool = False
 
 
 def build_part_result(
@@ -59,7 +60,7 @@ def build_part_result(
         supported_count=supported_count,
         unsupported_count=gate.unsupported_count,
         differs=notes > 0,
-        outdone=gate.outdone,
+        quotes_preferred=gate.quotes_preferred,
     )
 
 
@@ -81,7 +82,7 @@ def _decide_verdict(
 ) -> tuple[Verdict, str]:
     """Return the verdict on the answer, and its reason."""
     if mode == AnswerMode.EXTRACTIVE:
-        return Verdict.PARTIAL, _explain_quotes(context, run, outdone=gate.outdone)
+        return Verdict.PARTIAL, _explain_quotes(context, run, quotes_preferred=gate.quotes_preferred)
     if run.failure or run.stopped:
         return Verdict.PARTIAL, _explain_interruption(context, run)
     if gate.unsupported_count:
@@ -89,14 +90,14 @@ def _decide_verdict(
     return Verdict.SUPPORTED, render_message("supported", context.language)
 
 
-def _explain_quotes(context: GenerationContext, run: RunState, *, outdone: bool) -> str:
+def _explain_quotes(context: GenerationContext, run: RunState, *, quotes_preferred: bool) -> str:
     if not context.writes:
         return render_message("quoted", context.language)
     if run.had_no_model:
         return render_message("no_model", context.language)
     if run.failure:
         return render_message("model_away", context.language)
-    return render_message("outdone" if outdone else "extractive", context.language)
+    return render_message("quotes_preferred" if quotes_preferred else "extractive", context.language)
 
 
 def _explain_interruption(context: GenerationContext, run: RunState) -> str:
@@ -128,8 +129,8 @@ def combine_verdicts(
         supported_count = sum(result.supported_count for result in results)
         reasons.append(_explain_unsupported(context, unsupported_count, supported_count))
     if quoted := [result for result in results if result.mode == AnswerMode.EXTRACTIVE]:
-        outdone = all(result.outdone for result in quoted)
-        reasons.append(_explain_quotes(context, run, outdone=outdone))
+        quotes_preferred = all(result.quotes_preferred for result in quoted)
+        reasons.append(_explain_quotes(context, run, quotes_preferred=quotes_preferred))
     verdict = Verdict.PARTIAL if reasons else Verdict.SUPPORTED
     reasons = reasons or [render_message("supported", context.language)]
     if any(result.differs for result in results):

@@ -125,7 +125,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 def recognised_language(text: str) -> Language | None:
     """Return the language if its function words show it: None for keywords or, say, French."""
     language = language_of(text)
-    words = [word.casefold() for word in _WORD.findall(text[:5000])]
+    words = list_words(text[:5000])
     count = sum(word in _ONLY[language] for word in words)
     is_clear = count >= MIN_FUNCTION_WORDS * len(words) and not _DISTINCTIVE[language].isdisjoint(words)
     return language if is_clear else None
@@ -133,6 +133,11 @@ def recognised_language(text: str) -> Language | None:
 
 def language_of(text: str) -> Language:
     """English unless German function words outnumber the English ones."""
-    words = [word.casefold() for word in _WORD.findall(text[:5000])]
+    words = list_words(text[:5000])
     german = sum(word in _ONLY["de"] for word in words) + bool(_UMLAUT.search(text[:5000]))
     return "de" if german > sum(word in _ONLY["en"] for word in words) else "en"
+
+
+def list_words(text: str) -> list[str]:
+    """Return the words without digits, in lower case."""
+    return [word.casefold() for word in _WORD.findall(text)]

@@ -16,7 +16,7 @@ _TEXTS: dict[str, dict[Language, str]] = {
         "en": "These are direct quotes: I couldn’t write an answer that the documents support.",
         "de": "Das sind wörtliche Zitate: Eine eigene Antwort ließ sich nicht durch die Dokumente belegen.",
     },
-    "outdone": {
+    "quotes_preferred": {
         "en": "These are direct quotes: they answer the question better than what the language model wrote.",
         "de": "Das sind wörtliche Zitate: Sie beantworten die Frage besser als der Text des Sprachmodells.",
     },
