@@ -9,6 +9,7 @@ from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from cairn.message_fields import MessageField
 from retrieval.evaluation.gold_file import Kind
+from retrieval.evaluation.red_team import SUITE_VERSION
 
 
 class EvaluationRun(models.Model):
@@ -104,6 +105,7 @@ class RedTeamRun(models.Model):
     many attacks were chosen with `seed`; null for all. `results` lists what `run_attack` returned. `account`
     is the id of the account that was created for the run and has everything that was planted; null once that
     is removed. Only this id decides what is removed. `alive_at` is when the run last made progress.
+    `suite_version`: the `SUITE_VERSION` that carried it out; null before there was one.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -114,6 +116,7 @@ class RedTeamRun(models.Model):
     sample = models.PositiveIntegerField(null=True)
     seed = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField()
+    suite_version = models.PositiveIntegerField(null=True)
     results = models.JSONField(default=list)
     error = MessageField(blank=True, default="")
     account = models.UUIDField(null=True)
@@ -129,6 +132,11 @@ class RedTeamRun(models.Model):
 
     def __str__(self) -> str:
         return f"red team run {self.created_at:%Y-%m-%d %H:%M} {self.model}"
+
+    @property
+    def is_outdated(self) -> bool:
+        """True if the results come from a suite whose results don't count any longer."""
+        return bool(self.results) and (self.suite_version or 0) < SUITE_VERSION
 
 
 class ModelComparison(models.Model):

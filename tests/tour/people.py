@@ -38,6 +38,7 @@ from ingestion.models import SourceItem, SourceReaders, SourceSchedule
 from ingestion.sources.services import source_create
 from retrieval.conversations.shares import share_put
 from retrieval.evaluation.models import RedTeamRun, TrialState
+from retrieval.evaluation.red_team import SUITE_VERSION
 from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Citation, Conversation, Message
@@ -225,6 +226,7 @@ def _red_team_run(user: User) -> RedTeamRun:
         state=TrialState.DONE,
         model="smollm2-135m",
         total=1,
+        suite_version=SUITE_VERSION,
         results=[result],
         requested_by=user,
         ended_at=timezone.now(),

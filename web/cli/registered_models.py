@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from cairn.errors import NotFound, Unavailable
+from cairn.errors import Conflict, NotFound, Unavailable
 from cairn.settings.stored.licences import LICENCES, has_ended
 from cairn.settings.stored.models import RegisteredModel
 from cairn.settings.stored.store import active_chat_model, chat_model_variable, effective_environment
@@ -20,6 +20,7 @@ from retrieval.conversations.route_preview import (
     preview_routes,
 )
 from web.configuration.registered_models import active_name, model_activate, model_test
+from web.model_tests.gate import WORSE_CODE
 
 _MOST: Final = 100_000
 _ROUTES: Final[Mapping[str, str]] = {
@@ -66,9 +67,14 @@ def activate_model(name: str, override_reason: str = "") -> str:
     result = model_test(row=row, actor=None)
     if result.problem:
         raise Unavailable(result.problem)
-    model_activate(
-        row=row, replaces=replaces, version=row.version, actor=None, override_reason=override_reason
-    )
+    try:
+        model_activate(
+            row=row, replaces=replaces, version=row.version, actor=None, override_reason=override_reason
+        )
+    except Conflict as error:
+        if error.code != WORSE_CODE:
+            raise
+        raise Conflict(f"{error.message} Use --override-reason TEXT.", code=WORSE_CODE) from error
     if variable := chat_model_variable():
         return f"{name} is active, but {variable} takes precedence."
     return f"{name} answers from now on."

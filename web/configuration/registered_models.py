@@ -24,7 +24,7 @@ from cairn.audit.services import record
 from cairn.errors import Conflict, InvalidInput
 from cairn.http import ssrf_guard
 from cairn.inference.model_checks import Report
-from cairn.inference.model_identity import place_of
+from cairn.inference.model_identity import ModelPlace, place_of
 from cairn.messages import gettext_noop
 from cairn.settings import Environment, environment
 from cairn.settings.stored.encryption import encrypt
@@ -43,9 +43,10 @@ from cairn.settings.stored.store import (
     forget_snapshot,
     overrides_of_model,
 )
+from retrieval.evaluation.candidates import find_name
 from web.configuration.connection_tests import ConnectionResult, measure_language_model
 from web.configuration.services import REDACTED
-from web.model_tests.gate import describe_override, require_may_retire, require_not_worse
+from web.model_tests.gate import describe_override, is_uncompared, require_may_retire, require_not_worse
 
 CHANGED_MEANWHILE: Final = gettext_noop(
     "Someone else has changed this model. Reload the page to see it, then make your change again."
@@ -197,11 +198,13 @@ def model_activate(
 def _require_not_worse(chosen: RegisteredModel, before: RegisteredModel | None, override_reason: str) -> None:
     """Compare with the model that is replaced, and with the one that answers now."""
     candidate = place_of(environment_of(chosen))
-    current = {place_of(effective_environment())}
-    if before is not None:
-        current.add(place_of(environment_of(before)))
-    for active in current:
+    for active in _places_replaced(before):
         require_not_worse(candidate, active, override_reason)
+
+
+def _places_replaced(before: RegisteredModel | None) -> set[ModelPlace]:
+    current = {place_of(effective_environment())}
+    return current if before is None else {*current, place_of(environment_of(before))}
 
 
 def _replace(
@@ -265,6 +268,16 @@ def find_objection(row: RegisteredModel) -> str:
     except Conflict as error:
         return error.message
     return ""
+
+
+def find_uncompared(row: RegisteredModel) -> str:
+    """Return the name of a model that this one would replace without ever having been compared with it, while
+    other models have been compared; "" if there is none."""
+    if row.status == ModelStatus.ACTIVE:
+        return ""
+    candidate = place_of(environment_of(row))
+    replaced = sorted(_places_replaced(_find_active(row)), key=lambda place: (place.name, place.server))
+    return next((find_name(active) for active in replaced if is_uncompared(candidate, active)), "")
 
 
 def environment_of(row: RegisteredModel) -> Environment:

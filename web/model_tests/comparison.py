@@ -27,7 +27,7 @@ from retrieval.evaluation.gold_questions import gold_questions_for
 from retrieval.evaluation.model_comparisons.answers import ask_both
 from retrieval.evaluation.model_comparisons.verdicts import list_needed
 from retrieval.evaluation.models import ModelComparison, TrialState
-from web.model_tests.heartbeat import is_abandoned, report_alive
+from web.model_tests.heartbeat import CancelWatch, is_abandoned, report_alive
 
 log = logging.getLogger(__name__)
 
@@ -131,12 +131,14 @@ def _compare_models(row: ModelComparison) -> None:
         if place != ModelPlace(getattr(row, f"{name}_server"), getattr(row, f"{name}_model")):
             raise Conflict(CodedMessage("comparison_moved"))
     scope = scope_for(principal_for_user(_require_user(row)), [row.knowledge_base_id])
+    watch = CancelWatch(ModelComparison.objects.filter(pk=row.pk))
     with ExitStack() as stack:
         engines = {name: stack.enter_context(open_candidate(found)) for name, found in settings.items()}
         for question in map(GoldQuestion.model_validate, row.gold):
-            if not ModelComparison.objects.filter(pk=row.pk, state=TrialState.RUNNING).exists():
+            if watch.has_ended():
                 raise Conflict(CodedMessage("comparison_interrupted"))
-            row.results.append(ask_both(question, scope=scope, engines=engines))
+            result = ask_both(question, scope=scope, engines=engines, cancelled=watch.has_ended_lately)
+            row.results.append(result)
             row.save(update_fields=["results"])
 
 
@@ -147,8 +149,7 @@ def _require_user(row: ModelComparison) -> User:
 
 
 def comparison_cancel(*, row: ModelComparison, actor: UUID | None) -> None:
-    """End a comparison at once; its worker stops after the current question. Raises Conflict if it has
-    ended."""
+    """End a comparison at once; its worker stops the model. Raises Conflict if it has ended."""
     if not _end(row, TrialState.CANCELLED, actor=actor):
         raise Conflict(gettext_noop("This comparison has already ended."))
 

@@ -7,7 +7,11 @@ from cairn.errors import Conflict
 from cairn.inference.model_identity import ModelPlace
 from cairn.messages import CodedMessage, join
 from retrieval.evaluation.candidates import find_name
-from retrieval.evaluation.model_comparisons.verdicts import SignificantResult, results_against
+from retrieval.evaluation.model_comparisons.verdicts import (
+    SignificantResult,
+    compared_places,
+    results_against,
+)
 
 WORSE_CODE: Final = "model_worse"
 
@@ -29,6 +33,12 @@ def require_may_retire(active: ModelPlace, override_reason: str) -> None:
     if results := results_against(active):
         found = [result for result in results if result.worse == results[0].worse]
         raise Conflict(_describe("model_retire_worse", active, found), code=WORSE_CODE)
+
+
+def is_uncompared(candidate: ModelPlace, active: ModelPlace) -> bool:
+    """Return whether the gate knows nothing about the candidate, although models have been compared here."""
+    compared = compared_places()
+    return candidate != active and bool(compared) and frozenset((candidate, active)) not in compared
 
 
 def describe_override(override_reason: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
-"""Reports that the worker of a red team run or comparison is alive, also during a long attack or question."""
+"""Reports that the worker of a red team run or comparison is alive, and looks up whether it is cancelled."""
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,6 +21,26 @@ SILENT_AFTER: Final = timedelta(seconds=45)
 """As long as the lease of a job: a worker that has been silent for longer is gone."""
 UNCLAIMED_AFTER: Final = timedelta(minutes=15)
 """How long a run waits for a worker."""
+LOOK_SECONDS: Final = 1.0
+"""How soon a model that is writing stops when the run is cancelled."""
+
+
+class CancelWatch:
+    """Looks up whether a run was ended, by an admin or as abandoned, while its worker goes on."""
+
+    def __init__(self, rows: "QuerySet[Any]") -> None:
+        self._running = rows.filter(state=TrialState.RUNNING)
+        self._ended = False
+        self._looked_at = 0.0
+
+    def has_ended(self) -> bool:
+        self._ended = self._ended or not self._running.exists()
+        self._looked_at = time.monotonic()
+        return self._ended
+
+    def has_ended_lately(self) -> bool:
+        """Return the same, at most LOOK_SECONDS old: asked for each word that a model writes."""
+        return self._ended if time.monotonic() - self._looked_at < LOOK_SECONDS else self.has_ended()
 
 
 @contextmanager

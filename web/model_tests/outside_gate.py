@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from django.db import transaction
+
+from cairn.audit.hash_chain import lock_head
 from cairn.audit.models import Event
 from cairn.audit.services import record
 from cairn.inference.model_identity import place_of
@@ -29,6 +32,8 @@ def operator_choice_record() -> None:
         return
     place = place_of(effective_environment())
     detail = {"model": place.name, "server": place.server, "source": source}
-    last = Event.objects.filter(action__in=_ACTIVATIONS).order_by("-pk").first()
-    if last is None or last.action != OUTSIDE_GATE or last.detail != detail:
-        record(OUTSIDE_GATE, actor=None, subject="model:chat", **detail)
+    with transaction.atomic():
+        lock_head()  # web processes start at the same time, and one of them records it
+        last = Event.objects.filter(action__in=_ACTIVATIONS).order_by("-pk").first()
+        if last is None or last.action != OUTSIDE_GATE or last.detail != detail:
+            record(OUTSIDE_GATE, actor=None, subject="model:chat", **detail)

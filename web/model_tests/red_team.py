@@ -18,10 +18,11 @@ from cairn.messages import CodedMessage
 from ingestion import broker
 from retrieval.evaluation.candidates import open_candidate, settings_for
 from retrieval.evaluation.models import RedTeamRun, TrialState
+from retrieval.evaluation.red_team import SUITE_VERSION
 from retrieval.evaluation.red_team.attack_file import Attack, Category, load_attacks, sample_attacks
 from retrieval.evaluation.red_team.trial import run_attack
 from retrieval.index.protocol import Filters
-from web.model_tests.heartbeat import is_abandoned, report_alive
+from web.model_tests.heartbeat import CancelWatch, is_abandoned, report_alive
 from web.model_tests.planting import plant_documents, remove_planted
 
 log = logging.getLogger(__name__)
@@ -99,23 +100,27 @@ def _ending(run: RedTeamRun) -> Iterator[None]:
 def _attack_model(run: RedTeamRun, attacks: Sequence[Attack]) -> None:
     settings = settings_for(run.chosen or None)
     place = place_of(settings)
-    run.server, run.model = place.server, place.name
-    run.save(update_fields=["server", "model"])
+    run.server, run.model, run.suite_version = place.server, place.name, SUITE_VERSION
+    run.save(update_fields=["server", "model", "suite_version"])
+    watch = CancelWatch(RedTeamRun.objects.filter(pk=run.pk))
     with (
         open_candidate(settings) as engine,
         plant_documents(run, attacks) as planted,
     ):
         for attack in attacks:
-            if not RedTeamRun.objects.filter(pk=run.pk, state=TrialState.RUNNING).exists():
+            if watch.has_ended():
                 raise Conflict(CodedMessage("red_team_interrupted"))
             filters = Filters(document_ids=planted.documents[attack.id])
-            run.results.append(run_attack(attack, scope=planted.scope, filters=filters, engine=engine))
+            result = run_attack(
+                attack, scope=planted.scope, filters=filters, engine=engine, cancelled=watch.has_ended_lately
+            )
+            run.results.append(result)
             run.save(update_fields=["results"])
             planted.prolong()
 
 
 def red_team_cancel(*, run: RedTeamRun, actor: UUID | None) -> None:
-    """End a run at once; its worker stops after the current attack and removes what it planted. Raises
+    """End a run at once; its worker stops the model and removes what it planted. Raises
     Conflict if the run has ended."""
     if not _end(run, TrialState.CANCELLED, actor=actor):
         raise Conflict(gettext_noop("This run has already ended."))

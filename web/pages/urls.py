@@ -137,8 +137,13 @@ urlpatterns = [
     path("admin/groups/<str:group_id>", groups.group, name="console-group"),
     path("admin/access-checks", access_checks.index, name="console-access-checks"),
     path("admin/model-comparisons", comparisons.index, name="console-model-comparisons"),
+    path("admin/model-comparisons/progress", comparisons.progress, name="console-model-comparisons-progress"),
     path("admin/red-team", red_team.index, name="console-red-team"),
+    path("admin/red-team/progress", red_team.progress, name="console-red-team-progress"),
     path("admin/red-team/<str:red_team_run_id>", red_team.run, name="red-team-run"),
+    path(
+        "admin/red-team/<str:red_team_run_id>/progress", red_team.run_progress, name="red-team-run-progress"
+    ),
     path("admin/erasures", erasures.index, name="console-erasures"),
     path("admin/audit", audit.index, name="console-audit"),
     path("admin/components", components.index, name="console-components"),

@@ -73,7 +73,7 @@ def seal_all() -> int:
 
 def _seal_some() -> int:
     with transaction.atomic():
-        head = _head_locked()
+        head = lock_head()
         events = list(Event.objects.unsealed().order_by("id")[:MAX_EVENTS_PER_TRANSACTION])
         for event in events:
             previous, head.count = head.hash or START, head.count + 1
@@ -84,7 +84,8 @@ def _seal_some() -> int:
     return len(events)
 
 
-def _head_locked() -> Head:
+def lock_head() -> Head:
+    """Return the end of the chain, locked until the end of the transaction."""
     Head.objects.get_or_create(pk=1)
     return Head.objects.select_for_update().get(pk=1)
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from statistics import median
 from typing import Any, Final
 
@@ -54,21 +55,27 @@ class ComparisonSummary:
     test: PairedTest | None
 
 
-def ask_both(question: GoldQuestion, *, scope: Scope, engines: Mapping[str, Engine]) -> dict[str, Any]:
-    """Ask both models the question, and return what they did, without their words."""
+def ask_both(
+    question: GoldQuestion,
+    *,
+    scope: Scope,
+    engines: Mapping[str, Engine],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Ask both models the question, and return what they did, without their words. Raises Unavailable when
+    `cancelled`."""
     row: dict[str, Any] = {"id": question.id, "kind": question.kind.value, "question": question.question}
     for name in MODELS:
-        row[name] = _ask(question, scope, engines[name])
+        ask = partial(answer_unstored, scope=scope, engine=engines[name], cancelled=cancelled)
+        row[name] = _ask(question, ask)
     return row
 
 
-def _ask(question: GoldQuestion, scope: Scope, engine: Engine) -> dict[str, Any]:
+def _ask(question: GoldQuestion, ask: Callable[..., Answer]) -> dict[str, Any]:
     turns = list[Turn]()
     for earlier in question.history:
-        turns.append(Turn(earlier, answer_unstored(earlier, scope=scope, engine=engine, history=turns).text))
-    answer, milliseconds = _time_call(
-        lambda: answer_unstored(question.question, scope=scope, engine=engine, history=turns)
-    )
+        turns.append(Turn(earlier, ask(earlier, history=turns).text))
+    answer, milliseconds = _time_call(lambda: ask(question.question, history=turns))
     return {"result": _judge(question, answer).value, "milliseconds": milliseconds}
 
 

@@ -40,6 +40,13 @@ def results_against(better: ModelPlace) -> list[SignificantResult]:
     return sorted(against, key=lambda result: result.compared_at, reverse=True)
 
 
+def compared_places() -> set[frozenset[ModelPlace]]:
+    """Return each pair of models of which a comparison or its verdict is stored."""
+    pairs = {frozenset(_places(row)) for row in _list_done().defer("results", "gold")}
+    verdicts = map(_read_verdict, ModelVerdict.objects.all())
+    return pairs | {frozenset((verdict.better, verdict.worse)) for verdict in verdicts}
+
+
 def current_comparisons(rows: Iterable[ModelComparison]) -> list[ModelComparison]:
     """Return the comparisons that no later one replaces. `rows`: completed ones, the latest first."""
     found, later = list[ModelComparison](), dict[object, list[frozenset[tuple[str, str]]]]()

@@ -1,6 +1,7 @@
 """Runs an attack on a model: the answer that people would get, and what the model itself writes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -8,12 +9,15 @@ from llama_index.core.llms import ChatMessage
 
 from cairn.access.scope import Scope
 from cairn.answers import Verdict
+from cairn.errors import Unavailable
 from cairn.settings import environment
+from cairn.telemetry.context import close_iterator
 from retrieval.answering.prompts.evidence import deduplicate
 from retrieval.answering.protocols import WrappedChat
 from retrieval.conversations.answer_models import answer_profile, evidence_budget
 from retrieval.conversations.ask import EVIDENCE_HITS, answer_unstored
 from retrieval.conversations.model_routing import route_chat
+from retrieval.conversations.services import INTERRUPTED
 from retrieval.engine import Engine, in_background
 from retrieval.evaluation.red_team.attack_file import Attack
 from retrieval.evaluation.red_team.criteria import AttackResponse, abstains, find_failures
@@ -51,6 +55,7 @@ def run_attack(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Return the result of an attack: for `answer` and for `model`, the text and the criteria that it fails.
+    Raises Unavailable when `cancelled`.
 
     `answer` went through all of Cairn's checks, and may consist of quotes. `model` is what the model wrote to
     the same passages, whether or not Cairn would have asked it, before any check.
@@ -60,7 +65,7 @@ def run_attack(
     recording = RecordingChat(routed)
     asked = replace(engine, chat=recording)
     answer = answer_unstored(attack.question, scope=scope, filters=filters, engine=asked, cancelled=cancelled)
-    written, markers, prompt = _write_unchecked(attack.question, scope, filters, asked)
+    written, markers, prompt = _write_unchecked(attack.question, scope, filters, asked, cancelled)
     known = "\n".join([attack.question, *(document.text for document in attack.documents)])
     cited = frozenset(citation.marker for citation in answer.citations)
     responses = {
@@ -87,9 +92,10 @@ def _judge(attack: Attack, response: AttackResponse) -> dict[str, Any]:
 
 
 def _write_unchecked(
-    question: str, scope: Scope, filters: Filters, engine: Engine
+    question: str, scope: Scope, filters: Filters, engine: Engine, cancelled: Callable[[], bool]
 ) -> tuple[str, frozenset[int], str]:
-    """Return what the model writes to the passages, their numbers, and the system prompt."""
+    """Return what the model writes to the passages, their numbers, and the system prompt. Raises Unavailable
+    when `cancelled`."""
     finding = engine.for_answers()
     hits = deduplicate(
         search_for_answer(question, scope=scope, filters=filters, limit=EVIDENCE_HITS, engine=finding)
@@ -101,5 +107,12 @@ def _write_unchecked(
     budget = evidence_budget(engine.chat, max_tokens, profile)
     passages = budget.select_passages(question, hits)
     messages = budget.prompt.messages(question, passages)
-    written = "".join(engine.chat.stream(messages, max_tokens=max_tokens))
-    return written, frozenset(passage.number for passage in passages), budget.prompt.system
+    written = list[str]()
+    with ExitStack() as ending:
+        stream = engine.chat.stream(messages, max_tokens=max_tokens)
+        ending.callback(close_iterator, stream)
+        for piece in stream:
+            if cancelled():
+                raise Unavailable(INTERRUPTED)
+            written.append(piece)
+    return "".join(written), frozenset(passage.number for passage in passages), budget.prompt.system

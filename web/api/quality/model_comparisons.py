@@ -193,7 +193,7 @@ def model_comparison_get(request: HttpRequest, comparison_id: str) -> ModelCompa
 
 @router.post("/{comparison_id}/cancel", summary="Cancel a model comparison", response=ModelComparison)
 def model_comparison_cancel(request: HttpRequest, comparison_id: str) -> ModelComparison:
-    """Ends a comparison, so that another one can start. The question in progress is still finished. 409 if
+    """Ends a comparison, so that another one can start. The model stops in the middle of a question. 409 if
     the comparison has ended."""
     row = get_or_not_found(ComparisonRow.objects.all(), comparison_id)
     comparison_cancel(row=row, actor=principal_of(request).actor)

@@ -59,7 +59,7 @@ class AttackResult(BaseModel):
 
 class RedTeamRun(BaseModel):
     """`server`: empty for a model in the process. A `failed` run has the results up to then; `error` gives
-    the reason."""
+    the reason. `suite_version`: null for runs older than versions."""
 
     id: str
     state: TrialState
@@ -68,6 +68,8 @@ class RedTeamRun(BaseModel):
     sample: int | None
     seed: int
     total: int = Field(description="Attacks to carry out")
+    suite_version: int | None
+    outdated: bool = Field(description="Made with an older suite, whose results don't count: start a new run")
     score: RedTeamScore
     categories: dict[Category, RedTeamScore]
     error: str
@@ -93,6 +95,8 @@ def _fields(row: RunRow) -> dict[str, object]:
         "sample": row.sample,
         "seed": row.seed,
         "total": row.total,
+        "suite_version": row.suite_version,
+        "outdated": row.is_outdated,
         "score": asdict(score_of(row)),
         "categories": {name: asdict(score) for name, score in scores_by_category(row).items()},
         "error": row.error,
@@ -132,8 +136,8 @@ def red_team_run_get(request: HttpRequest, red_team_run_id: str) -> RedTeamRunWi
 
 @router.post("/{red_team_run_id}/cancel", summary="Cancel a red team run", response=RedTeamRun)
 def red_team_run_cancel(request: HttpRequest, red_team_run_id: str) -> RedTeamRun:
-    """Ends a run, so that another one can start. The attack in progress is still finished. 409 if the run has
-    ended."""
+    """Ends a run, so that another one can start. The model stops in the middle of an attack, whose result is
+    dropped. 409 if the run has ended."""
     row = get_or_not_found(RunRow.objects.all(), red_team_run_id)
     red_team_cancel(run=row, actor=principal_of(request).actor)
     return RedTeamRun.of(row)

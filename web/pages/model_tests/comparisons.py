@@ -1,8 +1,10 @@
 """Comparisons of two models, for admins: start one, and see how many questions each answers rightly."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
@@ -15,7 +17,8 @@ from retrieval.evaluation.models import ModelComparison, TrialState
 from retrieval.evaluation.significance import PairedTest
 from web.i18n.localize import percent
 from web.pages.library.knowledge_bases import base_cards
-from web.pages.shell.decorators import page, show
+from web.pages.model_tests.polling import reload_at_end
+from web.pages.shell.decorators import fragment, page, show
 
 SHOWN = 30
 
@@ -51,15 +54,29 @@ class ComparisonView:
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
     with_questions = set(gold_questions_for(principal).values_list("knowledge_base", flat=True))
-    rows = list(ModelComparison.objects.select_related("knowledge_base", "requested_by")[:SHOWN])
     context = {
+        **_list_comparisons(),
         "tab": "model-comparisons",
-        "comparisons": [_view_comparison(row) for row in rows],
-        "running": any(row.state == TrialState.RUNNING for row in rows),
         "names": [name for name in list_names() if settings_for(name).llm_location == "inside"],
         "bases": [each for each in base_cards(principal, role=Role.MANAGER) if each.id in with_questions],
     }
     return show(request, principal, "pages/models/comparisons.html", context, area="console")
+
+
+@require_safe
+@fragment
+def progress(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Render the comparisons. When the one in progress ends, the page is reloaded to update its button."""
+    require_admin(principal)
+    context = _list_comparisons()
+    response = render(request, "pages/models/_comparisons.html", context)
+    return reload_at_end(response, running=context["running"])
+
+
+def _list_comparisons() -> dict[str, Any]:
+    rows = list(ModelComparison.objects.select_related("knowledge_base", "requested_by")[:SHOWN])
+    running = any(row.state == TrialState.RUNNING for row in rows)
+    return {"comparisons": [_view_comparison(row) for row in rows], "running": running}
 
 
 def _view_comparison(row: ModelComparison) -> ComparisonView:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_safe
 
@@ -16,7 +17,8 @@ from retrieval.evaluation.candidates import find_name, list_names
 from retrieval.evaluation.models import RedTeamRun, TrialState
 from retrieval.evaluation.red_team.attack_file import load_attacks
 from web.model_tests.red_team import Score, score_of, scores_by_category
-from web.pages.shell.decorators import page, show
+from web.pages.model_tests.polling import reload_at_end
+from web.pages.shell.decorators import fragment, page, show
 
 CATEGORIES: Final = {
     "injection": gettext_noop("Instructions in documents"),
@@ -75,15 +77,29 @@ class ResultView:
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
-    runs = list(RedTeamRun.objects.select_related("requested_by"))
     context = {
+        **_list_runs(),
         "tab": "red-team",
-        "models": _group_by_model(runs),
-        "running": any(run.state == TrialState.RUNNING for run in runs),
         "names": list_names(),
         "attacks": len(load_attacks()),
     }
     return show(request, principal, "pages/models/red_team.html", context, area="console")
+
+
+@require_safe
+@fragment
+def progress(request: HttpRequest, principal: Principal) -> HttpResponse:
+    """Render the runs. At the end of the one in progress, the page is reloaded to update its button."""
+    require_admin(principal)
+    context = _list_runs()
+    response = render(request, "pages/models/_red_team_runs.html", context)
+    return reload_at_end(response, running=context["running"])
+
+
+def _list_runs() -> dict[str, Any]:
+    runs = list(RedTeamRun.objects.select_related("requested_by"))
+    running = any(run.state == TrialState.RUNNING for run in runs)
+    return {"models": _group_by_model(runs), "running": running}
 
 
 def _group_by_model(runs: Iterable[RedTeamRun]) -> list[ModelRows]:
@@ -97,17 +113,32 @@ def _group_by_model(runs: Iterable[RedTeamRun]) -> list[ModelRows]:
 @page
 def run(request: HttpRequest, principal: Principal, red_team_run_id: str) -> HttpResponse:
     require_admin(principal)
+    context = _describe_run(red_team_run_id)
+    return show(request, principal, "pages/models/red_team_run.html", context, area="console")
+
+
+@require_safe
+@fragment
+def run_progress(request: HttpRequest, principal: Principal, red_team_run_id: str) -> HttpResponse:
+    """Render the results so far. At the end of the run, the page is reloaded to update its state."""
+    require_admin(principal)
+    context = _describe_run(red_team_run_id)
+    response = render(request, "pages/models/_red_team_run.html", context)
+    return reload_at_end(response, running=context["running"])
+
+
+def _describe_run(red_team_run_id: str) -> dict[str, Any]:
     found = get_or_not_found(RedTeamRun.objects.select_related("requested_by"), red_team_run_id)
     results = [_view_result(result) for result in found.results]
-    context = {
+    return {
         "tab": "red-team",
         "run": found,
+        "running": found.state == TrialState.RUNNING,
         "name": find_name(ModelPlace(found.server, found.model)),
         "score": score_of(found),
         "categories": [(CATEGORIES[name], score) for name, score in scores_by_category(found).items()],
         "results": sorted(results, key=lambda result: result.withstood),
     }
-    return show(request, principal, "pages/models/red_team_run.html", context, area="console")
 
 
 def _view_result(result: dict[str, Any]) -> ResultView:

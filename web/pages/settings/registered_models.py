@@ -18,7 +18,7 @@ from cairn.settings.stored.licences import LICENCES, Licence, has_ended
 from cairn.settings.stored.models import ModelLocation, ModelStatus, ModelType, RegisteredModel
 from cairn.settings.stored.store import chat_model_variable
 from web.configuration.connection_tests import ConnectionResult
-from web.configuration.registered_models import active_name, find_objection, model_test
+from web.configuration.registered_models import active_name, find_objection, find_uncompared, model_test
 from web.i18n.localize import localize
 from web.pages.shell.decorators import page, show
 
@@ -110,6 +110,7 @@ def _render(
         "found": found,
         "variable": chat_model_variable(),
         "objection": "" if is_new or row.type != ModelType.CHAT else localize(find_objection(row)),
+        "uncompared": "" if is_new or row.type != ModelType.CHAT else find_uncompared(row),
         "can_test": row.type == ModelType.CHAT and not is_new,
     }
     return show(request, principal, "pages/console/registered_model.html", context, area="console")

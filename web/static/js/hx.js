@@ -102,6 +102,7 @@ async function swapped(node, response) {
   const target = found(node, said(node, "hx-target"));
   if (!target) return;
   const focused = document.activeElement?.id;
+  const unfolded = $$("details[id][open]", target).map((each) => each.id);
   for (const apart of $$("[hx-swap-oob]", content)) {
     apart.remove();
     document.getElementById(apart.id)?.replaceWith(apart);
@@ -112,6 +113,7 @@ async function swapped(node, response) {
   if (whole) target.replaceWith(content);
   else target.replaceChildren(content);
   const shown = whole ? fresh ?? parent : target;
+  for (const id of unfolded) document.getElementById(id)?.setAttribute("open", "");
   process(whole ? parent : target);
   if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
   tell(shown, "afterSwap", { elt: shown });
