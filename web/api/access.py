@@ -93,12 +93,19 @@ class Reader(Person):
 class Changed(BaseModel):
     id: str
     username: str
+    label: str = Field(description="The display name, if there is one, and the user name")
     before: Role | None
     after: Role | None
 
     @classmethod
     def of(cls, change: AccessChange) -> "Changed":
-        return cls(id=str(change.user), username=change.username, before=change.before, after=change.after)
+        return cls(
+            id=str(change.user),
+            username=change.username,
+            label=change.label,
+            before=change.before,
+            after=change.after,
+        )
 
 
 class Some(BaseModel):

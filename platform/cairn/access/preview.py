@@ -14,6 +14,7 @@ from cairn.access.audience import access_of, people_in, people_reading
 from cairn.access.models import Role
 from cairn.access.scope import Principal
 from cairn.access.services import grants_replace, readers_replace
+from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 
 Roles = dict[tuple[str, UUID], Role]
@@ -22,10 +23,11 @@ Roles = dict[tuple[str, UUID], Role]
 
 @dataclass(frozen=True, slots=True)
 class AccessChange:
-    """One person's role before and after the change. None means no access."""
+    """One person's role before and after the change. None means no access. `label`: the name on pages."""
 
     user: UUID
     username: str
+    label: str
     before: Role | None
     after: Role | None
 
@@ -81,7 +83,11 @@ def _roll_back_on_exit() -> Iterator[None]:
 
 def _compare_roles(before: Roles, after: Roles) -> AccessPreview:
     differing = sorted(who for who in before.keys() | after.keys() if before.get(who) != after.get(who))
-    changes = [AccessChange(who[1], who[0], before.get(who), after.get(who)) for who in differing]
+    users = User.objects.in_bulk([user for _name, user in differing])
+    changes = [
+        AccessChange(user, name, users[user].label, before.get((name, user)), after.get((name, user)))
+        for name, user in differing
+    ]
 
     def those(which: Callable[[AccessChange], bool]) -> tuple[AccessChange, ...]:
         return tuple(change for change in changes if which(change))

@@ -82,7 +82,9 @@ def test_a_change_is_foretold_and_not_made(
     effect = mia.post(f"/knowledge-bases/{base.id}/grants/effect", wanted).json()
     assert effect["losses"] == {
         "count": 1,
-        "people": [{"id": str(rob.user.id), "username": "rob", "before": "reader", "after": None}],
+        "people": [
+            {"id": str(rob.user.id), "username": "rob", "label": "rob", "before": "reader", "after": None}
+        ],
     }
     assert [change["username"] for change in effect["gains"]["people"]] == ["kim"]
     assert effect["changes"]["people"][0]["after"] == "reader"

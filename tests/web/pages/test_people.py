@@ -5,13 +5,15 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from cairn.access.models import Role
+from cairn.access.models import Grant, Role
+from cairn.access.services import readers_replace
 from cairn.accounts.confusable_names import name_skeleton
 from cairn.accounts.models import Group, User
 from cairn.accounts.services import api_key_create, group_create
-from cairn.library.models import KnowledgeBase
+from cairn.library.models import Document, KnowledgeBase
 from cairn.limits.models import Limit
 from cairn.limits.services import limit_set
+from ingestion.models import Job, Receipt
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
@@ -181,6 +183,30 @@ def test_knowledge_bases_keys_and_limits_are_searched_and_paged(
     assert counted("/admin/keys?q=user-011", "cairn_") == 1
     assert counted("/admin/limits?q=user-011", 'name="subject" value="user:') == 1
     assert counted("/admin/limits?q=nobody", "No matching overrides.") == 1
+
+
+def test_pages_show_display_names_with_the_user_name(
+    signed_in: SignIn, admin: User, mia: User, document: Document
+) -> None:
+    User.objects.filter(pk=mia.pk).update(display_name="Mia Lang")
+    Document.objects.update(owner=mia)
+    Job.objects.update(user=mia)
+    Receipt.objects.create(object=f"document:{document.pk}", requested_by=mia)
+    readers_replace(document=document, readers=[f"user:{mia.pk}"], actor=None)
+    Grant.objects.filter(user=mia).update(role=Role.READER)
+    client = signed_in(admin)
+    shown = {
+        f"/library/documents/{document.pk}": "Mia Lang (mia)",
+        f"/library/documents/{document.pk}/people?q=mia": "this person is included as Mia Lang (mia).",
+        "/admin/erasures": "requested by Mia Lang (mia)",
+        "/admin/ingestion/queue": '<td data-label="For">Mia Lang (mia)',
+    }
+    assert [path for path, text in shown.items() if text not in text_of(client.get(path))] == []
+    assert "for Mia Lang (mia)" in text_of(client.get("/admin/ingestion/queue"))
+
+    path = f"/api/v1/knowledge-bases/{document.knowledge_base_id}/grants/effect"
+    effect = client.post(path, [], content_type="application/json").json()
+    assert [person["label"] for person in effect["losses"]["people"]] == ["Mia Lang (mia)"]
 
 
 def test_display_names_are_listed_searched_and_offered(signed_in: SignIn, admin: User, rob: User) -> None:

@@ -1,6 +1,6 @@
 """Page that explains to managers who may read a knowledge base or a document, and why."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -101,7 +101,10 @@ def _row(found: Access, *, may: bool, more: Iterable[str] = ()) -> PersonRow:
 
 
 def _document_row(found: DocumentAccess) -> PersonRow:
-    return _row(found.access, may=found.may_read, more=map(_narrowing, found.restrictions))
+    labels = {found.access.username: found.access.label}
+    return _row(
+        found.access, may=found.may_read, more=[_narrowing(each, labels) for each in found.restrictions]
+    )
 
 
 def _reasons(found: Access) -> Iterable[str]:
@@ -122,22 +125,23 @@ def _reasons(found: Access) -> Iterable[str]:
         yield gettext("No access: not granted to them, their groups or everyone.")
 
 
-def _narrowing(narrowing: access.Restriction) -> str:
+def _narrowing(narrowing: access.Restriction, labels: Mapping[str, str]) -> str:
+    names = ", ".join(labels.get(name, name) for name in narrowing.passes)
     if narrowing.is_synced:
-        return _describe_synced(narrowing)
+        return _describe_synced(narrowing, names)
     if not narrowing.passes:
         sentence = gettext("“{title}” is restricted to selected readers, and this person isn’t one of them.")
         return sentence.format(title=narrowing.title)
     sentence = gettext("“{title}” is restricted to selected readers; this person is included as {names}.")
-    return sentence.format(title=narrowing.title, names=", ".join(narrowing.passes))
+    return sentence.format(title=narrowing.title, names=names)
 
 
-def _describe_synced(narrowing: access.Restriction) -> str:
+def _describe_synced(narrowing: access.Restriction, names: str) -> str:
     if not narrowing.passes:
         sentence = gettext("The source of “{title}” decides who can read it.").format(title=narrowing.title)
         return f"{sentence} {localize(narrowing.refusal)}".strip()
     sentence = gettext("The source of “{title}” decides who can read it; this person is included as {names}.")
-    return sentence.format(title=narrowing.title, names=", ".join(narrowing.passes))
+    return sentence.format(title=narrowing.title, names=names)
 
 
 @require_safe

@@ -87,7 +87,7 @@ def _build_row(receipt: Receipt) -> ReceiptRow:
         id=str(receipt.id),
         kind=KINDS.get(kind, kind),
         object=identity,
-        requested_by=receipt.requested_by.username if receipt.requested_by else "",
+        requested_by=receipt.requested_by.label if receipt.requested_by else "",
         is_done=receipt.state == ReceiptState.DONE,
         waiting_for=waiting_for(receipt),
         removed=", ".join(

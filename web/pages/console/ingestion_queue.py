@@ -12,6 +12,7 @@ from django.utils.translation import gettext, gettext_noop, ngettext
 from cairn.access.models import Role
 from cairn.access.permissions import documents_for
 from cairn.access.scope import Principal
+from cairn.accounts.models import User
 from ingestion.jobs.progress import QueueStatus, queue_statuses
 from ingestion.models import RUNNING, Job, JobQuerySet, Lane, Stage
 from web.i18n.localize import number
@@ -33,7 +34,7 @@ class Work:
     document: UUID
     title: str
     base: str
-    username: str
+    requested_by: str
     line: str
     done: int
     total: int
@@ -42,7 +43,7 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Waiting:
     lane: str
-    username: str
+    requested_by: str
     jobs: int
     since: datetime
 
@@ -58,17 +59,20 @@ def queue_now(principal: Principal) -> dict[str, Any]:
     return {
         "running": _works(jobs.filter(stage__in=RUNNING).order_by("started_at")),
         "following": _works(following),
-        "waiting": [_waiting(row) for row in _waiting_rows(jobs)],
+        "waiting": _list_waiting(jobs),
     }
 
 
-def _waiting_rows(jobs: JobQuerySet) -> Iterable[Mapping[str, Any]]:
-    groups = jobs.queued().order_by().values("lane", "user__username")
-    return groups.annotate(jobs=Count("id"), since=Min("created_at")).order_by("-lane", "since")
+def _list_waiting(jobs: JobQuerySet) -> list[Waiting]:
+    groups = jobs.queued().order_by().values("lane", "user")
+    rows = list(groups.annotate(jobs=Count("id"), since=Min("created_at")).order_by("-lane", "since"))
+    users = User.objects.in_bulk([row["user"] for row in rows if row["user"]])
+    return [_waiting(row, users.get(row["user"])) for row in rows]
 
 
-def _waiting(row: Mapping[str, Any]) -> Waiting:
-    return Waiting(gettext(LANES[Lane(row["lane"])]), row["user__username"] or "", row["jobs"], row["since"])
+def _waiting(row: Mapping[str, Any], user: User | None) -> Waiting:
+    lane = gettext(LANES[Lane(row["lane"])])
+    return Waiting(lane, user.label if user else "", row["jobs"], row["since"])
 
 
 def _works(jobs: JobQuerySet) -> list[Work]:
@@ -84,7 +88,7 @@ def _work(job: Job, place: QueueStatus) -> Work:
         document=document.id,
         title=document.title,
         base=document.knowledge_base.name,
-        username=job.user.username if job.user else "",
+        requested_by=job.user.label if job.user else "",
         line=job_line(job, place),
         done=job.done,
         total=job.total,

@@ -50,9 +50,12 @@ LAST = (1 << 31) - 1
 
 @dataclass(frozen=True, slots=True)
 class Care:
-    """Ownership and review. `owner_reads` is false if the owner may not (or no longer) read the document."""
+    """Ownership and review. `owner` is the user name, by which the form finds the owner; pages show the
+    label. `owner_reads` is false if the owner may not (or no longer) read the document.
+    """
 
     owner: str
+    owner_label: str
     owner_reads: bool
     review: str
     review_by: date | None
@@ -143,6 +146,7 @@ def care_of(found: Document) -> Care:
     owner = found.owner
     return Care(
         owner=owner.username if owner else "",
+        owner_label=owner.label if owner else "",
         owner_reads=owner is None or people_reading(found).filter(pk=owner.pk).exists(),
         review=review_state(found.review_by, timezone.localdate()),
         review_by=found.review_by,

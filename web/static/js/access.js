@@ -10,7 +10,7 @@ const NAMED = 8;
 const KINDS = { group: t("group"), user: t("user") };
 
 function named({ count, people }) {
-  const names = people.slice(0, NAMED).map((person) => person.username);
+  const names = people.slice(0, NAMED).map((person) => person.label);
   return count > names.length ? t("{names} and {n} more", { names: names.join(", "), n: count - names.length }) : names.join(", ");
 }
 
