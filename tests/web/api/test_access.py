@@ -31,7 +31,7 @@ def names(response: Any) -> dict[str, Any]:
     return {item["username"]: item for item in response.json()["items"]}
 
 
-def test_a_manager_sees_who_may_read_and_through_what(
+def test_manager_sees_readers_and_the_grants_they_read_through(
     mia: Caller, rob: Caller, admin: Caller, base: KnowledgeBase, staff: Group
 ) -> None:
     grant_give(knowledge_base=base, subject=f"group:{staff.id}", role=Role.EDITOR, principal=SETUP)
@@ -46,7 +46,9 @@ def test_a_manager_sees_who_may_read_and_through_what(
     assert {"subject": "admin", "name": "Administrator", "role": "manager"} in people["ada"]["via"]
 
 
-def test_why_somebody_may_not_read(mia: Caller, rob: Caller, base: KnowledgeBase, document: Document) -> None:
+def test_missing_access_is_explained(
+    mia: Caller, rob: Caller, base: KnowledgeBase, document: Document
+) -> None:
     outside = mia.get(f"/knowledge-bases/{base.id}/people/{rob.user.id}").json()
     assert (outside["may_read"], outside["role"], outside["via"]) == (False, None, [])
     grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
@@ -65,7 +67,7 @@ def test_why_somebody_may_not_read(mia: Caller, rob: Caller, base: KnowledgeBase
     assert manages["narrowed"][0]["passes"] == ["manager"]
 
 
-def test_a_change_is_foretold_and_not_made(
+def test_preview_of_a_grant_change_changes_nothing(
     mia: Caller, rob: Caller, base: KnowledgeBase, staff: Group
 ) -> None:
     kim = caller_for("kim")
@@ -92,7 +94,7 @@ def test_a_change_is_foretold_and_not_made(
     assert Event.objects.count() == recorded
 
 
-def test_narrowing_is_foretold_and_not_done(
+def test_preview_of_a_restriction_changes_nothing(
     mia: Caller, rob: Caller, base: KnowledgeBase, document: Document
 ) -> None:
     grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
@@ -105,7 +107,7 @@ def test_narrowing_is_foretold_and_not_done(
     assert not DocumentReader.objects.exists()
 
 
-def test_only_managers_are_told(
+def test_only_managers_see_who_has_access(
     rob: Caller, mia: Caller, base: KnowledgeBase, document: Document, grant: Any
 ) -> None:
     paths = [f"/knowledge-bases/{base.id}/people", f"/documents/{document.id}/people"]

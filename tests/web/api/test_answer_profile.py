@@ -70,7 +70,7 @@ def test_an_explicit_setting_takes_precedence(
     assert admin.get("/answer-profile").json()["profile"]["evidence_tokens"] == 99
 
 
-def test_an_admin_may_try_a_profile_with_one_question(admin: Caller, mia: Caller, leave: Document) -> None:
+def test_admin_can_try_a_profile_for_a_single_question(admin: Caller, mia: Caller, leave: Document) -> None:
     assert_problem(mia.post("/ask", {"question": QUESTION, "profile": QUOTED}), 403, "forbidden")
     refused = admin.post("/ask", {"question": QUESTION, "profile": {**QUOTED, "prompt_version": "mine"}})
     assert refused.status_code == 422

@@ -28,7 +28,7 @@ def operations() -> dict[str, dict[str, Any]]:
     }
 
 
-def test_every_operation_has_a_summary_that_says_what_it_does(operations: dict[str, dict[str, Any]]) -> None:
+def test_every_operation_has_its_own_wording_as_summary(operations: dict[str, dict[str, Any]]) -> None:
     for name, operation in operations.items():
         words = operation["operationId"].replace("_", " ")
         summary = operation["summary"]
@@ -73,7 +73,7 @@ def _code_of(call: ast.Call) -> Iterator[tuple[str, int]]:
             yield str(keyword.value.value), kind.status
 
 
-def test_every_code_has_its_status_and_a_meaning() -> None:
+def test_every_error_code_has_a_status_and_a_meaning() -> None:
     found = {*_codes_of_classes(), *_codes_raised()}
     known = {(code, status) for code, (status, _meaning) in ERROR_CODES.items()}
     assert found - known == set()

@@ -44,7 +44,7 @@ def asked(caller: Caller, **body: Any) -> dict[str, Any]:
     return answer
 
 
-def test_an_answer_comes_with_its_sources(mia: Caller, leave: Document) -> None:
+def test_answer_cites_its_sources(mia: Caller, leave: Document) -> None:
     answer = asked(mia)
     assert answer.keys() >= ANSWER_FIELDS
     assert answer["verdict"] == "supported"
@@ -70,7 +70,7 @@ def test_search_judge_and_checks_share_the_embedding_of_the_question(
 
 
 @pytest.mark.slow
-def test_who_may_not_read_gets_a_refusal_that_names_nothing(
+def test_refusal_without_access_names_no_document(
     mia: Caller, rob: Caller, leave: Document, parts: Engine
 ) -> None:
     answer = asked(rob)
@@ -84,7 +84,7 @@ def test_who_may_not_read_gets_a_refusal_that_names_nothing(
     assert asked(rob)["verdict"] == "refused"
 
 
-def test_a_conversation_goes_on(mia: Caller, rob: Caller, leave: Document) -> None:
+def test_conversation_continues_with_its_id(mia: Caller, rob: Caller, leave: Document) -> None:
     first = asked(mia)
     second = asked(mia, conversation=first["conversation"])
     assert second["conversation"] == first["conversation"]
@@ -93,7 +93,7 @@ def test_a_conversation_goes_on(mia: Caller, rob: Caller, leave: Document) -> No
         assert_problem(response, 404, "not_found")
 
 
-def test_a_model_may_be_named_if_it_is_there(mia: Caller, leave: Document) -> None:
+def test_model_can_be_chosen_only_if_it_is_configured(mia: Caller, leave: Document) -> None:
     assert asked(mia, model="fake-chat")["model"] == "fake-chat"
     assert_problem(mia.post("/ask", {"question": QUESTION, "model": "another"}), 422, "invalid")
 
@@ -139,7 +139,7 @@ def test_a_model_that_is_down_is_503(mia: Caller, leave: Document, parts: Engine
     assert response["Retry-After"]
 
 
-def test_what_goes_wrong_in_a_stream_is_an_event(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_error_while_streaming_is_an_event(mia: Caller, leave: Document, parts: Engine) -> None:
     broken(parts)
     found = events(streamed(mia.post("/ask", {"question": QUESTION, "stream": True})))
     assert [name for name, _ in found] == ["start", "error"]
@@ -149,7 +149,7 @@ def test_what_goes_wrong_in_a_stream_is_an_event(mia: Caller, leave: Document, p
     assert Message.objects.get().state == "failed"
 
 
-def test_words_are_shown_before_they_are_kept(mia: Caller, leave: Document) -> None:
+def test_text_is_streamed_before_it_is_saved(mia: Caller, leave: Document) -> None:
     exchange = ask.ask(principal=mia.principal, question=QUESTION)
     next(event for event in exchange.events if isinstance(event, Prompted))
     assert Message.objects.get().trace == {}
@@ -193,9 +193,7 @@ class IdsChat(FakeChat):
             yield piece
 
 
-def test_logs_carry_the_id_of_the_answer_in_whichever_thread_writes_it(
-    mia: Caller, leave: Document, parts: Engine
-) -> None:
+def test_log_records_of_every_thread_have_the_answer_id(mia: Caller, leave: Document, parts: Engine) -> None:
     chat = IdsChat()
     with use(Engine(parts.embedder, parts.index, chat)):
         answer = asked(mia)  # written in a thread of its own
@@ -236,7 +234,7 @@ async def until_first_delta(stream: AsyncIterator[bytes]) -> None:
             return
 
 
-def test_a_reader_who_leaves_ends_the_answer(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_client_disconnect_stops_a_streamed_answer(mia: Caller, leave: Document, parts: Engine) -> None:
     chat = EndlessChat()
     with use(Engine(parts.embedder, parts.index, chat)):
         response = mia.post("/ask", {"question": QUESTION, "stream": True})
@@ -246,7 +244,7 @@ def test_a_reader_who_leaves_ends_the_answer(mia: Caller, leave: Document, parts
     assert Message.objects.get().state == "stopped"
 
 
-async def test_a_caller_who_leaves_before_the_whole_answer_ends_it_too(
+async def test_client_disconnect_stops_an_answer_without_streaming(
     mia: Caller, leave: Document, parts: Engine
 ) -> None:
     chat = EndlessChat()
@@ -275,7 +273,7 @@ async def parts_of(stream: AsyncIterator[bytes], shut: Callable[[], object]) -> 
 
 
 @pytest.mark.parametrize("shut", ["disabled", "revoked"])
-def test_an_answer_ends_when_its_asker_is_shut_out(
+def test_streamed_answer_stops_when_its_user_loses_access(
     mia: Caller, leave: Document, parts: Engine, shut: str
 ) -> None:
     def shut_out() -> None:
@@ -295,9 +293,7 @@ def test_an_answer_ends_when_its_asker_is_shut_out(
     assert Message.objects.get().state == "stopped"
 
 
-def test_an_answer_ends_when_its_asker_is_no_admin_any_more(
-    admin: Caller, leave: Document, parts: Engine
-) -> None:
+def test_answer_stops_when_its_user_is_no_longer_admin(admin: Caller, leave: Document, parts: Engine) -> None:
     caller_for("other", is_admin=True)
     chat = EndlessChat()
     with use(Engine(parts.embedder, parts.index, chat)):
@@ -310,7 +306,7 @@ def test_an_answer_ends_when_its_asker_is_no_admin_any_more(
     assert Message.objects.get().state == "stopped"
 
 
-def test_an_answer_is_told_with_the_rights_of_its_end(admin: Caller, leave: Document, parts: Engine) -> None:
+def test_answer_is_shown_with_the_rights_at_its_end(admin: Caller, leave: Document, parts: Engine) -> None:
     """The admin is none any more when it is done, before that has been noticed."""
     caller_for("other", is_admin=True)
 
@@ -324,7 +320,7 @@ def test_an_answer_is_told_with_the_rights_of_its_end(admin: Caller, leave: Docu
     assert "25 days" not in answer.content.decode()
 
 
-async def test_a_whole_answer_ends_when_its_asker_is_shut_out(
+async def test_answer_without_streaming_stops_when_its_user_loses_access(
     mia: Caller, leave: Document, parts: Engine
 ) -> None:
     chat = EndlessChat()
@@ -344,7 +340,7 @@ async def test_a_whole_answer_ends_when_its_asker_is_shut_out(
     assert response.status_code == 401
 
 
-def test_a_session_may_ask_with_its_csrf_token(mia: Caller, leave: Document, settings: Any) -> None:
+def test_session_asks_with_its_csrf_token(mia: Caller, leave: Document, settings: Any) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(mia.user)
     body = json.dumps({"question": QUESTION})

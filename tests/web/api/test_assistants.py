@@ -108,7 +108,7 @@ def test_a_manager_creates_changes_and_deletes_an_assistant(
     assert events[1].detail == {"fields": ["name", "subjects"], "version": 2}
 
 
-def test_only_those_who_manage_a_knowledge_base_create_assistants_and_only_for_what_they_read(
+def test_managers_create_assistants_only_for_knowledge_bases_they_read(
     admin: Caller, mia: Caller, rea: Caller, base: KnowledgeBase
 ) -> None:
     other = make_base(name="Payroll", principal=admin.principal)
@@ -123,7 +123,7 @@ def test_only_those_who_manage_a_knowledge_base_create_assistants_and_only_for_w
     assert_problem(mia.patch(url, {"name": "Mine"}), 403, "forbidden")
 
 
-def test_only_admins_offer_an_assistant_to_everyone_and_only_its_managers_to_a_group(
+def test_only_admins_share_an_assistant_with_everyone_and_group_managers_with_a_group(
     admin: Caller, mia: Caller, rob: Caller, base: KnowledgeBase
 ) -> None:
     group = Group.objects.create(name="Finance")
@@ -141,7 +141,7 @@ def test_only_admins_offer_an_assistant_to_everyone_and_only_its_managers_to_a_g
     assert mia.patch(url, {"subjects": ["everyone"], "name": "New"}).status_code == 200
 
 
-def test_an_answer_comes_from_what_the_assistant_selects_and_the_asker_reads(
+def test_answer_uses_knowledge_bases_that_both_assistant_and_user_can_read(
     admin: Caller, mia: Caller, rea: Caller, rob: Caller, leave: Document, parts: Engine
 ) -> None:
     base = leave.knowledge_base
@@ -168,7 +168,7 @@ def test_an_answer_comes_from_what_the_assistant_selects_and_the_asker_reads(
     assert_problem(ask(rea, assistant=hidden["slug"]), 404, "not_found")
 
 
-def test_a_conversation_keeps_its_assistant(
+def test_conversation_continues_with_its_assistant(
     admin: Caller, rea: Caller, leave: Document, parts: Engine
 ) -> None:
     base = leave.knowledge_base
@@ -193,7 +193,7 @@ def test_a_conversation_keeps_its_assistant(
     assert_problem(ask(rea, parent=plain["id"], assistant=made["id"]), 422, "invalid")
 
 
-def test_a_temporary_conversation_gets_its_assistant_with_the_first_question(
+def test_temporary_conversation_gets_its_assistant_with_the_first_question(
     admin: Caller, rea: Caller, leave: Document
 ) -> None:
     made = created(admin, leave.knowledge_base, subjects=["everyone"])
@@ -205,7 +205,7 @@ def test_a_temporary_conversation_gets_its_assistant_with_the_first_question(
     assert_problem(ask(rea, conversation=conversation), 409, "assistant_gone")
 
 
-def test_a_conversation_that_was_named_first_gets_its_assistant_with_the_first_question(
+def test_named_empty_conversation_gets_its_assistant_with_the_first_question(
     admin: Caller, rea: Caller, leave: Document
 ) -> None:
     made = created(admin, leave.knowledge_base, subjects=["everyone"])
@@ -220,7 +220,7 @@ def prompts(parts: Engine) -> list[list[ChatMessage]]:
     return parts.chat.prompts
 
 
-def test_a_deleted_assistant_leaves_its_conversations_readable(
+def test_deleting_an_assistant_leaves_its_conversations_readable(
     admin: Caller, rea: Caller, leave: Document
 ) -> None:
     made = created(admin, leave.knowledge_base, subjects=["everyone"])
@@ -239,9 +239,7 @@ def test_a_deleted_assistant_leaves_its_conversations_readable(
     assert back["assistant"] == {"id": None, "name": "Leave"}
 
 
-def test_an_undone_deletion_forgets_an_assistant_deleted_meanwhile(
-    admin: Caller, rea: Caller, leave: Document
-) -> None:
+def test_restored_conversation_has_no_deleted_assistant(admin: Caller, rea: Caller, leave: Document) -> None:
     made = created(admin, leave.knowledge_base, subjects=["everyone"])
     first = asked(rea, assistant=made["id"])
     rea.delete(f"/conversations/{first['conversation']}?restorable=true")
@@ -250,7 +248,7 @@ def test_an_undone_deletion_forgets_an_assistant_deleted_meanwhile(
     assert back["assistant"] == {"id": None, "name": "Leave"}
 
 
-def test_revoking_in_the_middle_of_a_conversation_counts_at_once(
+def test_revoked_access_applies_to_the_next_question_of_a_conversation(
     admin: Caller, rea: Caller, leave: Document
 ) -> None:
     base = leave.knowledge_base
@@ -264,7 +262,7 @@ def test_revoking_in_the_middle_of_a_conversation_counts_at_once(
     assert rea.get(f"/conversations/{first['conversation']}").json()["assistant"]["name"] == "Leave"
 
 
-def test_an_assistant_whose_knowledge_base_was_deleted_finds_nothing_instead_of_everything(
+def test_assistant_with_a_deleted_knowledge_base_finds_nothing(
     admin: Caller, mia: Caller, leave: Document, parts: Engine
 ) -> None:
     gone = make_base(name="Payroll", principal=admin.principal)
@@ -278,7 +276,7 @@ def test_an_assistant_whose_knowledge_base_was_deleted_finds_nothing_instead_of_
     assert names(admin, "?managed=true") == ["Leave"]
 
 
-def test_instructions_stand_below_the_rules_and_switch_off_nothing(
+def test_instructions_do_not_override_the_system_rules(
     admin: Caller, rea: Caller, leave: Document, parts: Engine
 ) -> None:
     base = leave.knowledge_base
@@ -305,7 +303,7 @@ def test_instructions_stand_below_the_rules_and_switch_off_nothing(
         "The other knowledge base is called Umbra merger [1].",
     ],
 )
-def test_what_a_model_writes_because_of_instructions_is_checked_like_anything_else(
+def test_answer_caused_by_instructions_is_checked_like_others(
     admin: Caller, rea: Caller, leave: Document, parts: Engine, written: str
 ) -> None:
     assert isinstance(parts.chat, FakeChat)
@@ -319,7 +317,7 @@ def test_what_a_model_writes_because_of_instructions_is_checked_like_anything_el
     assert unanswerable["verdict"] == "refused"
 
 
-def test_instructions_that_leave_no_room_for_passages_are_left_out(
+def test_instructions_that_leave_no_room_for_passages_are_omitted(
     admin: Caller, rea: Caller, leave: Document, parts: Engine
 ) -> None:
     assert isinstance(parts.chat, FakeChat)
@@ -330,9 +328,7 @@ def test_instructions_that_leave_no_room_for_passages_are_left_out(
     assert Message.objects.get(pk=answer["id"]).trace["prompt_version"] == "answer-1"
 
 
-def test_of_two_people_who_edit_at_once_the_second_is_told(
-    admin: Caller, mia: Caller, base: KnowledgeBase
-) -> None:
+def test_concurrent_edits_of_an_assistant_conflict(admin: Caller, mia: Caller, base: KnowledgeBase) -> None:
     made = created(mia, base)
     url = f"/assistants/{made['id']}"
     assert admin.patch(url, {"name": "First", "version": 1}).status_code == 200
@@ -353,7 +349,7 @@ def test_knowledge_bases_that_an_editor_cannot_read_stay_selected_and_unseen(
     assert {each["name"] for each in admin.get(url).json()["knowledge_bases"]} == {"Handbook", "Payroll"}
 
 
-def test_a_key_limited_to_some_knowledge_bases_stays_within_them(
+def test_limited_key_uses_assistants_only_within_its_knowledge_bases(
     admin: Caller, mia: Caller, leave: Document, limited_key: Callable[..., Caller]
 ) -> None:
     base = leave.knowledge_base
@@ -443,7 +439,7 @@ def test_thousands_of_assistants_are_searched_and_listed_page_by_page(
     assert names(rea, "?q=02999%20assistant") == ["Assistant 02999"]
 
 
-def test_a_shared_conversation_is_continued_with_the_assistant_only_by_those_who_may_use_it(
+def test_shared_conversation_continues_with_the_assistant_only_for_its_users(
     admin: Caller, mia: Caller, rea: Caller, leave: Document
 ) -> None:
     made = created(admin, leave.knowledge_base, subjects=for_users(rea))
@@ -457,7 +453,7 @@ def test_a_shared_conversation_is_continued_with_the_assistant_only_by_those_who
     assert Conversation.objects.filter(assistant=made["id"]).count() == 2
 
 
-def test_an_assistant_deleted_while_a_question_begins_leaves_nothing_half_done(
+def test_assistant_deleted_while_a_question_starts_leaves_no_partial_state(
     admin: Caller, rea: Caller, leave: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = created(admin, leave.knowledge_base, subjects=["everyone"])
@@ -471,7 +467,7 @@ def test_an_assistant_deleted_while_a_question_begins_leaves_nothing_half_done(
     assert not Conversation.objects.exists()
 
 
-def test_an_assistant_outlives_its_creator_and_opens_to_nobody_else(
+def test_assistant_of_a_deleted_creator_has_no_new_readers(
     admin: Caller, mia: Caller, rea: Caller, rob: Caller, base: KnowledgeBase
 ) -> None:
     made = created(mia, base, subjects=for_users(rob))
@@ -483,7 +479,7 @@ def test_an_assistant_outlives_its_creator_and_opens_to_nobody_else(
     assert_problem(rea.get(f"/assistants/{made['id']}"), 404, "not_found")
 
 
-def test_the_audit_log_names_the_assistant_and_where_it_was_asked(
+def test_audit_log_has_the_assistant_and_its_knowledge_bases(
     admin: Caller, rea: Caller, leave: Document
 ) -> None:
     base = leave.knowledge_base

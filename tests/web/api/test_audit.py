@@ -37,7 +37,7 @@ def found(admin: Caller, **query: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", ["/audit", "/audit/export?format=csv"])
-def test_only_admins_read_it(admin: Caller, mia: Caller, base: KnowledgeBase, path: str) -> None:
+def test_only_admins_read_the_audit_log(admin: Caller, mia: Caller, base: KnowledgeBase, path: str) -> None:
     weak = Caller(admin.user, api_key_create(user=admin.user, label="weak", scopes=["manage"])[1])
     limited = Caller(
         admin.user, api_key_create(user=admin.user, label="limited", knowledge_bases=[base.id])[1]
@@ -47,7 +47,7 @@ def test_only_admins_read_it(admin: Caller, mia: Caller, base: KnowledgeBase, pa
     assert Client().get(f"/api/v1{path}").status_code == 401
 
 
-def test_it_is_filtered_and_paged_newest_first(admin: Caller) -> None:
+def test_audit_log_is_filtered_and_paged_newest_first(admin: Caller) -> None:
     actor, subject = uuid4(), f"kb:{uuid4()}"
     for n in range(5):
         record("grant.given", actor=actor, subject=subject, n=n)
@@ -65,7 +65,7 @@ def test_it_is_filtered_and_paged_newest_first(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize("query", ["since=yesterday", "since=2026-01-01T00:00:00", "cursor=x!", "limit=0"])
-def test_filters_that_make_no_sense_are_refused(admin: Caller, query: str) -> None:
+def test_invalid_audit_filters_are_rejected(admin: Caller, query: str) -> None:
     assert_problem(admin.get(f"/audit?{query}"), 422, "invalid")
 
 
@@ -85,7 +85,7 @@ def test_people_groups_and_keys_are_on_record(admin: Caller) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_questions_are_on_record_without_their_words(
+def test_audit_log_has_questions_without_their_text(
     mia: Caller, base: KnowledgeBase, document: Document, parts: Engine
 ) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.")
@@ -112,7 +112,7 @@ def test_documents_opened_and_downloaded_are_on_record(
     assert actions(rob) == ["document.opened", "document.downloaded", "document.downloaded"]
 
 
-def test_signing_in_and_out_is_on_record(make_user: Callable[..., User]) -> None:
+def test_audit_log_has_sign_ins_and_sign_outs(make_user: Callable[..., User]) -> None:
     user, client = make_user("una"), Client()
     for username in ("una", "hunter2"):
         client.post("/login", {"username": username, "password": "wrong"})
@@ -128,7 +128,7 @@ def test_signing_in_and_out_is_on_record(make_user: Callable[..., User]) -> None
     ]
 
 
-def test_the_files_hold_all_and_are_themselves_on_record(admin: Caller) -> None:
+def test_audit_export_is_complete_and_audited(admin: Caller) -> None:
     evil = caller_for("@evil")
     record("grant.given", actor=evil.user.id, subject="kb:1", to="everyone")
     record("made.up", actor=None)
@@ -149,5 +149,5 @@ def test_a_cell_is_no_formula(start: str) -> None:
     assert cell(f"{start}1") == f"'{start}1"
 
 
-def test_other_cells_stay() -> None:
+def test_csv_cells_without_formulas_are_unchanged() -> None:
     assert [cell(value) for value in (None, 7, "a=b", "")] == ["", "7", "a=b", ""]

@@ -26,7 +26,7 @@ def browser(rob: Caller) -> Client:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/me", "/api/v1/knowledge-bases", "/api/openapi.json", "/api/docs"])
-def test_nothing_answers_without_key_or_session(db: None, path: str) -> None:
+def test_every_route_needs_a_key_or_session(db: None, path: str) -> None:
     response = Client().get(path)
     assert_problem(response, 401, "not_signed_in")
     assert response["WWW-Authenticate"] == "Bearer"
@@ -35,7 +35,7 @@ def test_nothing_answers_without_key_or_session(db: None, path: str) -> None:
 @pytest.mark.parametrize(
     "header", ["Bearer nonsense", "Bearer ", "Bearer", "Basic YTpi", "", "Bearer \xff\xfe", "Bearer a b c"]
 )
-def test_a_bad_key_is_refused_even_beside_a_good_session(browser: Client, header: str) -> None:
+def test_invalid_key_is_rejected_despite_a_valid_session(browser: Client, header: str) -> None:
     assert browser.get("/api/v1/me").status_code == 200
     assert_problem(browser.get("/api/v1/me", headers={"Authorization": header}), 401, "not_signed_in")
 
@@ -63,7 +63,7 @@ def test_a_disabled_user_is_refused(rob: Caller, browser: Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/me", "/v1/models", "/api/nothing", "/scim/v2/Users", "/metrics"])
-def test_an_invalid_key_is_not_told_like_a_missing_one(rob: Caller, path: str) -> None:
+def test_invalid_key_gets_another_error_than_a_missing_one(rob: Caller, path: str) -> None:
     """Nor does the answer tell why it is invalid: only that it is."""
     client = Client(REMOTE_ADDR="192.0.2.7")
     revoked, expired = (api_key_create(user=rob.user, label=each) for each in ("revoked", "expired"))
@@ -81,7 +81,7 @@ def test_an_invalid_key_is_not_told_like_a_missing_one(rob: Caller, path: str) -
     assert "Sign in or send an API key" in missing.content.decode()
 
 
-def test_a_header_in_another_form_is_told_the_right_one(rob: Caller) -> None:
+def test_malformed_authorization_header_error_shows_the_right_format(rob: Caller) -> None:
     for header in (rob.key, f"Basic {rob.key}", "Bearer", "Bearer "):
         problem = assert_problem(
             Client().get("/api/v1/me", headers={"Authorization": header}), 401, "not_signed_in"
@@ -89,7 +89,7 @@ def test_a_header_in_another_form_is_told_the_right_one(rob: Caller) -> None:
         assert problem["detail"] == "Send the API key in the header “Authorization: Bearer <key>”."
 
 
-def test_me_tells_whom_the_key_acts_for(db: None) -> None:
+def test_me_returns_the_user_of_the_key(db: None) -> None:
     caller = caller_for("kim", scopes=["ask", "search"])
     assert caller.get("/me").json() == {
         "id": str(caller.user.id),
@@ -107,7 +107,7 @@ def test_a_session_has_no_scopes(browser: Client) -> None:
     assert browser.get("/api/v1/me").json()["scopes"] is None
 
 
-def test_a_session_needs_a_csrf_token_to_change_things(rob: Caller, browser: Client, settings: Any) -> None:
+def test_session_needs_a_csrf_token_for_changes(rob: Caller, browser: Client, settings: Any) -> None:
     let_create(rob.user)
     body: dict[str, Any] = {"data": {"name": "Mine"}, "content_type": "application/json"}
     assert_problem(browser.post("/api/v1/knowledge-bases", **body), 403, "csrf_failed")
@@ -117,7 +117,7 @@ def test_a_session_needs_a_csrf_token_to_change_things(rob: Caller, browser: Cli
     assert response.status_code == 201
 
 
-def test_without_a_session_a_change_is_401_and_not_a_csrf_matter(db: None) -> None:
+def test_change_without_a_session_returns_401_and_no_csrf_error(db: None) -> None:
     response = Client(enforce_csrf_checks=True).post("/api/v1/search", {}, content_type="application/json")
     assert_problem(response, 401, "not_signed_in")
 
@@ -128,7 +128,7 @@ def test_a_key_needs_no_csrf_token(rob: Caller) -> None:
     assert rob.post("/knowledge-bases", {"name": "Mine"}).status_code == 201
 
 
-def test_what_outlives_a_request_asks_again_who_it_is_for(rob: Caller) -> None:
+def test_principal_of_a_long_request_is_refreshed(rob: Caller) -> None:
     principal = rob.principal
     assert principal_again(principal) == principal
     group = Group.objects.create(name="Staff")
@@ -178,7 +178,7 @@ NEEDED = [
 
 
 @pytest.mark.parametrize("scope", ["search", "ask", "ingest", "manage", "admin"])
-def test_a_key_does_what_its_scope_allows(db: None, scope: str) -> None:
+def test_key_is_limited_to_its_scope(db: None, scope: str) -> None:
     caller = caller_for("kim", is_admin=True, scopes=[scope])
     refused = {(method, path) for method, path, _ in NEEDED if caller.send(method, path).status_code == 403}
     assert refused == {(method, path) for method, path, allowed in NEEDED if scope not in allowed}
@@ -196,7 +196,7 @@ def limited(admin: Caller, base: KnowledgeBase) -> Caller:
     return Caller(admin.user, key)
 
 
-def test_a_limited_key_knows_nothing_outside_of_its_knowledge_bases(
+def test_limited_key_sees_nothing_outside_its_knowledge_bases(
     limited: Caller, admin: Caller, base: KnowledgeBase, document: Document
 ) -> None:
     other = knowledge_base_create(name="Secret", principal=admin.principal)
@@ -208,13 +208,13 @@ def test_a_limited_key_knows_nothing_outside_of_its_knowledge_bases(
     assert limited.put(f"/knowledge-bases/{base.id}/grants", []).status_code == 200
 
 
-def test_a_limited_key_administers_nothing_and_makes_no_knowledge_base(limited: Caller) -> None:
+def test_limited_key_cannot_administer_or_create_knowledge_bases(limited: Caller) -> None:
     assert_problem(limited.get("/users"), 403, "forbidden")
     assert_problem(limited.get("/index"), 403, "forbidden")
     assert_problem(limited.post("/knowledge-bases", {"name": "Mine"}), 403, "forbidden")
 
 
-def test_a_key_whose_knowledge_bases_are_gone_opens_nothing(
+def test_limited_key_without_remaining_knowledge_bases_reads_nothing(
     limited: Caller, admin: Caller, base: KnowledgeBase
 ) -> None:
     knowledge_base_create(name="Another", principal=admin.principal)
@@ -222,6 +222,6 @@ def test_a_key_whose_knowledge_bases_are_gone_opens_nothing(
     assert limited.get("/knowledge-bases").json()["items"] == []
 
 
-def test_a_limited_key_opens_no_more_than_its_user_may_read(rob: Caller, base: KnowledgeBase) -> None:
+def test_limited_key_reads_no_more_than_its_user(rob: Caller, base: KnowledgeBase) -> None:
     _, key = api_key_create(user=rob.user, label="hopeful", knowledge_bases=[base.id])
     assert_problem(Caller(rob.user, key).get(f"/knowledge-bases/{base.id}"), 404, "not_found")

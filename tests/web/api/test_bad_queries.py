@@ -49,7 +49,7 @@ def lists(base: KnowledgeBase, document: Document, batch: Import) -> list[str]:
 
 
 @pytest.mark.parametrize("bad", BAD_CURSORS)
-def test_a_made_up_cursor(
+def test_invalid_cursor_is_rejected(
     mia: Caller, admin: Caller, lists: list[str], base: KnowledgeBase, bad: str
 ) -> None:
     for path in lists:
@@ -59,7 +59,7 @@ def test_a_made_up_cursor(
 
 
 @pytest.mark.parametrize("bad", NO_MOMENTS)
-def test_a_time_outside_of_the_years_in_utc(mia: Caller, admin: Caller, bad: str) -> None:
+def test_time_outside_the_utc_range_is_rejected(mia: Caller, admin: Caller, bad: str) -> None:
     assert_problem(mia.get(f"/documents?updated_after={quote(bad)}"), 422, "invalid")
     for path in ("/audit", "/audit/export"):
         for name in ("since", "until"):
@@ -71,19 +71,19 @@ def test_a_time_outside_of_the_years_in_utc(mia: Caller, admin: Caller, bad: str
 
 
 @pytest.mark.parametrize("first", ["0001-01-01", "0001-01-01T00:00:00Z", "0001-01-01T14:00:00+14:00"])
-def test_the_first_moment_that_there_is(mia: Caller, document: Document, first: str) -> None:
+def test_earliest_possible_time_is_accepted(mia: Caller, document: Document, first: str) -> None:
     found = mia.get(f"/documents?updated_after={quote(first)}")
     assert [item["id"] for item in found.json()["items"]] == [str(document.id)]
 
 
 @pytest.mark.parametrize("bad", BAD_LIMITS)
-def test_a_limit_that_is_none(mia: Caller, lists: list[str], bad: str) -> None:
+def test_invalid_limit_is_rejected(mia: Caller, lists: list[str], bad: str) -> None:
     for path in lists:
         assert_problem(mia.get(f"{path}?limit={bad}"), 422, "invalid")
 
 
 @pytest.mark.parametrize("text", ["%00", "a%00b", "%ED%A0%80", "%FF", "x" * 5000])
-def test_text_that_no_database_takes(mia: Caller, lists: list[str], text: str) -> None:
+def test_invalid_text_in_queries_causes_no_server_error(mia: Caller, lists: list[str], text: str) -> None:
     """Bytes that are no UTF-8 come as replacement characters, and match nothing."""
     names = (
         "import",
@@ -105,7 +105,7 @@ def test_text_that_no_database_takes(mia: Caller, lists: list[str], text: str) -
 
 
 @pytest.mark.parametrize("bad", ["nonsense", "0", "%00", "%2e%2e", "%ED%A0%80", "9" * 400, NOBODY])
-def test_an_id_that_is_none(mia: Caller, admin: Caller, bad: str) -> None:
+def test_invalid_id_returns_404(mia: Caller, admin: Caller, bad: str) -> None:
     shown = ("jobs/{}", "jobs/{}/events", "imports/{}", "imports/{}/items", "imports/{}/events",
              "knowledge-bases/{}/imports", "knowledge-bases/{}/sources")  # fmt: skip
     for path in shown:
@@ -124,7 +124,7 @@ def test_an_id_that_is_none(mia: Caller, admin: Caller, bad: str) -> None:
      '{"unchanged": -1}', '{"unchanged": 1e400}', '{"label": "\\u0000"}', '{"label": "x", "files": 10000001}',
      '{"label": "x", "extra": 1}'],
 )  # fmt: skip
-def test_a_body_that_is_none(mia: Caller, base: KnowledgeBase, batch: Import, body: str) -> None:
+def test_invalid_body_is_rejected(mia: Caller, base: KnowledgeBase, batch: Import, body: str) -> None:
     codes = {400: "malformed", 422: "invalid"}
     paths = ("/jobs/retry", f"/knowledge-bases/{base.id}/imports", f"/imports/{batch.id}/close")
     for path in paths:
@@ -145,14 +145,16 @@ def test_an_if_match_that_names_no_version(mia: Caller, base: KnowledgeBase, tag
     assert not Document.objects.exists()
 
 
-def test_an_if_match_without_end(mia: Caller, base: KnowledgeBase) -> None:
+def test_overlong_if_match_is_rejected(mia: Caller, base: KnowledgeBase) -> None:
     response = mia.upload(str(base.id), "a.md", b"a", headers={"If-Match": "x" * 201})
     assert_problem(response, 422, "invalid")
 
 
 @pytest.mark.parametrize("field", ["title", "source_uri", "metadata", "readers", "import"])
 @pytest.mark.parametrize("text", ["\0", "a\0b", "x" * 70_000])
-def test_form_fields_that_no_database_takes(mia: Caller, base: KnowledgeBase, field: str, text: str) -> None:
+def test_invalid_text_in_form_fields_is_rejected(
+    mia: Caller, base: KnowledgeBase, field: str, text: str
+) -> None:
     response = mia.upload(str(base.id), "a.md", b"a", **{field: text})
     assert_problem(response, 422, "invalid")
     assert not Document.objects.exists()

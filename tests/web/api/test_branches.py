@@ -56,7 +56,7 @@ def test_the_path_to_the_current_message_is_shown(
     assert shown["messages"][1]["siblings"] == ids(tree, "second", "again")
 
 
-def test_another_branch_is_shown_down_to_its_last_message(
+def test_selected_branch_is_shown_to_its_last_message(
     rob: Caller, conversation: Conversation, tree: dict[str, Message]
 ) -> None:
     address = f"/conversations/{conversation.id}"
@@ -73,7 +73,7 @@ def test_a_message_beside_the_path_can_be_had(rob: Caller, tree: dict[str, Messa
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_question_goes_where_it_is_asked(mia: Caller, document: Document, parts: Engine) -> None:
+def test_question_is_added_below_its_parent(mia: Caller, document: Document, parts: Engine) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.")
 
     def ask(**body: Any) -> dict[str, Any]:
@@ -100,7 +100,9 @@ def test_a_question_goes_where_it_is_asked(mia: Caller, document: Document, part
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_follow_up_is_understood_by_its_own_path(mia: Caller, document: Document, parts: Engine) -> None:
+def test_follow_up_uses_only_its_own_branch_as_context(
+    mia: Caller, document: Document, parts: Engine
+) -> None:
     """What was asked on another branch does not lend its subject."""
     indexed(
         document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
@@ -135,7 +137,7 @@ def test_the_title_follows_an_edited_first_question(mia: Caller, document: Docum
     assert title_after("How long is parental leave?", parent=None) == "Leave"
 
 
-def test_a_parent_of_somebody_else_is_not_there(
+def test_parent_message_of_another_user_is_not_found(
     rob: Caller, mia: Caller, conversation: Conversation, tree: dict[str, Message]
 ) -> None:
     mine = Conversation.objects.create(user=mia.user, title="Mine")
@@ -151,7 +153,7 @@ def test_a_parent_of_somebody_else_is_not_there(
     assert Message.objects.count() == len(tree)
 
 
-def test_earlier_conversations_are_chained_in_the_order_of_time(conversation: Conversation) -> None:
+def test_migration_chains_messages_in_chronological_order(conversation: Conversation) -> None:
     rows = [said(conversation, question) for question in ("one", "two", "three")]
     other = said(Conversation.objects.create(user_id=conversation.user_id, title="Other"), "alone")
     import_module("retrieval.migrations.0006_tree").chain(apps, None)

@@ -95,7 +95,7 @@ def worked() -> None:
         run.process(lease)
 
 
-def test_a_document_lives_in_the_bucket_and_is_erased_there(
+def test_document_is_stored_in_the_bucket_and_erased_from_it(
     mia: Caller, base: KnowledgeBase, parts: Engine
 ) -> None:
     document = upload(mia, base).json()["document"]["id"]
@@ -140,7 +140,7 @@ def test_a_large_file_is_fetched_in_ranges(between: Balancer) -> None:
     assert client.head_object(Bucket=BUCKET, Key=f"cairn/{name}")["ETag"].endswith('-3"')  # sent in parts
 
 
-def test_while_it_is_away_uploads_are_told_to_come_again(
+def test_unreachable_bucket_makes_uploads_return_503(
     mia: Caller, base: KnowledgeBase, between: Balancer
 ) -> None:
     between.faults.cut_after = 0  # whoever connects is cut off
@@ -150,7 +150,7 @@ def test_while_it_is_away_uploads_are_told_to_come_again(
     assert Document.objects.count() == 0
 
 
-def test_while_it_is_away_jobs_wait_and_go_on(
+def test_unreachable_bucket_delays_jobs_until_it_returns(
     mia: Caller, base: KnowledgeBase, parts: Engine, between: Balancer
 ) -> None:
     document = upload(mia, base).json()["document"]["id"]
@@ -167,7 +167,7 @@ def test_while_it_is_away_jobs_wait_and_go_on(
     assert Job.objects.get().stage == "ready"
 
 
-def test_an_erasure_that_cannot_reach_it_is_not_called_done(
+def test_erasure_is_pending_while_the_bucket_is_unreachable(
     mia: Caller, base: KnowledgeBase, parts: Engine, between: Balancer
 ) -> None:
     document = upload(mia, base).json()["document"]["id"]
@@ -181,7 +181,7 @@ def test_an_erasure_that_cannot_reach_it_is_not_called_done(
     assert kept() == set()
 
 
-def test_whether_it_answers_is_told_and_does_not_take_a_web_process_away(
+def test_readiness_reports_an_unreachable_bucket_without_failing_the_process(
     between: Balancer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "CHECKS", {})
@@ -192,7 +192,7 @@ def test_whether_it_answers_is_told_and_does_not_take_a_web_process_away(
     assert (answer.status_code, answer.json()["checks"]["files"]["ok"]) == (200, False)
 
 
-def test_a_bucket_that_is_not_there_is_no_empty_one(settings: Any, between: Balancer) -> None:
+def test_missing_bucket_is_an_error(settings: Any, between: Balancer) -> None:
     found = given(s3_endpoint_url=between.url, s3_bucket="elsewhere")
     settings.STORAGES = {**settings.STORAGES, "default": storage_settings(found, folder=settings.MEDIA_ROOT)}
     with pytest.raises(FileNotFoundError):

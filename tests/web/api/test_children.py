@@ -106,9 +106,7 @@ def outcomes(container: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {name: row["error"]["code"] if row["error"] else row["status"] for name, row in container.items()}
 
 
-def test_an_attachment_is_found_and_leads_to_its_mail(
-    mia: Caller, base: KnowledgeBase, parts: Engine
-) -> None:
+def test_attachment_is_found_and_links_to_its_mail(mia: Caller, base: KnowledgeBase, parts: Engine) -> None:
     mail = ingested(mia, base, "animals.eml", MAIL)
     assert (mail["status"], mail["parent"], mail["title"]) == ("ready", None, "Animals")
     assert mail["properties"] == {
@@ -122,7 +120,7 @@ def test_an_attachment_is_found_and_leads_to_its_mail(
         assert streamed(content) == OTTER
 
 
-def test_an_archive_is_a_folder_with_one_sum(mia: Caller, base: KnowledgeBase, parts: Engine) -> None:
+def test_archive_is_a_folder_with_a_summary(mia: Caller, base: KnowledgeBase, parts: Engine) -> None:
     bomb = packed({"zeros.txt": bytes(64 << 20)})
     inner = packed({"deep/otter.txt": OTTER})
     files = {
@@ -157,7 +155,7 @@ def test_an_archive_is_a_folder_with_one_sum(mia: Caller, base: KnowledgeBase, p
     "name",
     ["../../out.txt", "/tmp/out.txt", "..\\..\\out.txt", "C:\\out.txt", "a/../../out.txt", "out\0.txt"],
 )
-def test_no_name_leads_out_of_the_data_folder(
+def test_hostile_archive_names_stay_inside_the_data_folder(
     mia: Caller, base: KnowledgeBase, parts: Engine, tmp_path: Path, name: str
 ) -> None:
     raw = packed({"x" * len(name): ZEBRA}).replace(b"x" * len(name), name.encode())
@@ -169,7 +167,7 @@ def test_no_name_leads_out_of_the_data_folder(
     assert not [path for path in (Path("/tmp/out.txt"), tmp_path / "out.txt") if path.exists()]
 
 
-def test_readers_of_the_container_count_at_the_next_question(
+def test_readers_of_the_container_apply_to_the_next_question(
     mia: Caller, rob: Caller, base: KnowledgeBase, parts: Engine
 ) -> None:
     grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
@@ -187,7 +185,7 @@ def test_readers_of_the_container_count_at_the_next_question(
     assert hits(rob, "seventeen stripes") == [zebra]
 
 
-def test_deleting_the_container_takes_all_along_and_counts_it(
+def test_deleting_a_container_deletes_and_counts_its_children(
     mia: Caller, base: KnowledgeBase, parts: Engine, tmp_path: Path
 ) -> None:
     archive = ingested(mia, base, "drive.zip", packed({"zebra.txt": ZEBRA, "mail.eml": MAIL}))
@@ -207,7 +205,7 @@ def test_deleting_the_container_takes_all_along_and_counts_it(
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_the_same_archive_again_is_no_work_and_a_changed_one_only_what_changed(
+def test_reuploaded_archive_processes_only_changed_files(
     mia: Caller, base: KnowledgeBase, parts: Engine
 ) -> None:
     first = packed({"zebra.txt": ZEBRA, "otter.txt": OTTER, "gone.txt": b"The dodo has gone."})
@@ -220,7 +218,7 @@ def test_the_same_archive_again_is_no_work_and_a_changed_one_only_what_changed(
     assert_problem(mia.get(f"/documents/{before['gone.txt']['id']}"), 404, "not_found")
 
 
-def test_cancelling_the_container_cancels_what_came_out_and_a_retry_takes_it_up(
+def test_cancelling_a_container_cancels_its_children_and_a_retry_resumes(
     mia: Caller, base: KnowledgeBase, parts: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer = mia.upload(str(base.id), "drive.zip", packed({"zebra.txt": ZEBRA, "otter.txt": OTTER})).json()

@@ -100,7 +100,7 @@ def ask(mia: Caller) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("name", "text"), [("vpn.md", MARKDOWN), ("vpn.html", HTML), ("vpn.rst", RST)])
-def test_code_is_quoted_as_it_is_with_its_lead_in(
+def test_code_is_quoted_unchanged_with_its_lead_in(
     mia: Caller, base: KnowledgeBase, name: str, text: str
 ) -> None:
     ingest(mia, base, name, text)
@@ -110,13 +110,13 @@ def test_code_is_quoted_as_it_is_with_its_lead_in(
     assert answer["citations"][0]["quote"] == f"{lead}\n\n{CODE}"
 
 
-def test_a_command_is_still_recognised_in_a_document_from_before(mia: Caller, base: KnowledgeBase) -> None:
+def test_command_is_recognised_in_a_document_without_code_spans(mia: Caller, base: KnowledgeBase) -> None:
     ingest(mia, base, "vpn.md", MARKDOWN)
     assert Chunk.objects.update(code=None) == 1
     assert QUOTED in ask(mia)["answer"]
 
 
-def test_code_in_a_list_parts_the_items_and_escapes_nothing(mia: Caller, base: KnowledgeBase) -> None:
+def test_code_in_a_list_splits_items_and_is_not_escaped(mia: Caller, base: KnowledgeBase) -> None:
     ingest(mia, base, "vpn.md", STEPS)
     answer = ask(mia)["answer"]
     assert (
@@ -126,7 +126,7 @@ def test_code_in_a_list_parts_the_items_and_escapes_nothing(mia: Caller, base: K
     ) in answer
 
 
-def test_passages_are_as_they_were(mia: Caller, base: KnowledgeBase) -> None:
+def test_code_spans_leave_passages_unchanged(mia: Caller, base: KnowledgeBase) -> None:
     ingest(mia, base, "vpn.md", MARKDOWN)
     [chunk] = Chunk.objects.all()
     lead = "Install the vpn client on linux, then connect:"

@@ -50,5 +50,5 @@ def test_a_removal_is_found(saved: dict[str, Any], change: Callable[[dict[str, A
     assert list(find_removals(saved, changed))
 
 
-def test_the_description_itself_lacks_nothing(saved: dict[str, Any]) -> None:
+def test_description_compared_with_itself_has_no_removals(saved: dict[str, Any]) -> None:
     assert list(find_removals(saved, saved)) == []

@@ -53,7 +53,7 @@ def exported(caller: Caller, message: Message, form: str = "markdown") -> Any:
     return answer
 
 
-def test_as_markdown_with_sources_quotes_and_verdicts(rob: Caller, message: Message) -> None:
+def test_markdown_export_has_sources_quotes_and_verdicts(rob: Caller, message: Message) -> None:
     answer = exported(rob, message)
     assert answer["Content-Type"] == "text/markdown; charset=utf-8"
     assert answer["Content-Disposition"] == 'attachment; filename="how-many-days-script.md"'
@@ -66,7 +66,7 @@ def test_as_markdown_with_sources_quotes_and_verdicts(rob: Caller, message: Mess
     assert "\n> 25 days a year,\n> for \\*everybody\\* \\!\\[x\\]\\(/x\\)\n" in text
 
 
-def test_as_json_as_the_api_tells_it(rob: Caller, message: Message) -> None:
+def test_json_export_matches_the_api(rob: Caller, message: Message) -> None:
     answer = exported(rob, message, "json")
     assert answer["Content-Type"] == "application/json"
     assert answer["Content-Disposition"].endswith('.json"')
@@ -93,7 +93,7 @@ def text_in(answer: Any, form: str) -> str:
 
 
 @pytest.mark.parametrize("form", ["pdf", "docx"])
-def test_as_a_document_with_sources_quotes_and_verdicts(rob: Caller, message: Message, form: str) -> None:
+def test_document_export_has_sources_quotes_and_verdicts(rob: Caller, message: Message, form: str) -> None:
     answer = exported(rob, message, form)
     assert answer["Content-Type"] == MEDIA_TYPES[form]
     assert answer["Content-Disposition"] == f'attachment; filename="how-many-days-script.{form}"'
@@ -123,7 +123,7 @@ def test_hostile_content_becomes_text(form: str, hostile: str) -> None:
     assert "end" in text_in(HttpResponse(written), form)
 
 
-def test_a_pdf_says_that_characters_are_missing() -> None:
+def test_pdf_export_warns_of_missing_characters() -> None:
     def text(words: str) -> str:
         return text_in(HttpResponse(write_pdf("x", [plain_block("title", words)])), "pdf")
 
@@ -133,7 +133,7 @@ def test_a_pdf_says_that_characters_are_missing() -> None:
 
 
 @pytest.mark.parametrize("form", ["markdown", "json", "pdf", "docx"])
-def test_one_answer_is_exported(rob: Caller, admin: Caller, message: Message, form: str) -> None:
+def test_single_answer_is_exported(rob: Caller, admin: Caller, message: Message, form: str) -> None:
     Message.objects.create(
         conversation=message.conversation, parent=message, question="Another?", state="done"
     )
@@ -153,7 +153,7 @@ def test_one_answer_is_exported(rob: Caller, admin: Caller, message: Message, fo
 
 @pytest.mark.parametrize("path", ["/conversations/{conversation}/export", "/messages/{message}/export"])
 @pytest.mark.parametrize("form", ["markdown", "json", "pdf", "docx"])
-def test_what_may_not_be_read_any_more_stays_back(
+def test_export_withholds_answers_without_access(
     rob: Caller, base: KnowledgeBase, message: Message, form: str, path: str
 ) -> None:
     Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
@@ -164,7 +164,9 @@ def test_what_may_not_be_read_any_more_stays_back(
         assert hidden not in text
 
 
-def test_a_refusal_names_the_nearest(rob: Caller, document: Document, message: Message) -> None:
+def test_export_of_a_refusal_names_the_nearest_documents(
+    rob: Caller, document: Document, message: Message
+) -> None:
     Message.objects.create(
         conversation=message.conversation, parent=message, question="Lunch?", verdict="refused",
         state=MessageState.DONE, reason="The passages I found don’t mention “lunch”.",
@@ -175,12 +177,14 @@ def test_a_refusal_names_the_nearest(rob: Caller, document: Document, message: M
     assert text.endswith("Closest documents:\n\n- Leave\n")
 
 
-def test_a_title_without_letters_still_makes_a_name(rob: Caller, message: Message) -> None:
+def test_title_without_letters_gives_a_default_file_name(rob: Caller, message: Message) -> None:
     rob.patch(f"/conversations/{message.conversation_id}", {"title": "../?"})
     assert exported(rob, message)["Content-Disposition"] == 'attachment; filename="conversation.md"'
 
 
-def test_it_is_on_record_and_for_its_owner_only(rob: Caller, admin: Caller, message: Message) -> None:
+def test_conversation_export_is_audited_and_only_for_its_owner(
+    rob: Caller, admin: Caller, message: Message
+) -> None:
     path = f"/conversations/{message.conversation_id}/export"
     exported(rob, message, "json")
     event = Event.objects.get(action="conversation.exported")
@@ -191,7 +195,7 @@ def test_it_is_on_record_and_for_its_owner_only(rob: Caller, admin: Caller, mess
 
 
 @pytest.mark.parametrize("form", MEDIA_TYPES)
-def test_a_single_answer_does_not_carry_the_title_of_its_conversation(
+def test_export_of_a_single_answer_omits_the_conversation_title(
     rob: Caller, message: Message, form: str
 ) -> None:
     Conversation.objects.filter(pk=message.conversation_id).update(title="Severance in Kiel")
@@ -202,7 +206,7 @@ def test_a_single_answer_does_not_carry_the_title_of_its_conversation(
 
 
 @pytest.mark.parametrize("form", ["markdown", "pdf", "docx"])
-def test_quotes_are_not_said_to_be_partly_supported(rob: Caller, message: Message, form: str) -> None:
+def test_export_of_quotes_has_no_partial_verdict(rob: Caller, message: Message, form: str) -> None:
     reason = "These are direct quotes from the documents."
     Message.objects.filter(pk=message.pk).update(verdict="partial", mode="extractive", reason=reason)
     text = text_in(exported(rob, message, form), form)

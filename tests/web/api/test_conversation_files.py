@@ -166,7 +166,7 @@ def test_a_question_searches_the_chosen_knowledge_bases_and_the_files(
     assert asked["verdict"] == "supported", asked["reason"]
 
 
-def test_nobody_else_sees_a_file(
+def test_conversation_file_is_hidden_from_other_users(
     rob: Caller, mia: Caller, admin: Caller, base: KnowledgeBase, working: None
 ) -> None:
     conversation = open_conversation(rob)
@@ -198,7 +198,7 @@ def test_nobody_else_sees_a_file(
     assert_problem(rob.delete(f"/documents/{file['id']}"), 403, "forbidden")
 
 
-def test_a_file_counts_nowhere(
+def test_conversation_files_are_in_no_statistics_lists_or_gaps(
     rob: Caller, admin: Caller, base: KnowledgeBase, working: None, grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -218,7 +218,7 @@ def test_a_file_counts_nowhere(
 
 
 @pytest.mark.parametrize("until", [Prompted, Delta])
-def test_a_stopped_answer_about_a_file_is_no_knowledge_gap(
+def test_stopped_answer_about_a_file_is_no_knowledge_gap(
     rob: Caller, working: None, until: type[Prompted | Delta]
 ) -> None:
     conversation = open_conversation(rob)
@@ -234,7 +234,7 @@ def test_a_stopped_answer_about_a_file_is_no_knowledge_gap(
     assert not GapQuestion.objects.exists()
 
 
-def test_ten_files_and_no_more(rob: Caller, parts: Engine) -> None:
+def test_conversation_has_at_most_ten_files(rob: Caller, parts: Engine) -> None:
     conversation = open_conversation(rob)
     for number in range(10):
         attached(rob, conversation, f"{number}.md", b"text")
@@ -248,7 +248,7 @@ def test_ten_files_and_no_more(rob: Caller, parts: Engine) -> None:
     assert [each["name"] for each in files_of(rob, conversation)] == [f"{n}.md" for n in range(1, 11)]
 
 
-def test_files_that_cannot_be_used_say_why(rob: Caller, working: None) -> None:
+def test_unusable_conversation_files_have_an_error(rob: Caller, working: None) -> None:
     conversation = open_conversation(rob)
     for name, content, code in HOSTILE:
         attach(rob, conversation, name, content)
@@ -269,7 +269,9 @@ def test_a_file_that_is_too_large_is_refused(
     assert files_of(rob, conversation) == []
 
 
-def test_files_count_against_the_quota(rob: Caller, admin: Caller, parts: Engine, one_moment: None) -> None:
+def test_conversation_files_count_towards_limits(
+    rob: Caller, admin: Caller, parts: Engine, one_moment: None
+) -> None:
     admin.put("/limits", {"subject": "everyone", "limits": {"uploads_per_minute": 1}})
     conversation = open_conversation(rob)
     attached(rob, conversation)
@@ -296,7 +298,7 @@ def test_a_question_waits_for_the_files(rob: Caller, parts: Engine) -> None:
     assert not Conversation.objects.get(pk=conversation).messages.exists()
 
 
-def test_the_files_of_an_archive_belong_to_it(
+def test_files_of_an_archive_belong_to_the_conversation_file(
     rob: Caller,
     engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
@@ -316,7 +318,7 @@ def test_the_files_of_an_archive_belong_to_it(
     assert rob.get(f"/documents/{cited}").json()["parent"] == file["id"]
 
 
-def test_a_deleted_conversation_takes_its_files_along(
+def test_deleting_a_conversation_deletes_its_files(
     rob: Caller, admin: Caller, parts: Engine, tmp_path: Path
 ) -> None:
     """While they wait to be parsed."""
@@ -337,7 +339,7 @@ def test_a_deleted_conversation_takes_its_files_along(
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_undo_brings_the_files_back_and_time_erases_them(rob: Caller, working: None) -> None:
+def test_undo_restores_conversation_files_until_they_are_purged(rob: Caller, working: None) -> None:
     conversation = open_conversation(rob)
     file = attached(rob, conversation)
     ask(rob, conversation)
@@ -357,7 +359,7 @@ def test_undo_brings_the_files_back_and_time_erases_them(rob: Caller, working: N
     assert Receipt.objects.count() == 1
 
 
-def test_a_temporary_chat_ends_with_its_files(rob: Caller, working: None) -> None:
+def test_expired_temporary_chat_deletes_its_files(rob: Caller, working: None) -> None:
     conversation = open_conversation(rob, temporary=True)
     file = attached(rob, conversation)
     Conversation.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
@@ -367,7 +369,9 @@ def test_a_temporary_chat_ends_with_its_files(rob: Caller, working: None) -> Non
     assert Receipt.objects.count() == 1
 
 
-def test_an_erased_user_leaves_no_files(rob: Caller, admin: Caller, working: None, parts: Engine) -> None:
+def test_erasing_a_user_erases_conversation_files(
+    rob: Caller, admin: Caller, working: None, parts: Engine
+) -> None:
     attached(rob, open_conversation(rob))
     assert admin.delete(f"/users/{rob.user.id}").status_code == 204
     receipt = Receipt.objects.get(object__startswith="knowledge-base:")
@@ -375,7 +379,7 @@ def test_an_erased_user_leaves_no_files(rob: Caller, admin: Caller, working: Non
     assert not Document.objects.exists()
 
 
-def test_a_removed_file_takes_its_quotes_along(rob: Caller, working: None, parts: Engine) -> None:
+def test_removing_a_file_removes_its_quotes(rob: Caller, working: None, parts: Engine) -> None:
     conversation = open_conversation(rob)
     file = attached(rob, conversation)
     exchange = ask_service.ask(principal=rob.principal, question=QUESTION, conversation=conversation)
@@ -393,7 +397,7 @@ def test_a_removed_file_takes_its_quotes_along(rob: Caller, working: None, parts
     )
 
 
-def test_a_shared_conversation_hides_what_files_say(
+def test_shared_conversation_hides_file_contents(
     rob: Caller, mia: Caller, admin: Caller, working: None
 ) -> None:
     conversation = open_conversation(rob)

@@ -48,7 +48,7 @@ def message(conversation: Conversation, document: Document, rob: Caller, grant: 
     return row
 
 
-def test_conversations_are_mine_and_the_last_used_comes_first(rob: Caller, mia: Caller) -> None:
+def test_own_conversations_are_listed_most_recent_first(rob: Caller, mia: Caller) -> None:
     made = [Conversation.objects.create(user=rob.user, title=str(number)) for number in range(3)]
     first = rob.get("/conversations?limit=2").json()
     second = rob.get(f"/conversations?limit=2&cursor={first['next_cursor']}").json()
@@ -58,7 +58,7 @@ def test_conversations_are_mine_and_the_last_used_comes_first(rob: Caller, mia: 
     assert mia.get("/conversations").json()["items"] == []
 
 
-def test_a_conversation_holds_its_answers(
+def test_conversation_contains_its_answers(
     rob: Caller, mia: Caller, document: Document, message: Message
 ) -> None:
     shown = rob.get(f"/conversations/{message.conversation_id}").json()
@@ -90,7 +90,7 @@ def test_a_conversation_holds_its_answers(
     }  # fmt: skip
 
 
-def test_what_may_not_be_read_any_more_is_withheld(
+def test_answer_without_access_to_its_documents_is_withheld(
     rob: Caller, base: KnowledgeBase, message: Message
 ) -> None:
     Grant.objects.filter(knowledge_base=base, user=rob.user).delete()
@@ -102,7 +102,7 @@ def test_what_may_not_be_read_any_more_is_withheld(
 
 
 @pytest.mark.parametrize("path", ["/conversations/{thread}", "/messages/{message}"])
-def test_nothing_is_shown_of_what_is_erased_while_it_is_read(
+def test_document_erased_while_an_answer_is_read_is_not_shown(
     rob: Caller, document: Document, message: Message, path: str
 ) -> None:
     """Its text has been read, its citations have not."""
@@ -132,14 +132,14 @@ def test_a_conversation_is_renamed_and_deleted(rob: Caller, conversation: Conver
     assert_problem(rob.get(path), 404, "not_found")
 
 
-def test_a_change_that_is_refused_changes_nothing(rob: Caller, conversation: Conversation) -> None:
+def test_rejected_change_leaves_a_conversation_unchanged(rob: Caller, conversation: Conversation) -> None:
     body = {"title": "New", "current": "zz", "pinned": True}
     assert_problem(rob.patch(f"/conversations/{conversation.id}", body), 404, "not_found")
     conversation.refresh_from_db()
     assert (conversation.title, conversation.pinned_at) == ("Leave", None)
 
 
-def test_a_conversation_is_pinned_and_let_go(rob: Caller, conversation: Conversation) -> None:
+def test_conversation_is_pinned_and_unpinned(rob: Caller, conversation: Conversation) -> None:
     path = f"/conversations/{conversation.id}"
     assert rob.get(path).json()["pinned"] is False
     assert rob.patch(path, {"pinned": True}).json()["pinned"] is True
@@ -168,7 +168,7 @@ def test_conversations_are_found_by_title_question_and_answer(
     assert_problem(rob.get(f"/conversations?q={'a' * 201}"), 422, "invalid")
 
 
-def test_a_search_returns_the_words_around_the_hit(rob: Caller, message: Message) -> None:
+def test_conversation_search_returns_snippets(rob: Caller, message: Message) -> None:
     def snippet(query: str) -> Any:
         [item] = rob.get(f"/conversations?q={query}").json()["items"]
         return item["snippet"]
@@ -185,7 +185,7 @@ def test_a_search_returns_the_words_around_the_hit(rob: Caller, message: Message
     assert [item["snippet"] for item in rob.get("/conversations").json()["items"]] == [None]
 
 
-def test_nothing_is_found_by_an_answer_that_is_withheld(
+def test_conversation_search_ignores_withheld_answers(
     rob: Caller, base: KnowledgeBase, message: Message
 ) -> None:
     assert found(rob, "25%20days") != []
@@ -194,7 +194,7 @@ def test_nothing_is_found_by_an_answer_that_is_withheld(
     assert found(rob, "many%20days") != []
 
 
-def test_another_persons_conversation_is_not_there(mia: Caller, admin: Caller, message: Message) -> None:
+def test_conversation_of_another_user_is_not_found(mia: Caller, admin: Caller, message: Message) -> None:
     for caller in (mia, admin):
         path = f"/conversations/{message.conversation_id}"
         assert_problem(caller.get(path), 404, "not_found")
@@ -207,7 +207,7 @@ def test_another_persons_conversation_is_not_there(mia: Caller, admin: Caller, m
         assert_problem(caller.post(f"/messages/{message.id}/stop"), 404, "not_found")
 
 
-def test_feedback_is_kept_and_replaced(rob: Caller, message: Message) -> None:
+def test_feedback_is_saved_and_replaced(rob: Caller, message: Message) -> None:
     path = f"/messages/{message.id}/feedback"
     given = {"rating": "down", "reason": "wrong", "comment": "It is 30."}
     assert rob.post(path, given).json() == given
@@ -220,7 +220,7 @@ def test_feedback_is_kept_and_replaced(rob: Caller, message: Message) -> None:
     assert rob.get(f"/messages/{message.id}").json()["feedback"] is None
 
 
-def test_an_answer_is_given_as_markdown_with_its_sources(
+def test_answer_is_returned_as_markdown_with_sources(
     rob: Caller, base: KnowledgeBase, document: Document, message: Message
 ) -> None:
     message.citations.update(title="Leave [2] `rules`\n# x")
@@ -234,7 +234,7 @@ def test_an_answer_is_given_as_markdown_with_its_sources(
     assert "25 days" not in rob.get(f"/messages/{message.id}/markdown").content.decode()
 
 
-def test_a_half_answer_is_withheld_with_what_it_may_quote(
+def test_partial_answer_is_withheld_with_its_possible_sources(
     rob: Caller, base: KnowledgeBase, document: Document, message: Message
 ) -> None:
     """What was cut off does not say of all of its words where they come from."""
@@ -248,7 +248,7 @@ def test_a_half_answer_is_withheld_with_what_it_may_quote(
     assert "25 days" not in rob.get(path).content.decode()
 
 
-def test_an_answer_whose_writer_died_has_failed(
+def test_answer_of_a_dead_process_has_failed(
     rob: Caller, base: KnowledgeBase, document: Document, message: Message
 ) -> None:
     past = timezone.now() - timedelta(minutes=1)
@@ -269,7 +269,7 @@ def test_an_answer_whose_writer_died_has_failed(
     assert rob.get(f"/messages/{message.id}").json()["reason"] == answer["reason"]
 
 
-def test_a_process_that_is_alone_ends_all_that_runs(message: Message) -> None:
+def test_single_process_start_ends_running_answers(message: Message) -> None:
     Message.objects.filter(pk=message.pk).update(state=MessageState.RUNNING, alive_at=timezone.now())
     assert answers_interrupt() == 1
     assert Message.objects.get().state == "failed"

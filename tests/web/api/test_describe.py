@@ -50,7 +50,7 @@ def test_every_row_of_the_contract_is_described(described: dict[str, Any]) -> No
     assert operations(described).keys() >= CONTRACT
 
 
-def test_every_operation_tells_its_scopes_and_its_problems(described: dict[str, Any]) -> None:
+def test_every_operation_documents_its_scopes_and_problems(described: dict[str, Any]) -> None:
     for operation in operations(described).values():
         assert [next(iter(each)) for each in operation["security"]] == ["BearerKey", "BrowserSession"]
         assert "application/problem+json" in operation["responses"]["default"]["content"]
@@ -59,13 +59,13 @@ def test_every_operation_tells_its_scopes_and_its_problems(described: dict[str, 
     assert asking["responses"]["200"]["content"].keys() == {"application/json", "text/event-stream"}
 
 
-def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
+def test_every_schema_reference_resolves(described: dict[str, Any]) -> None:
     wanted = set(re.findall(r"#/components/schemas/([\w-]+)", str(described)))
     assert wanted
     assert wanted <= described["components"]["schemas"].keys()
 
 
-def test_the_docs_page_needs_nothing_from_elsewhere(mia: Caller) -> None:
+def test_docs_page_loads_only_own_files(mia: Caller) -> None:
     mia.client.force_login(mia.user)
     response = mia.client.get("/api/docs")
     assert response.status_code == 200
@@ -77,7 +77,7 @@ def test_the_docs_page_needs_nothing_from_elsewhere(mia: Caller) -> None:
     assert "'unsafe-inline'" not in response["Content-Security-Policy"].split("script-src")[1].split(";")[0]
 
 
-def test_it_is_made_once() -> None:
+def test_openapi_schema_is_cached() -> None:
     first = api.get_openapi_schema(path_prefix="/api/")
     assert api.get_openapi_schema(path_prefix="/api/") is first
     assert api.get_openapi_schema(path_prefix="/elsewhere/") is not first

@@ -29,7 +29,7 @@ def test_admins_set_names_and_addresses(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["Anna Adler (anna)", "Anna\uff08anna\uff09", "Anna \u2768anna\u2769"])
-def test_nobody_imitates_the_label_of_somebody_else(admin: Caller, rob: Caller, name: str) -> None:
+def test_display_name_cannot_imitate_another_users_label(admin: Caller, rob: Caller, name: str) -> None:
     path = f"/users/{rob.user.id}"
     assert_problem(admin.patch(path, {"display_name": name}), 422, "invalid")
     profile_fill(rob.user, display_name=name, email="")
@@ -38,7 +38,7 @@ def test_nobody_imitates_the_label_of_somebody_else(admin: Caller, rob: Caller, 
     assert admin.patch(path, {"display_name": name, "email": "a@example.org"}).status_code == 200
 
 
-def test_admins_find_people_by_each_of_them(admin: Caller) -> None:
+def test_admins_search_people_by_name_display_name_and_address(admin: Caller) -> None:
     admin.post("/users", {"username": "u4711", **MIA})
     for text in ("4711", "meyer", "MIA M", "@example"):
         found = admin.get(f"/users?q={text}").json()["items"]
@@ -54,7 +54,7 @@ def test_addresses_are_found_and_seen_by_admins_only(admin: Caller, rob: Caller)
     assert_problem(rob.get("/users?q=Mia"), 403, "forbidden")
 
 
-def test_people_choose_their_display_name_but_not_their_address(rob: Caller) -> None:
+def test_people_change_their_display_name_but_not_their_address(rob: Caller) -> None:
     browser = Client()
     browser.force_login(rob.user)
     form = {"display_name": "Rob <b>Roy</b>", "email": "other@example.org"}
@@ -67,7 +67,7 @@ def test_people_choose_their_display_name_but_not_their_address(rob: Caller) -> 
     assert "up to 150 characters" in refused.content.decode()
 
 
-def test_an_equal_display_name_does_not_make_one_person_another(admin: Caller, rob: Caller) -> None:
+def test_equal_display_names_are_disambiguated(admin: Caller, rob: Caller) -> None:
     admin.patch(f"/users/{rob.user.id}", {"display_name": "ada"})
     User.objects.filter(pk=admin.user.pk).update(display_name="ada")
     found = rob.get("/share-subjects?q=ada").json()

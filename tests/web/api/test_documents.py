@@ -39,7 +39,7 @@ def made_ready(document: Document, **fields: Any) -> DocumentVersion:
     return version
 
 
-def test_an_upload_makes_a_document_and_a_job(mia: Caller, base: KnowledgeBase) -> None:
+def test_upload_creates_a_document_and_a_job(mia: Caller, base: KnowledgeBase) -> None:
     response = mia.upload(
         str(base.id),
         "leave.md",
@@ -73,7 +73,7 @@ def test_an_upload_makes_a_document_and_a_job(mia: Caller, base: KnowledgeBase) 
     assert mia.get(f"/jobs/{job['id']}").json() == job
 
 
-def test_the_same_bytes_make_no_job(mia: Caller, base: KnowledgeBase) -> None:
+def test_unchanged_upload_creates_no_job(mia: Caller, base: KnowledgeBase) -> None:
     first = mia.upload(str(base.id), "a.txt", b"one")
     again = mia.upload(str(base.id), "a.txt", b"one")
     assert again.status_code == 200
@@ -81,7 +81,9 @@ def test_the_same_bytes_make_no_job(mia: Caller, base: KnowledgeBase) -> None:
     assert again.json()["document"]["id"] == first.json()["document"]["id"]
 
 
-def test_other_bytes_make_a_new_version_while_the_old_one_answers(mia: Caller, base: KnowledgeBase) -> None:
+def test_changed_upload_creates_a_version_while_the_old_one_stays_active(
+    mia: Caller, base: KnowledgeBase
+) -> None:
     first = mia.upload(str(base.id), "a.txt", b"one").json()["document"]
     made_ready(Document.objects.with_versions().get(pk=first["id"]))
     second = mia.upload(str(base.id), "a.txt", b"other")
@@ -92,7 +94,7 @@ def test_other_bytes_make_a_new_version_while_the_old_one_answers(mia: Caller, b
     assert document["pending"] == {"version": 2, "status": "queued", "error": None}
 
 
-def test_an_idempotency_key_makes_the_same_request_count_once(mia: Caller, base: KnowledgeBase) -> None:
+def test_idempotency_key_makes_a_repeated_upload_count_once(mia: Caller, base: KnowledgeBase) -> None:
     headers = {"Idempotency-Key": "abc"}
     first = mia.upload(str(base.id), "a.txt", b"one", headers)
     again = mia.upload(str(base.id), "a.txt", b"one", headers)
@@ -161,7 +163,7 @@ def test_documents_are_listed_and_filtered(mia: Caller, base: KnowledgeBase) -> 
     assert listed("?limit=1") == [one["id"]]
 
 
-def test_a_list_costs_the_same_however_long(mia: Caller, base: KnowledgeBase) -> None:
+def test_document_list_has_a_constant_number_of_queries(mia: Caller, base: KnowledgeBase) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             assert mia.get(f"/knowledge-bases/{base.id}/documents").status_code == 200
@@ -175,7 +177,7 @@ def test_a_list_costs_the_same_however_long(mia: Caller, base: KnowledgeBase) ->
     assert queries() == one
 
 
-def test_what_is_narrowed_is_hidden_from_the_rest(
+def test_restricted_document_is_hidden_from_others(
     mia: Caller, rob: Caller, base: KnowledgeBase, grant: Any
 ) -> None:
     grant(rob, Role.EDITOR)
@@ -216,7 +218,7 @@ def test_if_match_must_name_the_version(mia: Caller, document: Document, header:
         assert response["ETag"] == '"1"'
 
 
-def test_a_failed_document_tells_why(mia: Caller, document: Document) -> None:
+def test_failed_document_shows_its_error(mia: Caller, document: Document) -> None:
     version = document.latest_version
     assert version is not None
     version.state, version.error_code, version.error_message = (
@@ -230,7 +232,7 @@ def test_a_failed_document_tells_why(mia: Caller, document: Document) -> None:
     assert shown["error"] == {"code": "no_text", "message": "Nothing in it."}
 
 
-def test_a_deleted_document_is_gone_at_once_and_leaves_a_receipt(mia: Caller, document: Document) -> None:
+def test_deleted_document_disappears_immediately_with_a_receipt(mia: Caller, document: Document) -> None:
     response = mia.delete(f"/documents/{document.id}")
     assert response.status_code == 202
     receipt = response.json()["receipt"]
@@ -242,7 +244,9 @@ def test_a_deleted_document_is_gone_at_once_and_leaves_a_receipt(mia: Caller, do
     assert_problem(mia.delete(f"/documents/{document.id}"), 404, "not_found")
 
 
-def test_the_original_comes_as_an_attachment_under_a_made_up_name(mia: Caller, base: KnowledgeBase) -> None:
+def test_original_is_downloaded_as_an_attachment_with_a_generated_name(
+    mia: Caller, base: KnowledgeBase
+) -> None:
     page = b"<script>alert(1)</script>"
     name = 'x"><img onerror=alert(1)>.html'
     document = mia.upload(str(base.id), name, page, title="Ünsafe / “title”").json()["document"]
@@ -253,13 +257,13 @@ def test_the_original_comes_as_an_attachment_under_a_made_up_name(mia: Caller, b
     assert streamed(response) == page
 
 
-def test_an_original_that_has_gone_is_404(mia: Caller, document: Document) -> None:
+def test_missing_original_returns_404(mia: Caller, document: Document) -> None:
     assert document.latest_version is not None
     default_storage.delete(document.latest_version.original)
     assert_problem(mia.get(f"/documents/{document.id}/content"), 404, "not_found")
 
 
-def test_what_was_read_is_shown_once_it_has_been_read(mia: Caller, document: Document) -> None:
+def test_rendition_is_available_after_parsing(mia: Caller, document: Document) -> None:
     path = f"/documents/{document.id}/rendition"
     assert_problem(mia.get(path), 404, "not_found")
     box = (0.1, 0.2, 0.9, 0.3)
@@ -293,7 +297,7 @@ def test_a_format_without_pages_has_no_pictures(mia: Caller, document: Document,
     assert_problem(mia.get(f"/documents/{document.id}/pages/{page}.png"), 404, "not_found")
 
 
-def test_a_page_picture_that_was_kept_is_sent(mia: Caller, document: Document) -> None:
+def test_cached_page_picture_is_sent(mia: Caller, document: Document) -> None:
     version = made_ready(document, media_type="application/pdf", pages=2)
     default_storage.save(f"pages/{version.id}/2-{WIDTH}.png", ContentFile(b"picture"))
     response = mia.get(f"/documents/{document.id}/pages/2.png")
@@ -309,7 +313,7 @@ def test_a_page_of_an_erased_file_is_not_found(mia: Caller, document: Document) 
     assert_problem(mia.get(f"/documents/{document.id}/pages/1.png"), 404, "not_found")
 
 
-def test_a_thumbnail_of_a_page_is_another_picture(mia: Caller, document: Document) -> None:
+def test_thumbnail_differs_from_the_page_picture(mia: Caller, document: Document) -> None:
     version = made_ready(document, media_type="application/pdf", pages=1)
     for width, content in ((WIDTH, b"large"), (THUMBNAIL_WIDTH, b"small")):
         default_storage.save(f"pages/{version.id}/1-{width}.png", ContentFile(content))
@@ -333,7 +337,7 @@ def cut_up(document: Document, count: int) -> DocumentVersion:
     return version
 
 
-def test_a_reader_sees_the_passages_as_they_are_searched(
+def test_reader_sees_passages_as_indexed(
     rob: Caller, document: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     version = cut_up(document, 3)
@@ -348,7 +352,7 @@ def test_a_reader_sees_the_passages_as_they_are_searched(
     assert rest["next_cursor"] is None
 
 
-def test_passages_of_another_version_are_asked_for_by_number(mia: Caller, document: Document) -> None:
+def test_passages_of_a_version_are_requested_by_number(mia: Caller, document: Document) -> None:
     cut_up(document, 1)
     path = f"/documents/{document.id}/chunks"
     assert len(mia.get(f"{path}?version=1").json()["items"]) == 1
@@ -357,11 +361,11 @@ def test_passages_of_another_version_are_asked_for_by_number(mia: Caller, docume
 
 
 @pytest.mark.parametrize("cursor", ["%00", "x", "LTE", "ww", "MTIzNDU2Nzg5MDEyMzQ1Njc4OTA"])
-def test_a_made_up_place_in_the_list_is_422(mia: Caller, document: Document, cursor: str) -> None:
+def test_invalid_passage_cursor_returns_422(mia: Caller, document: Document, cursor: str) -> None:
     assert_problem(mia.get(f"/documents/{document.id}/chunks?cursor={cursor}"), 422, "invalid")
 
 
-def test_passages_are_for_those_who_may_read_the_document(
+def test_passages_are_only_for_readers_of_the_document(
     rob: Caller, mia: Caller, document: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     cut_up(document, 1)
@@ -380,7 +384,7 @@ def test_a_document_that_was_not_read_yet_has_no_passages(mia: Caller, document:
     assert mia.get(f"/documents/{document.id}/chunks").json() == {"items": [], "next_cursor": None}
 
 
-def test_an_upload_may_say_which_version_it_replaces(mia: Caller, base: KnowledgeBase) -> None:
+def test_if_match_on_upload_names_the_replaced_version(mia: Caller, base: KnowledgeBase) -> None:
     def upload(text: bytes, tag: str) -> Any:
         return mia.upload(str(base.id), "a.md", text, headers={"If-Match": tag})
 
@@ -392,7 +396,7 @@ def test_an_upload_may_say_which_version_it_replaces(mia: Caller, base: Knowledg
     assert upload(b"four", "*").status_code == 202
 
 
-def test_sources_tell_what_is_there_already(
+def test_sources_list_existing_documents(
     mia: Caller, rob: Caller, base: KnowledgeBase, grant: Callable[[Caller, Role], None]
 ) -> None:
     for uri in ("docs/a.md", "docs/b/c.md", "Docs/d.md", "docs2/e.md"):

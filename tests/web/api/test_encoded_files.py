@@ -56,7 +56,7 @@ def test_text_beside_an_encoded_picture_is_found(mia: Caller, base: KnowledgeBas
     assert "81.052 Zeichen kodierte Daten oder minimierter Code wurden übersprungen" in text_of(page)
 
 
-def test_a_file_of_nothing_else_says_why_it_failed(mia: Caller, base: KnowledgeBase) -> None:
+def test_file_of_only_encoded_data_has_an_error(mia: Caller, base: KnowledgeBase) -> None:
     document = uploaded(mia, base, "picture.txt", encodebytes(PICTURE).decode())
     assert document["status"] == "failed"
     assert document["error"] == {

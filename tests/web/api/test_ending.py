@@ -28,7 +28,7 @@ def ends_later() -> Iterator[None]:
     ending.clear()
 
 
-def test_balancers_are_told_before_it_stops_serving(mia: Caller) -> None:
+def test_balancers_see_unreadiness_before_the_process_stops_serving(mia: Caller) -> None:
     draining.set()
     for asked in ("/readyz?part=process", "/readyz"):
         ready = Client().get(asked)
@@ -39,7 +39,7 @@ def test_balancers_are_told_before_it_stops_serving(mia: Caller) -> None:
 
 
 @pytest.mark.parametrize("detached", [False, True])
-def test_an_answer_without_time_left_ends_as_interrupted(
+def test_answer_at_shutdown_ends_as_interrupted(
     mia: Caller,
     leave: Document,  # noqa: F811
     parts: Engine,
@@ -57,7 +57,7 @@ def test_an_answer_without_time_left_ends_as_interrupted(
     assert (kept.state, kept.reason, kept.answer.strip()) == ("failed", INTERRUPTED, f"{FIRST} [1]")
 
 
-def test_whoever_waits_for_the_whole_answer_is_told_to_come_again(
+def test_shutdown_makes_an_answer_without_streaming_return_503(
     mia: Caller,
     leave: Document,  # noqa: F811
     parts: Engine,
@@ -72,7 +72,7 @@ def test_whoever_waits_for_the_whole_answer_is_told_to_come_again(
     assert Message.objects.get().state == "failed"
 
 
-def test_whoever_follows_comes_again_elsewhere(mia: Caller, leave: Document) -> None:  # noqa: F811
+def test_shutdown_ends_a_followed_stream_without_a_final_event(mia: Caller, leave: Document) -> None:  # noqa: F811
     """The stream ends without a last word: the answer goes on."""
     message = running(mia, leave, answer=f"{FIRST} [1]")
     followed = mia.get(f"/messages/{message.id}/events")
@@ -80,7 +80,7 @@ def test_whoever_follows_comes_again_elsewhere(mia: Caller, leave: Document) -> 
     assert {name for name, _ in told}.isdisjoint({"done", "error"})
 
 
-def test_an_answer_during_which_the_tables_go_away_ends_with_an_event(
+def test_database_failure_during_an_answer_ends_with_an_error_event(
     mia: Caller,
     leave: Document,  # noqa: F811
     parts: Engine,

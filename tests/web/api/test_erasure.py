@@ -119,7 +119,7 @@ def holding(data: Path, word: str = MARK) -> set[str]:
 
 
 @pytest.mark.parametrize("what", ["document", "knowledge-base"])
-def test_nothing_is_left_of_what_was_deleted(
+def test_erasure_removes_every_trace_of_a_document(
     mia: Caller, base: KnowledgeBase, parts: Engine, data: Path, spread: str, what: str
 ) -> None:
     assert holding(data)
@@ -134,7 +134,7 @@ def test_nothing_is_left_of_what_was_deleted(
     assert not holding(data, "leave a year")
 
 
-def test_what_stays_does_not_name_it(mia: Caller, data: Path, spread: str) -> None:
+def test_remaining_records_do_not_name_an_erased_document(mia: Caller, data: Path, spread: str) -> None:
     mia.delete(f"/documents/{spread}")
     run = EvaluationRun.objects.get()
     assert [each["relevant"] for each in run.outcomes] == [["(deleted)"], ["(deleted)"]]
@@ -157,7 +157,7 @@ def cut_off(mia: Caller) -> Message:
     return exchange.message
 
 
-def test_an_answer_that_was_cut_off_goes_too(mia: Caller, spread: str) -> None:
+def test_erasure_removes_a_stopped_answer(mia: Caller, spread: str) -> None:
     message = cut_off(mia)
     assert message.answer not in {"", ERASED}
     mia.delete(f"/documents/{spread}")
@@ -166,9 +166,7 @@ def test_an_answer_that_was_cut_off_goes_too(mia: Caller, spread: str) -> None:
     assert message.trace == {}
 
 
-def test_an_answer_is_not_kept_if_its_document_is_deleted_while_it_is_written(
-    mia: Caller, spread: str
-) -> None:
+def test_answer_of_a_document_deleted_while_streaming_is_erased(mia: Caller, spread: str) -> None:
     exchange = ask.ask(principal=mia.principal, question="How many days of leave?")
     for event in exchange.events:
         if isinstance(event, Delta):
@@ -179,7 +177,7 @@ def test_an_answer_is_not_kept_if_its_document_is_deleted_while_it_is_written(
     assert exchange.message.answer == ERASED
 
 
-def test_an_answer_keeps_its_quotes_when_another_document_is_deleted_meanwhile(
+def test_answer_quotes_survive_deletion_of_another_document(
     mia: Caller, base: KnowledgeBase, parts: Engine
 ) -> None:
     """One that was before the model, and is not cited: the erasure takes away all that was kept so far."""
@@ -211,7 +209,7 @@ def test_an_answer_keeps_its_quotes_when_another_document_is_deleted_meanwhile(
 
 @pytest.mark.parametrize("grounding", [Grounding.STRICT, Grounding.FLAG])
 @pytest.mark.parametrize("when", ["while it is written", "after it", "closed after it"])
-def test_words_without_a_citation_go_with_any_document_that_was_read_for_them(
+def test_uncited_text_is_erased_with_every_document_read_for_it(
     mia: Caller,
     base: KnowledgeBase,
     parts: Engine,
@@ -254,9 +252,7 @@ def test_words_without_a_citation_go_with_any_document_that_was_read_for_them(
         assert MARK not in json.dumps(list(Message.objects.values("answer", "sentences")))
 
 
-def test_a_refusal_names_no_document_that_was_deleted_while_it_was_looked_for(
-    mia: Caller, base: KnowledgeBase
-) -> None:
+def test_refusal_names_no_document_deleted_during_the_search(mia: Caller, base: KnowledgeBase) -> None:
     sent = mia.upload(str(base.id), "x.md", f"# {MARK}\n\nTrains are booked by the desk.\n".encode())
     exchange = ask.ask(principal=mia.principal, question="Which trains may dogs take to Bonn?")
     for event in exchange.events:
@@ -278,7 +274,7 @@ def una(admin: Caller, base: KnowledgeBase, spread: str, grant: Callable[[Caller
     return caller
 
 
-def test_of_a_user_only_ids_are_left(admin: Caller, una: Caller, data: Path) -> None:
+def test_erasing_a_user_leaves_only_ids(admin: Caller, una: Caller, data: Path) -> None:
     if connection.vendor == "sqlite":  # whose file lies there, too
         assert holding(data, "grimbartsholm")
     answer = admin.delete(f"/users/{una.user.id}")
@@ -294,7 +290,7 @@ def test_of_a_user_only_ids_are_left(admin: Caller, una: Caller, data: Path) -> 
     assert {"user.deleted", "erasure.done", "sign_in"} <= set(about)
 
 
-def test_sessions_of_others_stay(admin: Caller, una: Caller) -> None:
+def test_sessions_of_other_users_survive_an_erasure(admin: Caller, una: Caller) -> None:
     client = Client()
     client.force_login(admin.user)
     admin.delete(f"/users/{una.user.id}")
@@ -320,7 +316,7 @@ class Leaving:
         self._index.delete_document(document)
 
 
-def test_what_somebody_asked_for_who_has_gone_since_is_erased(
+def test_erasure_completes_after_its_requester_is_erased(
     mia: Caller, admin: Caller, base: KnowledgeBase, parts: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = mia.upload(str(base.id), "a.md", b"# A\n\nWords.").json()["document"]["id"]
@@ -350,7 +346,7 @@ def test_a_log_that_could_not_be_emptied_is_emptied_later(db: None) -> None:
     assert log.stat().st_size == 0
 
 
-def test_what_is_deleted_is_overwritten_in_the_file(db: None) -> None:
+def test_sqlite_overwrites_deleted_data(db: None) -> None:
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA secure_delete")

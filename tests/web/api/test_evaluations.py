@@ -55,7 +55,7 @@ def listed(caller: Caller, query: str = "") -> list[str]:
     return [item["name"] for item in caller.get(f"/evaluations{query}").json()["items"]]
 
 
-def test_a_run_is_stored_with_the_settings_of_the_moment(
+def test_evaluation_run_is_stored_with_current_settings(
     mia: Caller, base: KnowledgeBase, stored: str
 ) -> None:
     kept = mia.get(f"/evaluations/{stored}").json()
@@ -69,7 +69,9 @@ def test_a_run_is_stored_with_the_settings_of_the_moment(
     }  # fmt: skip
 
 
-def test_lists_tell_the_latest_first_and_no_outcomes(mia: Caller, base: KnowledgeBase, stored: str) -> None:
+def test_evaluation_runs_are_listed_newest_first_without_outcomes(
+    mia: Caller, base: KnowledgeBase, stored: str
+) -> None:
     mia.post("/evaluations", run(base, name="second"))
     assert listed(mia) == ["second", "first"]
     assert listed(mia, f"?knowledge_base={base.id}&limit=1") == ["second"]
@@ -77,7 +79,7 @@ def test_lists_tell_the_latest_first_and_no_outcomes(mia: Caller, base: Knowledg
     assert "outcomes" not in mia.get("/evaluations").json()["items"][0]
 
 
-def test_runs_are_for_those_who_manage_the_knowledge_base(
+def test_evaluation_runs_are_only_for_managers(
     mia: Caller, rob: Caller, admin: Caller, base: KnowledgeBase, stored: str, grant: Callable[..., None]
 ) -> None:
     for role in (None, Role.READER, Role.EDITOR):
@@ -100,7 +102,9 @@ def test_a_key_needs_the_scope_to_manage(base: KnowledgeBase, stored: str) -> No
     assert_problem(asks.get("/evaluations"), 403, "forbidden")
 
 
-def test_runs_go_with_their_knowledge_base(mia: Caller, base: KnowledgeBase, stored: str) -> None:
+def test_deleting_a_knowledge_base_deletes_its_evaluation_runs(
+    mia: Caller, base: KnowledgeBase, stored: str
+) -> None:
     mia.delete(f"/knowledge-bases/{base.id}")
     assert listed(mia) == []
     assert_problem(mia.get(f"/evaluations/{stored}"), 404, "not_found")
@@ -119,7 +123,7 @@ def test_runs_go_with_their_knowledge_base(mia: Caller, base: KnowledgeBase, sto
         ({"settings": {}}, "settings"),
     ],
 )
-def test_what_is_no_run_is_refused(
+def test_invalid_evaluation_run_is_rejected(
     mia: Caller, base: KnowledgeBase, parts: Engine, fields: dict[str, Any], at: str
 ) -> None:
     answer = mia.post("/evaluations", run(base, **fields))
@@ -127,7 +131,7 @@ def test_what_is_no_run_is_refused(
     assert not EvaluationRun.objects.exists()
 
 
-def test_a_number_beyond_all_numbers_is_no_measure(mia: Caller, base: KnowledgeBase, parts: Engine) -> None:
+def test_infinite_measure_is_rejected(mia: Caller, base: KnowledgeBase, parts: Engine) -> None:
     """JSON lets it be written, and no database would store what becomes of it."""
     body = json.dumps(run(base)).replace("0.75", "1e999")
     headers = {"Authorization": f"Bearer {mia.key}"}
@@ -135,7 +139,7 @@ def test_a_number_beyond_all_numbers_is_no_measure(mia: Caller, base: KnowledgeB
     assert_problem(answer, 400, "malformed")
 
 
-def test_answers_go_with_the_document_that_they_quote(
+def test_evaluation_answers_are_erased_with_their_documents(
     mia: Caller, base: KnowledgeBase, document: Document, parts: Engine
 ) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.")
@@ -151,7 +155,7 @@ def test_answers_go_with_the_document_that_they_quote(
     assert second["answer"] == OUTCOME["answer"]
 
 
-def test_an_answer_from_a_document_that_is_gone_or_elsewhere_is_not_stored(
+def test_evaluation_answer_from_a_missing_or_foreign_document_is_not_stored(
     mia: Caller, admin: Caller, base: KnowledgeBase, parts: Engine
 ) -> None:
     other = knowledge_base_create(name="Other", principal=admin.principal)

@@ -40,7 +40,7 @@ def ask(caller: Caller, question: str = QUESTION, **body: Any) -> dict[str, Any]
     return answer
 
 
-def test_managers_choose_what_readers_are_suggested_first(
+def test_managers_choose_the_first_suggested_questions(
     mia: Caller, rob: Caller, leave: Document, reader: Callable[[str], Caller]
 ) -> None:
     base, rea = leave.knowledge_base, reader("rea")
@@ -90,7 +90,7 @@ def test_a_question_of_three_people_is_suggested_to_a_fourth(
     assert suggestions_for(dee.principal) == []
 
 
-def test_questions_that_were_answered_badly_or_kept_private_are_not_suggested(
+def test_badly_answered_or_private_questions_are_not_suggested(
     leave: Document, reader: Callable[[str], Caller]
 ) -> None:
     askers = [reader(name) for name in ("ann", "ben", "cem")]
@@ -104,7 +104,7 @@ def test_questions_that_were_answered_badly_or_kept_private_are_not_suggested(
     assert suggestions_for(askers[0].principal) == []
 
 
-def test_follow_ups_are_what_the_documents_answer(mia: Caller, rob: Caller, leave: Document) -> None:
+def test_follow_up_suggestions_are_answerable(mia: Caller, rob: Caller, leave: Document) -> None:
     for question in (QUESTION, "Where are bicycles parked?", "Who painted the Mona Lisa?"):
         Suggestion.objects.create(document=leave, knowledge_base=leave.knowledge_base, question=question)
     answer = ask(mia)
@@ -117,7 +117,7 @@ def test_follow_ups_are_what_the_documents_answer(mia: Caller, rob: Caller, leav
     assert mia.get(f"/messages/{refused['id']}/suggestions").json() == {"questions": []}
 
 
-def test_follow_ups_leave_out_the_section_that_was_quoted(mia: Caller, leave: Document) -> None:
+def test_follow_up_suggestions_omit_the_quoted_section(mia: Caller, leave: Document) -> None:
     version = leave.active_version
     assert version is not None
     for ordinal, heading in enumerate(["Who gets leave?", "Where are bicycles parked?"]):
@@ -130,7 +130,9 @@ def test_follow_ups_leave_out_the_section_that_was_quoted(mia: Caller, leave: Do
     assert suggested == ["Where are bicycles parked?"]
 
 
-def test_follow_ups_end_with_access(mia: Caller, leave: Document, reader: Callable[[str], Caller]) -> None:
+def test_follow_up_suggestions_end_with_access(
+    mia: Caller, leave: Document, reader: Callable[[str], Caller]
+) -> None:
     rea = reader("rea")
     Suggestion.objects.create(
         document=leave, knowledge_base=leave.knowledge_base, question="Where are bicycles parked?"
@@ -142,7 +144,9 @@ def test_follow_ups_end_with_access(mia: Caller, leave: Document, reader: Callab
     assert rea.get(url).json() == {"questions": []}
 
 
-def test_follow_ups_count_as_a_search(mia: Caller, admin: Caller, leave: Document) -> None:
+def test_follow_up_suggestions_count_towards_the_search_limit(
+    mia: Caller, admin: Caller, leave: Document
+) -> None:
     answer = ask(mia)
     limits = {"searches_per_minute": 0}
     assert admin.put("/limits", {"subject": "everyone", "limits": limits}).status_code == 200

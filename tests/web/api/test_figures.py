@@ -38,7 +38,7 @@ def bases_of(question: str) -> set[str]:
     return set(about.values_list("knowledge_base__name", flat=True))
 
 
-def test_a_question_is_about_what_its_answer_cites(
+def test_question_statistics_belong_to_the_cited_knowledge_base(
     mia: Caller, leave: Document, elsewhere: KnowledgeBase
 ) -> None:
     answer = mia.post("/ask", {"question": QUESTION}).json()
@@ -50,7 +50,7 @@ def test_a_question_is_about_what_its_answer_cites(
     assert figures.second == int(Message.objects.get().created_at.timestamp())
 
 
-def test_without_a_citation_about_what_is_nearest(
+def test_statistics_of_a_refusal_belong_to_the_nearest_knowledge_base(
     mia: Caller, leave: Document, elsewhere: KnowledgeBase
 ) -> None:
     question = "Who painted the ceiling of the chapel?"
@@ -58,7 +58,7 @@ def test_without_a_citation_about_what_is_nearest(
     assert bases_of(question) == {"Handbook"}
 
 
-def test_where_nothing_is_found_about_what_was_asked(
+def test_statistics_without_hits_belong_to_the_searched_knowledge_base(
     mia: Caller, leave: Document, elsewhere: KnowledgeBase
 ) -> None:
     mia.post("/ask", {"question": QUESTION, "knowledge_bases": [str(elsewhere.id)]})
@@ -71,27 +71,27 @@ def test_a_base_that_may_not_be_read_learns_of_no_question(mia: Caller, rob: Cal
     assert bases_of(QUESTION) == set()
 
 
-def test_one_that_failed_counts_without_a_verdict(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_failed_question_is_counted_without_a_verdict(mia: Caller, leave: Document, parts: Engine) -> None:
     parts.embedder.broken = True  # type: ignore[attr-defined] # the fake's
     mia.post("/ask", {"question": QUESTION})
     assert AskedQuestion.objects.get().verdict == ""
 
 
-def test_feedback_counts(mia: Caller, leave: Document) -> None:
+def test_feedback_is_counted_in_statistics(mia: Caller, leave: Document) -> None:
     answer = mia.post("/ask", {"question": QUESTION}).json()
     for rating in ("up", "down"):
         mia.post(f"/messages/{answer['id']}/feedback", {"rating": rating})
         assert AskedQuestion.objects.get().rating == rating
 
 
-def test_they_go_with_the_conversation(mia: Caller, leave: Document) -> None:
+def test_deleting_a_conversation_deletes_its_question_statistics(mia: Caller, leave: Document) -> None:
     answer = mia.post("/ask", {"question": QUESTION}).json()
     mia.delete(f"/conversations/{answer['conversation']}")
     assert not AskedQuestion.objects.exists()
     assert not AskedBase.objects.exists()
 
 
-def test_the_days_of_citing_and_opening_are_kept(
+def test_document_use_records_the_dates_of_citing_and_opening(
     mia: Caller, leave: Document, parts: Engine, grant: Callable[[Caller, Role], None]
 ) -> None:
     assert isinstance(parts.chat, FakeChat)

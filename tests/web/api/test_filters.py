@@ -88,16 +88,16 @@ def found_by_each(caller: Caller, shelf: Shelf) -> list[set[str]]:
     return [found(caller, **filters) for filters in filters_for(shelf).values()]
 
 
-def test_without_filters_all_that_may_be_read_is_found(rob: Caller, mia: Caller, shelf: Shelf) -> None:
+def test_search_without_filters_finds_every_readable_document(rob: Caller, mia: Caller, shelf: Shelf) -> None:
     assert found(rob) == {str(shelf.wanted.id), str(shelf.other.id)}
     assert len(found(mia)) == 4
 
 
-def test_a_filter_narrows_what_may_be_read_and_opens_nothing(rob: Caller, shelf: Shelf) -> None:
+def test_filters_only_narrow_readable_documents(rob: Caller, shelf: Shelf) -> None:
     assert found_by_each(rob, shelf) == [{str(shelf.wanted.id)}] * len(filters_for(shelf))
 
 
-def test_nothing_updated_since_finds_nothing(rob: Caller, shelf: Shelf) -> None:
+def test_updated_after_filter_can_find_nothing(rob: Caller, shelf: Shelf) -> None:
     assert found(rob, updated_after="2025-01-01T00:00:00Z") == set()
 
 
@@ -124,14 +124,16 @@ class OneHalf:
 
 
 @pytest.mark.parametrize("half", ["dense", "sparse"])
-def test_each_half_is_filtered(rob: Caller, shelf: Shelf, parts: Engine, half: str) -> None:
+def test_filters_apply_to_both_vector_and_keyword_search(
+    rob: Caller, shelf: Shelf, parts: Engine, half: str
+) -> None:
     assert isinstance(parts.index, EdgeIndex)
     with use(replace(parts, index=OneHalf(parts.index, half))):  # type: ignore[arg-type] # what search needs
         assert found_by_each(rob, shelf) == [{str(shelf.wanted.id)}] * len(filters_for(shelf))
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_question_is_narrowed_as_a_search_is(rob: Caller, shelf: Shelf) -> None:
+def test_question_filters_match_search_filters(rob: Caller, shelf: Shelf) -> None:
     question = "How many days of leave a year do they get?"
     for tag, document in (("it", shelf.other), ("hr", shelf.wanted)):
         answer = rob.post("/ask", {"question": question, "filters": {"tags": [tag]}}).json()
@@ -151,6 +153,6 @@ def test_a_question_is_narrowed_as_a_search_is(rob: Caller, shelf: Shelf) -> Non
         {"tags": ["x"] * 51},
     ],
 )
-def test_filters_that_are_none_are_refused(rob: Caller, filters: dict[str, Any]) -> None:
+def test_invalid_filters_are_rejected(rob: Caller, filters: dict[str, Any]) -> None:
     response = rob.post("/search", {"query": QUERY, "filters": filters})
     assert (response.status_code, response.json()["code"]) == (422, "invalid")

@@ -34,7 +34,7 @@ def listed(caller: Caller, folder: str) -> list[str]:
     return [each["id"] for each in found.json()["items"]]
 
 
-def test_a_conversation_is_moved_into_a_folder_and_out_again(rob: Caller, conversation: str) -> None:
+def test_conversation_is_moved_into_and_out_of_a_folder(rob: Caller, conversation: str) -> None:
     folder = create(rob, "  Business   travel ")
     assert [each["name"] for each in rob.get("/conversation-folders").json()["items"]] == ["Business travel"]
     other = str(Conversation.objects.create(user=rob.user, title="Other").id)
@@ -46,7 +46,7 @@ def test_a_conversation_is_moved_into_a_folder_and_out_again(rob: Caller, conver
     assert listed(rob, folder) == []
 
 
-def test_deleting_a_folder_keeps_its_conversations(rob: Caller, conversation: str) -> None:
+def test_deleting_a_folder_leaves_its_conversations(rob: Caller, conversation: str) -> None:
     folder = create(rob)
     rob.patch(f"/conversations/{conversation}", {"folder": folder})
     assert rob.patch(f"/conversation-folders/{folder}", {"name": "Trips"}).json()["name"] == "Trips"
@@ -55,7 +55,9 @@ def test_deleting_a_folder_keeps_its_conversations(rob: Caller, conversation: st
     assert_problem(rob.get(f"/conversations?folder={folder}"), 404, "not_found")
 
 
-def test_folders_of_others_are_not_there(rob: Caller, mia: Caller, admin: Caller, conversation: str) -> None:
+def test_folders_of_other_users_are_not_found(
+    rob: Caller, mia: Caller, admin: Caller, conversation: str
+) -> None:
     folder = create(rob)
     for other in (mia, admin):
         assert other.get("/conversation-folders").json()["items"] == []
@@ -109,9 +111,7 @@ def rows(archive: zipfile.ZipFile, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in archive.read(f"{name}.jsonl").splitlines()]
 
 
-def test_undoing_a_deletion_puts_it_back_into_its_folder_if_that_is_still_there(
-    rob: Caller, conversation: str
-) -> None:
+def test_restored_conversation_returns_to_its_existing_folder(rob: Caller, conversation: str) -> None:
     folder = create(rob)
     rob.patch(f"/conversations/{conversation}", {"folder": folder})
     path = f"/conversations/{conversation}"

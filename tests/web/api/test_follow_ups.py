@@ -37,24 +37,24 @@ def ask(caller: Caller, *questions: str) -> dict[str, Any]:
     return answer
 
 
-def test_a_keyword_is_a_subject_of_its_own(mia: Caller, leave: Document) -> None:
+def test_keyword_question_has_its_own_subject(mia: Caller, leave: Document) -> None:
     answer = ask(mia, LEAVE, "parking")
     assert answer["standalone_question"] == "parking"
     assert "behind the house" in answer["answer"]
     assert "25 days" not in answer["answer"]
 
 
-def test_nonsense_is_refused_whatever_was_asked_before(mia: Caller, leave: Document) -> None:
+def test_nonsense_follow_up_is_refused(mia: Caller, leave: Document) -> None:
     answer = ask(mia, LEAVE, "asdfgh")
     assert (answer["verdict"], answer["standalone_question"]) == ("refused", "asdfgh")
 
 
-def test_a_follow_up_takes_its_subject_along(mia: Caller, leave: Document) -> None:
+def test_follow_up_includes_the_subject_of_its_predecessor(mia: Caller, leave: Document) -> None:
     answer = ask(mia, LEAVE, "and for contractors?")
     assert answer["standalone_question"] == f"{LEAVE} and for contractors?"
 
 
-def test_what_failed_is_no_context(mia: Caller, leave: Document) -> None:
+def test_failed_question_is_no_context_of_a_follow_up(mia: Caller, leave: Document) -> None:
     for failed in ("Summarise the zeppelin.pdf", "compare zeppelins?", "Hello!"):
         answer = ask(mia, LEAVE, failed, "and for contractors?")
         assert answer["standalone_question"] == f"{LEAVE} and for contractors?"

@@ -107,7 +107,7 @@ def notices(caller: Caller) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("together", [1, 3])
-def test_refused_questions_of_one_meaning_are_one_gap(
+def test_refused_questions_with_equal_meaning_form_one_gap(
     parts: Engine,
     base: KnowledgeBase,
     mia: Caller,
@@ -124,7 +124,7 @@ def test_refused_questions_of_one_meaning_are_one_gap(
     assert found == {LUNCH: 2, PARKING: 1}
 
 
-def test_the_same_question_tried_again_in_one_conversation_counts_once(
+def test_question_repeated_in_a_conversation_is_counted_once(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     answer = ask(ria, LUNCH, knowledge_bases=[str(base.id)])
@@ -132,7 +132,7 @@ def test_the_same_question_tried_again_in_one_conversation_counts_once(
     assert only_gap(mia)["questions"] == 1
 
 
-def test_an_answer_that_is_rated_down_is_a_gap_until_it_is_rated_up(
+def test_answer_rated_down_is_a_gap_until_rated_up(
     parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
 ) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.")
@@ -147,7 +147,7 @@ def test_an_answer_that_is_rated_down_is_a_gap_until_it_is_rated_up(
     assert gaps(mia) == []
 
 
-def test_programs_made_for_openai_count_too(
+def test_questions_through_the_openai_api_count_as_gaps(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     body = {"model": f"cairn/{base.slug}", "messages": [{"role": "user", "content": LUNCH}]}
@@ -159,7 +159,7 @@ def test_programs_made_for_openai_count_too(
     assert only_gap(mia)["title"] == LUNCH
 
 
-def test_what_is_asked_to_check_access_or_to_measure_is_nobodys_concern(
+def test_questions_for_access_checks_and_evaluations_are_no_gaps(
     parts: Engine, base: KnowledgeBase, grant: Callable[[Caller, Role], None], ria: Caller
 ) -> None:
     canary = caller_for("canary")
@@ -181,7 +181,7 @@ def test_an_install_may_do_without(
     assert not GapQuestion.objects.exists()
 
 
-def test_without_the_model_the_same_words_are_grouped_and_another_model_sees_all_anew(
+def test_gaps_are_grouped_by_text_without_a_model_and_regrouped_by_another_model(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     embedder = parts.embedder
@@ -201,7 +201,7 @@ def test_without_the_model_the_same_words_are_grouped_and_another_model_sees_all
 # Who sees what -----------------------------------------------------------------------------------
 
 
-def test_managers_see_questions_of_their_knowledge_bases_only(
+def test_managers_see_gaps_only_of_their_knowledge_bases(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
 ) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
@@ -218,7 +218,7 @@ def test_managers_see_questions_of_their_knowledge_bases_only(
     assert gaps(mia) == []
 
 
-def test_the_same_words_asked_of_other_knowledge_bases_are_another_gap(
+def test_equal_questions_to_different_knowledge_bases_are_separate_gaps(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
 ) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
@@ -231,7 +231,7 @@ def test_the_same_words_asked_of_other_knowledge_bases_are_another_gap(
     assert_problem(admin.post(f"/gaps/{theirs['id']}/merge", {"into": mine["id"]}), 409, "conflict")
 
 
-def test_what_belongs_to_no_knowledge_base_is_for_admins(
+def test_gap_without_a_knowledge_base_is_for_admins(
     parts: Engine, base: KnowledgeBase, mia: Caller, rob: Caller, admin: Caller
 ) -> None:
     assert ask(rob, LUNCH)["verdict"] == "refused"
@@ -241,7 +241,7 @@ def test_what_belongs_to_no_knowledge_base_is_for_admins(
     assert {gap["title"]: gap["knowledge_bases"] for gap in gaps(admin)} == {LUNCH: []}
 
 
-def test_a_question_asked_of_everything_belongs_to_the_knowledge_base_it_came_nearest_to(
+def test_gap_of_an_unrestricted_question_belongs_to_the_nearest_knowledge_base(
     parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
 ) -> None:
     indexed(document, parts, "The cafeteria is on the ground floor.")
@@ -253,7 +253,7 @@ def test_a_question_asked_of_everything_belongs_to_the_knowledge_base_it_came_ne
     assert [each["document"] for each in gap["nearest"]] == [str(document.id)]
 
 
-def test_nobody_learns_who_asked_unless_they_say_so(
+def test_gap_shows_the_user_only_with_consent(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, rob: Caller
 ) -> None:
     message = refused(ria, LUNCH, base)
@@ -265,7 +265,7 @@ def test_nobody_learns_who_asked_unless_they_say_so(
     assert only_gap(mia)["asked"][0]["asked_by"] == "ria"
 
 
-def test_a_question_that_is_taken_back_is_gone_and_does_not_come_again(
+def test_withdrawn_question_is_removed_from_its_gap(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     message = refused(ria, LUNCH, base)
@@ -277,7 +277,7 @@ def test_a_question_that_is_taken_back_is_gone_and_does_not_come_again(
     assert not Gap.objects.exists()
 
 
-def test_erasing_a_person_or_a_conversation_takes_their_questions_along(
+def test_erasing_a_user_or_conversation_erases_gap_questions(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
 ) -> None:
     refused(ria, LUNCH, base)
@@ -296,7 +296,7 @@ def test_erasing_a_person_or_a_conversation_takes_their_questions_along(
 # What is done with a gap -------------------------------------------------------------------------
 
 
-def test_a_gap_is_given_to_an_editor_who_then_sees_it_and_is_told(
+def test_assigned_gap_is_visible_to_its_editor_and_announced(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     refused(ria, LUNCH, base)
@@ -319,7 +319,7 @@ def test_a_gap_is_given_to_an_editor_who_then_sees_it_and_is_told(
     assert LUNCH not in notice["text"]
 
 
-def test_gaps_are_dismissed_with_a_reason_and_take_up_what_is_asked_again(
+def test_gap_is_dismissed_with_a_reason_and_collects_repeated_questions(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     refused(ria, LUNCH, base)
@@ -373,7 +373,7 @@ def text_in_gap(caller: Caller, gap: str, *scopes: str) -> str:
     return str(key.get(f"/gaps/{gap}").json()["verified"]["text"])
 
 
-def test_a_verified_answer_is_found_cited_and_told_of_until_its_day(
+def test_verified_answer_is_cited_and_announced_until_it_expires(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     assert isinstance(parts.chat, FakeChat)
@@ -418,7 +418,7 @@ def test_a_verified_answer_is_found_cited_and_told_of_until_its_day(
     assert ask(ria, LUNCH)["citations"][0]["verified"] == {"by": "edith", "until": until(60)}
 
 
-def test_reopening_a_gap_withdraws_its_verified_answer_and_a_document_can_take_its_place(
+def test_reopening_a_gap_withdraws_its_verified_answer(
     parts: Engine, working: None, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
 ) -> None:
     refused(ria, LUNCH, base)
@@ -443,7 +443,7 @@ def test_reopening_a_gap_withdraws_its_verified_answer_and_a_document_can_take_i
     assert ask(ria, LUNCH)["citations"][0]["verified"] == {"by": "mia", "until": until(60)}
 
 
-def test_askers_are_told_of_a_document_that_takes_the_place_of_a_withdrawn_answer(
+def test_document_replacing_a_withdrawn_answer_notifies_users(
     parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
 ) -> None:
     refused(ria, LUNCH, base)
@@ -456,7 +456,7 @@ def test_askers_are_told_of_a_document_that_takes_the_place_of_a_withdrawn_answe
     assert [notice["kind"] for notice in notices(ria)] == ["answered"]
 
 
-def test_only_who_may_edit_the_verified_answer_reopens_its_gap(
+def test_only_editors_of_the_verified_answer_reopen_its_gap(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     refused(ria, LUNCH, base)
@@ -470,7 +470,7 @@ def test_only_who_may_edit_the_verified_answer_reopens_its_gap(
     assert edith.post(f"/gaps/{gap}/reopen").json()["state"] == "assigned"
 
 
-def test_a_verified_answer_that_is_edited_is_a_new_version_and_others_cannot_pass_for_it(
+def test_edited_verified_answer_is_a_version_that_cannot_be_imitated(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     assert isinstance(parts.chat, FakeChat)
@@ -488,7 +488,7 @@ def test_a_verified_answer_that_is_edited_is_a_new_version_and_others_cannot_pas
     assert (citation["document"], citation["verified"]) == (document, None)
 
 
-def test_publishing_takes_an_editor_of_a_knowledge_base_that_was_asked(
+def test_publishing_needs_an_editor_of_an_affected_knowledge_base(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
 ) -> None:
     other = make_base(name="Elsewhere", principal=mia.principal)
@@ -504,7 +504,7 @@ def test_publishing_takes_an_editor_of_a_knowledge_base_that_was_asked(
     assert not Document.objects.exists()
 
 
-def test_a_document_that_is_deleted_opens_the_gap_again(
+def test_deleting_the_document_reopens_its_gap(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     refused(ria, LUNCH, base)
@@ -518,7 +518,7 @@ def test_a_document_that_is_deleted_opens_the_gap_again(
 
 
 @pytest.mark.parametrize("erased", ["later", "at once", "while it is renewed"])
-def test_renewing_does_not_bring_back_what_was_deleted(
+def test_renewing_restores_no_deleted_verified_answer(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, erased: str
 ) -> None:
     refused(ria, LUNCH, base)
@@ -550,7 +550,7 @@ def test_renewing_does_not_bring_back_what_was_deleted(
     assert ria.post("/search", {"query": LUNCH}).json()["results"] == []
 
 
-def test_a_verified_answer_is_for_who_may_read_its_document(
+def test_verified_answer_is_only_for_readers_of_its_document(
     parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     refused(ria, LUNCH, base)
@@ -563,7 +563,7 @@ def test_a_verified_answer_is_for_who_may_read_its_document(
     assert_problem(edith.post(f"/gaps/{gap}/renew", {"until": until(60)}), 409, "conflict")
 
 
-def test_a_document_that_is_there_answers_and_only_who_may_read_it_is_told(
+def test_existing_document_closes_a_gap_and_notifies_only_its_readers(
     parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     for caller in (ria, edith):
@@ -580,7 +580,7 @@ def test_a_document_that_is_there_answers_and_only_who_may_read_it_is_told(
     assert edith.post(f"/notices/{notice['id']}/read").status_code == 200
 
 
-def test_new_documents_are_tried_with_the_rights_of_who_asked(
+def test_new_documents_are_tried_with_the_rights_of_the_gaps_users(
     parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
 ) -> None:
     assert isinstance(parts.chat, FakeChat)
@@ -608,7 +608,7 @@ def test_new_documents_are_tried_with_the_rights_of_who_asked(
     assert notify_askers() == 1
 
 
-def test_the_export_tells_what_was_passed_on(parts: Engine, base: KnowledgeBase, ria: Caller) -> None:
+def test_user_export_has_forwarded_questions(parts: Engine, base: KnowledgeBase, ria: Caller) -> None:
     import io
     import json
     import zipfile
@@ -622,7 +622,7 @@ def test_the_export_tells_what_was_passed_on(parts: Engine, base: KnowledgeBase,
     assert (row["message"], row["why"], row["with_name"]) == (message, "refused", False)
 
 
-def test_knowledge_bases_that_are_deleted_take_their_gaps_along(
+def test_deleting_a_knowledge_base_deletes_its_gaps(
     parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
 ) -> None:
     refused(ria, LUNCH, base)

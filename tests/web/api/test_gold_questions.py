@@ -36,7 +36,7 @@ def exported(caller: Caller, base: KnowledgeBase) -> list[dict[str, Any]]:
     return [json.loads(line) for line in response.content.decode().splitlines()]
 
 
-def test_a_question_is_exported_as_evaluate_reads_it(
+def test_gold_questions_are_exported_in_the_evaluation_format(
     mia: Caller, base: KnowledgeBase, leave: Document
 ) -> None:
     made = add(mia, base, kind="code", relevant=[str(leave.id)], must_contain=["25 days"], history=["Hello?"])
@@ -49,7 +49,7 @@ def test_a_question_is_exported_as_evaluate_reads_it(
 
 
 @asks
-def test_quotes_come_from_the_message_that_it_was_made_from(
+def test_gold_question_quotes_come_from_its_message(
     mia: Caller, base: KnowledgeBase, leave: Document
 ) -> None:
     answer = mia.post("/ask", {"question": "How many days of leave do employees get?"}).json()
@@ -63,7 +63,7 @@ def test_quotes_come_from_the_message_that_it_was_made_from(
 
 
 @asks
-def test_a_change_does_not_bring_back_words_of_what_is_erased_meanwhile(
+def test_gold_question_update_restores_no_erased_text(
     mia: Caller, base: KnowledgeBase, leave: Document
 ) -> None:
     other = mia.upload(str(base.id), "other.md", b"Other words.").json()["document"]["id"]
@@ -85,7 +85,7 @@ def test_a_change_does_not_bring_back_words_of_what_is_erased_meanwhile(
 
 
 @asks
-def test_messages_of_others_cannot_be_used(
+def test_gold_question_from_another_users_message_is_not_found(
     mia: Caller, rob: Caller, base: KnowledgeBase, leave: Document, grant: Callable[..., None]
 ) -> None:
     grant(rob, Role.READER)
@@ -121,13 +121,13 @@ def test_gold_questions_are_for_managers(
         {"kind": "unanswerable", "history": [""]}, {"relevant": [ABSENT] * 51},
     ],
 )  # fmt: skip
-def test_what_is_no_gold_question_is_refused(
+def test_invalid_gold_question_is_rejected(
     mia: Caller, base: KnowledgeBase, parts: Engine, fields: dict[str, Any]
 ) -> None:
     assert_problem(add(mia, base, **fields), 422, "invalid")
 
 
-def test_documents_of_other_knowledge_bases_do_not_answer(
+def test_gold_question_cannot_name_documents_of_other_knowledge_bases(
     mia: Caller, base: KnowledgeBase, leave: Document
 ) -> None:
     other = make_base(name="Other", principal=mia.principal)
@@ -141,7 +141,7 @@ def test_documents_of_other_knowledge_bases_do_not_answer(
 
 
 @asks
-def test_a_question_whose_document_is_gone_is_not_asked(
+def test_gold_question_with_a_deleted_document_is_not_exported(
     mia: Caller, base: KnowledgeBase, leave: Document, parts: Engine
 ) -> None:
     answer = mia.post("/ask", {"question": "How many days of leave do employees get?"}).json()

@@ -8,7 +8,7 @@ from tests.web.api.conftest import Caller, assert_problem
 ABSENT = "00000000-0000-0000-0000-000000000001"
 
 
-def test_a_group_is_made_changed_and_removed(admin: Caller, rob: Caller) -> None:
+def test_group_is_created_changed_and_deleted(admin: Caller, rob: Caller) -> None:
     made = admin.post("/groups", {"name": "Staff", "members": [str(rob.user.id)]})
     assert made.status_code == 201
     group = made.json()
@@ -27,7 +27,7 @@ def test_a_group_is_made_changed_and_removed(admin: Caller, rob: Caller) -> None
     assert_problem(admin.get(f"/groups/{group['id']}"), 404, "not_found")
 
 
-def test_names_are_taken(admin: Caller) -> None:
+def test_duplicate_group_name_conflicts(admin: Caller) -> None:
     admin.post("/groups", {"name": "Staff"})
     assert_problem(admin.post("/groups", {"name": "Staff"}), 409, "conflict")
 
@@ -44,7 +44,7 @@ def test_invalid_groups_are_refused(admin: Caller) -> None:
         assert_problem(admin.post("/groups", body), 422, "invalid")
 
 
-def test_a_group_that_a_directory_keeps_is_changed_there(admin: Caller, rob: Caller) -> None:
+def test_directory_group_cannot_be_changed(admin: Caller, rob: Caller) -> None:
     groups_replace(rob.user, source="oidc:okta", names=["Staff"])
     [group] = admin.get("/groups").json()["items"]
     assert group == {**group, "name": "Staff", "source": "oidc:okta", "members": [str(rob.user.id)]}
@@ -68,7 +68,7 @@ def test_managers_of_a_group_are_set_replaced_and_cleared(admin: Caller, mia: Ca
     assert_problem(mia.patch(path, {"managers": [str(mia.user.id)]}), 403, "forbidden")
 
 
-def test_such_a_group_comes_back_without_what_was_granted_to_it(
+def test_recreated_directory_group_has_no_previous_grants(
     admin: Caller, rob: Caller, base: KnowledgeBase
 ) -> None:
     groups_replace(rob.user, source="ldap", names=["Staff"])

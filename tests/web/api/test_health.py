@@ -33,7 +33,7 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return put
 
 
-def test_a_living_process_says_so_to_anyone(db: None) -> None:
+def test_healthz_answers_anonymous_requests(db: None) -> None:
     response = Client().get("/healthz")
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
 
@@ -46,7 +46,7 @@ def test_ready_when_every_part_answers(db: None, parts: Callable[..., None]) -> 
     assert response.json() == {"status": "ok", "checks": dict.fromkeys(names, answers)}
 
 
-def test_balancers_ask_for_what_another_process_would_do_better(db: None, parts: Callable[..., None]) -> None:
+def test_readyz_of_a_process_ignores_shared_services(db: None, parts: Callable[..., None]) -> None:
     parts(models=broken)
     assert Client().get("/readyz?part=process").json()["checks"] == {
         "process": {"ok": True, "detail": "answers"}
@@ -57,7 +57,7 @@ def test_balancers_ask_for_what_another_process_would_do_better(db: None, parts:
 
 
 @pytest.mark.parametrize("part", ["queue", "vectors", "models"])
-def test_not_ready_when_one_part_fails_and_nothing_leaks(
+def test_readyz_fails_with_one_part_and_leaks_no_details(
     db: None, parts: Callable[..., None], part: str
 ) -> None:
     parts(**{part: broken})
@@ -70,7 +70,7 @@ def test_not_ready_when_one_part_fails_and_nothing_leaks(
     assert "qdrant.internal" not in response.content.decode()
 
 
-def test_an_in_process_queue_needs_its_worker(db: None) -> None:
+def test_in_process_queue_needs_a_running_worker(db: None) -> None:
     with pytest.raises(Unavailable):
         health.check_queue()
 
@@ -88,7 +88,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "environment", lambda: given)
 
 
-def test_optional_models_are_told_of_only_if_configured(
+def test_readyz_reports_optional_models_only_if_configured(
     db: None, parts: Callable[..., None], configured: None
 ) -> None:
     """They are not loaded here: questions are answered all the same, so the process is ready."""
@@ -102,7 +102,9 @@ def test_optional_models_are_told_of_only_if_configured(
     }
 
 
-def test_optional_models_that_work_say_so(db: None, parts: Callable[..., None], configured: None) -> None:
+def test_readyz_reports_working_optional_models(
+    db: None, parts: Callable[..., None], configured: None
+) -> None:
     reranker = TimelyReranker(Lengths(), seconds=60)
     with registry.use(reranker=reranker, reader=FakeReader(), inference=FakeInference()):
         checks = Client().get("/readyz").json()["checks"]
@@ -111,7 +113,7 @@ def test_optional_models_that_work_say_so(db: None, parts: Callable[..., None], 
     reranker.close()
 
 
-def test_an_optional_model_that_fails_does_not_make_the_process_unready(
+def test_failing_optional_model_does_not_make_the_process_unready(
     db: None, parts: Callable[..., None], configured: None
 ) -> None:
     broken = FakeReader(failure=Unavailable("http://user:secret@host refused"))

@@ -56,31 +56,33 @@ def evidence(caller: Caller, question: str, **body: Any) -> set[str]:
     return {each["document"] for each in sources}
 
 
-def test_the_help_does_not_follow_other_documents(rob: Caller, manual: Document, rules: Document) -> None:
+def test_help_is_not_evidence_after_other_documents(rob: Caller, manual: Document, rules: Document) -> None:
     assert evidence(rob, QUESTION) == {str(rules.id)}
 
 
-def test_the_help_counts_where_it_is_best(rob: Caller, manual: Document, rules: Document) -> None:
+def test_help_is_evidence_as_the_best_hit(rob: Caller, manual: Document, rules: Document) -> None:
     assert str(manual.id) in evidence(rob, ABOUT_HELP)
 
 
-def test_the_help_counts_if_the_question_mentions_cairn(
+def test_help_is_evidence_if_the_question_mentions_cairn(
     rob: Caller, manual: Document, rules: Document
 ) -> None:
     assert evidence(rob, f"{QUESTION} Does Cairn know?") == {str(rules.id), str(manual.id)}
 
 
-def test_the_help_counts_where_it_was_named(rob: Caller, manual: Document, rules: Document) -> None:
+def test_help_is_evidence_if_its_knowledge_base_is_selected(
+    rob: Caller, manual: Document, rules: Document
+) -> None:
     named = [manual.knowledge_base.slug, rules.knowledge_base.slug]
     assert evidence(rob, QUESTION, knowledge_bases=named) == {str(rules.id), str(manual.id)}
 
 
-def test_a_search_finds_the_help_as_before(rob: Caller, manual: Document, rules: Document) -> None:
+def test_search_includes_help(rob: Caller, manual: Document, rules: Document) -> None:
     results = rob.post("/search", {"query": QUESTION}).json()["results"]
     assert [each["document"] for each in results] == [str(rules.id), str(manual.id)]
 
 
-def test_a_knowledge_base_that_is_only_called_like_the_help_counts(
+def test_knowledge_base_with_the_name_of_the_help_is_not_treated_as_help(
     rob: Caller, manual: Document, rules: Document
 ) -> None:
     KnowledgeBase.objects.update(help_for="")
@@ -141,20 +143,20 @@ def test_keywords_find_the_help_in_the_language_of_pages(
 @pytest.mark.parametrize(
     ("question", "language"), [("Seitenleiste Unterhaltungen", "de"), ("owner conversations", "en")]
 )
-def test_keywords_find_one_language_even_if_none_was_chosen(
+def test_keyword_question_finds_help_in_one_language(
     rob: Caller, translated: dict[str, Document], question: str, language: str
 ) -> None:
     assert languages(rob, translated, question) == {language}
 
 
-def test_english_help_answers_until_the_german_one_is_ready(
+def test_english_help_answers_until_german_help_is_ready(
     rob: Caller, translated: dict[str, Document]
 ) -> None:
     Document.objects.filter(pk=translated["de"].pk).update(active_version=None)
     assert languages(rob, translated, IN_GERMAN) == {"en"}
 
 
-def test_help_that_the_asker_may_not_read_in_their_language_leaves_the_other_one(
+def test_help_in_another_language_answers_if_the_users_language_is_unreadable(
     rob: Caller, translated: dict[str, Document]
 ) -> None:
     translated["de"].knowledge_base.grants.all().delete()

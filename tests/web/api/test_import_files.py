@@ -33,7 +33,7 @@ def outcomes(answer: Any) -> list[tuple[str, str]]:
     return [(item["source_uri"], item["outcome"]) for item in answer.json()]
 
 
-def test_several_files_come_at_once(mia: Caller, batch: str) -> None:
+def test_several_files_are_uploaded_in_one_request(mia: Caller, batch: str) -> None:
     answer = send(mia, batch, {"drive/a.md": b"one", "drive/deep/a.md": b"two"})
     assert outcomes(answer) == [("drive/a.md", "accepted"), ("drive/deep/a.md", "accepted")]
     for taken in answer.json():
@@ -43,7 +43,7 @@ def test_several_files_come_at_once(mia: Caller, batch: str) -> None:
     assert mia.get(f"/imports/{batch}").json()["counts"]["queued"] == 2
 
 
-def test_names_tell_where_files_are_from_that_do_not_say(mia: Caller, batch: str) -> None:
+def test_file_name_is_the_source_uri_by_default(mia: Caller, batch: str) -> None:
     assert outcomes(send(mia, batch, {"a.md": b"one", "b.md": b"two"}, source_uri=[])) == [
         ("a.md", "accepted"),
         ("b.md", "accepted"),
@@ -51,7 +51,7 @@ def test_names_tell_where_files_are_from_that_do_not_say(mia: Caller, batch: str
     assert outcomes(send(mia, batch, {"x.md": b"three"}, source_uri=[""])) == [("x.md", "accepted")]
 
 
-def test_sent_again_the_files_are_known(mia: Caller, batch: str) -> None:
+def test_repeated_files_are_unchanged(mia: Caller, batch: str) -> None:
     files = {"a.md": b"one", "b.md": b"two"}
     first = send(mia, batch, files).json()
     again = send(mia, batch, {**files, "b.md": b"other"})
@@ -61,7 +61,7 @@ def test_sent_again_the_files_are_known(mia: Caller, batch: str) -> None:
     assert mia.get(f"/imports/{batch}").json()["counts"]["files"] == 3
 
 
-def test_a_file_that_is_refused_keeps_no_other_out(mia: Caller, base: KnowledgeBase, batch: str) -> None:
+def test_rejected_file_does_not_affect_others(mia: Caller, base: KnowledgeBase, batch: str) -> None:
     mail = Document.objects.get(pk=mia.upload(str(base.id), "mail.eml", b"mail").json()["document"]["id"])
     Document.objects.create(
         knowledge_base=base, parent=mail, source_key="b.md", source_uri="b.md", title="b", owner=mia.user
@@ -87,7 +87,7 @@ def test_a_file_that_is_refused_keeps_no_other_out(mia: Caller, base: KnowledgeB
     ],
     ids=["sources", "files", "long", "nul", "unknown", "many", "too many to read", "none"],
 )
-def test_a_request_that_does_not_fit_adds_nothing(
+def test_invalid_file_batch_adds_nothing(
     mia: Caller, batch: str, files: Files, form: dict[str, Any], status: int
 ) -> None:
     assert_problem(send(mia, batch, files, **form), status, "invalid" if status == 422 else "malformed")
@@ -98,7 +98,7 @@ def test_json_is_no_form(mia: Caller, batch: str) -> None:
     assert_problem(mia.post(f"/imports/{batch}/items", {}), 415, "unsupported_media_type")
 
 
-def test_an_import_that_was_cancelled_takes_none(mia: Caller, batch: str) -> None:
+def test_cancelled_import_accepts_no_files(mia: Caller, batch: str) -> None:
     mia.post(f"/imports/{batch}/cancel")
     assert_problem(send(mia, batch, {"a.md": b"one"}), 409, "conflict")
     assert not ImportItem.objects.exists()
@@ -115,7 +115,7 @@ def test_only_editors_add_files(mia: Caller, rob: Caller, batch: str, grant: Any
 
 
 @pytest.mark.usefixtures("one_moment")
-def test_each_of_the_files_counts(admin: Caller, mia: Caller, batch: str) -> None:
+def test_each_file_of_a_batch_counts_towards_limits(admin: Caller, mia: Caller, batch: str) -> None:
     limits = {"uploads_per_minute": 3, "upload_mb_per_day": 1}
     assert admin.put("/limits", {"subject": "everyone", "limits": limits}).status_code == 200
     assert len(send(mia, batch, {"a.md": b"one", "b.md": b"two"}).json()) == 2

@@ -65,7 +65,7 @@ def finish(name: str, stage: Stage = Stage.READY, code: str = "", chunks: int = 
     )
 
 
-def test_an_import_shows_as_one_with_a_sum(mia: Caller, opened: Open, add: Any) -> None:
+def test_import_is_shown_with_a_summary(mia: Caller, opened: Open, add: Any) -> None:
     batch = opened(files=6)
     a_minute_ago()
     for number in range(5):
@@ -122,7 +122,7 @@ def test_progress_and_time_left_count_passages(mia: Caller, opened: Open, add: A
     assert mia.get(f"/imports/{batch}").json()["progress"] == 1
 
 
-def test_uploading_alone_is_no_progress(mia: Caller, opened: Open, add: Any) -> None:
+def test_uploading_is_not_counted_as_progress(mia: Caller, opened: Open, add: Any) -> None:
     batch = opened(files=4)
     a_minute_ago()
     for number in range(3):
@@ -147,7 +147,7 @@ def test_a_retry_much_later_does_not_slow_an_import_down(mia: Caller, opened: Op
     assert mia.get(f"/imports/{batch}").json()["eta_s"] < 10
 
 
-def test_what_failed_long_before_does_not_slow_an_import_down(
+def test_old_failures_do_not_slow_the_estimate_of_an_import(
     mia: Caller, base: KnowledgeBase, opened: Open, add: Any
 ) -> None:
     mia.upload(str(base.id), "old.txt", b"old")
@@ -166,7 +166,7 @@ def test_what_failed_long_before_does_not_slow_an_import_down(
     assert now["eta_s"] == pytest.approx(1.0, abs=0.5), "one short file"
 
 
-def test_a_sum_is_one_question_to_the_database(
+def test_import_summary_is_one_database_query(
     mia: Caller, base: KnowledgeBase, opened: Open, add: Any
 ) -> None:
     first = opened()
@@ -182,7 +182,7 @@ def test_a_sum_is_one_question_to_the_database(
     assert len(four) == len(one)
 
 
-def test_files_that_need_no_work_and_files_that_are_refused_are_items_too(
+def test_unchanged_and_rejected_files_are_import_items(
     mia: Caller, opened: Open, add: Any, settings: Any
 ) -> None:
     batch = opened()
@@ -199,9 +199,7 @@ def test_files_that_need_no_work_and_files_that_are_refused_are_items_too(
     ]  # fmt: skip
 
 
-def test_bytes_that_are_still_worked_on_are_followed_by_the_second_import(
-    mia: Caller, opened: Open, add: Any
-) -> None:
+def test_second_import_follows_jobs_of_equal_files(mia: Caller, opened: Open, add: Any) -> None:
     add(opened(), "a.txt", b"a")
     again = opened()
     add(again, "a.txt", b"a")
@@ -211,7 +209,7 @@ def test_bytes_that_are_still_worked_on_are_followed_by_the_second_import(
     assert counts(mia, again) == {"files": 1, "failed": 1}
 
 
-def test_closing_tells_that_no_more_will_come(mia: Caller, opened: Open, add: Any) -> None:
+def test_closing_an_import_ends_receiving(mia: Caller, opened: Open, add: Any) -> None:
     batch = opened()
     add(batch, "a.txt")
     finish("a.txt")
@@ -221,13 +219,13 @@ def test_closing_tells_that_no_more_will_come(mia: Caller, opened: Open, add: An
     assert mia.post(f"/imports/{batch}/close", {"unchanged": 40}).json()["counts"]["unchanged"] == 40
 
 
-def test_who_has_gone_is_not_waited_for_for_ever(mia: Caller, opened: Open) -> None:
+def test_idle_import_is_closed(mia: Caller, opened: Open) -> None:
     batch = opened(files=9)
     Import.objects.update(created_at=timezone.now() - IDLE_TIMEOUT - timedelta(seconds=1))
     assert mia.get(f"/imports/{batch}").json()["state"] == "done"
 
 
-def test_cancelling_ends_what_is_open_and_takes_no_more(
+def test_cancelling_an_import_cancels_open_jobs_and_accepts_no_more(
     mia: Caller, opened: Open, add: Any, base: KnowledgeBase
 ) -> None:
     batch = opened()
@@ -252,7 +250,7 @@ def test_cancelling_ends_what_is_open_and_takes_no_more(
     assert not Document.objects.filter(source_key="d.txt").exists()
 
 
-def test_items_come_in_pages_and_filtered(mia: Caller, opened: Open, add: Any) -> None:
+def test_import_items_are_paged_and_filtered(mia: Caller, opened: Open, add: Any) -> None:
     batch = opened()
     for number in range(5):
         add(batch, f"{number}.txt", str(number).encode())
@@ -274,7 +272,7 @@ def test_items_come_in_pages_and_filtered(mia: Caller, opened: Open, add: Any) -
     assert_problem(mia.get(f"/imports/{batch}/items?outcome=x"), 422, "invalid")
 
 
-def test_jobs_of_an_import_are_found_and_tried_again(mia: Caller, opened: Open, add: Any) -> None:
+def test_jobs_of_an_import_are_filtered_and_retried(mia: Caller, opened: Open, add: Any) -> None:
     batch = opened()
     for name in ("a.txt", "b.txt"):
         add(batch, name, name.encode())
@@ -297,7 +295,7 @@ def test_removals_are_items(mia: Caller, opened: Open, add: Any) -> None:
     assert (item["source_uri"], item["outcome"]) == ("a.txt", "removed")
 
 
-def test_events_follow_an_import_to_its_end(mia: Caller, opened: Open, add: Any) -> None:
+def test_import_events_end_with_the_import(mia: Caller, opened: Open, add: Any) -> None:
     batch = opened(files=1)
     add(batch, "a.txt")
     finish("a.txt")
@@ -306,7 +304,7 @@ def test_events_follow_an_import_to_its_end(mia: Caller, opened: Open, add: Any)
     assert events(streamed(response)) == [("progress", mia.get(f"/imports/{batch}").json())]
 
 
-def test_an_import_is_for_who_edits_the_knowledge_base_or_made_it(
+def test_import_is_visible_to_editors_and_its_creator(
     mia: Caller, rob: Caller, base: KnowledgeBase, opened: Open, add: Any, grant: Any
 ) -> None:
     batch = opened()
@@ -330,7 +328,7 @@ def test_an_import_is_for_who_edits_the_knowledge_base_or_made_it(
     assert statuses() == [200, 200, 200, 200, 202, 201]
 
 
-def test_an_editor_learns_no_names_of_what_is_hidden_from_them(
+def test_import_items_hide_names_of_unreadable_documents(
     mia: Caller, rob: Caller, opened: Open, add: Any, grant: Any
 ) -> None:
     batch = opened()
@@ -344,7 +342,7 @@ def test_an_editor_learns_no_names_of_what_is_hidden_from_them(
     assert len(mia.get(f"/imports/{batch}/items").json()["items"]) == 3
 
 
-def test_an_upload_names_no_import_of_others_or_of_another_knowledge_base(
+def test_upload_to_a_foreign_import_is_rejected(
     mia: Caller, rob: Caller, base: KnowledgeBase, opened: Open, add: Any
 ) -> None:
     theirs = make_base(name="Theirs", principal=rob.principal)
@@ -390,11 +388,11 @@ def test_an_upload_names_no_import_of_an_archive_that_is_hidden_from_the_editor(
         {"label": "x", "user": "1"},
     ],
 )
-def test_what_makes_no_import(mia: Caller, base: KnowledgeBase, body: dict[str, Any]) -> None:
+def test_invalid_import_is_rejected(mia: Caller, base: KnowledgeBase, body: dict[str, Any]) -> None:
     assert_problem(mia.post(f"/knowledge-bases/{base.id}/imports", body), 422, "invalid")
 
 
-def test_the_state_is_the_same_for_who_may_not_read_a_file(
+def test_import_state_is_equal_for_editors_without_access_to_a_file(
     mia: Caller, rob: Caller, opened: Open, add: Any, grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.EDITOR)

@@ -129,7 +129,7 @@ def _mail(context: str, order: str) -> str:
 @pytest.mark.slow
 @needs_samples
 @pytest.mark.parametrize("order", ORDERS)
-def test_orders_in_mails_are_never_carried_out(
+def test_injected_instructions_in_mails_are_not_followed(
     mia: Caller, base: KnowledgeBase, put: Put, obedient: Obedient, order: str
 ) -> None:
     hidden = make_base(name="Board", principal=mia.principal)

@@ -51,7 +51,7 @@ def ask(caller: Caller, question: str, **body: Any) -> dict[str, Any]:
     return answer
 
 
-def test_a_list_is_complete_and_says_where_the_topic_was_found(
+def test_document_list_is_complete_and_shows_where_the_topic_occurs(
     mia: Caller, add: Callable[..., Document]
 ) -> None:
     titled = [add("Travel policy", "Book early."), add("Booking travel", "Use the portal.")]
@@ -71,7 +71,7 @@ def test_a_list_is_complete_and_says_where_the_topic_was_found(
     assert mia.get(f"/conversations/{answer['conversation']}").json()["messages"] == [answer]
 
 
-def test_a_long_list_shows_its_beginning_and_links_to_all(mia: Caller, add: Callable[..., Document]) -> None:
+def test_long_document_list_is_cut_and_links_to_all(mia: Caller, add: Callable[..., Document]) -> None:
     for number in range(MAX_TITLES + 3):
         add(f"Policy {number:02}")
     answer = ask(mia, "How many documents do you have?")
@@ -81,7 +81,7 @@ def test_a_long_list_shows_its_beginning_and_links_to_all(mia: Caller, add: Call
     assert answer["library_url"] == "/library?sort=title"
 
 
-def test_a_long_list_is_counted_once(
+def test_long_document_list_is_counted_once(
     mia: Caller, add: Callable[..., Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over 100,000 documents, counting takes a quarter of a second."""
@@ -100,7 +100,7 @@ def test_a_long_list_is_counted_once(
     assert len(counted) == 1
 
 
-def test_a_list_has_only_what_its_reader_may_read(
+def test_document_list_contains_only_readable_documents(
     mia: Caller, rob: Caller, add: Callable[..., Document], grant: Callable[[Caller, Role], None]
 ) -> None:
     open_to_all, secret = add("Travel policy"), add("Secret travel plans", "Travel to the moon.")
@@ -113,7 +113,9 @@ def test_a_list_has_only_what_its_reader_may_read(
     assert "2 documents have" in ask(mia, "Which documents do you have about travel?")["answer"]
 
 
-def test_a_list_of_a_knowledge_base_is_found_by_its_name(mia: Caller, add: Callable[..., Document]) -> None:
+def test_document_list_of_a_knowledge_base_is_selected_by_name(
+    mia: Caller, add: Callable[..., Document]
+) -> None:
     add("Travel policy")
     answer = ask(mia, "How many documents are in the handbook?")
     assert "You can read one document in “Handbook”:" in answer["answer"]
@@ -121,7 +123,7 @@ def test_a_list_of_a_knowledge_base_is_found_by_its_name(mia: Caller, add: Calla
     assert "No document that you can read has “Finance” in its title" in missing["reason"]
 
 
-def test_a_list_of_documents_that_arent_there_is_no_gap(mia: Caller, add: Callable[..., Document]) -> None:
+def test_empty_document_list_is_no_gap(mia: Caller, add: Callable[..., Document]) -> None:
     answer = ask(mia, "Welche Dokumente gibt es zu Reisekosten?")
     assert (answer["intent"], answer["verdict"], answer["mode"]) == ("list", "refused", "none")
     assert answer["answer"] == ""
@@ -144,7 +146,7 @@ def test_a_topic_may_be_called_a_topic(mia: Caller, add: Callable[..., Document]
 
 
 @pytest.mark.parametrize("single", [True, False])
-def test_a_shared_list_doesnt_tell_how_much_its_asker_may_read(
+def test_shared_document_list_hides_the_count_of_its_owner(
     mia: Caller,
     rob: Caller,
     add: Callable[..., Document],
@@ -201,7 +203,7 @@ def test_programs_for_openai_get_the_intent(mia: Caller, add: Callable[..., Docu
     assert "Travel policy" in response.json()["choices"][0]["message"]["content"]
 
 
-def test_a_document_is_found_by_its_title(mia: Caller, add: Callable[..., Document]) -> None:
+def test_find_intent_matches_titles(mia: Caller, add: Callable[..., Document]) -> None:
     policy = add("Travel and expense policy", "Keep the receipts.")
     add("Parking policy", "Bicycles are parked behind the house.")
     answer = ask(mia, "Where is the expense policy?")
@@ -211,14 +213,14 @@ def test_a_document_is_found_by_its_title(mia: Caller, add: Callable[..., Docume
     assert "(Handbook): Keep the receipts" in answer["answer"]
 
 
-def test_a_document_is_found_by_its_content(mia: Caller, add: Callable[..., Document]) -> None:
+def test_find_intent_matches_contents(mia: Caller, add: Callable[..., Document]) -> None:
     rules = add("Rules", "Bicycles are parked behind the house.", "Employees get 25 days of leave a year.")
     answer = ask(mia, "Find the document about bicycles")
     assert "No document has “bicycles” in its title" in answer["answer"]
     assert [each["document"] for each in answer["citations"]] == [str(rules.id)]
 
 
-def test_a_document_that_may_not_be_read_is_as_unknown_as_one_that_isnt_there(
+def test_find_intent_treats_unreadable_documents_as_missing(
     mia: Caller, rob: Caller, add: Callable[..., Document], grant: Callable[[Caller, Role], None]
 ) -> None:
     secret = add("Moon report", "The rocket starts on Monday.")
@@ -236,7 +238,7 @@ def test_a_document_that_may_not_be_read_is_as_unknown_as_one_that_isnt_there(
     assert not GapQuestion.objects.exists()
 
 
-def test_a_question_about_where_something_is_stays_a_question(mia: Caller, leave: Document) -> None:
+def test_where_question_has_the_ask_intent(mia: Caller, leave: Document) -> None:
     assert ask(mia, "Where is the travel policy?")["intent"] == "ask"
 
 
@@ -278,7 +280,7 @@ def test_a_summary_quotes_each_section(mia: Caller, policy: Document, parts: Eng
     assert {tuple(citation["section"])[-1] for citation in answer["citations"]} == set(SECTIONS)
 
 
-def test_what_the_model_summarises_is_checked(mia: Caller, policy: Document, parts: Engine) -> None:
+def test_generated_summary_is_checked(mia: Caller, policy: Document, parts: Engine) -> None:
     chat = FakeChat(
         "Employees book flights in the portal [1].",
         "Hotels cost at most 950 euros a night [1].",
@@ -317,7 +319,7 @@ def test_a_document_of_a_list_can_be_summarised(
     assert (missing["intent"], missing["reason"]) == ("summarise", UNKNOWN)
 
 
-def test_everything_about_a_topic_is_a_list(mia: Caller, policy: Document) -> None:
+def test_everything_about_a_topic_gives_a_list(mia: Caller, policy: Document) -> None:
     answer = ask(mia, "show me everything about travel")
     assert (answer["intent"], [each["title"] for each in answer["citations"]]) == ("list", ["Travel policy"])
 
@@ -347,7 +349,7 @@ def test_a_section_that_is_only_a_title_is_not_summarised(
     assert str(first.pk) not in {each["chunk"] for each in answer["citations"]}
 
 
-def test_a_summary_shows_a_table_as_a_table(mia: Caller, add: Callable[..., Document]) -> None:
+def test_summary_shows_tables_as_tables(mia: Caller, add: Callable[..., Document]) -> None:
     rates = "City | Rate\n" + "\n".join(f"Town{number} | ${100 + number}" for number in range(9))
     add("Hotel rates", rates)
     answer = ask(mia, "Summarise hotel rates")
@@ -356,14 +358,14 @@ def test_a_summary_shows_a_table_as_a_table(mia: Caller, add: Callable[..., Docu
     assert citation["quote"].startswith("City | Rate\nTown0 | $100")
 
 
-def test_a_summary_is_as_short_as_asked_for(mia: Caller, policy: Document, parts: Engine) -> None:
+def test_summary_has_the_requested_length(mia: Caller, policy: Document, parts: Engine) -> None:
     with use(replace(parts, writes_answers=False)):
         answer = ask(mia, "Summarise the travel policy in two sentences")
     assert len(answer["citations"]) == 2
     assert len([line for line in answer["answer"].splitlines() if line]) == 2
 
 
-def test_a_name_that_fits_several_documents_leads_to_a_question(
+def test_ambiguous_title_gives_a_clarifying_question(
     mia: Caller, policy: Document, add: Callable[..., Document]
 ) -> None:
     add("Travel policy for guests")
@@ -374,7 +376,7 @@ def test_a_name_that_fits_several_documents_leads_to_a_question(
     assert ask(mia, "Summarise the travel policy")["intent"] == "summarise"
 
 
-def test_a_long_document_is_summarised_in_part_and_says_so(
+def test_long_document_is_partly_summarised_with_a_notice(
     mia: Caller, add: Callable[..., Document], parts: Engine
 ) -> None:
     count = MAX_SECTIONS + 5
@@ -434,7 +436,7 @@ def test_versions_are_compared_by_topic(
     assert (cells[3][0], "Bahnfahrten" in cells[3][1]) == ("—", True)
 
 
-def test_a_side_that_names_no_document_isnt_filled_with_another(
+def test_comparison_does_not_replace_a_missing_document(
     mia: Caller, add: Callable[..., Document], parts: Engine
 ) -> None:
     add("Salary bands 2023", "The salary bands of 2023 begin at 40,000 euros.")
@@ -446,9 +448,7 @@ def test_a_side_that_names_no_document_isnt_filled_with_another(
     assert "42,000" not in answer["answer"]
 
 
-def test_a_comparison_says_which_side_is_missing(
-    mia: Caller, add: Callable[..., Document], parts: Engine
-) -> None:
+def test_comparison_names_the_missing_side(mia: Caller, add: Callable[..., Document], parts: Engine) -> None:
     add("Sick leave", "Sick leave is granted for six weeks.")
     with use(replace(parts, writes_answers=False)):
         answer = ask(mia, "What is the difference between sick leave and zeppelins?")
@@ -459,7 +459,7 @@ def test_a_comparison_says_which_side_is_missing(
     assert GapQuestion.objects.count() == 1
 
 
-def test_what_the_model_compares_is_checked(mia: Caller, add: Callable[..., Document], parts: Engine) -> None:
+def test_generated_comparison_is_checked(mia: Caller, add: Callable[..., Document], parts: Engine) -> None:
     add("Annual leave", "Annual leave lasts 25 days.")
     add("Sick leave", "Sick leave is granted for six weeks.")
     chat = FakeChat("Annual leave lasts 25 days [1].", "Sick leave is granted for nine weeks [1].")
@@ -471,7 +471,7 @@ def test_what_the_model_compares_is_checked(mia: Caller, add: Callable[..., Docu
     assert "six weeks" in answer["answer"]
 
 
-def test_a_stopped_summary_has_the_sections_so_far(mia: Caller, policy: Document, parts: Engine) -> None:
+def test_stopped_summary_has_the_finished_sections(mia: Caller, policy: Document, parts: Engine) -> None:
     """Another process stops it: it looks at the row between two sections."""
 
     class Stopping(FakeChat):

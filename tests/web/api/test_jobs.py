@@ -31,7 +31,7 @@ def end(job: Job, stage: Stage) -> None:
     Job.objects.filter(pk=job.pk).update(stage=stage)
 
 
-def test_a_job_is_shown_to_who_may_read_the_document(mia: Caller, rob: Caller, job: Job) -> None:
+def test_job_is_visible_to_readers_of_its_document(mia: Caller, rob: Caller, job: Job) -> None:
     shown = mia.get(f"/jobs/{job.id}").json()
     assert shown.keys() == {
         "id", "document", "title", "source_uri", "knowledge_base", "version", "lane", "import", "stage",
@@ -42,7 +42,7 @@ def test_a_job_is_shown_to_who_may_read_the_document(mia: Caller, rob: Caller, j
     assert rob.get("/jobs").json()["items"] == []
 
 
-def test_jobs_come_newest_first_and_filtered(mia: Caller, base: KnowledgeBase, job: Job) -> None:
+def test_jobs_are_listed_newest_first_and_filtered(mia: Caller, base: KnowledgeBase, job: Job) -> None:
     newer = mia.upload(str(base.id), "b.txt", b"b").json()["job"]["id"]
     end(job, Stage.READY)
 
@@ -85,7 +85,7 @@ def again(caller: Caller, **body: Any) -> tuple[int, int]:
     return response.json()["retried"], response.json()["skipped"]
 
 
-def test_what_nobody_works_on_any_more_is_listed_with_its_reason(mia: Caller, failed: list[Job]) -> None:
+def test_failed_jobs_are_listed_with_their_error(mia: Caller, failed: list[Job]) -> None:
     Job.objects.filter(pk=failed[0].pk).update(attempts=4, last_error="Unavailable while embedding")
     items = mia.get("/jobs?stage=failed&code=embedding_failed").json()["items"]
     assert [item["id"] for item in items] == [str(job.id) for job in reversed(failed[:3])]
@@ -93,7 +93,7 @@ def test_what_nobody_works_on_any_more_is_listed_with_its_reason(mia: Caller, fa
     assert (items[-1]["attempts"], items[-1]["last_error"]) == (4, "Unavailable while embedding")
 
 
-def test_the_dead_letters_are_those_that_used_up_their_attempts(mia: Caller, failed: list[Job]) -> None:
+def test_exhausted_filter_lists_jobs_without_attempts_left(mia: Caller, failed: list[Job]) -> None:
     most = environment().job_max_attempts
     Job.objects.filter(pk=failed[1].pk).update(attempts=most, last_error="Unavailable while embedding")
     Job.objects.filter(pk=failed[2].pk).update(attempts=most - 1)
@@ -140,7 +140,7 @@ def queries_of(caller: Caller, path: str) -> int:
     return len(found)
 
 
-def test_all_that_failed_for_one_reason_are_tried_again(mia: Caller, failed: list[Job]) -> None:
+def test_failed_jobs_are_retried_by_error_code(mia: Caller, failed: list[Job]) -> None:
     assert again(mia, code="embedding_failed") == (3, 0)
     assert again(mia, code="embedding_failed") == (0, 0)
     rows = Job.objects.filter(pk__in=[job.pk for job in failed]).order_by("created_at")
@@ -150,7 +150,7 @@ def test_all_that_failed_for_one_reason_are_tried_again(mia: Caller, failed: lis
     assert mia.get(f"/jobs/{failed[0].id}").json()["error"] is None
 
 
-def test_jobs_are_tried_again_by_name_and_what_makes_no_sense_is_skipped(
+def test_jobs_are_retried_by_id_and_invalid_ones_skipped(
     mia: Caller, base: KnowledgeBase, failed: list[Job]
 ) -> None:
     newer = mia.upload(str(base.id), "1.txt", b"newer").json()["job"]["id"]
@@ -159,7 +159,7 @@ def test_jobs_are_tried_again_by_name_and_what_makes_no_sense_is_skipped(
     assert again(mia, jobs=ids) == (2, 2), "the overtaken one and the one that is not there are skipped"
 
 
-def test_a_knowledge_base_or_an_import_narrows_it(
+def test_retry_is_narrowed_by_knowledge_base_or_import(
     mia: Caller, base: KnowledgeBase, failed: list[Job]
 ) -> None:
     assert again(mia, knowledge_base="nonsense") == (0, 0)
@@ -167,7 +167,7 @@ def test_a_knowledge_base_or_an_import_narrows_it(
     assert again(mia, knowledge_base=str(base.id), code="no_text") == (1, 0)
 
 
-def test_others_jobs_are_not_tried_again(rob: Caller, failed: list[Job], grant: Any) -> None:
+def test_retry_skips_jobs_without_edit_access(rob: Caller, failed: list[Job], grant: Any) -> None:
     assert again(rob, jobs=[str(failed[0].id)]) == (0, 1)
     assert again(rob, code="embedding_failed") == (0, 0)
     grant(rob, Role.READER)
@@ -176,14 +176,14 @@ def test_others_jobs_are_not_tried_again(rob: Caller, failed: list[Job], grant: 
     assert again(rob, jobs=[str(failed[0].id)]) == (1, 0)
 
 
-def test_trying_again_needs_a_reason_and_no_unknown_field(mia: Caller) -> None:
+def test_retry_needs_a_filter_and_no_unknown_field(mia: Caller) -> None:
     assert_problem(mia.post("/jobs/retry", {}), 422, "invalid")
     assert_problem(mia.post("/jobs/retry", {"everything": True}), 422, "invalid")
     assert_problem(mia.post("/jobs/retry", {"jobs": []}), 422, "invalid")
 
 
 @COMMITTED
-def test_events_tell_of_the_whole_queue(mia: Caller, job: Job, failed: list[Job]) -> None:
+def test_queue_events_contain_the_whole_queue(mia: Caller, job: Job, failed: list[Job]) -> None:
     Job.objects.filter(pk=failed[0].pk).update(stage=Stage.PARSING)
     ((name, now),) = events(streamed(mia.get("/jobs/events"), until=b"\n\n"))
     assert name == "queue"
@@ -193,12 +193,12 @@ def test_events_tell_of_the_whole_queue(mia: Caller, job: Job, failed: list[Job]
 
 
 @COMMITTED
-def test_the_queue_shows_nobody_what_they_may_not_read(rob: Caller, job: Job, failed: list[Job]) -> None:
+def test_queue_events_hide_unreadable_jobs(rob: Caller, job: Job, failed: list[Job]) -> None:
     ((_, now),) = events(streamed(rob.get("/jobs/events"), until=b"\n\n"))
     assert now == {"queued": 0, "running": 0, "failed": 0, "jobs": []}
 
 
-def test_a_queued_job_is_cancelled_and_tried_again(mia: Caller, job: Job) -> None:
+def test_queued_job_is_cancelled_and_retried(mia: Caller, job: Job) -> None:
     cancelled = mia.post(f"/jobs/{job.id}/cancel")
     assert (cancelled.status_code, cancelled.json()["stage"]) == (202, "cancelled")
     assert cancelled.json()["error"]["code"] == "cancelled"
@@ -216,7 +216,7 @@ def test_a_reader_may_watch_but_not_touch(rob: Caller, job: Job, grant: Any) -> 
     assert_problem(rob.post(f"/jobs/{job.id}/retry"), 403, "forbidden")
 
 
-def test_a_failed_job_tells_why(mia: Caller, job: Job) -> None:
+def test_failed_job_shows_its_error(mia: Caller, job: Job) -> None:
     version = job.version
     version.state, version.error_code, version.error_message = VersionState.FAILED, "no_text", "Nothing."
     version.save()
@@ -224,7 +224,7 @@ def test_a_failed_job_tells_why(mia: Caller, job: Job) -> None:
     assert mia.get(f"/jobs/{job.id}").json()["error"] == {"code": "no_text", "message": "Nothing."}
 
 
-def test_events_of_an_ended_job_are_one_event(mia: Caller, job: Job) -> None:
+def test_finished_job_has_one_event(mia: Caller, job: Job) -> None:
     end(job, Stage.READY)
     response = mia.get(f"/jobs/{job.id}/events")
     assert response["Content-Type"] == "text/event-stream"
@@ -255,29 +255,27 @@ def watched(monkeypatch: pytest.MonkeyPatch, *steps: Any) -> None:
     monkeypatch.setattr(jobs, "job_for", job_for)
 
 
-def test_events_follow_a_job_to_its_end(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_events_end_with_the_job(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     watched(monkeypatch, lambda: end(job, Stage.EMBEDDING), lambda: end(job, Stage.READY))
     found = events(streamed(mia.get(f"/jobs/{job.id}/events")))
     assert [name for name, _ in found] == ["progress"] * 3
     assert [data["stage"] for _, data in found] == ["queued", "embedding", "ready"]
 
 
-def test_events_end_when_the_grant_is_taken_away(
-    mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_job_events_end_with_the_grant(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     watched(monkeypatch, lambda: Grant.objects.all().delete())
     found = events(streamed(mia.get(f"/jobs/{job.id}/events")))
     assert [name for name, _ in found] == ["progress", "error"]
     assert found[1][1]["status"] == 404
 
 
-def test_events_end_when_the_key_is_revoked(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_events_end_with_the_key(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     watched(monkeypatch, lambda: mia.user.api_keys.all().delete())
     found = events(streamed(mia.get(f"/jobs/{job.id}/events")))
     assert [(name, data.get("status")) for name, data in found] == [("progress", None), ("error", 401)]
 
 
-def test_a_ping_comes_while_nothing_happens(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_idle_event_stream_sends_pings(mia: Caller, job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling_stream, "PING_SECONDS", 0.02)
     steps = [lambda: None] * 4
     watched(monkeypatch, *steps, lambda: end(job, Stage.READY))

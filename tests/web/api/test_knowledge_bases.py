@@ -11,7 +11,7 @@ from tests.bases import let_create, make_base
 from tests.web.api.conftest import Caller, assert_problem
 
 
-def test_a_knowledge_base_is_made_by_who_manages_it(rob: Caller, mia: Caller) -> None:
+def test_knowledge_base_is_created_by_its_manager(rob: Caller, mia: Caller) -> None:
     let_create(rob.user)
     made = rob.post("/knowledge-bases", {"name": "Field notes", "description": "Of the north"})
     assert made.status_code == 201
@@ -35,7 +35,7 @@ def test_a_knowledge_base_is_changed(mia: Caller, base: KnowledgeBase) -> None:
     assert changed.json() == {**before, "sensitivity": "confidential", "grounding": "flag"}
 
 
-def test_a_deleted_knowledge_base_is_gone_at_once(
+def test_deleted_knowledge_base_disappears_immediately(
     mia: Caller, base: KnowledgeBase, document: Document
 ) -> None:
     response = mia.delete(f"/knowledge-bases/{base.id}")
@@ -50,7 +50,7 @@ def test_a_deleted_knowledge_base_is_gone_at_once(
     assert_problem(mia.delete(f"/knowledge-bases/{base.id}"), 404, "not_found")
 
 
-def test_a_receipt_is_for_who_asked_for_it(
+def test_receipt_is_visible_to_its_requester_and_admins(
     mia: Caller, rob: Caller, admin: Caller, base: KnowledgeBase
 ) -> None:
     receipt = mia.delete(f"/knowledge-bases/{base.id}").json()["receipt"]["id"]
@@ -58,7 +58,7 @@ def test_a_receipt_is_for_who_asked_for_it(
     assert admin.get(f"/receipts/{receipt}").status_code == 200
 
 
-def test_grants_are_replaced_and_count_at_once(mia: Caller, rob: Caller, base: KnowledgeBase) -> None:
+def test_replaced_grants_apply_immediately(mia: Caller, rob: Caller, base: KnowledgeBase) -> None:
     path = f"/knowledge-bases/{base.id}"
     mine = {"subject": f"user:{mia.user.id}", "role": "manager"}
     his = {"subject": f"user:{rob.user.id}", "role": "reader"}
@@ -83,11 +83,11 @@ def test_grants_may_name_groups_and_everyone(
     assert rob.get(f"/knowledge-bases/{base.id}").json()["my_role"] == "editor"
 
 
-def test_an_admin_sees_and_manages_all(admin: Caller, base: KnowledgeBase) -> None:
+def test_admin_manages_every_knowledge_base(admin: Caller, base: KnowledgeBase) -> None:
     assert admin.get(f"/knowledge-bases/{base.id}").json()["my_role"] == "manager"
 
 
-def test_counts_are_of_what_the_reader_may_read(
+def test_counts_include_only_readable_documents(
     mia: Caller, rob: Caller, base: KnowledgeBase, document: Document, grant: Any
 ) -> None:
     grant(rob, Role.READER)
@@ -116,7 +116,7 @@ def test_the_list_is_paged_without_gaps(mia: Caller) -> None:
     assert cursor is None
 
 
-def test_a_page_costs_the_same_however_long(mia: Caller) -> None:
+def test_knowledge_base_list_has_a_constant_number_of_queries(mia: Caller) -> None:
     def queries() -> int:
         with CaptureQueriesContext(
             connection,

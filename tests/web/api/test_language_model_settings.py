@@ -56,7 +56,7 @@ def typed(url: str, **more: str) -> dict[str, str]:
     return {"version": "0", "base_url": url, "model": "mistral", "api_key": KEY, **more}
 
 
-def test_answers_come_from_the_server_that_was_entered_last(
+def test_answers_come_from_the_latest_configured_server(
     admin: Caller, server: FakeServer, other: FakeServer, document: Document, parts: Engine, own_models: None
 ) -> None:
     fact = "Employees get 25 days of leave a year"
@@ -74,7 +74,7 @@ def test_answers_come_from_the_server_that_was_entered_last(
     assert registry.chat_health().ok
 
 
-def test_a_key_is_encrypted_and_never_shown_again(admin: Caller, server: FakeServer, console: Client) -> None:
+def test_api_key_is_encrypted_and_never_returned(admin: Caller, server: FakeServer, console: Client) -> None:
     console.post(PAGE, typed(server.url))
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {StoredSection._meta.db_table}")
@@ -99,7 +99,7 @@ def test_an_empty_key_stays_and_can_be_removed(server: FakeServer, admin: Caller
     assert (state["version"], state["secrets_set"]) == (3, [])
 
 
-def test_a_stored_key_goes_to_no_other_server(
+def test_stored_key_is_not_sent_to_another_server(
     admin: Caller, server: FakeServer, other: FakeServer, console: Client
 ) -> None:
     assert change(admin, base_url=server.url, model="mistral", api_key=KEY).status_code == 200
@@ -113,7 +113,7 @@ def test_a_stored_key_goes_to_no_other_server(
     assert_problem(change(admin, 2, base_url=other.url, model="mistral"), 422, "invalid")
 
 
-def test_a_stored_key_does_not_go_to_a_second_server(admin: Caller, server: FakeServer) -> None:
+def test_stored_key_is_not_sent_to_a_second_server(admin: Caller, server: FakeServer) -> None:
     change(admin, base_url=server.url, model="mistral", api_key=KEY)
     both = f"{server.url},https://evil.example.org/v1"
     assert_problem(change(admin, 1, base_url=both), 422, "invalid")
@@ -125,7 +125,7 @@ def test_a_stored_key_does_not_go_to_a_second_server(admin: Caller, server: Fake
     assert (found.llm_base_urls, found.llm_api_key, found.llm_context_tokens) == ((), None, 4096)
 
 
-def test_a_key_is_entered_again_with_a_new_address(
+def test_new_address_needs_the_key_again(
     admin: Caller, server: FakeServer, other: FakeServer, console: Client
 ) -> None:
     change(admin, base_url=server.url, model="mistral", api_key=KEY)
@@ -133,16 +133,14 @@ def test_a_key_is_entered_again_with_a_new_address(
     assert admin.get("/settings").json()["language_model"]["values"]["base_url"] == other.url
 
 
-def test_a_key_that_cannot_be_decrypted_is_asked_for_again(
-    admin: Caller, server: FakeServer, settings: Any
-) -> None:
+def test_undecryptable_key_is_requested_again(admin: Caller, server: FakeServer, settings: Any) -> None:
     change(admin, base_url=server.url, model="mistral", api_key=KEY)
     settings.SECRET_KEY = "another installation's secret key, which is long enough"
     state = admin.get("/settings").json()["language_model"]
     assert (state["values"]["model"], state["secrets_set"]) == ("mistral", [])
 
 
-def test_the_test_button_asks_the_model_for_a_token(server: FakeServer, console: Client) -> None:
+def test_button_requests_one_token(server: FakeServer, console: Client) -> None:
     html = console.post(TEST, typed(server.url)).content.decode()
     assert "note-good" in html, html
     assert "ms" in html
@@ -152,7 +150,7 @@ def test_the_test_button_asks_the_model_for_a_token(server: FakeServer, console:
     assert (event.subject, event.detail["answered"]) == ("model:chat", True)
 
 
-def test_the_test_says_what_is_wrong(server: FakeServer, console: Client) -> None:
+def test_connection_test_explains_the_problem(server: FakeServer, console: Client) -> None:
     html = console.post(TEST, typed(server.url, model="mixtral")).content.decode()
     assert "note-bad" in html
     assert "does not serve “mixtral”" in html
@@ -162,14 +160,14 @@ def test_the_test_says_what_is_wrong(server: FakeServer, console: Client) -> Non
     assert "Enter both the server’s address" in console.post(TEST, typed("")).content.decode()
 
 
-def test_what_another_service_answers_is_not_repeated(server: FakeServer, console: Client) -> None:
+def test_connection_test_does_not_repeat_the_servers_response(server: FakeServer, console: Client) -> None:
     server.respond = lambda exchange: exchange.answer({"internal": "hunter2"}, 403)
     html = console.post(TEST, typed(server.url)).content.decode()
     assert "answers 403" in html
     assert "hunter2" not in html
 
 
-def test_a_server_that_hangs_is_given_up(
+def test_connection_test_of_a_silent_server_times_out(
     server: FakeServer, console: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_tests, "LIMIT_SECONDS", 1)
@@ -180,7 +178,7 @@ def test_a_server_that_hangs_is_given_up(
     assert time.monotonic() - began < 10
 
 
-def test_a_server_that_answers_drop_by_drop_is_given_up(
+def test_connection_test_of_a_slow_stream_times_out(
     server: FakeServer, console: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_tests, "_RESPONSE_SECONDS", 1.0)
@@ -201,7 +199,7 @@ def test_a_server_that_answers_drop_by_drop_is_given_up(
     assert ended.wait(10)
 
 
-def test_a_body_without_end_is_not_read(server: FakeServer, console: Client) -> None:
+def test_connection_test_does_not_read_an_endless_body(server: FakeServer, console: Client) -> None:
     server.respond = lambda exchange: exchange.answer(b"x" * (9 << 20))
     assert "answers too much" in console.post(TEST, typed(server.url)).content.decode()
 

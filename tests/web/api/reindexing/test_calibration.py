@@ -39,7 +39,7 @@ def test_own_weights_decide_from_the_next_question_on(install: Generations) -> N
     assert is_tried(install.admin)
 
 
-def test_they_belong_to_the_model_and_outlast_a_rebuilt_index(install: Generations) -> None:
+def test_own_weights_do_not_apply_to_a_rebuilt_index(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     install.admin.put(PATH, NEVER)
     install.reindex(None)
@@ -51,7 +51,7 @@ def test_they_belong_to_the_model_and_outlast_a_rebuilt_index(install: Generatio
     assert is_tried(install.admin)
 
 
-def test_what_an_answer_was_judged_by_is_told(install: Generations) -> None:
+def test_answer_returns_its_confidence_signals(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     answer = install.admin.post("/ask", {"question": "Which weasels dance in 1999?"}).json()
     assert answer["signals"]["unnamed"] == 1
@@ -68,12 +68,12 @@ def test_what_an_answer_was_judged_by_is_told(install: Generations) -> None:
         {**ALWAYS, "more": 1},
     ],
 )
-def test_weights_that_make_no_sense_are_refused(install: Generations, wrong: dict[str, object]) -> None:
+def test_invalid_weights_are_rejected(install: Generations, wrong: dict[str, object]) -> None:
     assert install.admin.put(PATH, wrong).status_code == 422
     assert install.admin.get(PATH).json()["own"] is False
 
 
-def test_admins_alone_may_see_and_change_them(install: Generations, rob: Caller) -> None:
+def test_only_admins_read_and_change_weights(install: Generations, rob: Caller) -> None:
     install.grant(rob, Role.MANAGER)
     assert rob.get(PATH).status_code == rob.put(PATH, NEVER).status_code == 403
     assert rob.delete(PATH).status_code == 403

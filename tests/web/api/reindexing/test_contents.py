@@ -54,13 +54,13 @@ def switched(install: Generations, during: Callable[[], None]) -> None:
     install.assert_index_is_what_sql_says()
 
 
-def test_a_document_added_meanwhile_is_there(install: Generations) -> None:
+def test_document_added_during_reindex_is_in_the_new_index(install: Generations) -> None:
     install.add("otter.txt", "The otter swims.")
     switched(install, lambda: install.add("badger.txt", "The badger digs.") and None)
     assert sorted(install.found("who digs")) == ["badger.txt", "otter.txt"]
 
 
-def test_a_document_replaced_meanwhile_has_its_new_text_only(install: Generations) -> None:
+def test_document_replaced_during_reindex_has_only_its_new_text(install: Generations) -> None:
     install.add("otter.txt", "The otter swims.")
     install.add("zebra.txt", "The zebra runs.")
     switched(install, lambda: install.add("otter.txt", "The otter sleeps.") and None)
@@ -68,7 +68,9 @@ def test_a_document_replaced_meanwhile_has_its_new_text_only(install: Generation
     assert [hit["text"] for hit in hits if hit["source_uri"] == "otter.txt"] == ["The otter sleeps."]
 
 
-def test_a_document_deleted_meanwhile_is_gone(install: Generations, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_document_deleted_during_reindex_is_not_in_the_new_index(
+    install: Generations, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not written even for the moment until the next pass: the receipt is there already."""
     otter = install.add("otter.txt", "The otter swims.")
     badger = install.add("badger.txt", "The badger digs.")
@@ -85,7 +87,7 @@ def test_a_document_deleted_meanwhile_is_gone(install: Generations, monkeypatch:
     assert not IndexedVersion.objects.filter(generation__state=GenerationState.ACTIVE).exists()
 
 
-def test_a_document_deleted_after_it_was_copied_is_gone(install: Generations) -> None:
+def test_deleting_a_document_deletes_it_from_both_generations(install: Generations) -> None:
     """The erasure reaches the generation that nobody asks yet."""
     otter = install.add("otter.txt", "The otter swims.")
     install.add("badger.txt", "The badger digs.")
@@ -97,7 +99,9 @@ def test_a_document_deleted_after_it_was_copied_is_gone(install: Generations) ->
     assert install.found("otter badger") == ["badger.txt"]
 
 
-def test_readers_and_tags_changed_meanwhile_count(install: Generations, rob: Caller, mia: Caller) -> None:
+def test_readers_and_tags_changed_during_reindex_apply_after_the_swap(
+    install: Generations, rob: Caller, mia: Caller
+) -> None:
     install.add("otter.txt", "The otter swims.")
     install.add("badger.txt", "The badger digs.")
     otter = Document.objects.get(source_uri="otter.txt")
@@ -112,7 +116,9 @@ def test_readers_and_tags_changed_meanwhile_count(install: Generations, rob: Cal
     assert sorted(install.found_by(rob, "animals")) == ["badger.txt", "otter.txt"]
 
 
-def test_readers_changed_after_they_were_copied_count(install: Generations, rob: Caller) -> None:
+def test_readers_changed_after_reindex_apply_after_swap_and_rollback(
+    install: Generations, rob: Caller
+) -> None:
     otter = install.add("otter.txt", "The otter swims.")
     install.grant(rob, Role.READER)
     install.change(otter, readers=[])
@@ -127,7 +133,7 @@ def test_readers_changed_after_they_were_copied_count(install: Generations, rob:
     assert install.found_by(rob, "otter") == ["otter.txt"]
 
 
-def test_going_back_brings_nothing_back_and_lacks_nothing(install: Generations) -> None:
+def test_rollback_restores_no_deleted_document_and_misses_none(install: Generations) -> None:
     otter = install.add("otter.txt", "The otter swims.")
     install.add("badger.txt", "The badger digs.")
     install.reindex()
@@ -146,7 +152,7 @@ def test_going_back_brings_nothing_back_and_lacks_nothing(install: Generations) 
     install.assert_index_is_what_sql_says()
 
 
-def test_a_document_that_comes_just_before_the_swap_is_in_both(
+def test_document_added_just_before_the_swap_is_in_both_generations(
     install: Generations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install.add("otter.txt", "The otter swims.")
@@ -161,7 +167,7 @@ def test_a_document_that_comes_just_before_the_swap_is_in_both(
     install.assert_index_is_what_sql_says()
 
 
-def test_a_job_that_a_swap_overtakes_is_done_again(install: Generations) -> None:
+def test_job_interrupted_by_a_swap_is_repeated(install: Generations) -> None:
     """Its points went to the generation that answered when it began."""
     install.add("otter.txt", "The otter swims.")
     install.reindex()
@@ -177,7 +183,7 @@ def test_a_job_that_a_swap_overtakes_is_done_again(install: Generations) -> None
     install.assert_index_is_what_sql_says()
 
 
-def test_a_refresh_that_a_swap_overtakes_is_done_again(install: Generations) -> None:
+def test_index_refresh_interrupted_by_a_swap_is_repeated(install: Generations) -> None:
     otter = install.add("otter.txt", "The otter swims.")
     before = active()
     install.reindex()
@@ -202,7 +208,7 @@ def test_an_erasure_waits_for_the_batch_that_is_being_written(install: Generatio
     assert install.index_of(GenerationState.READY).count(document=otter.id) == 0
 
 
-def test_a_build_that_was_interrupted_goes_on_from_there(install: Generations) -> None:
+def test_interrupted_build_resumes(install: Generations) -> None:
     """In the middle of a document."""
     install.add("long.txt", *LONG)
     total = Document.objects.get().active_version.chunk_count  # type: ignore[union-attr]
@@ -229,7 +235,7 @@ def test_a_build_that_was_interrupted_goes_on_from_there(install: Generations) -
     install.assert_index_is_what_sql_says()
 
 
-def test_it_makes_way_for_answers_and_uploads(install: Generations) -> None:
+def test_reindexing_yields_to_answers_and_uploads(install: Generations) -> None:
     told: list[bool] = []
 
     def keep(**changes: bool) -> None:
@@ -254,7 +260,7 @@ def test_it_makes_way_for_answers_and_uploads(install: Generations) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_questions_from_many_threads_always_meet_their_model(install: Generations) -> None:
+def test_concurrent_questions_use_the_model_of_their_generation(install: Generations) -> None:
     """A vector of one model has another length than those of the other: a mix would be an error."""
     for name in ("otter", "badger", "zebra"):
         install.add(f"{name}.txt", f"The {name} sleeps.")

@@ -22,7 +22,7 @@ def gold(install: Generations, *pairs: tuple[str, str]) -> dict[str, Any]:
     return {"knowledge_base": str(install.base.id), "questions": questions}
 
 
-def test_another_model_takes_over_and_gives_back(install: Generations) -> None:
+def test_reindex_swap_and_rollback_change_the_embedding_model(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     built = install.reindex()
     assert (built.state, built.embedding_model, built.dimension) == (GenerationState.READY, "other-1", 64)
@@ -43,7 +43,7 @@ def test_another_model_takes_over_and_gives_back(install: Generations) -> None:
     assert get_engine().embedder is install.present
 
 
-def test_what_is_shown(install: Generations) -> None:
+def test_index_status_lists_generations(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     install.reindex()
     shown = install.admin.get("/index").json()
@@ -54,7 +54,7 @@ def test_what_is_shown(install: Generations) -> None:
     assert (second["working"], second["paused"], second["error"]) == (False, False, "")
 
 
-def test_after_a_swap_the_setting_is_told_to_differ(install: Generations) -> None:
+def test_index_status_warns_that_the_setting_differs_after_a_swap(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     install.reindex()
     install.swap()
@@ -62,7 +62,7 @@ def test_after_a_swap_the_setting_is_told_to_differ(install: Generations) -> Non
     assert f"embedded with {OTHER}, which is used; all-MiniLM-L6-v2 is configured" in note
 
 
-def test_the_same_model_again_copies_its_vectors(install: Generations) -> None:
+def test_reindexing_with_the_same_model_copies_vectors(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     install.present.texts.clear()
     assert install.reindex(model=None).state == GenerationState.READY
@@ -72,7 +72,7 @@ def test_the_same_model_again_copies_its_vectors(install: Generations) -> None:
     install.assert_index_is_what_sql_says()
 
 
-def test_those_before_the_last_are_removed(install: Generations) -> None:
+def test_generations_before_the_previous_one_are_removed(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     for model in (OTHER, None, None):
         install.reindex(model)
@@ -98,7 +98,7 @@ def test_a_build_is_cancelled_in_the_middle(install: Generations) -> None:
     assert install.reindex().state == GenerationState.READY
 
 
-def test_going_back_does_not_wait_for_a_build(install: Generations) -> None:
+def test_rollback_does_not_wait_for_a_build(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     install.reindex()
     install.swap()
@@ -114,7 +114,7 @@ def test_going_back_does_not_wait_for_a_build(install: Generations) -> None:
     assert install.states() == ["active", "retired", "ready"]
 
 
-def test_a_model_that_fails_is_told_and_tried_again(install: Generations) -> None:
+def test_failed_build_reports_its_error_and_can_be_retried(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
 
     def fail() -> None:
@@ -127,7 +127,7 @@ def test_a_model_that_fails_is_told_and_tried_again(install: Generations) -> Non
     assert install.reindex().state == GenerationState.READY
 
 
-def test_one_that_finds_clearly_less_is_swapped_in_by_force_only(install: Generations) -> None:
+def test_generation_with_worse_recall_is_swapped_in_only_by_force(install: Generations) -> None:
     for name in ("otter", "badger"):
         install.add(f"{name}.txt", f"The {name} sleeps by day.")
     asked = gold(install, ("otter", "otter.txt"), ("badger", "badger.txt"))
@@ -166,14 +166,16 @@ def test_one_that_finds_clearly_less_is_swapped_in_by_force_only(install: Genera
         ("/index/compare", {"knowledge_base": "x", "questions": [{"id": "1", "query": "?"}]}, 422),
     ],
 )
-def test_bad_requests(install: Generations, path: str, body: dict[str, Any], status: int) -> None:
+def test_invalid_reindex_requests_are_rejected(
+    install: Generations, path: str, body: dict[str, Any], status: int
+) -> None:
     install.add("otters.txt", "Otters hold hands.")
     answer = install.admin.post(path, body)
     assert answer.status_code == status, answer.content
     assert install.states() == ["active"]
 
 
-def test_one_at_a_time(install: Generations) -> None:
+def test_only_one_build_runs_at_a_time(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     first = install.reindex()
     assert install.reindex() == install.reindex(model=None) == first
@@ -183,7 +185,7 @@ def test_one_at_a_time(install: Generations) -> None:
     assert install.admin.post("/index/generations", {"embedding_model": OTHER}).status_code == 409
 
 
-def test_what_answers_cannot_be_removed(install: Generations) -> None:
+def test_active_generation_cannot_be_removed(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     active = IndexGeneration.objects.get()
     assert install.admin.delete(f"/index/generations/{active.id}").status_code == 409
