@@ -204,7 +204,7 @@ def test_connection_test_does_not_read_an_endless_body(server: FakeServer, conso
     assert "answers too much" in console.post(TEST, typed(server.url)).content.decode()
 
 
-def test_servers_that_hang_do_not_take_up_ever_more_threads(
+def test_silent_servers_do_not_exhaust_threads(
     server: FakeServer, console: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection_tests, "LIMIT_SECONDS", 0.2)
@@ -223,7 +223,7 @@ def test_servers_that_hang_do_not_take_up_ever_more_threads(
 @pytest.mark.parametrize(
     "host", ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "100.100.100.200", "0.0.0.0"]
 )
-def test_metadata_services_are_out_of_reach(console: Client, host: str) -> None:
+def test_metadata_services_are_unreachable(console: Client, host: str) -> None:
     html = console.post(TEST, typed(f"http://{host}/v1")).content.decode()
     assert "note-bad" in html
     assert "no server may be at this address" in html
@@ -236,12 +236,12 @@ def test_metadata_services_are_out_of_reach(console: Client, host: str) -> None:
      "https://llm.example.org/v1,https://evil.example.org/v1", "https://llm.example.org/v1 x",
      "https://evil.example.org\\@llm.example.org/v1"],
 )  # fmt: skip
-def test_addresses_that_are_none_are_refused(admin: Caller, url: str) -> None:
+def test_invalid_server_addresses_are_rejected(admin: Caller, url: str) -> None:
     assert_problem(change(admin, base_url=url, model="mistral"), 422, "invalid")
     assert not StoredSection.objects.exists()
 
 
-def test_the_variables_of_one_server_belong_together(
+def test_environment_variables_of_one_server_are_used_together(
     admin: Caller, server: FakeServer, console: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(admin, base_url=server.url, model="mistral", api_key=KEY)
@@ -256,7 +256,7 @@ def test_the_variables_of_one_server_belong_together(
     assert "environment variable" in console.post(TEST, typed("https://evil.example.org/v1")).content.decode()
 
 
-def test_others_may_not_test(mia: Caller, server: FakeServer) -> None:
+def test_only_admins_test_connections(mia: Caller, server: FakeServer) -> None:
     client = Client()
     client.force_login(mia.user)
     assert client.post(TEST, typed(server.url)).status_code == 403

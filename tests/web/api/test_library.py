@@ -75,13 +75,15 @@ def shelf(mia: Caller, base: KnowledgeBase) -> KnowledgeBase:
         ("?sort=title", ["Leave", "Leave rules", "Pay", "Rail", "Sick leave", "Überstunden"]),
     ],
 )
-def test_documents_are_found_by_what_is_known_of_them(
+def test_library_search_matches_document_fields(
     mia: Caller, shelf: KnowledgeBase, query: str, found: list[str]
 ) -> None:
     assert titles(mia, query) == found
 
 
-def test_one_knowledge_base_and_freshness(mia: Caller, base: KnowledgeBase, shelf: KnowledgeBase) -> None:
+def test_library_filters_by_knowledge_base_and_date(
+    mia: Caller, base: KnowledgeBase, shelf: KnowledgeBase
+) -> None:
     assert titles(mia, f"?knowledge_base={shelf.id}&sort=title") == ["Rail", "Überstunden"]
     since = (timezone.now() - timedelta(days=30)).date()
     assert "Leave rules" not in titles(mia, f"?updated_after={since}")
@@ -89,7 +91,7 @@ def test_one_knowledge_base_and_freshness(mia: Caller, base: KnowledgeBase, shel
 
 
 @pytest.mark.parametrize("query", ["?q=leave", "", "?sort=title", "?sort=updated"])
-def test_pages_follow_each_other(mia: Caller, shelf: KnowledgeBase, query: str) -> None:
+def test_library_pages_cover_every_document_once(mia: Caller, shelf: KnowledgeBase, query: str) -> None:
     whole = titles(mia, query)
     paged, cursor = [], ""
     sign = "&" if query else "?"
@@ -102,11 +104,13 @@ def test_pages_follow_each_other(mia: Caller, shelf: KnowledgeBase, query: str) 
 
 @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WzEsMl0", "WyJcdTAwMDAiLDFd", "W251bGwsbnVsbCxudWxsXQ"])
 @pytest.mark.parametrize("sort", ["relevance", "updated", "title"])
-def test_what_is_no_cursor_is_refused(mia: Caller, shelf: KnowledgeBase, cursor: str, sort: str) -> None:
+def test_invalid_library_cursor_is_rejected(
+    mia: Caller, shelf: KnowledgeBase, cursor: str, sort: str
+) -> None:
     assert_problem(mia.get(f"/documents?sort={sort}&cursor={cursor}"), 422, "invalid")
 
 
-def test_hidden_documents_change_nothing(
+def test_hidden_documents_do_not_affect_the_library(
     mia: Caller, rob: Caller, base: KnowledgeBase, shelf: KnowledgeBase, grant: GRANT
 ) -> None:
     assert titles(rob) == []
@@ -119,7 +123,7 @@ def test_hidden_documents_change_nothing(
     assert titles(rob, f"?knowledge_base={shelf.id}") == []
 
 
-def test_as_many_queries_for_many(mia: Caller, base: KnowledgeBase) -> None:
+def test_library_has_a_constant_number_of_queries(mia: Caller, base: KnowledgeBase) -> None:
     def count() -> int:
         with CaptureQueriesContext(connection) as queries:
             titles(mia, "?limit=200")
@@ -133,7 +137,7 @@ def test_as_many_queries_for_many(mia: Caller, base: KnowledgeBase) -> None:
     assert count() == few
 
 
-def test_a_review_sets_the_next_one(mia: Caller, document: Document) -> None:
+def test_review_sets_the_next_review_date(mia: Caller, document: Document) -> None:
     before = Document.objects.get().updated_at
     reviewed = mia.post(f"/documents/{document.id}/review", {"days": 30}).json()
     assert reviewed["review_by"] == str(timezone.localdate() + timedelta(days=30))
@@ -164,7 +168,7 @@ def test_an_owner_may_read_the_document(mia: Caller, rob: Caller, document: Docu
     assert_problem(mia.patch(path, {"owner": str(rob.user.id)}), 422, "invalid")
 
 
-def test_readers_neither_review_nor_choose_owners(rob: Caller, document: Document, grant: GRANT) -> None:
+def test_readers_cannot_review_or_choose_owners(rob: Caller, document: Document, grant: GRANT) -> None:
     grant(rob, Role.READER)
     for response in (
         rob.post(f"/documents/{document.id}/review", {}),

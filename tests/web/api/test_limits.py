@@ -38,9 +38,7 @@ def asked(caller: Caller, **body: Any) -> Any:
     return caller.post("/ask", {"question": QUESTION, **body})
 
 
-def test_questions_beyond_the_limit_are_told_when_to_come_back(
-    mia: Caller, leave: Document, limit: Any
-) -> None:
+def test_question_limit_returns_retry_after(mia: Caller, leave: Document, limit: Any) -> None:
     limit(f"user:{mia.user.id}", questions_per_day=1)
     assert asked(mia).status_code == 200
     for body in ({}, {"stream": True}):
@@ -55,7 +53,7 @@ def test_questions_beyond_the_limit_are_told_when_to_come_back(
     assert 0 < int(response["Retry-After"]) <= 60
 
 
-def test_tokens_of_an_answer_count(mia: Caller, leave: Document, limit: Any) -> None:
+def test_answer_tokens_count_towards_the_limit(mia: Caller, leave: Document, limit: Any) -> None:
     limit("everyone", tokens_per_day=1)
     streamed(asked(mia, stream=True))
     usage = Message.objects.get().usage
@@ -65,7 +63,7 @@ def test_tokens_of_an_answer_count(mia: Caller, leave: Document, limit: Any) -> 
     assert_problem(asked(mia), 429, "quota_exceeded")
 
 
-def test_searches_are_limited_where_an_admin_says_so(mia: Caller, leave: Document, limit: Any) -> None:
+def test_searches_are_limited_only_if_configured(mia: Caller, leave: Document, limit: Any) -> None:
     for _ in range(3):
         assert mia.post("/search", {"query": "leave"}).status_code == 200
     assert not Usage.objects.exists()
@@ -84,12 +82,12 @@ def test_uploads_are_limited_by_number_and_size(mia: Caller, base: KnowledgeBase
     assert sorted(Document.objects.values_list("title", flat=True)) == ["a.md", "c.md"]
 
 
-def test_who_may_not_upload_there_is_not_counted(rob: Caller, base: KnowledgeBase) -> None:
+def test_unauthorised_upload_is_not_counted(rob: Caller, base: KnowledgeBase) -> None:
     assert rob.upload(str(base.id), "a.md", b"one").status_code == 404
     assert not Usage.objects.exists()
 
 
-def test_a_stream_holds_its_place_until_it_ends(mia: Caller, leave: Document, limit: Any) -> None:
+def test_stream_occupies_its_slot_until_its_end(mia: Caller, leave: Document, limit: Any) -> None:
     limit("everyone", streams_at_once=1)
     response = asked(mia, stream=True)
     assert response.status_code == 200
@@ -102,7 +100,7 @@ def test_a_stream_holds_its_place_until_it_ends(mia: Caller, leave: Document, li
     assert not Slot.objects.exists()
 
 
-def test_a_reader_who_goes_away_gives_the_place_back(mia: Caller, leave: Document, limit: Any) -> None:
+def test_client_disconnect_releases_the_slot(mia: Caller, leave: Document, limit: Any) -> None:
     limit("everyone", streams_at_once=1)
     response = asked(mia, stream=True)
     streamed(response, until=b"\n\n")
@@ -113,7 +111,7 @@ def test_a_reader_who_goes_away_gives_the_place_back(mia: Caller, leave: Documen
     assert not Slot.objects.exists()
 
 
-def test_so_much_is_followed_at_once(mia: Caller, document: Document, limit: Any) -> None:
+def test_followed_event_streams_are_limited(mia: Caller, document: Document, limit: Any) -> None:
     limit("everyone", followed_at_once=1)
     first = mia.get("/jobs/events")
     assert_problem(mia.get("/jobs/events"), 429, "rate_limited")
@@ -125,7 +123,7 @@ def test_so_much_is_followed_at_once(mia: Caller, document: Document, limit: Any
     assert not Slot.objects.exists()
 
 
-def test_a_question_that_cannot_be_asked_holds_nothing(mia: Caller, leave: Document, limit: Any) -> None:
+def test_rejected_question_occupies_no_slot(mia: Caller, leave: Document, limit: Any) -> None:
     limit("everyone", streams_at_once=1)
     assert_problem(asked(mia, conversation="not-mine"), 404, "not_found")
     assert not Slot.objects.exists()
@@ -176,7 +174,7 @@ def test_only_admins_see_and_set_limits(mia: Caller) -> None:
     assert Client().get("/api/v1/me/usage").status_code == 401
 
 
-def test_limits_of_a_group_end_with_the_membership(
+def test_group_limits_end_with_the_membership(
     admin: Caller, mia: Caller, leave: Document, limit: Any
 ) -> None:
     group = admin.post("/groups", {"name": "Guests", "members": [str(mia.user.id)]}).json()

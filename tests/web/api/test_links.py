@@ -55,7 +55,7 @@ def asked(mia: Caller, parts: Engine, *said: str) -> dict[str, Any]:
     return answer
 
 
-def test_a_citation_has_the_links_of_its_quote(mia: Caller, trips: str, parts: Engine) -> None:
+def test_citation_has_the_links_of_its_quote(mia: Caller, trips: str, parts: Engine) -> None:
     answer = asked(mia, parts, "Employees book a trip in the travel portal, never by phone [1].")
     [citation] = answer["citations"]
     assert "travel portal" in citation["quote"]
@@ -63,7 +63,7 @@ def test_a_citation_has_the_links_of_its_quote(mia: Caller, trips: str, parts: E
     assert mia.get(f"/messages/{answer['id']}").json()["citations"] == [citation]
 
 
-def test_passages_are_as_they_were(trips: str) -> None:
+def test_links_leave_passage_text_unchanged(trips: str) -> None:
     [chunk] = Chunk.objects.all()
     assert chunk.text == (
         "Employees book a trip in the travel portal, never by phone.\n\n"
@@ -78,13 +78,13 @@ def test_an_index_from_before_answers_without_links(mia: Caller, trips: str, par
     assert citation["links"] == []
 
 
-def test_a_stored_target_is_checked_once_more(mia: Caller, trips: str, parts: Engine) -> None:
+def test_stored_link_target_is_validated_again(mia: Caller, trips: str, parts: Engine) -> None:
     answer = asked(mia, parts, "Employees book a trip in the travel portal [1].")
     Citation.objects.update(links=[[0, 9, "javascript:alert(1)"], [10, 14, "https://a@example.org/"]])
     assert mia.get(f"/messages/{answer['id']}").json()["citations"][0]["links"] == []
 
 
-def test_a_link_of_a_model_is_none(mia: Caller, trips: str, parts: Engine) -> None:
+def test_links_written_by_a_model_are_ignored(mia: Caller, trips: str, parts: Engine) -> None:
     said = "Employees book a trip in the [travel portal](https://evil.example/) <https://evil.example/b> [1]."
     answer = asked(mia, parts, said)
     assert [link["url"] for each in answer["citations"] for link in each["links"]] == [PORTAL]
@@ -109,7 +109,7 @@ def test_copied_text_and_exports_have_the_links(mia: Caller, trips: str, parts: 
     assert as_json["messages"][0]["citations"][0]["links"][1]["text"] == "Employees"
 
 
-def test_a_link_cannot_end_its_markdown(mia: Caller, trips: str, parts: Engine) -> None:
+def test_link_text_cannot_break_out_of_markdown(mia: Caller, trips: str, parts: Engine) -> None:
     answer = asked(mia, parts, "Employees book a trip in the travel portal [1].")
     quote = "x](https://evil.example) ![p](https://evil.example/p.png) <b>"
     Citation.objects.update(quote=quote, links=[[0, len(quote), PORTAL]])

@@ -6,7 +6,7 @@ from tests.web.api.conftest import Caller, assert_problem
 ELSEWHERE = {"REMOTE_ADDR": "192.0.2.7"}
 
 
-def test_numbers_are_for_this_machine(document: Document, mia: Caller) -> None:
+def test_metrics_are_open_to_the_local_machine(document: Document, mia: Caller) -> None:
     mia.get("/jobs/nonsense")
     response = Client().get("/metrics")
     assert response.status_code == 200
@@ -19,7 +19,7 @@ def test_numbers_are_for_this_machine(document: Document, mia: Caller) -> None:
     assert any(line.startswith(counted) for line in lines)
 
 
-def test_others_need_an_admins_key(mia: Caller, admin: Caller) -> None:
+def test_metrics_from_other_machines_need_an_admin_key(mia: Caller, admin: Caller) -> None:
     for headers in [{}, {"X-Forwarded-For": "127.0.0.1"}]:
         extra = ELSEWHERE if not headers else {}
         assert_problem(Client().get("/metrics", headers=headers, **extra), 401, "not_signed_in")

@@ -25,7 +25,7 @@ def gained(before: dict[tuple[str, str], float], name: str, label: str = "") -> 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_questions_and_searches_are_timed_and_told_by_verdict(
+def test_questions_and_searches_are_timed_and_labelled_by_verdict(
     parts: Engine, document: Document, mia: Caller
 ) -> None:
     before = figures()
@@ -36,7 +36,7 @@ def test_questions_and_searches_are_timed_and_told_by_verdict(
     assert gained(before, "cairn_answer_seconds_count") == 1
 
 
-def test_what_waits_is_told_by_queue(document: Document) -> None:
+def test_waiting_jobs_are_measured_per_queue(document: Document) -> None:
     found = figures()
     assert found["cairn_queue_jobs", "interactive"] == 1
     assert found["cairn_queue_jobs", "bulk"] == 0

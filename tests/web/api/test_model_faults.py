@@ -61,7 +61,7 @@ def writes_nothing(exchange: Exchange) -> None:
 
 
 @pytest.mark.parametrize("fault", [breaks_off, sends_an_error, falls_silent])
-def test_half_an_answer_is_told_to_be_half(mia: Caller, server: FakeServer, fault: Fault) -> None:
+def test_interrupted_answer_is_marked_as_incomplete(mia: Caller, server: FakeServer, fault: Fault) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.delta(f"{FACT} [1]. And they ")
@@ -77,7 +77,7 @@ def test_half_an_answer_is_told_to_be_half(mia: Caller, server: FakeServer, faul
 
 
 @pytest.mark.parametrize("fault", [answers_500, writes_nothing, falls_silent])
-def test_without_a_word_of_the_model_passages_are_quoted(
+def test_model_failure_before_any_text_falls_back_to_quotes(
     mia: Caller, server: FakeServer, fault: Fault
 ) -> None:
     server.respond = fault
@@ -87,7 +87,7 @@ def test_without_a_word_of_the_model_passages_are_quoted(
     assert answer["reason"]
 
 
-def test_a_broken_model_does_not_keep_people_waiting(mia: Caller, server: FakeServer) -> None:
+def test_broken_model_is_skipped_after_three_failures(mia: Caller, server: FakeServer) -> None:
     """After three failures in a row it is not even asked."""
     server.respond = writes_nothing
     answers = [mia.post("/ask", {"question": QUESTION}).json() for _ in range(5)]

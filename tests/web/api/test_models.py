@@ -29,7 +29,7 @@ def server() -> Iterator[FakeServer]:
         yield fake
 
 
-def test_answers_come_from_the_model_that_was_activated(
+def test_answers_come_from_the_active_model(
     admin: Caller, server: FakeServer, document: Document, parts: Engine, own_models: None
 ) -> None:
     fact = "Employees get 25 days of leave a year"
@@ -58,7 +58,7 @@ def test_a_key_is_encrypted_and_never_shown(admin: Caller, server: FakeServer) -
     assert KEY not in everything
 
 
-def test_a_stored_key_goes_to_no_other_server(admin: Caller, server: FakeServer) -> None:
+def test_stored_key_is_not_sent_to_another_server(admin: Caller, server: FakeServer) -> None:
     model = register(admin, server, api_key=KEY)
     moved = {"version": model["version"], "base_url": "https://elsewhere.example.org/v1"}
     problem = assert_problem(admin.patch("/models/mistral", moved), 422, "invalid")
@@ -86,7 +86,7 @@ def test_an_expired_licence_refuses_activation_and_is_shown(admin: Caller, serve
     assert activate(admin, model).status_code == 200
 
 
-def test_of_two_admins_who_activate_two_models_at_once_one_wins(admin: Caller, server: FakeServer) -> None:
+def test_concurrent_activations_conflict(admin: Caller, server: FakeServer) -> None:
     register(admin, server, "first")
     register(admin, server, "second")
     first, second = check(admin, "first"), check(admin, "second")
@@ -109,7 +109,7 @@ def test_addresses_of_metadata_services_are_refused(admin: Caller, host: str) ->
     assert_problem(admin.post("/models", body), 422, "invalid")
 
 
-def test_a_name_that_leads_to_a_metadata_service_is_refused(
+def test_host_name_of_a_metadata_service_is_rejected(
     admin: Caller, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(admin, server, base_url="http://models.example.org/v1")
@@ -131,7 +131,7 @@ def test_the_database_refuses_a_second_active_model(admin: Caller, server: FakeS
         RegisteredModel.objects.filter(name="second").update(status="active")
 
 
-def test_an_active_model_keeps_its_server(admin: Caller, server: FakeServer) -> None:
+def test_server_of_an_active_model_cannot_change(admin: Caller, server: FakeServer) -> None:
     register(admin, server)
     model = activate(admin, check(admin)).json()
     changed = admin.patch("/models/mistral", {"version": model["version"], "model": "mixtral"})
@@ -140,7 +140,7 @@ def test_an_active_model_keeps_its_server(admin: Caller, server: FakeServer) -> 
     assert (retired["status"], effective_environment().llm_model) == ("retired", None)
 
 
-def test_adapters_belong_to_a_base_of_their_type(admin: Caller, server: FakeServer) -> None:
+def test_adapters_need_a_base_model_of_their_type(admin: Caller, server: FakeServer) -> None:
     register(admin, server)
     adapter = register(admin, server, "legal", base="mistral", model="legal-lora")
     assert adapter["base"] == "mistral"
@@ -149,7 +149,7 @@ def test_adapters_belong_to_a_base_of_their_type(admin: Caller, server: FakeServ
     assert_problem(admin.post("/models", {**chained, "base": "nothing"}), 422, "invalid")
 
 
-def test_a_change_is_refused_after_another(admin: Caller, server: FakeServer) -> None:
+def test_outdated_model_change_conflicts(admin: Caller, server: FakeServer) -> None:
     model = register(admin, server)
     change = {"version": model["version"], "price_in": "1.25"}
     assert admin.patch("/models/mistral", change).json()["price_in"] == "1.2500"

@@ -38,9 +38,7 @@ def best(caller: Caller, query: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_changed_section_is_embedded_and_the_others_are_found_as_before(
-    mia: Caller, base: KnowledgeBase, parts: Engine
-) -> None:
+def test_new_version_embeds_only_changed_sections(mia: Caller, base: KnowledgeBase, parts: Engine) -> None:
     assert isinstance(parts.embedder, FakeEmbedder)
     mia.upload(str(base.id), "rooms.md", rules())
     assert sum(parts.embedder.batches) == SECTIONS

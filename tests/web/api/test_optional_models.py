@@ -58,7 +58,7 @@ def texts(hits: list[dict[str, Any]]) -> list[str]:
     return [hit["text"] for hit in hits]
 
 
-def test_a_reranker_orders_search_and_its_score_is_told(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_reranker_orders_hits_and_returns_its_score(mia: Caller, leave: Document, parts: Engine) -> None:
     assert texts(found(mia)) == [LEAVE, BICYCLES]
     with use(replace(parts, reranker=FakeReranker("bicycles"))):
         best, other = found(mia)
@@ -67,7 +67,7 @@ def test_a_reranker_orders_search_and_its_score_is_told(mia: Caller, leave: Docu
     assert best["scores"]["fused"] < other["scores"]["fused"]
 
 
-def test_a_reranker_that_is_away_is_no_error(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_unavailable_reranker_is_ignored(mia: Caller, leave: Document, parts: Engine) -> None:
     with use(replace(parts, reranker=FakeReranker(failure=Unavailable("away")))):
         hits = found(mia)
         assert asked(mia)["verdict"] == "supported"
@@ -83,7 +83,7 @@ def test_a_question_is_answered_from_reranked_passages(mia: Caller, leave: Docum
     assert [hit["scores"]["rerank"] for hit in sources] == [1.0, 0.0]
 
 
-def test_a_reranker_for_answers_leaves_searches_alone(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_answer_reranker_does_not_affect_searches(mia: Caller, leave: Document, parts: Engine) -> None:
     with use(replace(parts, answer_reranker=FakeReranker("bicycles"))):
         hits = found(mia)
         response = mia.post("/ask", {"question": QUESTION, "stream": True})
@@ -102,7 +102,7 @@ def test_a_reranker_for_answers_leaves_searches_alone(mia: Caller, leave: Docume
         ("none", False, False),
     ],
 )
-def test_only_the_packaged_reranker_is_for_answers_alone(
+def test_packaged_reranker_is_used_only_for_answers(
     monkeypatch: pytest.MonkeyPatch, parts: Engine, model: str, searches: bool, answers: bool
 ) -> None:
     monkeypatch.setattr(engine, "environment", lambda: Environment(reranker_model=model))
@@ -111,7 +111,7 @@ def test_only_the_packaged_reranker_is_for_answers_alone(
     assert (made.for_answers().reranker is not None) is (searches or answers)
 
 
-def test_no_model_reads_what_the_asker_may_not(
+def test_optional_models_read_only_passages_the_user_can_read(
     mia: Caller, rob: Caller, leave: Document, board: Document, parts: Engine, grant: Callable[..., None]
 ) -> None:
     grant(rob, Role.READER)
@@ -135,7 +135,7 @@ def test_a_reader_that_finds_no_answer_refuses(mia: Caller, leave: Document, par
     assert [each["document"] for each in answer["nearest"]] == [str(leave.id)]
 
 
-def test_a_reader_that_finds_one_has_the_model_write(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_answer_reader_hit_lets_the_model_write(mia: Caller, leave: Document, parts: Engine) -> None:
     assert isinstance(parts.chat, FakeChat)
     question = "How much time off is granted annually?"
     asked(mia, question=question)
@@ -161,7 +161,7 @@ def test_a_quoted_phrase_gets_ahead(mia: Caller, leave: Document, parts: Engine)
     assert texts(found(mia, query='days of leave a year, "behind the house"')) == [BICYCLES, LEAVE]
 
 
-def test_copies_are_shown_once_and_others_fill_up(
+def test_duplicate_passages_are_shown_once_and_replaced_by_others(
     mia: Caller, leave: Document, submitted: Callable[[str], Document], parts: Engine
 ) -> None:
     rule = "Whoever parks a car here pays at the desk, keeps the ticket and shows it when leaving"

@@ -102,7 +102,7 @@ def sent_to(server: FakeServer) -> str:
     return json.dumps([exchange.body for exchange in server.exchanges])
 
 
-def test_an_outside_model_answers_what_nothing_forbids(
+def test_external_model_answers_from_allowed_passages(
     mia: Caller, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
 ) -> None:
     answer = ask(mia, PARKING)
@@ -112,7 +112,7 @@ def test_an_outside_model_answers_what_nothing_forbids(
     assert route_of(answer) == {"model": "mistral", "location": "outside", "reason": "allowed"}
 
 
-def test_a_passage_that_forbids_it_goes_to_the_inside_model(
+def test_passage_that_forbids_external_models_goes_to_the_internal_model(
     mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
 ) -> None:
     answer = ask(mia, LEAVE)
@@ -132,7 +132,7 @@ def test_without_an_inside_model_cairn_quotes(
     assert route_of(answer) == {"model": "", "location": "", "reason": "no_model_may_read"}
 
 
-def test_a_document_can_forbid_it_with_all_that_is_embedded_in_it(
+def test_document_can_forbid_external_models_for_itself_and_its_children(
     mia: Caller, document: Document, public: Document, outside: FakeServer, parts: Engine, engine: Engine
 ) -> None:
     indexed(document, parts, SECRET)
@@ -146,7 +146,7 @@ def test_a_document_can_forbid_it_with_all_that_is_embedded_in_it(
     assert outside.exchanges == []
 
 
-def test_a_conversation_that_used_such_a_passage_stays_inside(
+def test_conversation_with_a_forbidden_passage_stays_internal(
     mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
 ) -> None:
     first = ask(mia, LEAVE)
@@ -161,7 +161,7 @@ def test_a_conversation_that_used_such_a_passage_stays_inside(
 @pytest.mark.parametrize(
     "question", [LEAVE, "How many days of leave are there, and who grants leave to employees?"]
 )
-def test_a_question_is_completed_inside_if_anything_it_searches_forbids_outside_models(
+def test_follow_up_is_rewritten_internally_if_a_searched_base_forbids_external_models(
     mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, question: str,
     engine: Engine,
 ) -> None:  # fmt: skip
@@ -172,7 +172,7 @@ def test_a_question_is_completed_inside_if_anything_it_searches_forbids_outside_
     assert question in sent_to(inside)
 
 
-def test_without_an_inside_model_rules_complete_such_a_question(
+def test_follow_up_is_completed_by_rules_without_an_internal_model(
     mia: Caller, secret: Document, public: Document, outside: FakeServer, engine: Engine
 ) -> None:
     KnowledgeBase.objects.update(outside_models="allow")
@@ -185,7 +185,7 @@ def test_without_an_inside_model_rules_complete_such_a_question(
     assert "days of leave" in answer["standalone_question"]
 
 
-def test_turns_that_a_program_sends_stay_inside_where_anything_is_forbidden(
+def test_client_history_stays_internal_if_a_searched_base_forbids_external_models(
     mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
 ) -> None:
     turns = [
@@ -234,7 +234,7 @@ def test_a_judge_follows_the_rules(
     assert next(exchange.body["max_tokens"] for exchange in inside.exchanges) == 4
 
 
-def test_a_model_that_became_outside_meanwhile_gets_nothing(
+def test_model_that_became_external_receives_no_forbidden_messages(
     mia: Caller, secret: Document, outside: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the choice of a model had missed the rule: the messages are checked again where they are sent."""
@@ -246,7 +246,7 @@ def test_a_model_that_became_outside_meanwhile_gets_nothing(
     assert (answer["mode"], outside.exchanges) == ("extractive", [])
 
 
-def test_the_setting_decides_for_bases_and_files_that_say_nothing(
+def test_setting_decides_for_bases_without_their_own_rule(
     mia: Caller, public: Document, outside: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cairn.library.outside_models._is_forbidden_by_default", lambda: True)
@@ -270,7 +270,7 @@ def test_an_erased_rule_is_no_permission(
     assert (outside.exchanges, OPEN in sent_to(inside)) == ([], True)
 
 
-def test_retiring_the_outside_model_leaves_the_inside_one(
+def test_retiring_the_external_model_activates_the_internal_one(
     admin: Caller, mia: Caller, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
 ) -> None:
     row = RegisteredModel.objects.get(name="cloud")
@@ -279,7 +279,7 @@ def test_retiring_the_outside_model_leaves_the_inside_one(
     assert outside.exchanges == []
 
 
-def test_managers_forbid_and_only_admins_allow_again(
+def test_managers_forbid_external_models_and_only_admins_allow_them(
     admin: Caller, mia: Caller, base: KnowledgeBase, document: Document
 ) -> None:
     path = f"/knowledge-bases/{base.id}"
@@ -292,7 +292,7 @@ def test_managers_forbid_and_only_admins_allow_again(
     assert event.detail["outside_models"] == "allow"
 
 
-def test_editors_forbid_a_document_and_only_managers_allow_it_again(
+def test_editors_forbid_external_models_for_a_document_and_managers_allow_them(
     rob: Caller, mia: Caller, document: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.EDITOR)
@@ -302,7 +302,7 @@ def test_editors_forbid_a_document_and_only_managers_allow_it_again(
     assert mia.patch(path, {"forbids_outside_models": False}).json()["forbids_outside_models"] is False
 
 
-def test_no_word_that_is_closed_to_it_corrects_a_question_for_an_outside_model(
+def test_forbidden_documents_correct_no_spelling_for_an_external_model(
     mia: Caller, public: Document, secret: Document, outside: FakeServer, engine: Engine
 ) -> None:
     question = "Where is parking free for emplojees?"

@@ -83,7 +83,7 @@ def test_a_file_in_parts_becomes_a_document(mia: Caller, base: KnowledgeBase) ->
     assert stored() == []
 
 
-def test_asked_again_it_answers_the_same(mia: Caller, base: KnowledgeBase) -> None:
+def test_repeated_completion_returns_the_same_response(mia: Caller, base: KnowledgeBase) -> None:
     """The first answer may have been lost."""
     upload = begin(mia, base).json()["id"]
     send_all(mia, upload)
@@ -95,7 +95,7 @@ def test_asked_again_it_answers_the_same(mia: Caller, base: KnowledgeBase) -> No
     assert mia.get("/uploads").json()["items"] == []
 
 
-def test_the_same_bytes_again_make_no_version(mia: Caller, base: KnowledgeBase) -> None:
+def test_unchanged_partial_upload_creates_no_version(mia: Caller, base: KnowledgeBase) -> None:
     for status in (202, 200):
         upload = begin(mia, base).json()["id"]
         send_all(mia, upload)
@@ -103,7 +103,7 @@ def test_the_same_bytes_again_make_no_version(mia: Caller, base: KnowledgeBase) 
     assert Job.objects.count() == 1
 
 
-def test_where_to_go_on_is_told(mia: Caller, base: KnowledgeBase) -> None:
+def test_partial_upload_returns_its_offset(mia: Caller, base: KnowledgeBase) -> None:
     upload = begin(mia, base, fingerprint="leave.txt:1").json()["id"]
     send(mia, upload, 0, CONTENT[:LEAST])
     assert mia.get(f"/uploads/{upload}").json()["offset"] == LEAST
@@ -113,7 +113,7 @@ def test_where_to_go_on_is_told(mia: Caller, base: KnowledgeBase) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, LEAST - 1, LEAST + 1, 2 * LEAST, len(CONTENT), 2**53])
-def test_parts_neither_overlap_nor_leave_gaps(mia: Caller, base: KnowledgeBase, offset: int) -> None:
+def test_overlapping_parts_and_gaps_are_rejected(mia: Caller, base: KnowledgeBase, offset: int) -> None:
     upload = begin(mia, base).json()["id"]
     send(mia, upload, 0, CONTENT[:LEAST])
     problem = assert_problem(send(mia, upload, offset, CONTENT[:LEAST]), 409, "wrong_offset")
@@ -160,21 +160,21 @@ def test_a_part_that_is_too_large_is_refused(
     assert_problem(send(mia, upload, 0, CONTENT[: 2 * LEAST + 1]), 413, "too_large")
 
 
-def test_a_file_that_is_too_large_is_refused_before_it_comes(mia: Caller, base: KnowledgeBase) -> None:
+def test_too_large_file_is_rejected_before_its_transfer(mia: Caller, base: KnowledgeBase) -> None:
     batch = mia.post(f"/knowledge-bases/{base.id}/imports", {"label": "drive"}).json()["id"]
     problem = assert_problem(begin(mia, base, size=(200 << 20) + 1, **{"import": batch}), 413, "too_large")
     assert "200 MB" in problem["detail"]
     assert ImportItem.objects.get().code == "too_large"
 
 
-def test_one_that_is_not_all_here_is_not_complete(mia: Caller, base: KnowledgeBase) -> None:
+def test_incomplete_upload_cannot_be_completed(mia: Caller, base: KnowledgeBase) -> None:
     upload = begin(mia, base).json()["id"]
     send(mia, upload, 0, CONTENT[:LEAST])
     assert_problem(mia.post(f"/uploads/{upload}/complete"), 409, "wrong_offset")
     assert not Document.objects.exists()
 
 
-def test_other_bytes_than_announced_are_refused(mia: Caller, base: KnowledgeBase) -> None:
+def test_upload_with_another_checksum_is_rejected(mia: Caller, base: KnowledgeBase) -> None:
     upload = begin(mia, base, sha256="0" * 64).json()["id"]
     send_all(mia, upload)
     assert_problem(mia.post(f"/uploads/{upload}/complete"), 422, "sha256_mismatch")
@@ -183,7 +183,7 @@ def test_other_bytes_than_announced_are_refused(mia: Caller, base: KnowledgeBase
     assert mia.get(f"/uploads/{upload}").status_code == 404
 
 
-def test_nobody_elses_upload_is_there(
+def test_upload_of_another_user_is_not_found(
     mia: Caller, rob: Caller, admin: Caller, base: KnowledgeBase, grant: GRANT
 ) -> None:
     grant(rob, Role.MANAGER)
@@ -201,7 +201,9 @@ def test_nobody_elses_upload_is_there(
     assert stored() == []
 
 
-def test_access_is_checked_at_every_call(mia: Caller, rob: Caller, base: KnowledgeBase, grant: GRANT) -> None:
+def test_upload_checks_access_at_every_call(
+    mia: Caller, rob: Caller, base: KnowledgeBase, grant: GRANT
+) -> None:
     grant(rob, Role.EDITOR)
     upload = begin(rob, base).json()["id"]
     send_all(rob, upload)
@@ -215,7 +217,7 @@ def test_access_is_checked_at_every_call(mia: Caller, rob: Caller, base: Knowled
     assert not Document.objects.exists()
 
 
-def test_what_gets_nothing_for_a_day_is_gone(mia: Caller, base: KnowledgeBase) -> None:
+def test_idle_upload_is_deleted_after_a_day(mia: Caller, base: KnowledgeBase) -> None:
     upload = begin(mia, base).json()["id"]
     send(mia, upload, 0, CONTENT[:LEAST])
     apply_retention()
@@ -228,9 +230,7 @@ def test_what_gets_nothing_for_a_day_is_gone(mia: Caller, base: KnowledgeBase) -
     assert stored() == []
 
 
-def test_so_many_at_once_and_no_more(
-    mia: Caller, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_open_uploads_are_limited(mia: Caller, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resumable_uploads, "MAX_OPEN_UPLOADS", 2)
     first, _ = begin(mia, base).json()["id"], begin(mia, base)
     assert "Retry-After" in begin(mia, base)
@@ -239,7 +239,7 @@ def test_so_many_at_once_and_no_more(
     assert begin(mia, base).status_code == 201
 
 
-def test_cancelled_it_leaves_nothing(mia: Caller, base: KnowledgeBase) -> None:
+def test_cancelled_upload_leaves_no_files(mia: Caller, base: KnowledgeBase) -> None:
     upload = begin(mia, base).json()["id"]
     send(mia, upload, 0, CONTENT[:LEAST])
     assert mia.delete(f"/uploads/{upload}").status_code == 204
@@ -247,7 +247,7 @@ def test_cancelled_it_leaves_nothing(mia: Caller, base: KnowledgeBase) -> None:
     assert mia.get(f"/uploads/{upload}").status_code == 404
 
 
-def test_a_cancelled_import_takes_no_parts(mia: Caller, base: KnowledgeBase) -> None:
+def test_cancelled_import_accepts_no_parts(mia: Caller, base: KnowledgeBase) -> None:
     batch = mia.post(f"/knowledge-bases/{base.id}/imports", {"label": "drive", "files": 1}).json()["id"]
     upload = begin(mia, base, **{"import": batch}).json()
     assert upload["import"] == batch
@@ -267,7 +267,7 @@ def test_an_import_that_gets_parts_is_not_quiet(mia: Caller, base: KnowledgeBase
     assert mia.get(f"/imports/{batch}").json()["state"] == "done"
 
 
-def test_it_goes_with_its_user_and_its_knowledge_base(
+def test_deleting_its_user_or_knowledge_base_deletes_an_upload(
     admin: Caller,
     mia: Caller,
     rob: Caller,
@@ -290,7 +290,7 @@ def test_it_goes_with_its_user_and_its_knowledge_base(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_parts_at_once_one_is_taken(mia: Caller, base: KnowledgeBase) -> None:
+def test_concurrent_parts_conflict(mia: Caller, base: KnowledgeBase) -> None:
     upload = begin(mia, base).json()["id"]
     pieces = [bytes([n]) * LEAST for n in range(4)]
     with ThreadPoolExecutor(4) as pool:

@@ -32,7 +32,7 @@ def _signs_in(user: User, password: str = FRESH) -> bool:
     return User.objects.get(pk=user.pk).check_password(password)
 
 
-def test_a_link_sets_a_password_once(admin: Caller, rob: Caller) -> None:
+def test_password_link_sets_a_password_once(admin: Caller, rob: Caller) -> None:
     browser = Client()
     browser.force_login(rob.user)
     token = _make_token(admin, rob.user)
@@ -60,7 +60,7 @@ def test_an_invited_user_has_no_password_before(admin: Caller) -> None:
     assert _signs_in(eve)
 
 
-def test_bad_passwords_leave_the_link(admin: Caller, rob: Caller) -> None:
+def test_invalid_password_does_not_use_up_the_link(admin: Caller, rob: Caller) -> None:
     token = _make_token(admin, rob.user)
     assert _set(token, "short")[0] == 422
     assert _set(token, FRESH, "a different one here")[0] == 422
@@ -69,7 +69,7 @@ def test_bad_passwords_leave_the_link(admin: Caller, rob: Caller) -> None:
 
 
 @pytest.mark.parametrize("way", ["expired", "revoked", "replaced", "changed", "disabled", "deleted"])
-def test_links_end(admin: Caller, rob: Caller, way: str) -> None:
+def test_password_link_ends_by_expiry_revocation_or_change(admin: Caller, rob: Caller, way: str) -> None:
     token = _make_token(admin, rob.user, days=1)
     path = f"/users/{rob.user.id}"
     if way == "expired":
@@ -91,7 +91,7 @@ def test_links_end(admin: Caller, rob: Caller, way: str) -> None:
     assert way == "deleted" or not _signs_in(rob.user)
 
 
-def test_wrong_tokens_tell_nothing(admin: Caller, rob: Caller) -> None:
+def test_invalid_password_tokens_reveal_nothing(admin: Caller, rob: Caller) -> None:
     _make_token(admin, rob.user)
     for token in ("", "x", str(rob.user.id), "\0", "a" * 5000):
         status, html = _set(token)

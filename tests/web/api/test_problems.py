@@ -29,7 +29,7 @@ def test_unknown_routes_are_problems(mia: Caller, method: str, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", NOWHERE)
-def test_unknown_routes_are_not_told_of_without_a_key(db: None, path: str) -> None:
+def test_unknown_route_returns_401_without_a_key(db: None, path: str) -> None:
     for headers in ({}, {"Authorization": "Bearer made-up"}):
         response = Client().get(path, headers=headers)
         assert_problem(response, 401, "not_signed_in")
@@ -39,7 +39,7 @@ def test_unknown_routes_are_not_told_of_without_a_key(db: None, path: str) -> No
 @pytest.mark.parametrize(
     ("method", "path"), [("PUT", "/me"), ("OPTIONS", "/me"), ("DELETE", "/search"), ("GET", "/ask")]
 )
-def test_a_wrong_method_is_not_told_of_without_a_key(mia: Caller, method: str, path: str) -> None:
+def test_wrong_method_returns_401_without_a_key(mia: Caller, method: str, path: str) -> None:
     response = Client().generic(method, f"/api/v1{path}")
     assert_problem(response, 401, "not_signed_in")
     assert "Allow" not in response
@@ -49,7 +49,7 @@ def test_a_wrong_method_is_not_told_of_without_a_key(mia: Caller, method: str, p
     assert_problem(browser.generic(method, f"/api/v1{path}"), 405, "method_not_allowed")
 
 
-def test_a_wrong_method_is_a_problem_that_names_the_right_ones(mia: Caller) -> None:
+def test_wrong_method_returns_allowed_methods(mia: Caller) -> None:
     response = mia.send("DELETE", "/search")
     assert_problem(response, 405, "method_not_allowed")
     assert response["Allow"] == "POST"
@@ -59,7 +59,7 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_ones(mia: Caller) -> N
 @pytest.mark.parametrize(
     "path", ["/documents/{}", "/knowledge-bases/{}", "/jobs/{}", "/conversations/{}", "/receipts/{}"]
 )
-def test_no_such_thing_is_404(mia: Caller, path: str, identity: str) -> None:
+def test_unknown_id_returns_404(mia: Caller, path: str, identity: str) -> None:
     assert_problem(mia.get(path.format(identity)), 404, "not_found")
 
 
@@ -83,7 +83,7 @@ def test_no_such_thing_is_404(mia: Caller, path: str, identity: str) -> None:
         ("POST", "/jobs/{job}/cancel"),
     ],
 )
-def test_what_may_not_be_seen_looks_like_what_is_not_there(
+def test_unreadable_objects_look_like_missing_ones(
     rob: Caller, base: KnowledgeBase, document: Document, method: str, path: str
 ) -> None:
     assert document.latest_version is not None
@@ -95,7 +95,7 @@ def test_what_may_not_be_seen_looks_like_what_is_not_there(
     assert hidden.content == absent.content
 
 
-def test_a_thing_seen_with_too_low_a_role_is_403(
+def test_visible_object_with_too_low_a_role_returns_403(
     rob: Caller, base: KnowledgeBase, document: Document, grant: Any
 ) -> None:
     grant(rob, Role.READER)
@@ -118,7 +118,7 @@ def raw(caller: Caller, path: str, body: bytes, content_type: str = "application
         b'{"query": "a", "top_k": ' + b"9" * 5000 + b"}", b"\x00",
     ],
 )  # fmt: skip
-def test_what_is_not_json_is_400(mia: Caller, body: bytes) -> None:
+def test_invalid_json_returns_400(mia: Caller, body: bytes) -> None:
     assert_problem(raw(mia, "/search", body), 400, "malformed")
 
 
@@ -126,11 +126,11 @@ def test_what_is_not_json_is_400(mia: Caller, body: bytes) -> None:
     "content_type",
     ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "nonsense"],
 )
-def test_another_media_type_is_415(mia: Caller, content_type: str) -> None:
+def test_unsupported_media_type_returns_415(mia: Caller, content_type: str) -> None:
     assert_problem(raw(mia, "/search", b'{"query": "a"}', content_type), 415, "unsupported_media_type")
 
 
-def test_another_media_type_with_a_session_is_415_too(mia: Caller, settings: Any) -> None:
+def test_unsupported_media_type_with_a_session_returns_415(mia: Caller, settings: Any) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(mia.user)
     client.cookies[settings.CSRF_COOKIE_NAME] = "a" * 32
@@ -246,12 +246,12 @@ def test_deep_json_is_refused(mia: Caller, document: Document) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("path", ["/knowledge-bases", "/jobs", "/conversations"])
-def test_pages_that_are_none_are_422(mia: Caller, path: str, query: str) -> None:
+def test_invalid_paging_returns_422(mia: Caller, path: str, query: str) -> None:
     assert_problem(mia.get(f"{path}?{query}"), 422, "invalid")
 
 
 @pytest.mark.parametrize("query", ["status=done", "q=" + "a" * 300, "q=%00", "tag=%00"])
-def test_list_filters_that_are_none_are_422(mia: Caller, base: KnowledgeBase, query: str) -> None:
+def test_invalid_list_filters_return_422(mia: Caller, base: KnowledgeBase, query: str) -> None:
     assert_problem(mia.get(f"/knowledge-bases/{base.id}/documents?{query}"), 422, "invalid")
 
 

@@ -59,7 +59,7 @@ BOTH = "How many days of leave do employees get a year, and where are bicycles p
 FIRST, SECOND = "How many days of leave do employees get a year?", "Where are bicycles parked?"
 
 
-def test_each_part_is_answered_from_passages_of_its_own(submitted: SUBMIT, asked: Any) -> None:
+def test_each_part_of_a_question_uses_its_own_passages(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     answer = asked(BOTH, f"{LEAVE[:-1]} [1].", f"{BICYCLES[:-1]} [1].")
@@ -71,7 +71,7 @@ def test_each_part_is_answered_from_passages_of_its_own(submitted: SUBMIT, asked
     assert answer["standalone_question"] == BOTH
 
 
-def test_what_a_part_finds_no_answer_to_is_said(submitted: SUBMIT, asked: Any) -> None:
+def test_unanswered_part_is_named(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     chat = FakeChat(f"{LEAVE[:-1]} [1].")
     answer = asked(f"{FIRST} Who repairs broken helicopters?", chat=chat)
@@ -83,7 +83,7 @@ def test_what_a_part_finds_no_answer_to_is_said(submitted: SUBMIT, asked: Any) -
     assert "helicopters" not in str(chat.prompts[0])
 
 
-def test_what_the_asker_wrote_is_no_markup_in_the_answer(submitted: SUBMIT, asked: Any) -> None:
+def test_question_text_in_an_answer_is_escaped(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     answer = asked(f"{FIRST} Who repairs <b>broken</b> *helicopters* [1]?", f"{LEAVE[:-1]} [1].")
     assert "\\<b>broken\\</b> \\*helicopters\\* \\[1\\]" in answer["answer"]
@@ -98,7 +98,7 @@ def test_a_question_of_which_no_part_is_answered_is_refused(submitted: SUBMIT, a
     assert chat.prompts == []
 
 
-def test_a_part_that_the_model_does_not_find_is_said_too(submitted: SUBMIT, asked: Any) -> None:
+def test_part_refused_by_the_model_is_named(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     answer = asked(BOTH, f"{LEAVE[:-1]} [1].", "The passages do not tell.")
@@ -106,7 +106,7 @@ def test_a_part_that_the_model_does_not_find_is_said_too(submitted: SUBMIT, aske
     assert answer["verdict"] == "partial"
 
 
-def test_a_model_that_goes_away_between_the_parts_is_not_blamed_on_the_documents(
+def test_model_failure_between_parts_is_not_reported_as_missing_content(
     submitted: SUBMIT, asked: Any
 ) -> None:
     submitted("Leave", LEAVE)
@@ -118,7 +118,7 @@ def test_a_model_that_goes_away_between_the_parts_is_not_blamed_on_the_documents
     assert "isn’t available right now" in answer["reason"]
 
 
-def test_a_model_that_is_away_is_asked_once(submitted: SUBMIT, asked: Any) -> None:
+def test_unavailable_model_is_called_once(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     chat = BreaksAt(1, "Never heard.")
@@ -127,7 +127,7 @@ def test_a_model_that_is_away_is_asked_once(submitted: SUBMIT, asked: Any) -> No
     assert answer["mode"] == "extractive"
 
 
-def test_markers_go_on_behind_a_part_without_an_answer(submitted: SUBMIT, asked: Any) -> None:
+def test_citation_markers_continue_after_an_unanswered_part(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     submitted("Canteen", "Lunch in the canteen costs 5 dollars.")
@@ -151,7 +151,7 @@ class BreaksAt(FakeChat):
         return pieces
 
 
-def test_parts_stream_into_one_answer(mia: Caller, submitted: SUBMIT, parts: Engine) -> None:
+def test_parts_are_streamed_into_one_answer(mia: Caller, submitted: SUBMIT, parts: Engine) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     with use(Engine(parts.embedder, parts.index, FakeChat(f"{LEAVE[:-1]} [1].", f"{BICYCLES[:-1]} [1]."))):
@@ -162,7 +162,7 @@ def test_parts_stream_into_one_answer(mia: Caller, submitted: SUBMIT, parts: Eng
     assert [hit["title"] for hit in dict(found)["sources"]][:2] == ["Leave", "Parking"]
 
 
-def test_documents_that_differ_are_both_cited_with_their_dates(submitted: SUBMIT, asked: Any) -> None:
+def test_conflicting_documents_are_both_cited_with_dates(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave policy 2021", LEAVE)
     submitted("Leave policy", LEAVE.replace("25", "27"), metadata={"date": "2023-05-01"})
     answer = asked(FIRST, f"{LEAVE[:-1]} [1].", f"{LEAVE[:-1]} [1].")
@@ -177,7 +177,7 @@ def test_documents_that_differ_are_both_cited_with_their_dates(submitted: SUBMIT
     assert answer["sentences"][-1] == {"text": says, "supported": True, "markers": [1, 2], "reason": ""}
 
 
-def test_they_are_so_without_the_models_help(submitted: SUBMIT, asked: Any) -> None:
+def test_conflicting_documents_are_cited_without_a_model(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave policy 2021", LEAVE)
     submitted("Leave policy 2023", LEAVE.replace("25", "27"))
     answer = asked(FIRST, "Nothing that holds.")
@@ -203,7 +203,7 @@ def test_a_document_that_may_not_be_read_does_not_differ(
     assert "differ" not in answer["answer"]
 
 
-def test_a_follow_up_is_asked_with_its_subject(submitted: SUBMIT, asked: Any) -> None:
+def test_follow_up_is_asked_with_its_subject(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     first = asked(FIRST, f"{LEAVE[:-1]} [1].")
     chat = FakeChat("Part-timers get 10 days.")
@@ -213,14 +213,14 @@ def test_a_follow_up_is_asked_with_its_subject(submitted: SUBMIT, asked: Any) ->
     assert kept.trace["rewrite_version"] == ""
 
 
-def test_a_new_topic_leaves_the_old_one_behind(submitted: SUBMIT, asked: Any) -> None:
+def test_new_topic_ignores_the_previous_subject(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     first = asked(FIRST, f"{LEAVE[:-1]} [1].")
     second = asked(SECOND, "No.", conversation=first["conversation"])
     assert second["standalone_question"] == SECOND
 
 
-def test_a_fit_model_rewrites_follow_ups(rewriting: None, submitted: SUBMIT, asked: Any) -> None:
+def test_capable_model_rewrites_follow_ups(rewriting: None, submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE, "Interns get 10 days of leave a year.")
     first = asked(FIRST, f"{LEAVE[:-1]} [1].")
     rewritten = "How many days of leave do interns get a year?"
@@ -232,7 +232,7 @@ def test_a_fit_model_rewrites_follow_ups(rewriting: None, submitted: SUBMIT, ask
     assert Message.objects.get(pk=second["id"]).trace["rewrite_version"] == "standalone-1"
 
 
-def test_a_rewriting_that_strays_is_not_used(rewriting: None, submitted: SUBMIT, asked: Any) -> None:
+def test_unrelated_rewrite_is_rejected(rewriting: None, submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     first = asked(FIRST, f"{LEAVE[:-1]} [1].")
     second = asked("And interns?", "What is Dana's salary?", "No.", conversation=first["conversation"])

@@ -53,7 +53,9 @@ def foreign(text: str, language: ReplyLanguage) -> set[str]:
 
 @pytest.mark.parametrize("interface", ["en", "de"])
 @pytest.mark.parametrize("language", REPLY_LANGUAGES)
-def test_all_of_it(mia: Caller, library: Document, language: ReplyLanguage, interface: str) -> None:
+def test_refusal_is_written_in_the_language_of_the_question(
+    mia: Caller, library: Document, language: ReplyLanguage, interface: str
+) -> None:
     mia.client.force_login(mia.user)
     answer = mia.post("/ask", {"question": QUESTIONS[language]}).json()
     assert answer["verdict"] == "refused"
@@ -81,7 +83,9 @@ def test_all_of_it(mia: Caller, library: Document, language: ReplyLanguage, inte
     assert REFUSALS["related"][language] in text
 
 
-def test_a_part_without_words_of_the_language_does_not_change_it(mia: Caller, library: Document) -> None:
+def test_question_part_without_known_words_does_not_change_the_language(
+    mia: Caller, library: Document
+) -> None:
     asked = "Wer genehmigt Reisen nach Zarquon und was kostet Parken in Quibble?"
     answer = mia.post("/ask", {"question": asked}).json()
     assert answer["verdict"] == "refused"
@@ -90,7 +94,7 @@ def test_a_part_without_words_of_the_language_does_not_change_it(mia: Caller, li
         assert not foreign(reason, "de"), reason
 
 
-def test_every_text_is_there_in_every_language() -> None:
+def test_every_refusal_text_exists_in_every_language() -> None:
     for key, texts in REFUSALS.items():
         assert set(texts) == set(REPLY_LANGUAGES), key
         assert all(texts.values()), key

@@ -22,20 +22,22 @@ def refuse(caller: Caller, question: str) -> str:
 
 
 @pytest.mark.parametrize("language", QUESTIONS)
-def test_the_page_says_so(mia: Caller, document: Document, parts: Engine, language: ReplyLanguage) -> None:
+def test_page_of_a_refusal_names_unfinished_parsing(
+    mia: Caller, document: Document, parts: Engine, language: ReplyLanguage
+) -> None:
     html = refuse(mia, QUESTIONS[language])
     assert REFUSALS["being_read"][language] in html
     assert REFUSALS["advice"][language] not in html
     assert GapQuestion.objects.exists(), "the asker is notified when the documents answer it"
 
 
-def test_once_all_are_read_it_is_refused_as_usual(mia: Caller, document: Document, parts: Engine) -> None:
+def test_refusal_after_parsing_has_the_usual_text(mia: Caller, document: Document, parts: Engine) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.")
     html = refuse(mia, "Which planets does the Zarquon office own?")
     assert REFUSALS["advice"]["en"] in html
 
 
-def test_documents_that_the_asker_may_not_read_do_not_count(
+def test_unreadable_documents_do_not_count_as_unfinished(
     rob: Caller, document: Document, parts: Engine
 ) -> None:
     assert REFUSALS["advice"]["en"] in refuse(rob, QUESTIONS["en"])

@@ -63,7 +63,7 @@ def originals() -> int:
 
 
 @pytest.mark.slow
-def test_of_two_who_replace_a_document_at_once_one_wins_and_the_other_gets_409(
+def test_concurrent_replacements_of_a_document_conflict(
     upload: Upload, admin: Caller, other: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert upload(admin, "the first").status_code == 202
@@ -82,7 +82,7 @@ def test_of_two_who_replace_a_document_at_once_one_wins_and_the_other_gets_409(
     assert DocumentVersion.objects.count() == Job.objects.count() == originals() == ROUNDS + 1
 
 
-def test_two_who_send_the_same_bytes_at_once_agree(
+def test_concurrent_uploads_of_equal_bytes_agree(
     upload: Upload, admin: Caller, other: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(admin, "the first")
@@ -93,7 +93,7 @@ def test_two_who_send_the_same_bytes_at_once_agree(
     assert DocumentVersion.objects.count() == originals() == 2
 
 
-def test_two_who_name_the_version_that_they_replace(upload: Upload, admin: Caller, other: Caller) -> None:
+def test_outdated_if_match_conflicts(upload: Upload, admin: Caller, other: Caller) -> None:
     """However far apart they come."""
     upload(admin, "the first")
     assert upload(admin, "mine", **{"If-Match": '"1"'}).status_code == 202

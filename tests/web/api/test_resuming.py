@@ -77,7 +77,7 @@ def followed(caller: Caller, message: Message, at_delta: Callable[[], object]) -
     return events(async_to_sync(read)(response.streaming_content, at_delta))
 
 
-def test_a_detached_answer_goes_on_and_can_be_followed(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_detached_answer_continues_and_can_be_followed(mia: Caller, leave: Document, parts: Engine) -> None:
     chat = HeldChat()
     with use(Engine(parts.embedder, parts.index, chat)):
         message = ask_and_leave(mia, detached=True)
@@ -94,7 +94,7 @@ def test_a_detached_answer_goes_on_and_can_be_followed(mia: Caller, leave: Docum
     assert [data["marker"] for name, data in found if name == "citation"] == [1, 2]
 
 
-def test_a_detached_answer_that_nobody_follows_ends(
+def test_detached_answer_without_followers_ends(
     mia: Caller, leave: Document, parts: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answer_stream, "GRACE", timedelta(0))
@@ -108,9 +108,7 @@ def test_a_detached_answer_that_nobody_follows_ends(
     assert message.citations.count() == 1
 
 
-def test_a_detached_answer_ends_when_its_asker_is_shut_out(
-    mia: Caller, leave: Document, parts: Engine
-) -> None:
+def test_detached_answer_ends_when_its_user_loses_access(mia: Caller, leave: Document, parts: Engine) -> None:
     chat = EndlessChat()
     with use(Engine(parts.embedder, parts.index, chat)):
         ask_and_leave(mia, detached=True)
@@ -121,7 +119,7 @@ def test_a_detached_answer_ends_when_its_asker_is_shut_out(
     assert Message.objects.get().state == "stopped"
 
 
-def test_a_detached_answer_is_stopped_from_elsewhere(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_detached_answer_is_stopped_by_another_request(mia: Caller, leave: Document, parts: Engine) -> None:
     chat = EndlessChat()
     with use(Engine(parts.embedder, parts.index, chat)):
         message = ask_and_leave(mia, detached=True)
@@ -141,14 +139,14 @@ def running(caller: Caller, leave: Document, **fields: Any) -> Message:
     return rows.get()
 
 
-def test_what_a_dead_server_left_ends_with_what_is_known(mia: Caller, leave: Document) -> None:
+def test_followed_answer_of_a_dead_server_ends_with_its_saved_text(mia: Caller, leave: Document) -> None:
     message = running(mia, leave, alive_at=timezone.now() - timedelta(minutes=1))
     found = events(streamed(mia.get(f"/messages/{message.id}/events")))
     assert [name for name, _ in found] == ["start", "sources", "citation", "delta", "error"]
     assert found[-1][1]["detail"] == "The server stopped before the answer was complete."
 
 
-def test_an_answer_that_is_withheld_meanwhile_is_not_followed_further(mia: Caller, leave: Document) -> None:
+def test_followed_answer_ends_when_it_is_withheld(mia: Caller, leave: Document) -> None:
     message = running(mia, leave)
 
     def close_and_go_on() -> None:
@@ -162,7 +160,7 @@ def test_an_answer_that_is_withheld_meanwhile_is_not_followed_further(mia: Calle
     assert "More." not in str(found)
 
 
-def test_another_text_than_was_told_comes_at_the_end_only(mia: Caller, leave: Document) -> None:
+def test_rewritten_answer_is_sent_only_at_the_end(mia: Caller, leave: Document) -> None:
     message = running(mia, leave)
 
     def rewrite() -> None:

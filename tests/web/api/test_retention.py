@@ -35,7 +35,7 @@ def old(document: Document) -> Document:
     return document
 
 
-def test_a_manager_sees_what_would_go_before_it_is_saved(
+def test_retention_preview_shows_expired_documents_to_managers(
     mia: Caller, rob: Caller, grant: Callable[[Caller, Role], None], base: KnowledgeBase, old: Document
 ) -> None:
     path = f"/knowledge-bases/{base.id}"
@@ -54,11 +54,11 @@ def test_a_manager_sees_what_would_go_before_it_is_saved(
 
 
 @pytest.mark.parametrize("days", [0, -1, 36_501, 1.5, "30", True])
-def test_days_that_make_no_sense_are_refused(mia: Caller, base: KnowledgeBase, days: Any) -> None:
+def test_invalid_retention_days_are_rejected(mia: Caller, base: KnowledgeBase, days: Any) -> None:
     assert_problem(mia.patch(f"/knowledge-bases/{base.id}", {"retention_days": days}), 422, "invalid")
 
 
-def test_what_is_too_old_goes_by_schedule_with_a_receipt(
+def test_expired_documents_are_deleted_by_schedule_with_a_receipt(
     mia: Caller,
     base: KnowledgeBase,
     old: Document,
@@ -83,7 +83,7 @@ def test_what_is_too_old_goes_by_schedule_with_a_receipt(
     assert not Document.objects.filter(pk=old.pk).exists()
 
 
-def test_a_new_version_makes_a_document_young_again(mia: Caller, base: KnowledgeBase, old: Document) -> None:
+def test_new_version_restarts_the_retention_period(mia: Caller, base: KnowledgeBase, old: Document) -> None:
     assert retention.find_expired(base, 30).count() == 1
     mia.upload(str(base.id), "leave.md", b"# Leave\n\n30 days a year.")
     assert retention.find_expired(base, 30).count() == 0
@@ -95,7 +95,7 @@ def conversations_kept(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
 
 
 @pytest.mark.parametrize(("days", "left"), [(0, 2), (30, 1), (41, 2)])
-def test_conversations_that_nobody_goes_on_with_go(
+def test_inactive_conversations_expire(
     mia: Caller, days: int, left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation_start(principal=mia.principal, question="Young?")
@@ -107,12 +107,14 @@ def test_conversations_that_nobody_goes_on_with_go(
     assert Event.objects.filter(action="conversations.expired").exists() == (left == 1)
 
 
-def test_it_is_looked_at_by_schedule() -> None:
+def test_retention_runs_on_a_schedule() -> None:
     scheduled = configured.CELERY_BEAT_SCHEDULE.values()
     assert {"task": "ingestion.apply_retention", "schedule": 600.0} in scheduled
 
 
-def test_the_console_tells_how_many_would_go(mia: Caller, base: KnowledgeBase, old: Document) -> None:
+def test_console_shows_how_many_documents_would_expire(
+    mia: Caller, base: KnowledgeBase, old: Document
+) -> None:
     client = Client()
     client.force_login(mia.user)
     path = f"/admin/knowledge-bases/{base.slug}/retention"

@@ -180,7 +180,7 @@ def run_question(world: World, earlier: EarlierAnswers) -> Any:
     return done.answer
 
 
-def test_no_passage_reaches_a_model_that_its_rules_forbid(
+def test_no_passage_reaches_a_forbidden_model(
     models: tuple[Recorder, Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outside, inside = models
@@ -206,7 +206,7 @@ def test_no_passage_reaches_a_model_that_its_rules_forbid(
 
 
 @pytest.mark.parametrize("kind", [list, PromptMessages])
-def test_an_outside_model_takes_no_message_that_was_not_cleared(kind: Any) -> None:
+def test_external_model_rejects_uncleared_messages(kind: Any) -> None:
     recorder = Recorder()
     messages = [ChatMessage("Is it so?")]
     with pytest.raises(Unavailable, match="may not read"):

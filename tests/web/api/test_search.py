@@ -34,7 +34,7 @@ def found(caller: Caller, **query: Any) -> list[dict[str, Any]]:
     return results
 
 
-def test_hits_come_best_first_with_their_scores(mia: Caller, leave: Document) -> None:
+def test_hits_are_ordered_by_score(mia: Caller, leave: Document) -> None:
     response = mia.post("/search", {"query": "days of leave a year"})
     assert response.json().keys() == {"results", "took_ms"}
     best, other = response.json()["results"]
@@ -50,11 +50,11 @@ def test_hits_come_best_first_with_their_scores(mia: Caller, leave: Document) ->
     assert best["score"] > other["score"]
 
 
-def test_no_more_come_than_asked_for(mia: Caller, leave: Document) -> None:
+def test_top_k_limits_hits(mia: Caller, leave: Document) -> None:
     assert len(found(mia, top_k=1)) == 1
 
 
-def test_a_search_may_rank_by_one_half_alone(mia: Caller, leave: Document) -> None:
+def test_search_can_use_a_single_ranking(mia: Caller, leave: Document) -> None:
     for ranking, score in (("dense", "dense"), ("bm25", "sparse"), ("hybrid", "fused"), ("rrf", "fused")):
         hits = found(mia, ranking=ranking)
         assert [hit["score"] for hit in hits] == [hit["scores"][score] for hit in hits]
@@ -65,7 +65,7 @@ def test_a_search_may_rank_by_one_half_alone(mia: Caller, leave: Document) -> No
 
 
 @pytest.mark.parametrize("ranking", ["dense", "bm25", "rrf"])
-def test_every_ranking_finds_only_what_may_be_read(
+def test_every_ranking_finds_only_readable_documents(
     mia: Caller, rob: Caller, leave: Document, grant: Callable[[Caller, Role], None], ranking: str
 ) -> None:
     assert found(rob, ranking=ranking) == []
@@ -75,7 +75,7 @@ def test_every_ranking_finds_only_what_may_be_read(
     assert found(rob, ranking=ranking) == []
 
 
-def test_only_what_may_be_read_is_found_this_moment(
+def test_changed_access_applies_to_the_next_search(
     mia: Caller, rob: Caller, leave: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     assert found(rob) == []
@@ -103,7 +103,7 @@ def test_knowledge_bases_narrow_and_never_widen(mia: Caller, rob: Caller, leave:
     assert found(mia, knowledge_bases=[str(other.id)]) == []
 
 
-def test_a_slug_is_as_good_as_an_id(mia: Caller, leave: Document) -> None:
+def test_search_accepts_slugs_and_ids(mia: Caller, leave: Document) -> None:
     base = leave.knowledge_base
     other = make_base(name="Other", principal=mia.principal)
     assert len(found(mia, knowledge_bases=[base.slug])) == 2
@@ -120,7 +120,7 @@ def test_a_slug_is_as_good_as_an_id(mia: Caller, leave: Document) -> None:
 
 
 @pytest.mark.parametrize("path", ["/search", "/ask"])
-def test_a_knowledge_base_that_is_not_there_for_me_is_not_found(
+def test_unreadable_and_missing_knowledge_bases_are_equally_not_found(
     mia: Caller, rob: Caller, leave: Document, path: str
 ) -> None:
     """Hidden, absent, deleted or malformed, by id or slug, alone or beside one that is mine: all alike."""
@@ -164,13 +164,13 @@ def test_filters_narrow(
     assert len(found(mia, filters=filters)) == count
 
 
-def test_a_document_may_be_searched_alone(mia: Caller, leave: Document) -> None:
+def test_search_can_be_limited_to_one_document(mia: Caller, leave: Document) -> None:
     assert len(found(mia, filters={"document_ids": [str(leave.id), "nonsense"]})) == 2
     after = (leave.created_at + timedelta(hours=1)).isoformat()
     assert found(mia, filters={"created_after": after}) == []
 
 
-def test_a_part_that_is_down_is_503_and_worth_another_try(
+def test_unavailable_search_backend_returns_503_with_retry_after(
     mia: Caller, leave: Document, parts: Engine
 ) -> None:
     assert isinstance(parts.embedder, FakeEmbedder)
@@ -180,6 +180,6 @@ def test_a_part_that_is_down_is_503_and_worth_another_try(
     assert int(response["Retry-After"]) > 0
 
 
-def test_hostile_queries_are_only_words(mia: Caller, leave: Document) -> None:
+def test_hostile_queries_are_plain_text(mia: Caller, leave: Document) -> None:
     for query in ["'; DROP TABLE chunk; --", "*", "\u202e%_\\", "🦀" * 500, "?" * 2000, "\x01\x7f"]:
         assert mia.post("/search", {"query": query}).status_code == 200

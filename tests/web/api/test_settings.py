@@ -60,7 +60,7 @@ def test_branding_is_shown_to_everyone_and_recorded(admin: Caller) -> None:
     assert event.detail["after"] == values
 
 
-def test_null_resets_a_setting_and_others_stay(admin: Caller) -> None:
+def test_null_resets_only_its_setting(admin: Caller) -> None:
     change(admin, "branding", name="Acme", sign_in_text="Hello")
     answer = change(admin, "branding", version=1, name=None).json()["branding"]
     assert answer["values"] == {"name": None, "accent_color": None, "sign_in_text": "Hello"}
@@ -68,7 +68,7 @@ def test_null_resets_a_setting_and_others_stay(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize("color", ["#ffff00", "#9ccc65", "#ffffff"])
-def test_a_colour_that_nobody_can_read_is_refused(admin: Caller, color: str) -> None:
+def test_unreadable_accent_colour_is_rejected(admin: Caller, color: str) -> None:
     problem = assert_problem(change(admin, "branding", accent_color=color), 422, "invalid")
     assert "too light" in problem["detail"]
     assert not StoredSection.objects.exists()
@@ -85,12 +85,12 @@ def test_a_colour_that_nobody_can_read_is_refused(admin: Caller, color: str) -> 
         ("general", {"conversation_retention_days": -1}),
     ],
 )
-def test_values_that_fit_no_setting_are_refused(admin: Caller, section: str, values: dict[str, Any]) -> None:
+def test_invalid_settings_are_rejected(admin: Caller, section: str, values: dict[str, Any]) -> None:
     assert_problem(change(admin, section, **values), 422, "invalid")
     assert not StoredSection.objects.exists()
 
 
-def test_of_two_admins_who_save_at_once_the_later_is_told(admin: Caller) -> None:
+def test_concurrent_settings_change_conflicts(admin: Caller) -> None:
     assert change(admin, "branding", name="First").status_code == 200
     problem = assert_problem(change(admin, "branding", name="Second"), 409, "conflict")
     assert "Someone else has changed these settings" in problem["detail"]
@@ -98,7 +98,7 @@ def test_of_two_admins_who_save_at_once_the_later_is_told(admin: Caller) -> None
     assert change(admin, "branding", version=1, name="Second").status_code == 200
 
 
-def test_of_many_who_save_at_the_same_moment_one_succeeds(admin: Caller) -> None:
+def test_simultaneous_settings_changes_succeed_once(admin: Caller) -> None:
     begin, statuses = threading.Barrier(4), list[int]()
 
     def save(number: int) -> None:
@@ -116,7 +116,7 @@ def test_of_many_who_save_at_the_same_moment_one_succeeds(admin: Caller) -> None
     assert Event.objects.filter(action="settings.changed").count() == 1
 
 
-def test_sections_are_changed_together_or_not_at_all(admin: Caller) -> None:
+def test_settings_sections_change_atomically(admin: Caller) -> None:
     body = {
         "branding": {"version": 0, "values": {"name": "Acme"}},
         "general": {"version": 7, "values": {"default_language": "de"}},
@@ -126,13 +126,15 @@ def test_sections_are_changed_together_or_not_at_all(admin: Caller) -> None:
     assert not Event.objects.filter(action="settings.changed").exists()
 
 
-def test_the_language_applies_to_whoever_chose_none(admin: Caller) -> None:
+def test_default_language_applies_to_users_without_a_choice(admin: Caller) -> None:
     assert '<html lang="en"' in page(admin)
     assert change(admin, "general", default_language="de").status_code == 200
     assert '<html lang="de"' in page(admin)
 
 
-def test_a_variable_takes_precedence_and_is_named(admin: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_variable_overrides_a_stored_setting(
+    admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     change(admin, "general", default_language="de")
     given = env.Environment(default_language="en")
     for module in ("sections", "store"):
@@ -146,9 +148,7 @@ def test_a_variable_takes_precedence_and_is_named(admin: Caller, monkeypatch: py
     assert change(admin, "general", version=1, conversation_retention_days=30).status_code == 200
 
 
-def test_other_processes_learn_of_a_change_within_seconds(
-    admin: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_changes_reach_other_processes(admin: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Sign in to Cairn" in page(admin)
     forget_snapshot()
     page(admin)
@@ -164,7 +164,7 @@ def _ahead(seconds: float) -> Any:
     return lambda: real() + seconds
 
 
-def test_values_of_another_version_of_cairn_do_not_stop_it(admin: Caller) -> None:
+def test_settings_of_another_cairn_version_are_ignored(admin: Caller) -> None:
     values = {"name": 7, "font": "Comic Sans", "sign_in_text": "Welcome back"}
     StoredSection.objects.create(section="branding", values=values)
     StoredSection.objects.create(section="of_the_future", values={"name": "x"})
@@ -175,7 +175,7 @@ def test_values_of_another_version_of_cairn_do_not_stop_it(admin: Caller) -> Non
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_a_logo_is_written_anew_and_shown(admin: Caller, kind: str) -> None:
+def test_logo_is_re_encoded_and_shown(admin: Caller, kind: str) -> None:
     trailer = b"<script>alert(1)</script>"
     assert send_logo(admin, image(kind, (2000, 1000)) + trailer).status_code == 204
     html = page(admin)
@@ -214,12 +214,12 @@ def test_a_logo_that_is_no_image_is_refused(admin: Caller, content: bytes) -> No
     assert admin.client.get("/branding/logo.png").status_code == 404
 
 
-def test_a_logo_may_be_neither_heavy_nor_huge(admin: Caller) -> None:
+def test_too_large_logo_is_rejected(admin: Caller) -> None:
     assert_problem(send_logo(admin, image() + bytes(3 << 20)), 413, "too_large")
     assert "4096" in assert_problem(send_logo(admin, image(size=(30_000, 5))), 422, "invalid")["detail"]
 
 
-def test_others_may_neither_read_nor_change_settings(mia: Caller) -> None:
+def test_only_admins_read_and_change_settings(mia: Caller) -> None:
     for response in (mia.get("/settings"), change(mia, "branding", name="Mine"), send_logo(mia, image())):
         assert_problem(response, 403, "forbidden")
     assert not StoredSection.objects.exists()
@@ -232,7 +232,7 @@ async def test_an_event_loop_does_not_wait_for_the_database(admin: Caller) -> No
     await sync_to_async(wait_for_german)()
 
 
-async def test_an_event_loop_keeps_the_settings_until_they_are_read_again(admin: Caller) -> None:
+async def test_event_loop_caches_settings(admin: Caller) -> None:
     await sync_to_async(change)(admin, "general", default_language="de")
     assert (await sync_to_async(effective_environment)()).default_language == "de"
     forget_snapshot()

@@ -57,7 +57,7 @@ def shared(caller: Caller, message: Message, *to: str, **said: Any) -> dict[str,
     return made
 
 
-def test_a_reader_who_may_read_the_documents_sees_the_answers(
+def test_shared_answers_are_visible_to_readers_of_their_documents(
     mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -74,7 +74,7 @@ def test_a_reader_who_may_read_the_documents_sees_the_answers(
     assert answer["citations"][0]["quote"] == QUOTE
 
 
-def test_an_answer_is_withheld_from_whoever_may_not_read_its_documents(
+def test_shared_answer_is_withheld_without_access_to_its_documents(
     mia: Caller, rob: Caller, answered: Callable[..., Message]
 ) -> None:
     share = shared(mia, answered(reason="Documents say different things about it."))
@@ -86,7 +86,7 @@ def test_an_answer_is_withheld_from_whoever_may_not_read_its_documents(
     assert "Leave" not in response.content.decode()
 
 
-def test_what_counts_is_what_the_reader_may_read_when_they_open_it(
+def test_shared_answer_depends_on_access_at_opening(
     mia: Caller,
     rob: Caller,
     base: KnowledgeBase,
@@ -119,7 +119,7 @@ def test_what_counts_is_what_the_reader_may_read_when_they_open_it(
     ],
     ids=["cut off", "marked as untraced", "without a citation"],
 )
-def test_words_that_no_citation_stands_for_need_all_that_the_model_had_read(
+def test_shared_uncited_text_needs_access_to_everything_the_model_read(
     mia: Caller,
     rob: Caller,
     document: Document,
@@ -142,7 +142,7 @@ def test_words_that_no_citation_stands_for_need_all_that_the_model_had_read(
     assert rob.get(path).json()["messages"][0]["withheld"]
 
 
-def test_a_refusal_names_and_hints_at_nothing_that_is_closed_to_the_reader(
+def test_shared_refusal_reveals_no_unreadable_documents(
     mia: Caller,
     rob: Caller,
     document: Document,
@@ -162,7 +162,7 @@ def test_a_refusal_names_and_hints_at_nothing_that_is_closed_to_the_reader(
     assert answer["reason"].startswith("I found passages")
 
 
-def test_sentences_that_were_left_out_are_not_told(
+def test_shared_answer_hides_removed_sentences(
     mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -172,7 +172,7 @@ def test_sentences_that_were_left_out_are_not_told(
     assert "Managers" not in response.content.decode()
 
 
-def test_the_link_stays_with_what_was_shared_until_it_is_renewed(
+def test_share_link_is_a_snapshot_until_renewed(
     mia: Caller, rob: Caller, answered: Callable[..., Message]
 ) -> None:
     first = answered()
@@ -189,7 +189,7 @@ def test_the_link_stays_with_what_was_shared_until_it_is_renewed(
     assert questions() == ["How many days?", "And for managers?"]
 
 
-def test_another_branch_does_not_change_what_was_shared(
+def test_new_branch_does_not_change_a_share(
     mia: Caller, rob: Caller, answered: Callable[..., Message]
 ) -> None:
     first = answered()
@@ -202,7 +202,7 @@ def test_another_branch_does_not_change_what_was_shared(
     assert [each["question"] for each in seen] == ["How many days?"]
 
 
-def test_what_is_being_written_is_not_shared(mia: Caller, answered: Callable[..., Message]) -> None:
+def test_running_answer_is_not_in_a_conversation_share(mia: Caller, answered: Callable[..., Message]) -> None:
     running = answered(state=MessageState.RUNNING, answer="", verdict="")
     path = f"/conversations/{running.conversation_id}/share"
     assert_problem(mia.put(path, {"subjects": ["everyone"]}), 409, "conflict")
@@ -212,7 +212,7 @@ def test_what_is_being_written_is_not_shared(mia: Caller, answered: Callable[...
     assert Share.objects.get().last_id == done.id
 
 
-def test_it_is_open_to_those_who_are_named_and_to_nobody_else(
+def test_share_is_open_only_to_its_subjects(
     mia: Caller, rob: Caller, admin: Caller, answered: Callable[..., Message]
 ) -> None:
     ina = caller_for("ina")
@@ -231,7 +231,7 @@ def test_it_is_open_to_those_who_are_named_and_to_nobody_else(
     assert_problem(admin.get(path), 404, "not_found")
 
 
-def test_readers_cannot_change_it(mia: Caller, rob: Caller, answered: Callable[..., Message]) -> None:
+def test_readers_cannot_change_a_share(mia: Caller, rob: Caller, answered: Callable[..., Message]) -> None:
     message = answered()
     share = shared(mia, message)
     path = f"/conversations/{message.conversation_id}"
@@ -246,7 +246,7 @@ def test_readers_cannot_change_it(mia: Caller, rob: Caller, answered: Callable[.
 
 
 @pytest.mark.parametrize("way", ["taken back", "owner disabled", "conversation deleted", "document erased"])
-def test_the_link_is_gone(
+def test_share_link_ends_by_revocation_or_deletion(
     mia: Caller, rob: Caller, admin: Caller, document: Document, answered: Callable[..., Message], way: str
 ) -> None:
     message = answered()
@@ -266,21 +266,21 @@ def test_the_link_is_gone(
     assert_problem(rob.get(path), 404, "not_found")
 
 
-def test_what_was_shared_again_has_another_address(mia: Caller, answered: Callable[..., Message]) -> None:
+def test_renewed_share_has_a_new_address(mia: Caller, answered: Callable[..., Message]) -> None:
     message = answered()
     first = shared(mia, message)
     mia.delete(f"/conversations/{message.conversation_id}/share")
     assert shared(mia, message)["id"] != first["id"]
 
 
-def test_what_is_no_reader_is_refused(mia: Caller, answered: Callable[..., Message]) -> None:
+def test_invalid_share_subjects_are_rejected(mia: Caller, answered: Callable[..., Message]) -> None:
     path = f"/conversations/{answered().conversation_id}/share"
     for subjects in ([], ["nobody"], ["user:1"], [f"group:{mia.user.id}"], None):
         assert_problem(mia.put(path, {"subjects": subjects}), 422, "invalid")
     assert not Share.objects.exists()
 
 
-def test_whoever_may_read_all_of_it_goes_on_in_a_conversation_of_their_own(
+def test_readers_of_everything_continue_a_share_in_their_own_conversation(
     mia: Caller,
     rob: Caller,
     document: Document,
@@ -309,7 +309,7 @@ def test_whoever_may_read_all_of_it_goes_on_in_a_conversation_of_their_own(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_gone_on_with_is_read_and_written_at_once(
+def test_continuing_a_share_reads_and_writes_in_one_transaction(
     mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
 ) -> None:
     """What an erasure removed in between would be written again."""
@@ -342,13 +342,13 @@ def test_sharing_is_on_record_by_ids(mia: Caller, rob: Caller, answered: Callabl
     assert "days" not in json.dumps([event.detail for event in events])
 
 
-def test_shares_are_among_what_somebody_takes_along(mia: Caller, answered: Callable[..., Message]) -> None:
+def test_user_export_contains_shares(mia: Caller, answered: Callable[..., Message]) -> None:
     share = shared(mia, answered())
     [row] = taken(mia)["shares"]
     assert (row["id"], row["conversation"], row["to"]) == (share["id"], share["conversation"], ["everyone"])
 
 
-def test_colleagues_are_found_by_how_their_names_begin(mia: Caller, rob: Caller, admin: Caller) -> None:
+def test_share_subjects_are_found_by_name_prefix(mia: Caller, rob: Caller, admin: Caller) -> None:
     own, other = Group.objects.create(name="Robotics"), Group.objects.create(name="Roberta's")
     own.members.add(mia.user)
     caller_for("robin")
@@ -394,7 +394,7 @@ def test_a_single_answer_is_shared_without_the_rest(
     assert set(events.values_list("action", flat=True)) == {"share.created"}
 
 
-def test_a_shared_answer_is_withheld_like_any_other(
+def test_shared_single_answer_is_withheld_without_access(
     mia: Caller, rob: Caller, answered: Callable[..., Message]
 ) -> None:
     message = answered()
@@ -405,7 +405,7 @@ def test_a_shared_answer_is_withheld_like_any_other(
     assert_problem(rob.get(f"/shared/{share['id']}"), 404, "not_found")
 
 
-def test_a_conversation_and_its_answers_are_shared_apart(
+def test_conversation_and_answer_shares_are_independent(
     mia: Caller, rob: Caller, answered: Callable[..., Message]
 ) -> None:
     first, second = answered(), answered(question="Per month?")

@@ -50,7 +50,7 @@ def test_small_talk_gets_a_reply_that_is_no_answer(mia: Caller, leave: Document,
     assert (parts.chat.prompts, parts.embedder.queries) == ([], [])
 
 
-def test_a_question_that_begins_with_a_greeting_is_answered(mia: Caller, leave: Document) -> None:
+def test_question_after_a_greeting_is_answered(mia: Caller, leave: Document) -> None:
     answer = asked(mia, f"Hi, {QUESTION[0].lower()}{QUESTION[1:]}")
     assert (answer["mode"], answer["verdict"]) == ("generated", "supported")
 
@@ -65,7 +65,7 @@ def test_small_talk_is_streamed(mia: Caller, leave: Document) -> None:
     assert followed[-1] == found[-1]
 
 
-def test_nothing_is_counted_or_recorded_as_a_gap(mia: Caller, leave: Document) -> None:
+def test_small_talk_is_in_no_statistics_or_gaps(mia: Caller, leave: Document) -> None:
     answer = asked(mia, "help")
     assert mia.post(f"/messages/{answer['id']}/feedback", {"rating": "down"}).status_code == 200
     assert not AskedQuestion.objects.exists()
@@ -90,9 +90,7 @@ def test_small_talk_is_no_context_of_a_follow_up(mia: Caller, leave: Document) -
     assert after["standalone_question"] == alone["standalone_question"] != direct["standalone_question"]
 
 
-def test_who_are_you_names_the_knowledge_bases_of_the_reader_of_now(
-    mia: Caller, rob: Caller, leave: Document
-) -> None:
+def test_who_are_you_lists_the_readers_knowledge_bases(mia: Caller, rob: Caller, leave: Document) -> None:
     make_base(name="Secret plans", principal=mia.principal)
     answer = asked(mia, "Who are you?")
     assert "Handbook" in answer["answer"]
@@ -124,13 +122,13 @@ def test_three_examples_follow_that_the_reader_may_see(mia: Caller, rob: Caller,
     assert mia.get(f"/messages/{elsewhere['id']}/suggestions").json() == {"questions": []}
 
 
-def test_exports_say_the_reply_without_a_verdict(mia: Caller, leave: Document) -> None:
+def test_export_of_small_talk_has_no_verdict(mia: Caller, leave: Document) -> None:
     answer = asked(mia, "hi")
     exported = mia.get(f"/conversations/{answer['conversation']}/export?format=markdown").content.decode()
     assert exported.rstrip().endswith("## hi\n\nHello! What would you like to know?")
 
 
-def test_a_used_up_limit_does_not_matter(mia: Caller, admin: Caller, leave: Document) -> None:
+def test_small_talk_ignores_the_question_limit(mia: Caller, admin: Caller, leave: Document) -> None:
     subject = f"user:{mia.user.id}"
     assert admin.put("/limits", {"subject": subject, "limits": {"questions_per_day": 0}}).status_code == 200
     assert mia.post("/ask", {"question": QUESTION}).status_code == 429

@@ -70,7 +70,7 @@ def shows(caller: Caller, document: Document, client: Client) -> set[str]:
 ALL = {"search", "ask", "list", "get", "content", "page"}
 
 
-def test_membership_in_the_source_counts_at_once(
+def test_source_group_membership_applies_immediately(
     mia: Caller, rob: Caller, leave: Document, client: Client
 ) -> None:
     assert shows(rob, leave, client) == set()
@@ -85,15 +85,13 @@ def test_membership_in_the_source_counts_at_once(
     assert shows(rob, leave, client) == set()
 
 
-def test_other_access_counts_at_once_for_those_who_lose_it(
-    rob: Caller, leave: Document, client: Client
-) -> None:
+def test_changed_source_access_revokes_immediately(rob: Caller, leave: Document, client: Client) -> None:
     read_people()
     set_source_access(SOURCE, {leave.pk: SourceAccess(((AccessEntry("board"),),))})
     assert shows(rob, leave, client) == set()
 
 
-def test_nobody_chooses_readers_of_a_synced_document(mia: Caller, leave: Document) -> None:
+def test_readers_of_a_synced_document_cannot_be_edited(mia: Caller, leave: Document) -> None:
     path = f"/documents/{leave.id}"
     assert mia.get(path).json()["readers"] == ["source"]
     for readers in (None, [], [f"user:{mia.user.id}"]):
@@ -103,7 +101,7 @@ def test_nobody_chooses_readers_of_a_synced_document(mia: Caller, leave: Documen
     assert mia.patch(path, {"title": "Other"}).status_code == 200
 
 
-def test_managers_see_what_the_source_decides(mia: Caller, rob: Caller, leave: Document) -> None:
+def test_managers_see_access_from_the_source(mia: Caller, rob: Caller, leave: Document) -> None:
     read_people()
     people = mia.get(f"/documents/{leave.id}/people").json()["items"]
     passes = {person["username"]: person["narrowed"][0]["passes"] for person in people}
@@ -122,7 +120,7 @@ def test_managers_see_what_the_source_decides(mia: Caller, rob: Caller, leave: D
     ]
 
 
-def test_the_access_page_says_that_the_source_decides(mia: Caller, leave: Document, client: Client) -> None:
+def test_access_page_explains_that_the_source_decides(mia: Caller, leave: Document, client: Client) -> None:
     client.force_login(mia.user)
     page = client.get(f"/library/documents/{leave.id}/access").content.decode()
     assert "The source decides who can read this document." in page

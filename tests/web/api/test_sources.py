@@ -35,7 +35,7 @@ def source(admin: Caller, base: KnowledgeBase) -> dict[str, Any]:
     return found
 
 
-def test_kinds_have_the_schema_of_their_options(admin: Caller, mia: Caller) -> None:
+def test_source_kinds_have_a_schema_of_their_options(admin: Caller, mia: Caller) -> None:
     [kind] = [each for each in admin.get("/sources/kinds").json() if each["name"] == "shelf"]
     assert (kind["label"], kind["has_access"], kind["secrets"]) == ("Shelf", True, ["password"])
     assert kind["options"]["properties"]["port"]["maximum"] == 65535
@@ -43,7 +43,7 @@ def test_kinds_have_the_schema_of_their_options(admin: Caller, mia: Caller) -> N
     assert mia.get("/sources/kinds").status_code == 403
 
 
-def test_a_source_is_set_up_without_ever_showing_its_secret(admin: Caller, source: dict[str, Any]) -> None:
+def test_source_never_returns_its_secret(admin: Caller, source: dict[str, Any]) -> None:
     assert source["options"] == {
         "url": "https://shelf.example.org", "username": "cairn", "port": 443, "verify": True,
         "security": "tls", "folders": [],
@@ -75,7 +75,9 @@ def test_every_invalid_option_is_named(admin: Caller, base: KnowledgeBase) -> No
     assert not Source.objects.exists()
 
 
-def test_a_name_is_taken_once_per_base(admin: Caller, base: KnowledgeBase, source: dict[str, Any]) -> None:
+def test_duplicate_source_name_in_a_knowledge_base_conflicts(
+    admin: Caller, base: KnowledgeBase, source: dict[str, Any]
+) -> None:
     assert source["name"] == "Staff shelf"
     assert add(admin, base).status_code == 409
 
@@ -105,7 +107,9 @@ def test_managers_see_sources_and_only_admins_change_them(
     assert not admin.get("/sources?knowledge_base=elsewhere").json()["items"]
 
 
-def test_a_change_leaves_the_secret_unless_the_server_changes(admin: Caller, source: dict[str, Any]) -> None:
+def test_source_change_preserves_the_secret_unless_the_server_changes(
+    admin: Caller, source: dict[str, Any]
+) -> None:
     path = f"/sources/{source['id']}"
     kept = {"url": "https://shelf.example.org", "username": "other"}
     changed = admin.patch(path, {"options": kept, "every_seconds": {"content": 7200}, "enabled": False})
@@ -120,7 +124,7 @@ def test_a_change_leaves_the_secret_unless_the_server_changes(admin: Caller, sou
     assert admin.patch(path, {"name": None}).status_code == 422
 
 
-def test_a_test_explains_its_steps_up_to_the_first_problem(admin: Caller, source: dict[str, Any]) -> None:
+def test_source_check_lists_steps_up_to_the_first_problem(admin: Caller, source: dict[str, Any]) -> None:
     good = admin.post(f"/sources/{source['id']}/check").json()
     assert [step["name"] for step in good["steps"]] == ["Connect", "Sign in", "List"]
     assert good["problem"] is None
@@ -134,7 +138,7 @@ def test_a_test_explains_its_steps_up_to_the_first_problem(admin: Caller, source
     assert sorted(answered) == [False, False, True]
 
 
-def test_a_dry_run_lists_without_importing(admin: Caller, source: dict[str, Any]) -> None:
+def test_source_dry_run_imports_nothing(admin: Caller, source: dict[str, Any]) -> None:
     for found in (
         admin.post(f"/sources/{source['id']}/dry-run").json(),
         admin.post("/sources/dry-run", {"kind": "shelf", "options": OPTIONS}).json(),
@@ -201,7 +205,9 @@ def test_people_are_linked_by_hand(admin: Caller, rob: Caller, source: dict[str,
 
 
 @pytest.mark.parametrize("delete", [True, False])
-def test_deleting_says_what_happens_to_documents(admin: Caller, source: dict[str, Any], delete: bool) -> None:
+def test_deleting_a_source_deletes_documents_only_on_request(
+    admin: Caller, source: dict[str, Any], delete: bool
+) -> None:
     path = f"/sources/{source['id']}"
     assert admin.delete(f"{path}?delete_documents={str(delete).lower()}").status_code == 204
     assert admin.get(path).status_code == 404

@@ -42,14 +42,14 @@ def ask(caller: Caller, question: str) -> dict[str, Any]:
     return answer
 
 
-def test_a_misspelt_word_is_corrected_and_the_answer_says_so(mia: Caller, leave: Document) -> None:
+def test_misspelt_word_is_corrected_with_a_notice(mia: Caller, leave: Document) -> None:
     answer = ask(mia, MISSPELT)
     assert answer["spelling"] == CORRECTION
     assert (answer["verdict"], answer["question"]) == ("supported", MISSPELT)
     assert mia.get(f"/conversations/{answer['conversation']}").json()["messages"] == [answer]
 
 
-def test_the_page_offers_the_question_as_typed(mia: Caller, leave: Document) -> None:
+def test_page_offers_the_original_spelling(mia: Caller, leave: Document) -> None:
     answer = ask(mia, MISSPELT)
     browser = Client()
     browser.force_login(mia.user)
@@ -59,7 +59,7 @@ def test_the_page_offers_the_question_as_typed(mia: Caller, leave: Document) -> 
     assert ask(mia, 'How many days of leave do "emplyoees" get a year?')["spelling"] == []
 
 
-def test_a_question_whose_words_were_all_found_needs_no_look_up(
+def test_correctly_spelt_question_needs_no_spelling_lookup(
     mia: Caller, leave: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spelling, "_look_up", lambda *_: pytest.fail("something was looked up"))
@@ -78,11 +78,11 @@ def test_a_question_whose_words_were_all_found_needs_no_look_up(
     ],
     ids=["name", "code", "capitals", "another word", "ending", "other language"],
 )
-def test_what_may_be_meant_as_typed_stays(mia: Caller, leave: Document, question: str) -> None:
+def test_plausible_words_are_not_corrected(mia: Caller, leave: Document, question: str) -> None:
     assert ask(mia, question)["spelling"] == []
 
 
-def test_a_word_that_some_passage_has_stays(mia: Caller, leave: Document, base: KnowledgeBase) -> None:
+def test_words_in_a_passage_are_not_corrected(mia: Caller, leave: Document, base: KnowledgeBase) -> None:
     other = _second_document(mia, base)
     indexed(
         other, get_engine(), *(f"Line {number} of an invoice." for number in range(9)), "An emplyoees index."
@@ -90,7 +90,7 @@ def test_a_word_that_some_passage_has_stays(mia: Caller, leave: Document, base: 
     assert ask(mia, MISSPELT)["spelling"] == []
 
 
-def test_a_word_of_a_document_that_is_closed_to_the_asker_is_not_looked_up(
+def test_spelling_ignores_words_of_unreadable_documents(
     mia: Caller, rob: Caller, base: KnowledgeBase, leave: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     """The index has not heard of the restriction yet: SQL decides."""
@@ -104,7 +104,7 @@ def test_a_word_of_a_document_that_is_closed_to_the_asker_is_not_looked_up(
     assert ask(rob, question)["spelling"] == []
 
 
-def test_a_corrected_word_is_shown_only_while_its_passages_may_be_read(
+def test_correction_is_shown_only_with_access_to_its_passages(
     rob: Caller, leave: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -115,7 +115,7 @@ def test_a_corrected_word_is_shown_only_while_its_passages_may_be_read(
     assert message["spelling"] == []
 
 
-def test_a_corrected_word_is_erased_with_a_document_that_the_answer_only_found(
+def test_correction_is_erased_with_the_retrieved_document(
     mia: Caller, leave: Document, base: KnowledgeBase, parts: Engine
 ) -> None:
     other = _second_document(mia, base)

@@ -54,12 +54,12 @@ def ready(
     return document
 
 
-def test_the_report_of_a_workbook_tells_of_its_table(ready: dict[str, Any]) -> None:
+def test_workbook_report_counts_tables(ready: dict[str, Any]) -> None:
     assert ready["media_type"].endswith("spreadsheetml.sheet")
     assert ready["report"]["tables"] == 1
 
 
-def test_the_rendition_has_the_rows_with_their_cells(mia: Caller, ready: dict[str, Any]) -> None:
+def test_workbook_rendition_has_rows_with_cells(mia: Caller, ready: dict[str, Any]) -> None:
     (table,) = [
         one
         for one in mia.get(f"/documents/{ready['id']}/rendition").json()["elements"]
@@ -70,14 +70,14 @@ def test_the_rendition_has_the_rows_with_their_cells(mia: Caller, ready: dict[st
     assert (table["sheet"], table["cells"][3]) == ("Hotels", "B7:D7")
 
 
-def test_a_hit_says_in_which_cells_it_stands(mia: Caller, ready: dict[str, Any]) -> None:
+def test_hit_in_a_workbook_names_its_cells(mia: Caller, ready: dict[str, Any]) -> None:
     (hit,) = mia.post("/search", {"query": "hotel in Oslo"}).json()["results"]
     assert hit["text"].startswith("City | Hotel | Price\nBonn | Garden Inn by the river | 110 €")
     assert hit["location"] == "Hotels!B5:D8"
     assert hit["page"] is None
 
 
-def test_a_row_is_cited_by_its_cells(mia: Caller, ready: dict[str, Any], parts: Engine) -> None:
+def test_citation_of_a_row_names_its_cells(mia: Caller, ready: dict[str, Any], parts: Engine) -> None:
     said = FakeChat("In Oslo it is the Grand Hotel, with breakfast, for 140 € [1].")
     with use(Engine(parts.embedder, parts.index, said)):
         answer = mia.post("/ask", {"question": "What is the price of the hotel in Oslo?"}).json()

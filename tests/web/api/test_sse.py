@@ -47,7 +47,7 @@ async def until_ended(name: str) -> None:
             await asyncio.to_thread(thread.join, 10)
 
 
-def test_a_frame_is_one_event_whatever_the_text() -> None:
+def test_sse_frame_is_one_event_for_any_text() -> None:
     sent = frame("delta", {"text": "a\n\nevent: done\r\ndata: x\u2028\ud800"})
     assert sent.startswith(b"event: delta\ndata: ")
     assert sent.endswith(b"\n\n")
@@ -56,7 +56,7 @@ def test_a_frame_is_one_event_whatever_the_text() -> None:
     assert json.loads(sent.splitlines()[1].removeprefix(b"data: "))["text"].startswith("a\n\nevent")
 
 
-async def test_a_stream_is_neither_cached_nor_compressed_nor_held_back() -> None:
+async def test_event_stream_disables_caching_compression_and_buffering() -> None:
     response = event_stream(aiter_of(frame("done", {})))
     assert response["Content-Type"] == "text/event-stream"
     assert response["Cache-Control"] == "no-cache, no-transform"
@@ -70,20 +70,20 @@ async def aiter_of(*parts: bytes):  # type: ignore[no-untyped-def]  # an async g
         yield part
 
 
-async def test_items_come_in_order_and_the_generator_is_closed() -> None:
+async def test_stream_preserves_order_and_closes_the_generator() -> None:
     script = Script("a", "b", "c")
     assert [item async for item in from_thread(iter(script))] == ["a", "b", "c"]
     await until_set(script.closed)
 
 
-async def test_a_reader_who_stays_is_not_said_to_have_left() -> None:
+async def test_disconnect_callback_is_not_called_for_a_complete_stream() -> None:
     left: list[str] = []
     async for _ in from_thread(iter(Script("a", "b")), left=lambda: left.append("left")):
         pass
     assert left == []
 
 
-async def test_an_error_is_raised_after_what_came_before_it() -> None:
+async def test_error_is_raised_after_preceding_items() -> None:
     seen: list[str | None] = []
 
     async def read() -> None:
@@ -95,7 +95,7 @@ async def test_an_error_is_raised_after_what_came_before_it() -> None:
     assert seen == ["a"]
 
 
-async def test_a_generator_runs_ahead_no_further_than_it_may() -> None:
+async def test_generator_runs_ahead_only_to_the_buffer_size() -> None:
     script = Script(*"abcdefgh")
     items = from_thread(iter(script), size=2)
     async with aclosing(items):
@@ -109,7 +109,7 @@ async def test_a_generator_runs_ahead_no_further_than_it_may() -> None:
     assert len(script.pulled) <= 4
 
 
-async def test_when_nothing_comes_the_reader_is_told() -> None:
+async def test_idle_stream_yields_none() -> None:
     script = Script("a", "b", held=True)
     items = from_thread(iter(script), idle_seconds=0.01)
     async with aclosing(items):
@@ -119,7 +119,7 @@ async def test_when_nothing_comes_the_reader_is_told() -> None:
     assert following == ["b"]
 
 
-async def test_a_reader_who_leaves_stops_the_generator_at_its_next_item() -> None:
+async def test_disconnect_stops_the_generator_at_its_next_item() -> None:
     script, left = Script("a", "b", "c", held=True), threading.Event()
     items = from_thread(iter(script), left=left.set)
     async with aclosing(items):
@@ -149,7 +149,9 @@ async def test_a_cancelled_reader_stops_the_generator() -> None:
     await until_set(script.closed)
 
 
-async def test_trouble_in_telling_does_not_reach_the_reader(caplog: pytest.LogCaptureFixture) -> None:
+async def test_error_in_the_disconnect_callback_is_hidden_from_the_reader(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     told = threading.Event()
 
     def left() -> None:
@@ -164,7 +166,7 @@ async def test_trouble_in_telling_does_not_reach_the_reader(caplog: pytest.LogCa
     assert "cannot record that the client disconnected" in caplog.text
 
 
-async def test_an_error_after_the_reader_left_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_error_after_a_disconnect_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     script, finished = Script("a", "b", error=ValueError("broken"), held=True), threading.Event()
     items = from_thread(iter(script), finish=finished.set, drains=True)
     async with aclosing(items):

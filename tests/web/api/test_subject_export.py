@@ -73,7 +73,7 @@ def rob(rob: Caller, grant: Callable[[Caller, Role], None], document: Document, 
     return rob
 
 
-def test_it_holds_all_that_is_theirs(rob: Caller, mia: Caller, base: KnowledgeBase) -> None:
+def test_user_export_contains_all_data_of_the_user(rob: Caller, mia: Caller, base: KnowledgeBase) -> None:
     rows = taken(rob)
     assert list(rows) == list(MEMBERS)
     assert rows["profile"][0]["username"] == "rob"
@@ -91,7 +91,7 @@ def test_it_holds_all_that_is_theirs(rob: Caller, mia: Caller, base: KnowledgeBa
     assert Event.objects.filter(action="user.exported", subject=f"user:{rob.user.id}").count() == 1
 
 
-def test_it_holds_messages_with_links_and_access_to_assistants(
+def test_user_export_contains_password_mails_and_assistant_grants(
     admin: Caller, rob: Caller, mia: Caller
 ) -> None:
     PasswordMail.objects.create(
@@ -107,7 +107,7 @@ def test_it_holds_messages_with_links_and_access_to_assistants(
     assert "550" not in json.dumps(robs)
 
 
-def test_it_has_the_people_of_sources_who_are_linked_until_the_account_is_erased(
+def test_user_export_contains_linked_source_people_until_erasure(
     admin: Caller, rob: Caller, mia: Caller
 ) -> None:
     identity_set(rob.user, source="ldap", external_id="id-rob", actor=None)
@@ -127,7 +127,7 @@ def test_it_has_the_people_of_sources_who_are_linked_until_the_account_is_erased
     }
 
 
-def test_it_holds_nothing_of_others_and_nothing_that_lets_in(rob: Caller, mia: Caller) -> None:
+def test_user_export_contains_no_foreign_data_or_secrets(rob: Caller, mia: Caller) -> None:
     conversation_start(principal=mia.principal, question="Mia's own question")
     text = json.dumps(taken(rob))
     assert "Mia's own question" not in text
@@ -139,14 +139,14 @@ def test_it_holds_nothing_of_others_and_nothing_that_lets_in(rob: Caller, mia: C
     assert client.session.session_key not in json.dumps(taken(rob))
 
 
-def test_what_they_may_not_read_any_more_stays_back(rob: Caller, base: KnowledgeBase) -> None:
+def test_user_export_withholds_answers_without_access(rob: Caller, base: KnowledgeBase) -> None:
     grants_replace(knowledge_base=base, grants=[], principal=SETUP)
     rows = taken(rob)
     assert rows["conversations"][0]["messages"][0]["answer"] == WITHHELD
     assert QUOTE not in json.dumps(rows)
 
 
-def test_admins_take_it_for_somebody_who_asks_for_it(admin: Caller, rob: Caller, mia: Caller) -> None:
+def test_admins_export_a_user_and_it_is_audited(admin: Caller, rob: Caller, mia: Caller) -> None:
     path = f"/users/{rob.user.id}/export"
     assert taken(admin, path)["profile"][0]["username"] == "rob"
     event = Event.objects.get(action="user.exported")
@@ -154,21 +154,21 @@ def test_admins_take_it_for_somebody_who_asks_for_it(admin: Caller, rob: Caller,
     assert_problem(mia.get(path), 403, "forbidden")
 
 
-def test_neither_weak_nor_limited_keys_take_it(rob: Caller, base: KnowledgeBase) -> None:
+def test_limited_keys_cannot_export_a_user(rob: Caller, base: KnowledgeBase) -> None:
     said: list[dict[str, Any]] = [{"scopes": ["ask", "manage"]}, {"knowledge_bases": [base.id]}]
     for limits in said:
         _, key = api_key_create(user=rob.user, label="x", **limits)
         assert_problem(Caller(rob.user, key).get("/me/export"), 403, "forbidden")
 
 
-def test_not_while_viewing_as_somebody(admin: Caller, rob: Caller) -> None:
+def test_user_export_is_disabled_while_viewing_as_a_user(admin: Caller, rob: Caller) -> None:
     client = Client()
     client.force_login(admin.user)
     client.post(f"/admin/users/{rob.user.id}/view-as")
     assert_problem(client.get("/api/v1/me/export"), 403, "read_only")
 
 
-def test_pages_offer_it(admin: Caller, rob: Caller) -> None:
+def test_pages_link_the_user_export(admin: Caller, rob: Caller) -> None:
     client = Client()
     client.force_login(admin.user)
     assert "/api/v1/me/export" in client.get("/account").content.decode()
@@ -176,7 +176,7 @@ def test_pages_offer_it(admin: Caller, rob: Caller) -> None:
 
 
 @pytest.mark.slow
-def test_it_is_made_while_it_is_sent(db: None) -> None:
+def test_user_export_is_streamed(db: None) -> None:
     caller, noise = caller_for("talker"), random.Random(5)
     for _ in range(180):
         conversation = conversation_start(principal=caller.principal, question="More?")

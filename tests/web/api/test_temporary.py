@@ -45,7 +45,7 @@ def ask(caller: Caller, conversation: str, question: str = QUESTION) -> dict[str
     return found
 
 
-def test_it_works_but_is_in_no_list_and_no_search(reader: Caller) -> None:
+def test_temporary_chat_answers_but_is_not_listed_or_searched(reader: Caller) -> None:
     created = create(reader)
     assert created["temporary"]
     first = ask(reader, created["id"])
@@ -64,7 +64,7 @@ def test_it_works_but_is_in_no_list_and_no_search(reader: Caller) -> None:
     assert reader.get(f"/conversations/{kept['id']}").json()["expires_at"] is None
 
 
-def test_nobody_else_opens_it(reader: Caller, mia: Caller, admin: Caller) -> None:
+def test_temporary_chat_is_hidden_from_others(reader: Caller, mia: Caller, admin: Caller) -> None:
     created = create(reader)
     answer = ask(reader, created["id"])
     for other in (mia, admin):
@@ -75,14 +75,14 @@ def test_nobody_else_opens_it(reader: Caller, mia: Caller, admin: Caller) -> Non
         )
 
 
-def test_it_cannot_be_shared(reader: Caller) -> None:
+def test_temporary_chat_cannot_be_shared(reader: Caller) -> None:
     created = create(reader)
     answer = ask(reader, created["id"])
     for path in (f"/conversations/{created['id']}/share", f"/messages/{answer['id']}/share"):
         assert_problem(reader.put(path, {"subjects": ["everyone"]}), 409, "conflict")
 
 
-def test_its_questions_are_no_knowledge_gaps(reader: Caller, base: KnowledgeBase) -> None:
+def test_temporary_chat_creates_no_knowledge_gaps(reader: Caller, base: KnowledgeBase) -> None:
     asked = {"question": UNANSWERABLE, "knowledge_bases": [str(base.id)]}
     kept = reader.post("/ask", asked).json()
     assert GapQuestion.objects.filter(message=kept["id"]).exists()
@@ -99,7 +99,7 @@ def test_its_questions_are_no_knowledge_gaps(reader: Caller, base: KnowledgeBase
     assert not GapQuestion.objects.exists()
 
 
-def test_its_questions_are_not_suggested_to_others(
+def test_temporary_questions_are_not_suggested(
     reader: Caller, base: KnowledgeBase, grant: Callable[[Caller, Role], None]
 ) -> None:
     people = [reader, *map(caller_for, ("ann", "bob"))]
@@ -111,7 +111,7 @@ def test_its_questions_are_not_suggested_to_others(
         assert popular == ([] if temporary else [QUESTION])
 
 
-def test_deleting_it_keeps_no_copy(reader: Caller) -> None:
+def test_deleting_a_temporary_chat_leaves_no_copy(reader: Caller) -> None:
     created = create(reader)
     ask(reader, created["id"])
     answer = reader.delete(f"/conversations/{created['id']}?restorable=true").json()
@@ -120,7 +120,7 @@ def test_deleting_it_keeps_no_copy(reader: Caller) -> None:
     assert not Message.objects.exists()
 
 
-def test_it_expires_some_hours_after_its_last_question(reader: Caller) -> None:
+def test_temporary_chat_expires_hours_after_its_last_question(reader: Caller) -> None:
     created = create(reader)
     path = f"/conversations/{created['id']}"
     Conversation.objects.update(expires_at=timezone.now() + timedelta(minutes=1))
@@ -143,7 +143,7 @@ def test_it_expires_some_hours_after_its_last_question(reader: Caller) -> None:
     assert not any("leave" in text for text in audited)
 
 
-def test_others_expire_only_without_a_question(reader: Caller) -> None:
+def test_regular_conversations_expire_only_without_questions(reader: Caller) -> None:
     create(reader, temporary=False)
     asked = create(reader, temporary=False)
     Conversation.objects.update(expires_at=timezone.now() + timedelta(seconds=30))
@@ -153,7 +153,7 @@ def test_others_expire_only_without_a_question(reader: Caller) -> None:
     assert [str(row.id) for row in Conversation.objects.all()] == [asked["id"]]
 
 
-def test_an_assistant_answers_in_it(reader: Caller, admin: Caller, base: KnowledgeBase) -> None:
+def test_assistant_answers_in_a_temporary_chat(reader: Caller, admin: Caller, base: KnowledgeBase) -> None:
     made = admin.post(
         "/assistants", {"name": "Leave", "knowledge_bases": [str(base.id)], "subjects": ["everyone"]}
     )
@@ -164,7 +164,7 @@ def test_an_assistant_answers_in_it(reader: Caller, admin: Caller, base: Knowled
     assert reader.get(f"/conversations/{created['id']}").json()["assistant"]["name"] == "Leave"
 
 
-def test_a_key_for_some_knowledge_bases_reaches_what_it_created(reader: Caller, base: KnowledgeBase) -> None:
+def test_limited_key_reaches_its_own_temporary_chat(reader: Caller, base: KnowledgeBase) -> None:
     _, key = api_key_create(user=reader.user, label="some", scopes=["ask"], knowledge_bases=[base.id])
     limited = Caller(reader.user, key)
     created = create(limited)

@@ -66,7 +66,7 @@ def approve(caller: Caller, question: str = QUESTION, **more: Any) -> dict[str, 
     return answer
 
 
-def test_an_approved_answer_is_exported_with_its_passages_and_their_licence(
+def test_approved_answer_is_exported_with_passages_and_licence(
     export: Callable[..., dict[str, Any]], mia: Caller, leave: Document
 ) -> None:
     answer = approve(mia)
@@ -82,7 +82,7 @@ def test_an_approved_answer_is_exported_with_its_passages_and_their_licence(
     assert Event.objects.get(action="training_data.exported").detail == {"rows": 1}
 
 
-def test_nobody_else_s_conversations_are_exported(
+def test_conversations_of_others_are_not_exported(
     export: Callable[..., dict[str, Any]], mia: Caller, ria: Caller, leave: Document
 ) -> None:
     approve(ria)
@@ -90,7 +90,7 @@ def test_nobody_else_s_conversations_are_exported(
     assert len(export("ria")["chat"]) == 1
 
 
-def test_temporary_chats_are_left_out(
+def test_temporary_chats_are_not_exported(
     export: Callable[..., dict[str, Any]], mia: Caller, leave: Document
 ) -> None:
     temporary = mia.post("/conversations", {"temporary": True}).json()["id"]
@@ -98,7 +98,7 @@ def test_temporary_chats_are_left_out(
     assert export("mia")["chat"] == []
 
 
-def test_files_of_a_conversation_are_left_out(
+def test_conversation_files_are_not_exported(
     export: Callable[..., dict[str, Any]], mia: Caller, leave: Document
 ) -> None:
     answer = approve(mia)
@@ -108,7 +108,7 @@ def test_files_of_a_conversation_are_left_out(
     assert (found["chat"], found["excluded"]) == ([], {"passages that changed or that you may not read": 1})
 
 
-def test_documents_that_are_closed_or_erased_since_are_left_out(
+def test_unreadable_and_erased_documents_are_not_exported(
     export: Callable[..., dict[str, Any]],
     mia: Caller,
     ria: Caller,
@@ -123,7 +123,7 @@ def test_documents_that_are_closed_or_erased_since_are_left_out(
     assert (found["chat"], found["excluded"]) == ([], {"passages that changed or that you may not read": 1})
 
 
-def test_a_verified_answer_teaches_and_what_was_refused_before_is_rejected(
+def test_verified_answer_is_preferred_to_the_rejected_refusal(
     export: Callable[..., dict[str, Any]],
     parts: Engine,
     working: None,
@@ -144,7 +144,7 @@ def test_a_verified_answer_teaches_and_what_was_refused_before_is_rejected(
     assert {row["rejected"][0]["content"] for row in found["preference"]} == {"Lunch is at noon, I suppose."}
 
 
-def test_answers_to_other_people_and_in_temporary_chats_are_never_rejected(
+def test_foreign_and_temporary_answers_are_never_rejected_examples(
     export: Callable[..., dict[str, Any]],
     parts: Engine,
     working: None,
@@ -162,7 +162,7 @@ def test_answers_to_other_people_and_in_temporary_chats_are_never_rejected(
     assert export("mia")["preference"] == []
 
 
-def test_gold_questions_are_for_managers_and_answered_by_their_quotes(
+def test_gold_questions_are_exported_to_managers_with_quotes(
     export: Callable[..., dict[str, Any]], mia: Caller, ria: Caller, base: KnowledgeBase, leave: Document
 ) -> None:
     answer = ask(mia, QUESTION)
@@ -177,7 +177,7 @@ def test_gold_questions_are_for_managers_and_answered_by_their_quotes(
     assert export("ria")["chat"] == []
 
 
-def test_an_erased_document_leaves_nothing_to_export(
+def test_erased_document_is_not_exported(
     export: Callable[..., dict[str, Any]], mia: Caller, leave: Document
 ) -> None:
     approve(mia)

@@ -53,7 +53,7 @@ def restore(caller: Caller, conversation: dict[str, Any]) -> Any:
     return caller.post(f"/conversations/{conversation['id']}/restore")
 
 
-def test_it_is_gone_at_once_and_comes_back_whole(
+def test_deleted_conversation_disappears_and_is_restored_completely(
     rob: Caller, mia: Caller, conversation: dict[str, Any]
 ) -> None:
     path = f"/conversations/{conversation['id']}"
@@ -83,14 +83,14 @@ def test_it_is_gone_at_once_and_comes_back_whole(
     assert set(actions) >= {"conversation.deleted", "conversation.restored"}
 
 
-def test_without_being_asked_no_copy_is_kept(rob: Caller, conversation: dict[str, Any]) -> None:
+def test_deletion_without_undo_leaves_no_copy(rob: Caller, conversation: dict[str, Any]) -> None:
     answer = rob.delete(f"/conversations/{conversation['id']}")
     assert answer.json() == {"id": conversation["id"], "deleted": True}
     assert not DeletedConversation.objects.exists()
     assert_problem(restore(rob, conversation), 404, "not_found")
 
 
-def test_nobody_else_restores_it(
+def test_deleted_conversation_is_restored_only_by_its_owner(
     rob: Caller, mia: Caller, admin: Caller, conversation: dict[str, Any]
 ) -> None:
     delete(rob, conversation)
@@ -100,7 +100,9 @@ def test_nobody_else_restores_it(
     assert restore(rob, conversation).status_code == 200
 
 
-def test_after_a_while_it_is_gone_for_good(rob: Caller, conversation: dict[str, Any]) -> None:
+def test_deleted_conversation_is_purged_after_the_undo_period(
+    rob: Caller, conversation: dict[str, Any]
+) -> None:
     delete(rob, conversation)
     purge_conversations()
     assert DeletedConversation.objects.count() == 1
@@ -111,7 +113,7 @@ def test_after_a_while_it_is_gone_for_good(rob: Caller, conversation: dict[str, 
     assert timedelta(minutes=5) == UNDO_PERIOD
 
 
-def test_an_erased_document_takes_copies_that_may_quote_it_along(
+def test_erasing_a_document_erases_copies_that_may_quote_it(
     rob: Caller, document: Document, conversation: dict[str, Any]
 ) -> None:
     other = Conversation.objects.create(user=rob.user, title="Other")
@@ -139,7 +141,7 @@ def test_deleting_a_document_deletes_the_copy(
     assert_problem(restore(rob, conversation), 404, "not_found")
 
 
-def test_deleting_its_owner_deletes_the_copy(
+def test_deleting_a_user_deletes_restorable_conversations(
     rob: Caller, admin: Caller, conversation: dict[str, Any]
 ) -> None:
     delete(rob, conversation)
@@ -147,7 +149,7 @@ def test_deleting_its_owner_deletes_the_copy(
     assert not DeletedConversation.objects.exists()
 
 
-def test_what_was_deleted_meanwhile_does_not_come_back(
+def test_restored_conversation_excludes_meanwhile_deleted_records(
     rob: Caller, mia: Caller, admin: Caller, conversation: dict[str, Any]
 ) -> None:
     """A reader of its link, and the gap of a question."""
@@ -164,7 +166,9 @@ def test_what_was_deleted_meanwhile_does_not_come_back(
     assert GapQuestion.objects.get().gap is None
 
 
-def test_a_limited_key_restores_only_what_it_may_reach(rob: Caller, conversation: dict[str, Any]) -> None:
+def test_limited_key_restores_only_conversations_in_its_scope(
+    rob: Caller, conversation: dict[str, Any]
+) -> None:
     """The conversation was asked in all knowledge bases, not in this one alone."""
     elsewhere = make_base(name="Elsewhere", principal=rob.principal)
     _, key = api_key_create(user=rob.user, label="limited", knowledge_bases=[elsewhere.id])

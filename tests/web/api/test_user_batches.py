@@ -67,7 +67,7 @@ def test_many_are_disabled_and_enabled_with_an_event_each(admin: Caller, mia: Ca
     assert len(_events()) == 4
 
 
-def test_nobody_disables_themselves_among_others(admin: Caller, rob: Caller) -> None:
+def test_batch_does_not_disable_the_requesting_admin(admin: Caller, rob: Caller) -> None:
     result = _batch(admin, "deactivate", admin.user, rob.user).json()
     assert result["changed"] == 1
     assert [skipped["id"] for skipped in result["skipped"]] == [str(admin.user.id)]
@@ -84,7 +84,7 @@ def test_an_active_admin_remains(admin: Caller, rob: Caller) -> None:
     assert _events() == []
 
 
-def test_many_join_and_leave_a_group(admin: Caller, mia: Caller, rob: Caller) -> None:
+def test_batch_adds_and_removes_group_members(admin: Caller, mia: Caller, rob: Caller) -> None:
     team = group_create(name="Staff", members=[rob.user.id])
     join = _batch(admin, "add_to_group", mia.user, rob.user, group=str(team.id))
     assert join.json() == {"changed": 1, "unchanged": 1, "skipped": []}
@@ -95,7 +95,7 @@ def test_many_join_and_leave_a_group(admin: Caller, mia: Caller, rob: Caller) ->
     assert [detail for _, detail in _events()[1:]] == [{"fields": [], "left": [str(team.id)]}] * 2
 
 
-def test_groups_of_directories_and_unknown_ones_are_refused(admin: Caller, rob: Caller) -> None:
+def test_batch_rejects_directory_and_unknown_groups(admin: Caller, rob: Caller) -> None:
     groups_replace(rob.user, source="scim", names=["Staff"])
     theirs = rob.user.member_of.get()
     for action in ("add_to_group", "remove_from_group"):

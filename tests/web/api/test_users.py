@@ -3,7 +3,7 @@ from tests.web.api.conftest import Caller, assert_problem
 ABSENT = "00000000-0000-0000-0000-000000000001"
 
 
-def test_a_user_is_made_changed_and_removed(admin: Caller) -> None:
+def test_user_is_created_changed_and_deleted(admin: Caller) -> None:
     group = admin.post("/groups", {"name": "Staff"}).json()["id"]
     made = admin.post("/users", {"username": "eve", "password": "a long enough one", "groups": [group]})
     assert made.status_code == 201
@@ -20,12 +20,12 @@ def test_a_user_is_made_changed_and_removed(admin: Caller) -> None:
     assert_problem(admin.get(f"/users/{user['id']}"), 404, "not_found")
 
 
-def test_a_patch_leaves_what_was_not_sent(admin: Caller, rob: Caller) -> None:
+def test_empty_patch_leaves_a_user_unchanged(admin: Caller, rob: Caller) -> None:
     before = admin.get(f"/users/{rob.user.id}").json()
     assert admin.patch(f"/users/{rob.user.id}", {}).json() == before
 
 
-def test_names_are_taken_whatever_their_case(admin: Caller, rob: Caller) -> None:
+def test_duplicate_usernames_conflict_case_insensitively(admin: Caller, rob: Caller) -> None:
     assert_problem(admin.post("/users", {"username": "ROB"}), 409, "conflict")
     assert_problem(admin.patch(f"/users/{rob.user.id}", {"username": "Ada"}), 409, "conflict")
 

@@ -51,7 +51,7 @@ def is_verified(answer: dict[str, Any]) -> bool:
     return bool(answer["mode"] == "verified")
 
 
-def test_the_answer_is_what_was_published_whatever_the_model_would_say(
+def test_verified_answer_is_returned_without_asking_the_model(
     parts: Engine, answered: str, ria: Caller
 ) -> None:
     assert isinstance(parts.chat, FakeChat)
@@ -77,11 +77,11 @@ def test_the_answer_is_what_was_published_whatever_the_model_would_say(
         "Is the car park free?",
     ],
 )
-def test_a_similar_question_is_not_answered_by_it(answered: str, ria: Caller, question: str) -> None:
+def test_similar_question_gets_no_verified_answer(answered: str, ria: Caller, question: str) -> None:
     assert not is_verified(ask(ria, question))
 
 
-def test_other_wordings_that_were_published_are_answered_too(
+def test_published_wordings_get_the_verified_answer(
     answered: str, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     wording = "Do external people pay for the car park?"
@@ -91,7 +91,7 @@ def test_other_wordings_that_were_published_are_answered_too(
     assert is_verified(ask(ria, QUESTION))
 
 
-def test_the_questions_of_the_gap_are_answered_whatever_the_title(
+def test_questions_of_the_gap_get_the_verified_answer(
     answered: str, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     publish(mia, answered, base, title="Parking")
@@ -100,7 +100,7 @@ def test_the_questions_of_the_gap_are_answered_whatever_the_title(
     assert not is_verified(ask(ria, QUESTION))
 
 
-def test_it_is_only_for_people_who_can_read_it(
+def test_verified_answer_is_only_for_its_readers(
     answered: str, base: KnowledgeBase, mia: Caller, ria: Caller, rob: Caller
 ) -> None:
     assert not is_verified(ask(rob, QUESTION))
@@ -117,7 +117,9 @@ def test_it_is_only_for_people_who_can_read_it(
     assert not is_verified(ask(ria, QUESTION))
 
 
-def test_it_is_only_found_where_the_question_is_asked(answered: str, ria: Caller, admin: Caller) -> None:
+def test_verified_answer_is_limited_to_the_searched_knowledge_bases(
+    answered: str, ria: Caller, admin: Caller
+) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
     grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, principal=SETUP)
     assert not is_verified(ask(ria, QUESTION, knowledge_bases=[str(other.id)]))
@@ -160,7 +162,7 @@ def _save_without_publishing(answered: str, mia: Caller, base: KnowledgeBase, pa
 
 
 @pytest.mark.parametrize("end", [_expire, _withdraw, _delete, _replace, _save_without_publishing])
-def test_what_nobody_vouches_for_any_more_is_not_the_answer(
+def test_withdrawn_or_expired_verified_answer_is_not_used(
     parts: Engine, answered: str, base: KnowledgeBase, mia: Caller, ria: Caller, end: Callable[..., None]
 ) -> None:
     assert is_verified(ask(ria, QUESTION))
@@ -170,7 +172,7 @@ def test_what_nobody_vouches_for_any_more_is_not_the_answer(
     assert "Yes." not in answer["answer"] or end is _replace
 
 
-def test_an_edited_answer_takes_its_place(
+def test_edited_verified_answer_replaces_the_previous_one(
     answered: str, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
 ) -> None:
     before = ask(ria, QUESTION)
@@ -207,12 +209,12 @@ def test_part_of_a_question_can_have_a_verified_answer(answered: str, ria: Calle
     assert "leave does the moon get" in answer["answer"]
 
 
-def test_it_is_streamed_like_any_answer(answered: str, ria: Caller) -> None:
+def test_verified_answer_is_streamed_like_generated_ones(answered: str, ria: Caller) -> None:
     sent = events(streamed(ria.post("/ask", {"question": QUESTION, "stream": True})))
     assert [name for name, _ in sent] == ["start", "sources", "citation", "delta", "done"]
 
 
-def test_it_is_shown_with_its_markup_but_loads_and_links_nothing(
+def test_verified_answer_markup_loads_and_links_nothing(
     answered: str, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     text = (
@@ -230,7 +232,7 @@ def test_it_is_shown_with_its_markup_but_loads_and_links_nothing(
     assert answer.endswith("| 1 | 2 |\n\n[1]")
 
 
-def test_nobody_decides_with_an_unofficial_knowledge_base_what_everybody_is_told(
+def test_unofficial_knowledge_base_gives_no_verified_answers(
     parts: Engine, working: None, ria: Caller, mia: Caller
 ) -> None:
     let_create(mia.user)
@@ -245,9 +247,7 @@ def test_nobody_decides_with_an_unofficial_knowledge_base_what_everybody_is_told
 # Notices -----------------------------------------------------------------------------------------
 
 
-def test_who_asked_is_notified_after_getting_the_answer(
-    answered: str, base: KnowledgeBase, ria: Caller
-) -> None:
+def test_users_are_notified_of_the_verified_answer(answered: str, base: KnowledgeBase, ria: Caller) -> None:
     assert notify_askers() == 1
     [notice] = notices(ria)
     assert (notice["kind"], notice["question"]) == ("answered", QUESTION)
@@ -267,7 +267,7 @@ def test_a_correction_is_not_announced_beside_an_unread_notice(
     assert notify_askers() == 1
 
 
-def test_who_would_be_refused_again_is_not_notified(
+def test_users_who_would_be_refused_are_not_notified(
     parts: Engine, answered: str, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     refused(edith, "Where do lorries stop for the night?", base)
@@ -283,14 +283,14 @@ def test_who_would_be_refused_again_is_not_notified(
     assert [each["kind"] for each in notices(edith)] == ["answered"]
 
 
-def test_who_can_no_longer_read_the_answer_is_not_notified(answered: str, mia: Caller, ria: Caller) -> None:
+def test_users_without_access_are_not_notified(answered: str, mia: Caller, ria: Caller) -> None:
     document = VerifiedAnswer.objects.get().document_id
     mia.patch(f"/documents/{document}", {"readers": [f"user:{mia.user.id}"]})
     assert notify_askers() == 0
     assert notices(ria) == []
 
 
-def test_people_are_notified_later_if_the_models_are_away(
+def test_notifications_are_delayed_while_models_are_unavailable(
     parts: Engine, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
 ) -> None:
     refused(ria, QUESTION, base)

@@ -95,7 +95,7 @@ def ask(caller: Caller, **body: Any) -> list[tuple[str, Any]]:
     return events(streamed(caller.post("/ask", {"question": QUESTION, "stream": True, **body})))
 
 
-def test_who_waits_is_told_their_place(mia: Caller, served: Served) -> None:
+def test_waiting_question_shows_its_queue_position(mia: Caller, served: Served) -> None:
     def free() -> None:
         until(lambda: waiting("chat") == 1)
         served.free.set()
@@ -107,7 +107,7 @@ def test_who_waits_is_told_their_place(mia: Caller, served: Served) -> None:
     assert dict(found)["done"]["verdict"] == "supported"
 
 
-def test_what_nobody_watches_comes_after_what_people_ask(mia: Caller, served: Served) -> None:
+def test_background_work_waits_behind_questions(mia: Caller, served: Served) -> None:
     told: list[tuple[str, Any]] = []
 
     def free() -> None:
@@ -126,7 +126,7 @@ def test_what_nobody_watches_comes_after_what_people_ask(mia: Caller, served: Se
     assert {found[-1][0], told[-1][0]} == {"done"}
 
 
-def test_stopping_in_the_queue_asks_nothing_of_the_model(mia: Caller, served: Served) -> None:
+def test_stopping_a_waiting_question_calls_no_model(mia: Caller, served: Served) -> None:
     def stop() -> None:
         until(lambda: waiting("chat") == 1)
         ask_service.stop(Message.objects.get())

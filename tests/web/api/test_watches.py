@@ -65,7 +65,7 @@ def present() -> set[str]:
     return set(Document.objects.present().values_list("source_key", flat=True))
 
 
-def test_a_folder_is_watched_from_then_on(
+def test_watch_scans_a_folder_on_creation(
     admin: Caller, base: KnowledgeBase, drive: Path, sent: list[tuple[object, ...]]
 ) -> None:
     made = add(admin, base, drive, every_seconds=60)
@@ -85,7 +85,7 @@ def test_a_folder_is_watched_from_then_on(
     assert due == timedelta(seconds=60)
 
 
-def test_beat_looks_again_when_the_time_has_come(
+def test_beat_scans_when_a_watch_is_due(
     watch: dict[str, Any], drive: Path, sent: list[tuple[object, ...]]
 ) -> None:
     assert {"task": "ingestion.watch_due", "schedule": 30.0} in configured.CELERY_BEAT_SCHEDULE.values()
@@ -98,7 +98,7 @@ def test_beat_looks_again_when_the_time_has_come(
     assert "drive/new.md" in present()
 
 
-def test_a_disk_that_is_away_takes_nothing_with_it(
+def test_unavailable_disk_deletes_no_documents(
     admin: Caller, watch: dict[str, Any], base: KnowledgeBase, drive: Path, sent: list[tuple[object, ...]]
 ) -> None:
     assert admin.patch(f"/watches/{watch['id']}", {"prune": True}).json()["prune"] is True
@@ -117,7 +117,9 @@ def test_a_disk_that_is_away_takes_nothing_with_it(
         drive.mkdir(exist_ok=True)
 
 
-def test_a_look_is_asked_for(admin: Caller, watch: dict[str, Any], sent: list[tuple[object, ...]]) -> None:
+def test_watch_scan_is_requested(
+    admin: Caller, watch: dict[str, Any], sent: list[tuple[object, ...]]
+) -> None:
     beat(sent)
     sent.clear()
     asked = admin.post(f"/watches/{watch['id']}/scan")
@@ -126,7 +128,7 @@ def test_a_look_is_asked_for(admin: Caller, watch: dict[str, Any], sent: list[tu
     assert_problem(admin.post(f"/watches/{watch['id']}/scan"), 409, "conflict")
 
 
-def test_a_watch_is_switched_off_and_taken_away(
+def test_watch_is_disabled_and_deleted(
     admin: Caller, watch: dict[str, Any], base: KnowledgeBase, sent: list[tuple[object, ...]]
 ) -> None:
     off = admin.patch(f"/watches/{watch['id']}", {"enabled": False}).json()
@@ -141,7 +143,7 @@ def test_a_watch_is_switched_off_and_taken_away(
     assert_problem(admin.delete(f"/watches/{watch['id']}"), 404, "not_found")
 
 
-def test_a_folder_is_watched_once(admin: Caller, base: KnowledgeBase, drive: Path, watch: object) -> None:
+def test_folder_is_watched_only_once(admin: Caller, base: KnowledgeBase, drive: Path, watch: object) -> None:
     assert_problem(add(admin, base, drive), 409, "conflict")
 
 
@@ -157,7 +159,7 @@ def test_only_folders_below_the_allowed_roots(
     assert not Watch.objects.exists()
 
 
-def test_without_allowed_roots_nothing_is_watched(admin: Caller, base: KnowledgeBase, tmp_path: Path) -> None:
+def test_watching_needs_allowed_roots(admin: Caller, base: KnowledgeBase, tmp_path: Path) -> None:
     problem = assert_problem(add(admin, base, tmp_path), 422, "invalid")
     assert "WATCH_ROOTS" in problem["detail"]
 
@@ -178,14 +180,16 @@ def test_without_allowed_roots_nothing_is_watched(admin: Caller, base: Knowledge
         {"path": "/x", "user": "1"},
     ],
 )
-def test_what_makes_no_watch(admin: Caller, base: KnowledgeBase, drive: Path, body: dict[str, Any]) -> None:
+def test_invalid_watch_is_rejected(
+    admin: Caller, base: KnowledgeBase, drive: Path, body: dict[str, Any]
+) -> None:
     assert_problem(admin.post(f"/knowledge-bases/{base.id}/watches", body), 422, "invalid")
 
 
 @pytest.mark.parametrize(
     "body", [{"prune": None}, {"path": "/elsewhere"}, {"every_seconds": 0}, {"enabled": "no"}]
 )
-def test_what_changes_no_watch(admin: Caller, watch: dict[str, Any], body: dict[str, Any]) -> None:
+def test_invalid_watch_change_is_rejected(admin: Caller, watch: dict[str, Any], body: dict[str, Any]) -> None:
     assert_problem(admin.patch(f"/watches/{watch['id']}", body), 422, "invalid")
 
 

@@ -43,7 +43,7 @@ def quotes(parts: Engine) -> Iterator[Engine]:
         yield engine
 
 
-def test_a_list_of_several_passages_is_quoted_whole_and_in_order(
+def test_list_across_passages_is_quoted_completely_and_in_order(
     mia: Caller, document: Document, quotes: Engine
 ) -> None:
     before, after = "Leave is approved by the manager.", "Bicycles are parked behind the house."
@@ -56,7 +56,7 @@ def test_a_list_of_several_passages_is_quoted_whole_and_in_order(
     assert after not in answer["answer"]
 
 
-def test_the_list_next_to_it_is_another_one(mia: Caller, document: Document, quotes: Engine) -> None:
+def test_adjacent_list_is_not_merged(mia: Caller, document: Document, quotes: Engine) -> None:
     other = "\n".join(["Bicycles are of these colours:", "- red", "- green"])
     indexed(document, quotes, passage(*KINDS[:3]), other)
     assert items(quoted(mia)) == list(KINDS[:3])

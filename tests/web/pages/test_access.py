@@ -22,7 +22,7 @@ SignIn = Callable[[User], Client]
 pytestmark = pytest.mark.django_db
 
 
-def test_a_manager_reads_who_may_and_looks_up_who_may_not(
+def test_access_page_lists_readers_and_explains_missing_access(
     signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase
 ) -> None:
     staff = group_create(name="Staff", members=[rob.id])
@@ -34,7 +34,7 @@ def test_a_manager_reads_who_may_and_looks_up_who_may_not(
     assert people in text_of(client.get(f"/admin/knowledge-bases/{base.slug}"))
 
 
-def test_a_document_tells_whom_a_narrowing_shuts_out(
+def test_document_access_page_lists_people_a_restriction_excludes(
     signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, document: Document
 ) -> None:
     grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
@@ -47,7 +47,7 @@ def test_a_document_tells_whom_a_narrowing_shuts_out(
     assert people in text_of(client.get(f"/library/documents/{document.id}/access"))
 
 
-def test_only_managers_are_told(
+def test_only_managers_see_access_pages(
     signed_in: SignIn, rob: User, base: KnowledgeBase, document: Document, grant: Callable[[User, Role], None]
 ) -> None:
     paths = [
@@ -69,7 +69,7 @@ def viewing(signed_in: SignIn, admin: User, rob: User) -> Client:
     return client
 
 
-def test_an_admin_sees_what_somebody_else_may_read_and_no_more(
+def test_admin_viewing_as_a_user_sees_only_what_the_user_reads(
     viewing: Client, rob: User, base: KnowledgeBase, ready: Document, grant: Callable[[User, Role], None]
 ) -> None:
     assert "Viewing as rob (read-only)" in text_of(viewing.get("/library"))
@@ -82,7 +82,7 @@ def test_an_admin_sees_what_somebody_else_may_read_and_no_more(
     assert viewing.get("/api/v1/me").json()["username"] == "ada"
 
 
-def test_nothing_is_changed_meanwhile(
+def test_viewing_as_a_user_is_read_only(
     viewing: Client, rob: User, base: KnowledgeBase, ready: Document, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.MANAGER)
@@ -104,7 +104,7 @@ def test_nothing_is_changed_meanwhile(
     assert foretold.status_code == 200
 
 
-def test_what_somebody_asked_stays_theirs(
+def test_viewing_as_a_user_hides_conversations(
     viewing: Client, rob: User, answered: Callable[..., Message], grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -132,7 +132,7 @@ def test_viewing_is_on_record_and_for_admins_only(
     assert Client().post("/view-as/stop").status_code == 302
 
 
-def test_viewing_ends_with_the_viewers_or_the_viewed_ones_rights(
+def test_viewing_as_a_user_ends_when_either_loses_rights(
     viewing: Client, signed_in: SignIn, rob: User, admin: User, mia: User
 ) -> None:
     user_update(rob, is_active=False)
@@ -145,8 +145,6 @@ def test_viewing_ends_with_the_viewers_or_the_viewed_ones_rights(
     assert (me["username"], me["is_admin"]) == ("ada", False)
 
 
-def test_the_one_viewed_as_may_be_a_manager_whose_documents_are_read(
-    viewing: Client, rob: User, mia: User
-) -> None:
+def test_admin_viewing_as_a_manager_sees_managed_pages(viewing: Client, rob: User, mia: User) -> None:
     other = make_base(name="Other", principal=principal_for_user(rob))
     assert viewing.get(f"/admin/knowledge-bases/{other.slug}").status_code == 200

@@ -28,7 +28,7 @@ def change(client: Client, old: str, new: str, again: str) -> int:
     return client.post("/account", fields).status_code
 
 
-def test_the_password_is_changed_and_other_sessions_end(signed_in: SignIn, rob: User) -> None:
+def test_password_change_ends_other_sessions(signed_in: SignIn, rob: User) -> None:
     here, elsewhere = signed_in(rob), signed_in(rob)
     assert change(here, PASSWORD, NEW, NEW) == 302
     assert "Password changed." in text_of(here.get("/account"))
@@ -49,7 +49,7 @@ def test_a_password_that_will_not_do_is_explained(signed_in: SignIn, rob: User) 
     assert rob.check_password(PASSWORD)
 
 
-def test_a_new_key_is_shown_once_and_works(signed_in: SignIn, rob: User) -> None:
+def test_new_api_key_is_shown_once_and_works(signed_in: SignIn, rob: User) -> None:
     client = signed_in(rob)
     html = text_of(client.post("/account/keys", {"label": "Import", "scopes": ["search", "ask"]}))
     [key] = re.findall(r'<code id="fresh-key">(.*?)</code>', html)
@@ -97,7 +97,7 @@ def test_a_key_needs_a_name_and_known_scopes(signed_in: SignIn, rob: User) -> No
     assert not ApiKey.objects.exists()
 
 
-def test_a_key_may_be_limited_and_may_end(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_api_key_can_be_limited_and_expire(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     fields = {
         "label": "Bot",
         "scopes": ["ask"],
@@ -123,13 +123,13 @@ def test_a_key_may_be_limited_and_may_end(signed_in: SignIn, mia: User, base: Kn
         {"expires": "soon"},
     ],
 )
-def test_limits_that_make_no_sense_are_refused(signed_in: SignIn, mia: User, fields: dict[str, Any]) -> None:
+def test_invalid_api_key_limits_are_rejected(signed_in: SignIn, mia: User, fields: dict[str, Any]) -> None:
     answer = signed_in(mia).post("/account/keys", {"label": "Bot", "scopes": ["ask"], **fields})
     assert answer.status_code == 422
     assert not ApiKey.objects.exists()
 
 
-def test_nobody_limits_a_key_to_what_they_may_not_read(
+def test_api_key_cannot_be_limited_to_unreadable_knowledge_bases(
     signed_in: SignIn, rob: User, base: KnowledgeBase
 ) -> None:
     fields = {"label": "Bot", "scopes": ["ask"], "limited": "yes", "knowledge_bases": [base.id]}
@@ -149,7 +149,7 @@ def test_admins_see_and_revoke_everybodys_keys(signed_in: SignIn, rob: User, adm
     assert client.post(f"/admin/keys/{row.id}/revoke").status_code == 404
 
 
-def test_a_key_is_revoked_by_its_owner_only(signed_in: SignIn, rob: User, admin: User) -> None:
+def test_api_key_is_revoked_only_by_its_owner(signed_in: SignIn, rob: User, admin: User) -> None:
     row, key = api_key_create(user=rob, label="Import")
     address = f"/account/keys/{row.id}/revoke"
     assert signed_in(admin).post(address).status_code == 404

@@ -48,7 +48,7 @@ def cards(client: Client, address: str = "/", **query: Any) -> list[str]:
     return re.findall(r'class="suggestion" href="/\?assistant=([^"]+)"', text_of(client.get(address, query)))
 
 
-def test_the_start_page_offers_what_the_person_may_ask(
+def test_start_page_lists_usable_assistants(
     signed_in: SignIn, rob: User, assistant: Assistant, grant: Give
 ) -> None:
     client = signed_in(rob)
@@ -59,7 +59,7 @@ def test_the_start_page_offers_what_the_person_may_ask(
     assert "Answer briefly." not in text_of(client.get("/"))
 
 
-def test_a_chat_with_an_assistant_begins_with_its_questions_and_knowledge_bases(
+def test_new_assistant_chat_shows_its_questions_and_knowledge_bases(
     signed_in: SignIn, admin: User, assistant: Assistant, ready: Document
 ) -> None:
     other = make_base(name="Payroll", principal=principal_for_user(admin))
@@ -73,7 +73,7 @@ def test_a_chat_with_an_assistant_begins_with_its_questions_and_knowledge_bases(
     assert re.findall(r'data-name="([^"]*)"', mentioned) == ["Handbook"]
 
 
-def test_an_assistant_for_others_is_not_found(
+def test_unshared_assistant_is_not_found(
     signed_in: SignIn, rob: User, mia: User, base: KnowledgeBase, grant: Give
 ) -> None:
     made = assistant_create(principal=principal_for_user(mia), name="Hidden", knowledge_bases=[base.slug])
@@ -85,7 +85,7 @@ def test_an_assistant_for_others_is_not_found(
     assert client.get(f"/admin/assistants/{made.id}").status_code == 404
 
 
-def test_who_reads_none_of_its_knowledge_bases_is_told_without_their_names(
+def test_assistant_page_without_access_hides_knowledge_base_names(
     signed_in: SignIn, rob: User, assistant: Assistant
 ) -> None:
     html = text_of(signed_in(rob).get("/", {"assistant": assistant.slug}))
@@ -100,7 +100,7 @@ def _with_assistant(message: Message, assistant: Assistant) -> UUID:
     return message.conversation_id
 
 
-def test_a_conversation_shows_its_assistant_and_stays_readable_without_it(
+def test_conversation_shows_its_assistant_until_deletion(
     signed_in: SignIn, mia: User, assistant: Assistant, answered: Callable[..., Message]
 ) -> None:
     message = answered(mia)
@@ -135,7 +135,7 @@ def test_thousands_are_searched_page_by_page(
     assert cards(client, "/assistants") == []
 
 
-def test_the_administration_lists_what_one_may_change(
+def test_assistants_page_lists_editable_assistants(
     signed_in: SignIn, admin: User, mia: User, rob: User, assistant: Assistant
 ) -> None:
     assert ">Leave</a>" in text_of(signed_in(admin).get("/admin/assistants"))
@@ -146,7 +146,7 @@ def test_the_administration_lists_what_one_may_change(
     assert signed_in(rob).get("/admin/assistants").status_code == 403
 
 
-def test_the_form_has_what_was_saved_and_says_when_instructions_have_no_effect(
+def test_assistant_form_warns_when_instructions_have_no_effect(
     signed_in: SignIn, admin: User, assistant: Assistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = signed_in(admin)

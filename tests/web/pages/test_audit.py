@@ -22,12 +22,12 @@ def client(signed_in: SignIn, admin: User) -> Client:
     return signed_in(admin)
 
 
-def test_only_admins_see_it(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_only_admins_open_the_audit_page(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     assert signed_in(mia).get(PAGE).status_code == 403
     assert Client().get(PAGE).status_code == 302
 
 
-def test_events_are_told_by_name(
+def test_audit_page_shows_names_in_events(
     client: Client, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
 ) -> None:
     record("grant.given", actor=rob.id, subject=f"kb:{base.id}", role="reader", share=None, ready=True)
@@ -38,7 +38,7 @@ def test_events_are_told_by_name(
     assert "share:" not in text
 
 
-def test_filters_narrow_and_the_export_takes_them_along(client: Client, rob: User, mia: User) -> None:
+def test_audit_filters_apply_to_the_export(client: Client, rob: User, mia: User) -> None:
     record("made.up", actor=rob.id, subject="kb:1")
     today = timezone.now().date().isoformat()
     wanted = {"actor": "rob", "subject": "kb:1", "since": today, "until": today}
@@ -50,7 +50,7 @@ def test_filters_narrow_and_the_export_takes_them_along(client: Client, rob: Use
         assert "<code>made.up</code>" not in client.get(PAGE, {**wanted, **other}).content.decode()
 
 
-def test_pages_go_back_in_time(client: Client) -> None:
+def test_audit_pages_go_back_in_time(client: Client) -> None:
     for n in range(70):
         record("made.up", actor=None, subject=f"kb:number-{n}.")
     first = client.get(PAGE, {"action": "made.up"})

@@ -17,7 +17,7 @@ def away(*_arguments: Any) -> Any:
 
 
 @pytest.mark.parametrize("path", ["/", "/library", "/account"])
-def test_a_page_says_to_come_again(path: str) -> None:
+def test_page_without_a_database_returns_503_with_retry_after(path: str) -> None:
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.create(username="mia"))
     with connection.execute_wrapper(away):
@@ -26,7 +26,7 @@ def test_a_page_says_to_come_again(path: str) -> None:
     assert "try again in a moment" in page.content.decode()
 
 
-def test_it_does_so_in_the_language_of_the_browser_and_not_of_who_came_before() -> None:
+def test_database_failure_page_uses_the_browsers_language() -> None:
     user = User.objects.create(username="mia")
     for language, said in (("de", "gleich noch einmal"), ("en", "try again in a moment")):
         client = Client(raise_request_exception=False, headers={"Accept-Language": language})
@@ -37,7 +37,7 @@ def test_it_does_so_in_the_language_of_the_browser_and_not_of_who_came_before() 
         assert f'<html lang="{language}"' in page.content.decode()
 
 
-def test_its_scripts_get_a_problem_document() -> None:
+def test_database_failure_in_the_api_is_a_problem_document() -> None:
     client = Client(raise_request_exception=False)
     client.force_login(User.objects.create(username="mia"))
     with connection.execute_wrapper(away):

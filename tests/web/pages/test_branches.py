@@ -33,7 +33,7 @@ def after(message: Message, question: str) -> Message:
     return row
 
 
-def test_versions_can_be_gone_through(signed_in: SignIn, mia: User, first: Message) -> None:
+def test_answer_versions_are_navigable(signed_in: SignIn, mia: User, first: Message) -> None:
     old, new = after(first, "And then?"), after(first, "And then?")
     client, address = signed_in(mia), f"/conversations/{first.conversation_id}"
     html = text_of(client.get(address))
@@ -46,7 +46,7 @@ def test_versions_can_be_gone_through(signed_in: SignIn, mia: User, first: Messa
     assert shown(text_of(client.get(f"{address}/turns"))) == [str(first.id), str(old.id)]
 
 
-def test_a_long_conversation_comes_from_its_end(
+def test_long_conversation_is_loaded_from_its_end(
     signed_in: SignIn, mia: User, first: Message, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(views, "TURNS", 2)
@@ -64,7 +64,7 @@ def test_a_long_conversation_comes_from_its_end(
     assert client.get(f"{address}/turns?before={mia.id}").status_code == 404
 
 
-def test_a_long_conversation_takes_no_more_questions_to_the_database(
+def test_long_conversation_has_a_constant_number_of_queries(
     signed_in: SignIn, mia: User, first: Message, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     rows = [Message(conversation=first.conversation, question=f"Question {n}", state="done", answer="So.")
@@ -79,7 +79,9 @@ def test_a_long_conversation_takes_no_more_questions_to_the_database(
     assert shown(html) == [str(row.id) for row in rows[-50:]]
 
 
-def test_a_half_answer_says_so_and_can_be_asked_again(signed_in: SignIn, mia: User, first: Message) -> None:
+def test_incomplete_answer_is_labelled_and_can_be_retried(
+    signed_in: SignIn, mia: User, first: Message
+) -> None:
     address = f"/messages/{first.id}/rendered"
     assert "Incomplete" not in text_of(signed_in(mia).get(address))
     past = timezone.now() - timedelta(minutes=1)
@@ -97,9 +99,7 @@ def test_a_half_answer_says_so_and_can_be_asked_again(signed_in: SignIn, mia: Us
     assert "Incomplete" in text_of(signed_in(mia).get(address))
 
 
-def test_what_was_said_of_an_answer_is_there_to_be_changed(
-    signed_in: SignIn, mia: User, first: Message
-) -> None:
+def test_saved_feedback_is_shown_for_editing(signed_in: SignIn, mia: User, first: Message) -> None:
     evil = '"><script>alert(1)</script>'
     Message.objects.filter(pk=first.pk).update(rating="down", rating_reason="outdated", rating_comment=evil)
     html = text_of(signed_in(mia).get(f"/messages/{first.id}/rendered"))

@@ -41,7 +41,7 @@ def test_only_readable_knowledge_bases_are_offered(
     assert f'value="{base.id}"' in text_of(signed_in(rob).get("/"))
 
 
-def test_an_administrator_without_any_is_told_to_create_one(signed_in: SignIn, admin: User) -> None:
+def test_admin_without_knowledge_bases_is_asked_to_create_one(signed_in: SignIn, admin: User) -> None:
     assert "Create your first knowledge base" in text_of(signed_in(admin).get("/"))
 
 
@@ -66,7 +66,7 @@ def make_ready(documents: QuerySet[Document]) -> None:
 
 
 @pytest.mark.usefixtures("loading")
-def test_home_says_that_the_help_is_being_prepared(
+def test_home_page_shows_that_help_is_loading(
     signed_in: SignIn, admin: User, rob: User, tmp_path: Path
 ) -> None:
     for user in (admin, rob):
@@ -81,9 +81,7 @@ def test_home_says_that_the_help_is_being_prepared(
     assert signed_in(admin).get("/help-loading?empty").headers["HX-Refresh"] == "true"
 
 
-def test_home_counts_the_pages_of_the_help_until_all_are_ready(
-    signed_in: SignIn, admin: User, rob: User, tmp_path: Path
-) -> None:
+def test_home_page_counts_ready_help_pages(signed_in: SignIn, admin: User, rob: User, tmp_path: Path) -> None:
     load_help(tmp_path)
     for user, total in ((admin, 2), (rob, 1)):
         assert f"0 of {total} pages are ready" in text_of(signed_in(user).get("/"))
@@ -110,7 +108,7 @@ def test_a_link_can_choose_a_knowledge_base(signed_in: SignIn, mia: User, base: 
     assert re.search(box, text_of(signed_in(mia).get("/?kb=handbook")))
 
 
-def test_a_conversation_shows_its_answers(signed_in: SignIn, mia: User, answered: Answered) -> None:
+def test_conversation_page_shows_its_answers(signed_in: SignIn, mia: User, answered: Answered) -> None:
     message = answered(mia)
     html = text_of(signed_in(mia).get(f"/conversations/{message.conversation_id}"))
     assert "How much may I give?" in html
@@ -148,7 +146,7 @@ def test_sources_are_listed_by_document(
 
 
 @pytest.mark.parametrize("path", ["/conversations/{conversation}", "/messages/{message}/rendered"])
-def test_other_peoples_conversations_are_not_there(
+def test_conversation_page_of_another_user_is_not_found(
     signed_in: SignIn, mia: User, admin: User, answered: Answered, path: str
 ) -> None:
     message = answered(mia)
@@ -160,14 +158,12 @@ def test_other_peoples_conversations_are_not_there(
     assert theirs.content == absent.content
 
 
-def test_an_id_that_is_none_is_not_there(signed_in: SignIn, mia: User) -> None:
+def test_invalid_conversation_id_is_not_found(signed_in: SignIn, mia: User) -> None:
     assert signed_in(mia).get("/conversations/%00../x").status_code == 404
     assert signed_in(mia).get("/messages/1/rendered").status_code == 404
 
 
-def test_the_list_holds_ones_own_conversations(
-    signed_in: SignIn, mia: User, rob: User, answered: Answered
-) -> None:
+def test_sidebar_lists_own_conversations(signed_in: SignIn, mia: User, rob: User, answered: Answered) -> None:
     answered(mia, question="About leave")
     answered(rob, question="About pay")
     html = text_of(signed_in(mia).get("/conversations"))
@@ -175,7 +171,7 @@ def test_the_list_holds_ones_own_conversations(
     assert "About pay" not in html
 
 
-def test_conversations_are_found_by_what_was_asked(signed_in: SignIn, mia: User, answered: Answered) -> None:
+def test_sidebar_search_matches_questions(signed_in: SignIn, mia: User, answered: Answered) -> None:
     kept = answered(mia, question="About leave")
     Conversation.objects.filter(pk=kept.conversation_id).update(title="Something else")
     answered(mia, question="About pay")
@@ -185,7 +181,7 @@ def test_conversations_are_found_by_what_was_asked(signed_in: SignIn, mia: User,
     assert "No conversations match" in text_of(signed_in(mia).get("/conversations", {"q": "zebra"}))
 
 
-def test_an_answer_is_withheld_once_its_source_is_closed(
+def test_answer_is_withheld_when_its_source_is_revoked(
     signed_in: SignIn, rob: User, answered: Answered, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -199,7 +195,7 @@ def test_an_answer_is_withheld_once_its_source_is_closed(
     assert citations_in(html) == []
 
 
-def test_a_refusal_names_the_nearest_documents_that_may_be_opened(
+def test_refusal_links_the_nearest_readable_documents(
     signed_in: SignIn, mia: User, rob: User, ready: Document, answered: Answered
 ) -> None:
     nearest = [{"document": str(ready.id), "title": ready.title}]
@@ -228,7 +224,7 @@ def test_sentences_that_are_shown_without_support_are_named(
     assert "Left out before." not in html
 
 
-def test_an_answer_that_runs_is_left_to_be_followed(signed_in: SignIn, mia: User, answered: Answered) -> None:
+def test_running_answer_is_rendered_for_following(signed_in: SignIn, mia: User, answered: Answered) -> None:
     message = answered(mia, state="running", answer="", verdict="")
     html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
     assert "data-running" in html
@@ -244,16 +240,14 @@ def test_an_answer_that_runs_is_left_to_be_followed(signed_in: SignIn, mia: User
         ({"state": "failed", "reason": "The model is away."}, "The model is away."),
     ],
 )
-def test_the_verdict_in_words(
+def test_verdict_is_shown_in_words(
     signed_in: SignIn, mia: User, answered: Answered, fields: dict[str, str], line: str
 ) -> None:
     message = answered(mia, **fields)
     assert line in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
 
 
-def test_what_was_written_cannot_leave_its_place(
-    signed_in: SignIn, rob: User, mia: User, answered: Answered
-) -> None:
+def test_conversation_text_is_escaped(signed_in: SignIn, rob: User, mia: User, answered: Answered) -> None:
     evil = "</script><script>alert(1)</script>"
     message = answered(mia, question=evil, answer=f"{evil} [1]")
     message.citations.update(quote=evil, title=evil)
@@ -263,7 +257,7 @@ def test_what_was_written_cannot_leave_its_place(
     assert citations_in(html)[0]["quote"] == evil
 
 
-def test_a_question_is_shown_as_it_was_understood(signed_in: SignIn, mia: User, answered: Answered) -> None:
+def test_rewritten_question_is_shown(signed_in: SignIn, mia: User, answered: Answered) -> None:
     standalone = "How many hours of leave may I give? And <b>in part-time</b>?"
     message = answered(mia, question="And <b>in part-time</b>?", standalone_question=standalone)
     html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
@@ -273,14 +267,14 @@ def test_a_question_is_shown_as_it_was_understood(signed_in: SignIn, mia: User, 
 
 
 @pytest.mark.parametrize("standalone", ["", "How much may I give?", "How  much may\nI give? "])
-def test_it_is_not_where_that_is_what_was_typed(
+def test_unchanged_question_shows_no_rewrite(
     signed_in: SignIn, mia: User, answered: Answered, standalone: str
 ) -> None:
     message = answered(mia, standalone_question=standalone)
     assert "Searching for" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
 
 
-def test_a_sentence_that_came_twice_is_not_said_to_be_untraced(
+def test_repeated_sentence_is_not_listed_as_unsupported(
     signed_in: SignIn, mia: User, answered: Answered
 ) -> None:
     said = {"text": "Up to 40 hours", "supported": True, "markers": [1], "reason": ""}
@@ -299,7 +293,7 @@ def test_a_link_can_limit_a_chat_to_a_document(
     assert (there.status_code, there.content) == (404, absent.content)
 
 
-def test_tags_are_offered_of_documents_that_one_may_read(
+def test_tag_choices_come_from_readable_documents(
     signed_in: SignIn, mia: User, rob: User, ready: Document, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -310,7 +304,7 @@ def test_tags_are_offered_of_documents_that_one_may_read(
     assert "<option>merger</option>" in text_of(signed_in(mia).get("/"))
 
 
-def test_a_list_links_its_documents_and_the_rest_in_the_library(
+def test_document_list_answer_links_documents_and_library(
     signed_in: SignIn, mia: User, answered: Answered
 ) -> None:
     message = answered(mia)

@@ -25,7 +25,7 @@ def test_every_theme_shows_every_piece(signed_in: SignIn, admin: User) -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_no_variant_is_left_out(signed_in: SignIn, admin: User) -> None:
+def test_component_page_shows_every_variant(signed_in: SignIn, admin: User) -> None:
     """Of pieces that come in kinds: each kind that the stylesheet has is on the page."""
     shown = {
         name for names in re.findall(r'class="([^"]+)"', _page(signed_in, admin)) for name in names.split()
@@ -39,7 +39,7 @@ PLACED = {"menu-anchor", "menu-up", "menu-up-right", "menu-down", "menu-fixed"}
 """Where a menu is put, not what it looks like."""
 
 
-def test_colours_and_type_are_those_of_the_sheet() -> None:
+def test_component_page_shows_the_colours_and_type_of_the_stylesheet() -> None:
     styled = {
         name for selector, _, _ in rules() for name in re.findall(r"\.(swatch-[\w-]+|type-[\w-]+)", selector)
     }

@@ -69,7 +69,7 @@ def test_people_sign_in_with_the_provider_that_was_entered(console: Client, runn
     assert client.get(f"/oidc/{found[1]}/login").status_code == 404
 
 
-def test_another_provider_gets_other_accounts_and_no_secret(console: Client) -> None:
+def test_another_provider_gets_new_accounts_and_no_stored_secret(console: Client) -> None:
     console.post(SIGN_IN, provider_form("https://one.example.org"))
     first = re.search(r"sso-[0-9a-f]{12}", text_of(console.get(SIGN_IN)))
     moved = provider_form("https://two.example.org", version="1", client_secret="")
@@ -84,7 +84,7 @@ def test_another_provider_gets_other_accounts_and_no_secret(console: Client) -> 
     assert SECRET not in str(Event.objects.values_list())
 
 
-def test_the_file_of_providers_takes_precedence(
+def test_provider_file_takes_precedence(
     console: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console.post(SIGN_IN, provider_form("https://one.example.org"))
@@ -125,7 +125,7 @@ def test_a_server_that_is_no_provider(console: Client, document: Any, problem: s
 @pytest.mark.parametrize(
     "url", ["http://login.example.org", "https://u:p@login.example.org", "login", "file:///etc"]
 )
-def test_addresses_that_are_none_are_refused(console: Client, url: str) -> None:
+def test_invalid_provider_addresses_are_rejected(console: Client, url: str) -> None:
     assert console.post(SIGN_IN, provider_form(url)).status_code == 422
     assert not StoredSection.objects.exists()
 
@@ -154,7 +154,7 @@ def test_a_mail_server_is_tested_and_used(console: Client) -> None:
     assert set(subjects) == {"settings:mail"}
 
 
-def test_a_mail_server_that_hangs_is_given_up(console: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_mail_server_times_out(console: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_tests, "LIMIT_SECONDS", 1)
     began = time.monotonic()
     with MailServer(behaviour=HANGS) as server:

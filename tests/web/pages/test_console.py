@@ -22,14 +22,14 @@ SignIn = Callable[[User], Client]
 
 
 @pytest.mark.parametrize("path", ["/admin/knowledge-bases", "/admin/users", "/admin/groups"])
-def test_others_are_turned_away(signed_in: SignIn, admin: User, rob: User, path: str) -> None:
+def test_console_pages_need_admin_rights(signed_in: SignIn, admin: User, rob: User, path: str) -> None:
     assert signed_in(admin).get(path).status_code == 200
     response = signed_in(rob).get(path)
     assert response.status_code == 403
     assert "You don’t have access to this page" in text_of(response)
 
 
-def test_a_refusal_is_one_line_in_the_log(signed_in: SignIn, rob: User) -> None:
+def test_forbidden_page_is_one_log_line(signed_in: SignIn, rob: User) -> None:
     (handler,) = (each for each in logging.getLogger().handlers if each.get_name() == "stderr")
     assert isinstance(handler, logging.StreamHandler)
     lines = StringIO()
@@ -42,7 +42,7 @@ def test_a_refusal_is_one_line_in_the_log(signed_in: SignIn, rob: User) -> None:
     assert line.endswith("Forbidden (Permission denied): /admin/users")
 
 
-def test_others_are_not_led_there(
+def test_console_is_linked_only_for_admins_and_managers(
     signed_in: SignIn, admin: User, rob: User, mia: User, base: KnowledgeBase
 ) -> None:
     assert "Administration" in text_of(signed_in(admin).get("/"))
@@ -50,7 +50,7 @@ def test_others_are_not_led_there(
     assert "Administration" not in text_of(signed_in(rob).get("/"))
 
 
-def test_managers_administer_their_own(
+def test_managers_administer_their_own_knowledge_bases(
     signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
 ) -> None:
     knowledge_base_create(name="Secret", principal=principal_for_user(admin))
@@ -80,7 +80,7 @@ def test_grants_are_listed_by_name(signed_in: SignIn, mia: User, rob: User, base
     assert f'data-value="user:{rob.id}" data-label="rob"' in options
 
 
-def test_a_knowledge_base_is_deleted_by_typing_its_name(
+def test_knowledge_base_deletion_needs_its_typed_name(
     signed_in: SignIn, mia: User, base: KnowledgeBase
 ) -> None:
     html = text_of(signed_in(mia).get("/admin/knowledge-bases/handbook"))
@@ -88,7 +88,7 @@ def test_a_knowledge_base_is_deleted_by_typing_its_name(
     assert 'data-typed="Handbook"' in html
 
 
-def test_people_and_groups_are_shown_with_their_ties(signed_in: SignIn, admin: User, rob: User) -> None:
+def test_people_and_groups_show_their_memberships(signed_in: SignIn, admin: User, rob: User) -> None:
     team = group_create(name="Engineering", members=[rob.id])
     client = signed_in(admin)
     assert f'href="/admin/users/{rob.id}"' in text_of(client.get("/admin/users"))
@@ -102,7 +102,7 @@ def test_people_and_groups_are_shown_with_their_ties(signed_in: SignIn, admin: U
     assert f'href="/admin/users/{admin.id}"' not in page
 
 
-def test_groups_of_directories_are_shown_with_their_source_and_not_changed(
+def test_directory_groups_show_their_source_and_are_read_only(
     signed_in: SignIn, admin: User, rob: User
 ) -> None:
     ours = group_create(name="Finance")
@@ -123,7 +123,7 @@ def test_groups_of_directories_are_shown_with_their_source_and_not_changed(
     assert f"group:{theirs.id}" not in offered
 
 
-def test_groups_of_one_name_are_told_apart_where_access_is_given(
+def test_groups_with_equal_names_are_distinguishable_in_grants(
     signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase
 ) -> None:
     ours = group_create(name="Finance", members=[rob.id])
@@ -147,7 +147,7 @@ def test_groups_of_one_name_are_told_apart_where_access_is_given(
 NOT_ALLOWED = "You don’t have permission to create knowledge bases."
 
 
-def test_only_those_who_may_create_are_offered_to(
+def test_create_button_is_only_for_permitted_users(
     signed_in: SignIn, admin: User, mia: User, rob: User, base: KnowledgeBase
 ) -> None:
     """Managers read whom to ask; members of a selected group find the form without managing any."""
@@ -175,7 +175,7 @@ def test_the_permission_to_create_is_set_for_every_group(signed_in: SignIn, admi
         assert checked == group.can_create_knowledge_bases
 
 
-def test_a_manager_of_a_group_can_choose_it_and_an_admin_everything(
+def test_group_managers_grant_to_their_group_and_admins_to_everyone(
     signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
 ) -> None:
     group = group_create(name="Finance", managers=[mia.id])
@@ -188,7 +188,7 @@ def test_a_manager_of_a_group_can_choose_it_and_an_admin_everything(
     assert "Only administrators can give access to everyone" not in text_of(signed_in(admin).get(page))
 
 
-def test_roles_that_only_others_may_give_cannot_be_chosen(
+def test_roles_beyond_ones_rights_are_not_selectable(
     signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
 ) -> None:
     grant_give(knowledge_base=base, subject="everyone", role=Role.EDITOR, principal=SETUP)
@@ -198,7 +198,7 @@ def test_roles_that_only_others_may_give_cannot_be_chosen(
     assert '<option value="manager"  disabled>' not in text_of(signed_in(admin).get(page))
 
 
-def test_admins_approve_a_knowledge_base_and_managers_are_told_who_can(
+def test_admins_approve_a_knowledge_base_and_managers_see_whom_to_ask(
     signed_in: SignIn, mia: User, admin: User, base: KnowledgeBase
 ) -> None:
     KnowledgeBase.objects.update(official=False)

@@ -25,9 +25,7 @@ def finished(**fields: Any) -> Receipt:
     return receipt(state=ReceiptState.DONE, verified_at=timezone.now(), removed=removed, **fields)
 
 
-def test_receipts_say_what_was_removed_and_what_is_waited_for(
-    signed_in: SignIn, admin: User, rob: User
-) -> None:
+def test_receipts_show_removed_and_pending_parts(signed_in: SignIn, admin: User, rob: User) -> None:
     done, pending = finished(requested_by=rob), receipt()
     page = text_of(signed_in(admin).get(PAGE))
     assert done.object.partition(":")[2] in page
@@ -60,7 +58,9 @@ def test_many_receipts_are_paged(signed_in: SignIn, admin: User) -> None:
     assert text_of(client.get(f"{PAGE}?page=2")).count('<tr id="receipt-') == 1
 
 
-def test_programs_list_them_too_and_others_only_their_own(signed_in: SignIn, admin: User, rob: User) -> None:
+def test_receipts_api_lists_all_for_admins_and_own_for_others(
+    signed_in: SignIn, admin: User, rob: User
+) -> None:
     own, others = finished(requested_by=rob), receipt()
     listed = signed_in(admin).get(REST).json()["items"]
     assert [item["id"] for item in listed] == [str(others.id), str(own.id)]

@@ -53,13 +53,13 @@ def mias(signed_in: SignIn, mia: User) -> Client:
     return signed_in(mia)
 
 
-def test_without_a_run_it_tells_how_to_start(mias: Client, base: KnowledgeBase) -> None:
+def test_evaluation_page_without_runs_shows_the_command(mias: Client, base: KnowledgeBase) -> None:
     text = text_of(mias.get("/admin/evaluation"))
     assert "No runs yet" in text
     assert f"manage.py evaluate --kb {base.slug}" in text
 
 
-def test_runs_are_listed_with_their_measures(mias: Client, base: KnowledgeBase, mia: User) -> None:
+def test_evaluation_runs_are_listed_with_their_measures(mias: Client, base: KnowledgeBase, mia: User) -> None:
     other = make_base(name="Other", principal=principal_for_user(mia))
     run(base, "before", asked("a", right=True), asked("b", right=False))
     run(other, "elsewhere", asked("a", right=True))
@@ -70,7 +70,7 @@ def test_runs_are_listed_with_their_measures(mias: Client, base: KnowledgeBase, 
     assert "elsewhere" not in text_of(mias.get(f"/admin/evaluation?kb={base.slug}"))
 
 
-def test_evaluation_is_for_managers_and_of_their_own_knowledge_bases(
+def test_evaluation_page_is_only_for_managers(
     signed_in: SignIn, rob: User, base: KnowledgeBase, grant: Callable[..., None]
 ) -> None:
     kept = run(base, "before", asked("a", right=True))
@@ -90,7 +90,7 @@ def test_evaluation_is_for_managers_and_of_their_own_knowledge_bases(
     assert Client().get("/admin/evaluation").status_code == 302
 
 
-def test_a_run_shows_first_what_is_not_as_it_should_be(mias: Client, base: KnowledgeBase) -> None:
+def test_evaluation_run_lists_failed_questions_first(mias: Client, base: KnowledgeBase) -> None:
     refused = asked("lost", right=False, refused=True, rank=None)
     invented = asked("made-up", right=False, relevant=(), rank=None)
     kept = run(base, "before", asked("fine", right=True), refused, invented)
@@ -116,7 +116,7 @@ def test_rankings_and_kinds_are_tables(mias: Client, base: KnowledgeBase) -> Non
     assert text.index("Near miss") < text.index("0.125")
 
 
-def test_many_questions_come_in_pages(mias: Client, base: KnowledgeBase) -> None:
+def test_evaluation_questions_are_paged(mias: Client, base: KnowledgeBase) -> None:
     kept = run(base, "long", *(asked(f"q{n}", right=True) for n in range(130)))
     path = f"/admin/evaluation/runs/{kept.id}"
     assert "What of q99?" in text_of(mias.get(path))
@@ -128,7 +128,7 @@ def test_many_questions_come_in_pages(mias: Client, base: KnowledgeBase) -> None
         assert mias.get(f"{path}?page={odd}").status_code == 200
 
 
-def test_two_runs_are_compared_question_by_question(mias: Client, base: KnowledgeBase) -> None:
+def test_evaluation_runs_are_compared_by_question(mias: Client, base: KnowledgeBase) -> None:
     before = run(base, "before", asked("a", right=False), asked("b", right=True), asked("c", right=False))
     now = run(
         base,
@@ -157,7 +157,7 @@ def test_two_runs_are_compared_question_by_question(mias: Client, base: Knowledg
     assert "used different questions" not in text
 
 
-def test_runs_of_other_questions_are_compared_with_a_warning(mias: Client, base: KnowledgeBase) -> None:
+def test_comparing_runs_of_different_questions_shows_a_warning(mias: Client, base: KnowledgeBase) -> None:
     one = run(base, "one", asked("a", right=True), gold_sha256="b" * 64)
     other = run(base, "other", asked("a", right=True), asked("b", right=True))
     text = text_of(mias.get(f"/admin/evaluation/runs/{one.id}/compare?with={other.id}"))
@@ -168,7 +168,7 @@ def test_runs_of_other_questions_are_compared_with_a_warning(mias: Client, base:
         assert mias.get(path).status_code == 404
 
 
-def test_what_people_and_models_wrote_is_text(mias: Client, base: KnowledgeBase) -> None:
+def test_evaluation_text_is_escaped(mias: Client, base: KnowledgeBase) -> None:
     hostile = '<img src=x onerror="x">'
     outcome = asked("a", right=False, question=hostile, answer=hostile, cited=(hostile,), verdict=hostile)
     kept = run(base, hostile, outcome, settings={hostile: hostile}, measures={hostile: 1.0})

@@ -22,7 +22,9 @@ SignIn = Callable[[User], Client]
 Grant = Callable[[User, Role], None]
 
 
-def test_each_row_tells_where_whose_and_how_fresh(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_library_row_shows_location_owner_and_freshness(
+    signed_in: SignIn, mia: User, base: KnowledgeBase
+) -> None:
     made(base, "Leave", owner=mia, review_by=timezone.localdate() - timedelta(days=2))
     html = text_of(signed_in(mia).get("/library"))
     assert "1 document<" in html
@@ -40,7 +42,7 @@ def test_each_row_tells_where_whose_and_how_fresh(signed_in: SignIn, mia: User, 
         ("q=%00", True), ("owner=x", False), ("cursor=nonsense", False),
     ],
 )  # fmt: skip
-def test_filters_narrow_and_nonsense_is_left_out(
+def test_library_page_ignores_invalid_filters(
     signed_in: SignIn, mia: User, base: KnowledgeBase, query: str, found: bool
 ) -> None:
     made(base, "Leave")
@@ -49,7 +51,7 @@ def test_filters_narrow_and_nonsense_is_left_out(
     assert ("Leave" in text_of(response)) is found
 
 
-def test_what_is_hidden_is_neither_shown_nor_counted_nor_owned(
+def test_unreadable_documents_are_not_listed_counted_or_owned(
     signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, grant: Grant
 ) -> None:
     grant(rob, Role.READER)
@@ -63,7 +65,7 @@ def test_what_is_hidden_is_neither_shown_nor_counted_nor_owned(
     assert "mia" in text_of(signed_in(mia).get("/library"))
 
 
-def test_many_come_in_pages(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_library_results_are_paged(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     for number in range(60):
         made(base, f"Chapter {number:02}")
     client = signed_in(mia)
@@ -92,7 +94,7 @@ def test_a_search_inside_lists_passages_by_document(
     assert "in your own words" in text_of(client.get("/documents/passages"))
 
 
-def test_the_document_page_tells_who_answers_for_it(
+def test_document_page_names_its_owner(
     signed_in: SignIn, mia: User, rob: User, ready: Document, grant: Grant
 ) -> None:
     grant(rob, Role.READER)
@@ -116,14 +118,14 @@ def test_versions_are_listed(signed_in: SignIn, mia: User, ready: Document) -> N
     assert "content?version=2" in html
 
 
-def test_words_of_a_search_are_marked_in_titles(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_query_words_are_marked_in_titles(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     made(base, "Übung <b>annual</b> leave")
     html = text_of(signed_in(mia).get("/documents?q=LEAV übung %3Cb%3E"))
     assert "<mark>Übung</mark> <mark>&lt;b&gt;</mark>annual&lt;/b&gt; <mark>leav</mark>e</a>" in html
     assert "<mark>" not in text_of(signed_in(mia).get("/documents"))
 
 
-def test_words_of_a_search_are_marked_in_passages(
+def test_query_words_are_marked_in_passages(
     signed_in: SignIn, mia: User, document: Document, parts: Engine
 ) -> None:
     long = "Nothing here. " * 40 + "Unused <i>days</i> of a leave lapse in April. " + "Nor there. " * 40
@@ -134,7 +136,7 @@ def test_words_of_a_search_are_marked_in_passages(
     assert html.count("…</p>") == 1
 
 
-def test_a_misspelt_word_of_a_search_inside_is_corrected_and_can_be_searched_as_typed(
+def test_library_search_corrects_spelling_and_offers_the_original(
     signed_in: SignIn, mia: User, rob: User, document: Document, grant: Grant, parts: Engine
 ) -> None:
     indexed(

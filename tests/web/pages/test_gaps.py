@@ -40,7 +40,7 @@ def refused(base: KnowledgeBase, answered: Callable[..., Message], ria: User) ->
     return GapQuestion.objects.create(message=message, gap=gap, why=Why.REFUSED, bases=[str(base.id)])
 
 
-def test_managers_find_the_gaps_and_editors_their_own(
+def test_gaps_page_lists_all_for_managers_and_assigned_for_editors(
     signed_in: SignIn, refused: GapQuestion, mia: User, rob: User, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.EDITOR)
@@ -69,7 +69,7 @@ def test_the_list_is_narrowed(
         assert ("What is for lunch?" in text_of(client.get(f"/admin/gaps?{query}"))) is shown, query
 
 
-def test_a_gap_shows_its_questions_without_names(signed_in: SignIn, refused: GapQuestion, mia: User) -> None:
+def test_gap_page_hides_user_names(signed_in: SignIn, refused: GapQuestion, mia: User) -> None:
     page = f"/admin/gaps/{refused.gap_id}"
     html = text_of(signed_in(mia).get(page)).partition('id="asked-title"')[2]
     asked = html.partition("</section>")[0]
@@ -88,7 +88,7 @@ def test_a_verifier_sees_the_name_that_sources_will_show(
     assert "“Verified by Mia Lang (mia)”" in text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
 
 
-def test_a_gap_that_is_not_ones_own_is_not_there(
+def test_gap_of_another_knowledge_base_is_not_found(
     signed_in: SignIn, refused: GapQuestion, ria: User, rob: User
 ) -> None:
     for user in (ria, rob):
@@ -112,7 +112,7 @@ def test_a_gap_names_no_knowledge_base_that_the_manager_cannot_read(
         assert "What is for lunch?" in text_of(client.get(f"/admin/gaps?kb={base.slug}"))
 
 
-def test_a_refusal_says_who_sees_it_and_takes_it_back(
+def test_refusal_names_its_viewers_and_can_be_withdrawn(
     signed_in: SignIn, refused: GapQuestion, ria: User, mia: User
 ) -> None:
     client, message = signed_in(ria), refused.message_id
@@ -127,7 +127,7 @@ def test_a_refusal_says_who_sees_it_and_takes_it_back(
     assert signed_in(mia).post(f"/messages/{message}/passing-on", {"said": "yes"}).status_code == 404
 
 
-def test_answers_that_helped_say_nothing_of_it(
+def test_supported_answer_has_no_gap_notice(
     signed_in: SignIn, answered: Callable[..., Message], ria: User
 ) -> None:
     html = text_of(signed_in(ria).get(f"/messages/{answered(ria).id}/rendered"))
@@ -145,7 +145,7 @@ def vouched(refused: GapQuestion, document: Document, owner: User, **fields: Any
     )  # fmt: skip
 
 
-def test_sources_say_who_vouches_for_them_while_somebody_does(
+def test_sources_show_their_verifier_until_expiry(
     signed_in: SignIn,
     refused: GapQuestion,
     answered: Callable[..., Message],
@@ -177,7 +177,7 @@ def test_the_verified_answer_is_shown_and_can_be_renewed(
     assert "no longer used" in text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
 
 
-def test_notices_are_counted_read_and_lead_on(
+def test_notices_are_counted_read_and_linked(
     signed_in: SignIn, refused: GapQuestion, ready: Document, ria: User, mia: User
 ) -> None:
     vouched(refused, ready, mia)
@@ -197,7 +197,7 @@ def test_notices_are_counted_read_and_lead_on(
     assert signed_in(mia).post(f"/notices/{notice.id}/open").status_code == 404
 
 
-def test_a_notice_leads_nowhere_once_its_document_is_closed(
+def test_notice_of_an_unreadable_document_has_no_link(
     signed_in: SignIn, refused: GapQuestion, ready: Document, ria: User, mia: User
 ) -> None:
     vouched(refused, ready, mia)
@@ -211,7 +211,7 @@ def test_a_notice_leads_nowhere_once_its_document_is_closed(
     assert client.post("/notices/read")["Location"] == "/notices"
 
 
-def test_an_answer_that_somebody_vouches_for_says_so_while_it_holds(
+def test_verified_answer_is_labelled_until_expiry(
     signed_in: SignIn,
     refused: GapQuestion,
     answered: Callable[..., Message],
@@ -233,7 +233,7 @@ def test_an_answer_that_somebody_vouches_for_says_so_while_it_holds(
     assert "Verified answer" not in html
 
 
-def test_a_question_is_asked_again_as_it_was_understood_and_where_it_was_asked(
+def test_repeated_question_uses_its_rewrite_and_knowledge_bases(
     signed_in: SignIn, refused: GapQuestion, ria: User, base: KnowledgeBase
 ) -> None:
     client, page = signed_in(ria), f"/?again={refused.message_id}"

@@ -30,7 +30,7 @@ def boxes(response: Any) -> list[tuple[str, bool]]:
     return [(label.split('"')[0], "checked" in label.split(">")[0]) for label in labels]
 
 
-def test_a_manager_adds_an_answer_of_their_own_to_the_gold_set(
+def test_manager_adds_own_answer_to_the_gold_set(
     mias: Client, mia: User, answered: Callable[..., Message], ready: Document
 ) -> None:
     message = answered(mia)
@@ -43,7 +43,7 @@ def test_a_manager_adds_an_answer_of_their_own_to_the_gold_set(
     assert '<option value="paraphrase" selected>' in text_of(form)
 
 
-def test_what_was_complained_of_is_not_taken_for_right(
+def test_answers_rated_down_are_not_preselected_as_relevant(
     mias: Client, mia: User, answered: Callable[..., Message], ready: Document
 ) -> None:
     answer = answered(mia, rating="down")
@@ -54,7 +54,7 @@ def test_what_was_complained_of_is_not_taken_for_right(
         assert f'<option value="{kind}" selected>' in form
 
 
-def test_a_follow_up_brings_what_was_asked_before_it(
+def test_follow_up_gold_question_includes_its_history(
     mias: Client, mia: User, answered: Callable[..., Message]
 ) -> None:
     first = answered(mia, question="How much may full-time staff give?")
@@ -69,7 +69,7 @@ def test_a_follow_up_brings_what_was_asked_before_it(
     assert "How much may full-time staff give?" in form
 
 
-def test_chats_of_others_and_of_those_who_manage_nothing_stay_out(
+def test_chats_of_others_cannot_become_gold_questions(
     signed_in: SignIn,
     mias: Client,
     rob: User,
@@ -84,7 +84,7 @@ def test_chats_of_others_and_of_those_who_manage_nothing_stay_out(
     assert robs.get(NEW, {"message": message.id}).status_code == 403
 
 
-def test_questions_are_listed_and_edited_by_managers_alone(
+def test_gold_questions_are_listed_and_edited_only_by_managers(
     signed_in: SignIn,
     mias: Client,
     mia: User,
@@ -118,7 +118,7 @@ def test_questions_are_listed_and_edited_by_managers_alone(
     assert boxes(robs.get(NEW, {"question": "hours a year", "kb": "handbook"})) == [("", False)]
 
 
-def test_a_question_without_its_document_says_so(
+def test_gold_question_without_its_document_shows_a_warning(
     mias: Client, mia: User, base: KnowledgeBase, ready: Document
 ) -> None:
     gold_question_create(

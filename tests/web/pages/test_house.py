@@ -21,7 +21,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=name)
-def test_no_template_holds_what_the_content_security_policy_refuses(template: Path) -> None:
+def test_templates_have_nothing_that_the_csp_blocks(template: Path) -> None:
     text = template.read_text()
     assert not re.search(r"<[^>]*\sstyle\s*=", text)
     assert not re.search(r"<[^>]*\son[a-z]+\s*=", text)
@@ -33,13 +33,13 @@ def test_no_template_holds_what_the_content_security_policy_refuses(template: Pa
 
 
 @pytest.mark.parametrize("path", [*TEMPLATES, *SCRIPTS, *STYLES], ids=name)
-def test_nothing_names_another_host(path: Path) -> None:
+def test_pages_reference_no_other_host(path: Path) -> None:
     hosts = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[a-z]{2,}[^\s\"'`)]*", path.read_text())
     assert not [host for host in hosts if not host.endswith("www.w3.org/2000/svg")]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=name)
-def test_scripts_make_html_from_the_server_only(script: Path) -> None:
+def test_scripts_insert_only_server_html(script: Path) -> None:
     text = script.read_text()
     for way in ("outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "cssText"):
         assert way not in text
@@ -90,7 +90,7 @@ def test_edges_of_fields_can_be_seen_in_both_themes(ground: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/library", "/account", "/no/such/page"])
-def test_pages_allow_scripts_and_styles_of_their_own_only(
+def test_csp_allows_only_own_scripts_and_styles(
     signed_in: Callable[[User], Client], rob: User, path: str
 ) -> None:
     policy = signed_in(rob).get(path)["Content-Security-Policy"]
@@ -99,9 +99,7 @@ def test_pages_allow_scripts_and_styles_of_their_own_only(
     assert "unsafe" not in policy
 
 
-def test_a_page_that_is_not_there_is_in_the_products_look(
-    signed_in: Callable[[User], Client], rob: User
-) -> None:
+def test_missing_page_has_the_product_design(signed_in: Callable[[User], Client], rob: User) -> None:
     response = signed_in(rob).get("/no/such/page")
     assert response.status_code == 404
     assert "Page not found" in text_of(response)

@@ -61,7 +61,7 @@ def batch(base: KnowledgeBase, mia: User) -> Import:
     return found
 
 
-def test_editors_see_their_own_and_others_are_turned_away(
+def test_editors_see_only_their_ingestion(
     signed_in: SignIn, rob: User, grant: Grant, document: Document, batch: Import
 ) -> None:
     client = signed_in(rob)
@@ -78,11 +78,11 @@ def test_editors_see_their_own_and_others_are_turned_away(
 
 
 @pytest.mark.parametrize("path", FRAGMENTS)
-def test_a_fragment_takes_a_sign_in(db: None, path: str) -> None:
+def test_ingestion_fragments_need_a_sign_in(db: None, path: str) -> None:
     assert Client().get(path).status_code == 401
 
 
-def test_the_queue_tells_place_stage_and_pace(
+def test_queue_page_shows_position_stage_and_rate(
     signed_in: SignIn, mia: User, base: KnowledgeBase, document: Document
 ) -> None:
     began = timezone.now() - timedelta(seconds=1000)  # a busy machine changes the rate by little
@@ -97,7 +97,7 @@ def test_the_queue_tells_place_stage_and_pace(
     assert html.index(str(first.id)) < html.index(str(second.id))
 
 
-def test_an_empty_queue_says_so(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_empty_queue_page_has_a_message(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     html = text_of(signed_in(mia).get(PAGE))
     for said in (
         "Nothing in progress.",
@@ -125,11 +125,11 @@ def test_an_empty_queue_says_so(signed_in: SignIn, mia: User, base: KnowledgeBas
         ),
     ],
 )
-def test_a_job_in_words(stage: str, place: QueueStatus, line: str) -> None:
+def test_job_line_describes_a_job(stage: str, place: QueueStatus, line: str) -> None:
     assert job_line(Job(stage=stage, done=3, total=1000), place) == line
 
 
-def test_another_attempt_is_told() -> None:
+def test_job_line_mentions_a_retry() -> None:
     job = Job(stage="queued", not_before=timezone.now())
     assert job_line(job, QueueStatus(position=1)) == "Number 1 in the queue, after a failed attempt"
 
@@ -142,7 +142,7 @@ def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
 
 
-def test_what_failed_is_grouped_by_its_reason(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_failed_jobs_are_grouped_by_reason(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     for name in ("a.png", "b.png"):
         failed(submitted(base, mia, name), "no_text", "There is no text in it.")
     broken = failed(submitted(base, mia, "c.pdf"), "damaged_file")
@@ -157,9 +157,7 @@ def test_what_failed_is_grouped_by_its_reason(signed_in: SignIn, mia: User, base
     assert f'data-retry-job="{broken.id}"' in text_of(client.get(f"{PAGE}/failed/damaged_file"))
 
 
-def test_what_a_newer_version_has_overtaken_is_not_listed(
-    signed_in: SignIn, mia: User, base: KnowledgeBase
-) -> None:
+def test_superseded_failed_jobs_are_not_listed(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     failed(submitted(base, mia, "a.png"), "no_text")
     file = SimpleUploadedFile("a.png", b"better")
     document_submit(Upload(file, "a.png"), knowledge_base=base, principal=principal_for_user(mia))
@@ -173,7 +171,7 @@ def test_an_import_sums_up(signed_in: SignIn, mia: User, batch: Import) -> None:
     assert '<progress max="1" value="0.0"' in html
 
 
-def test_the_page_of_an_import_carries_it(signed_in: SignIn, mia: User, rob: User, batch: Import) -> None:
+def test_import_page_embeds_its_state(signed_in: SignIn, mia: User, rob: User, batch: Import) -> None:
     html = text_of(signed_in(mia).get(f"/library/imports/{batch.id}"))
     assert f'"id": "{batch.id}"' in html
     assert "Uploaded" in html
@@ -181,7 +179,7 @@ def test_the_page_of_an_import_carries_it(signed_in: SignIn, mia: User, rob: Use
     assert signed_in(rob).get(f"/library/imports/{batch.id}").status_code == 404
 
 
-def test_a_waiting_file_of_an_import_tells_its_place(signed_in: SignIn, mia: User, batch: Import) -> None:
+def test_waiting_import_file_shows_its_position(signed_in: SignIn, mia: User, batch: Import) -> None:
     client = signed_in(mia)
     waiting, refused = client.get(f"/api/v1/imports/{batch.id}/items").json()["items"]
     assert (waiting["stage"], waiting["queue_position"], waiting["rate"]) == ("queued", 1, None)
@@ -206,7 +204,7 @@ def test_an_archive_that_an_editor_may_not_read_is_not_named(
     assert all("salaries.zip" in text_of(signed_in(mia).get(path)) for path in paths)
 
 
-def test_admins_see_what_the_server_can_read(
+def test_admins_see_supported_formats(
     signed_in: SignIn, admin: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(programs, "find", {programs.PANDOC: "/usr/bin/pandoc"}.get)

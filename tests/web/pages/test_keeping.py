@@ -28,14 +28,14 @@ def listed(client: Client, **query: str) -> bool:
     return "Leave rules" in text_of(client.get(PAGE, query))
 
 
-def test_others_are_turned_away(
+def test_retention_pages_need_a_manager(
     signed_in: SignIn, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.EDITOR)
     assert signed_in(rob).get(PAGE).status_code == 403
 
 
-def test_managers_see_their_own(
+def test_managers_see_outdated_documents_of_their_bases(
     signed_in: SignIn, admin: User, rob: User, mia: User, ready: Document
 ) -> None:
     aged(ready, 400)
@@ -44,7 +44,7 @@ def test_managers_see_their_own(
         assert listed(signed_in(user), show="old") is sees
 
 
-def test_overdue_is_what_should_have_been_reviewed(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_overdue_list_uses_the_review_date(signed_in: SignIn, mia: User, ready: Document) -> None:
     client = signed_in(mia)
     today = timezone.now().date()
     for review_by, overdue in ((None, False), (today, False), (today - timedelta(days=1), True)):
@@ -53,7 +53,7 @@ def test_overdue_is_what_should_have_been_reviewed(signed_in: SignIn, mia: User,
         assert listed(client) is overdue
 
 
-def test_old_goes_by_the_last_version(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_old_list_uses_the_latest_version(signed_in: SignIn, mia: User, ready: Document) -> None:
     client = signed_in(mia)
     aged(ready, 100)
     ready.title = "Leave rules 2"
@@ -63,7 +63,7 @@ def test_old_goes_by_the_last_version(signed_in: SignIn, mia: User, ready: Docum
 
 
 @pytest.mark.parametrize("used", ["cited_on", "opened_on"])
-def test_unread_is_what_was_neither_cited_nor_opened(
+def test_unread_list_excludes_cited_and_opened_documents(
     signed_in: SignIn, mia: User, ready: Document, used: str
 ) -> None:
     client = signed_in(mia)
@@ -86,7 +86,9 @@ def test_opening_a_document_is_noted_but_not_by_an_admin_in_disguise(
     assert DocumentUse.objects.get().opened_on == timezone.now().date()
 
 
-def test_it_is_narrowed_by_base_owner_and_title(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_outdated_documents_are_filtered_by_base_owner_and_title(
+    signed_in: SignIn, mia: User, ready: Document
+) -> None:
     client = signed_in(mia)
     aged(ready, 400)
     ready.owner = mia
@@ -112,7 +114,9 @@ def test_a_date_is_set_and_a_document_deleted_over_the_api(
 @pytest.mark.parametrize(
     "query", [{}, {"show": "x", "span": "-1", "page": "99999"}, {"q": "\0", "owner": HOSTILE}]
 )
-def test_an_empty_list_says_so(signed_in: SignIn, mia: User, ready: Document, query: dict[str, str]) -> None:
+def test_empty_outdated_list_has_a_message(
+    signed_in: SignIn, mia: User, ready: Document, query: dict[str, str]
+) -> None:
     html = text_of(signed_in(mia).get(PAGE, query))
     assert "No documents are overdue for review." in html
     assert "<script>alert" not in html

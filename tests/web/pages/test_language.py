@@ -36,7 +36,7 @@ def seen(client: Client, path: str = "/login", **headers: str) -> str:
     return language_of(response.content)
 
 
-def test_the_browser_says_which_language(client: Client, db: None) -> None:
+def test_accept_language_header_selects_the_language(client: Client, db: None) -> None:
     assert seen(client) == "en"
     assert seen(client, **GERMAN) == "de"
     assert seen(client, HTTP_ACCEPT_LANGUAGE="fr, de;q=0.5, en;q=0.1") == "de"
@@ -44,7 +44,7 @@ def test_the_browser_says_which_language(client: Client, db: None) -> None:
     assert seen(client, HTTP_ACCEPT_LANGUAGE=";;q=,\0") == "en"
 
 
-def test_the_setting_counts_where_nobody_asks_for_a_language(
+def test_default_language_applies_without_a_header(
     client: Client, db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     german = environment().model_copy(update={"default_language": "de"})
@@ -65,17 +65,17 @@ def test_a_choice_before_sign_in_stays_in_the_browser(client: Client, db: None) 
 
 
 @pytest.mark.parametrize("code", ["fr", "", "../de", "d\0e", "x" * 5000])
-def test_only_languages_that_there_are_can_be_chosen(client: Client, db: None, code: str) -> None:
+def test_unknown_languages_cannot_be_chosen(client: Client, db: None, code: str) -> None:
     assert client.post("/language", {"language": code}).status_code == 302
     assert seen(client) == "en"
 
 
 @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example", "javascript:alert(1)", ""])
-def test_choosing_leads_nowhere_else(client: Client, db: None, to: str) -> None:
+def test_language_choice_does_not_redirect_to_other_sites(client: Client, db: None, to: str) -> None:
     assert client.post("/language", {"language": "de", "next": to})["Location"] == "/login"
 
 
-def test_a_persons_own_choice_follows_them(signed_in: Callable[[User], Client], rob: User) -> None:
+def test_language_choice_is_saved_with_the_account(signed_in: Callable[[User], Client], rob: User) -> None:
     client = signed_in(rob)
     assert seen(client, "/account") == "en"
     assert client.post("/account/language", {"language": "de"})["Location"] == "/account"
@@ -87,7 +87,7 @@ def test_a_persons_own_choice_follows_them(signed_in: Callable[[User], Client], 
     assert Event.objects.filter(action="user.changed", detail__fields=["language"]).count() == 2
 
 
-def test_an_export_tells_the_choice(signed_in: Callable[[User], Client], rob: User) -> None:
+def test_user_export_contains_the_language(signed_in: Callable[[User], Client], rob: User) -> None:
     signed_in(rob).post("/account/language", {"language": "de"})
     rob.refresh_from_db()
     assert b'"language": "de"' in _unzipped(b"".join(subject_export(rob)))
@@ -107,7 +107,7 @@ def test_programs_are_answered_in_english(signed_in: Callable[[User], Client], r
     assert "Content-Language" not in response
 
 
-def test_scripts_are_told_in_the_language_of_their_page(
+def test_api_responses_for_scripts_use_the_language_of_the_page(
     signed_in: Callable[[User], Client], admin: User
 ) -> None:
     client = signed_in(admin)
@@ -121,18 +121,18 @@ def test_scripts_are_told_in_the_language_of_their_page(
     assert again.json()["code"] == "conflict"
 
 
-def test_other_languages_bring_their_catalog_for_scripts(client: Client, db: None) -> None:
+def test_translated_pages_load_a_script_catalog(client: Client, db: None) -> None:
     assert b"locale/" not in client.get("/login").content
     assert b'<script src="/static/locale/de.js" defer>' in client.get("/login", **GERMAN).content  # type: ignore[arg-type]
 
 
-def test_right_to_left_languages_say_so(client: Client, db: None) -> None:
+def test_right_to_left_languages_set_the_direction(client: Client, db: None) -> None:
     with translation.override("ar"):
         assert '<html lang="ar" dir="rtl">' in render_to_string("500.html")
 
 
 @pytest.mark.parametrize("language", translations.LANGUAGES)
-def test_what_is_loaded_is_what_the_sources_say(language: str) -> None:
+def test_compiled_translations_match_their_sources(language: str) -> None:
     """Else: `make texts`."""
     for path, content in translations.compiled(language).items():
         if path.suffix == ".mo":
@@ -147,7 +147,7 @@ def _loaded(content: bytes) -> dict[object, str]:
     return found
 
 
-def test_translations_fill_in_what_the_texts_do() -> None:
+def test_translations_have_the_placeholders_of_their_texts() -> None:
     catalog = translations.read("de")
     for message in translations.messages(catalog):
         if translations.is_translated(message):

@@ -75,7 +75,7 @@ def memberships(user: User) -> set[tuple[str, str]]:
     return set(user.member_of.values_list("source", "name"))
 
 
-def test_somebody_of_the_directory_is_let_in_and_in_its_groups(ldap: LdapSettings) -> None:
+def test_directory_user_signs_in_and_joins_groups(ldap: LdapSettings) -> None:
     ours = group_create(name="Finance")
     client = Client()
     assert client.post("/login", {"username": "ADA", "password": ADAS}).status_code == 302
@@ -91,7 +91,7 @@ def test_somebody_of_the_directory_is_let_in_and_in_its_groups(ldap: LdapSetting
     assert User.objects.count() == 1
 
 
-def test_documents_that_a_source_lets_somebody_read_are_there_at_the_first_sign_in(
+def test_source_documents_are_readable_at_the_first_sign_in(
     ldap: LdapSettings, make_user: Callable[..., User]
 ) -> None:
     base = make_base(name="Files", principal=principal_for_user(make_user("mia")))
@@ -115,7 +115,7 @@ def test_documents_that_a_source_lets_somebody_read_are_there_at_the_first_sign_
     ]
 
 
-def test_an_empty_name_and_address_are_filled_in_and_others_stay(ldap: LdapSettings) -> None:
+def test_empty_profile_fields_are_filled_from_the_directory(ldap: LdapSettings) -> None:
     let_in("ada", ADAS)
     User.objects.update(display_name="", email="other@example.org")
     let_in("ada", ADAS)
@@ -123,7 +123,7 @@ def test_an_empty_name_and_address_are_filled_in_and_others_stay(ldap: LdapSetti
     assert (user.display_name, user.email) == ("Ada Lovelace", "other@example.org")
 
 
-def test_memberships_are_as_of_the_last_sign_in(ldap: LdapSettings) -> None:
+def test_memberships_are_replaced_at_each_sign_in(ldap: LdapSettings) -> None:
     let_in("ada", ADAS)
     user = User.objects.get()
     ours = group_create(name="Here", members=[user.id])
@@ -132,7 +132,7 @@ def test_memberships_are_as_of_the_last_sign_in(ldap: LdapSettings) -> None:
     assert memberships(user) == {("", ours.name), ("ldap", "Finance"), ("ldap", "Board")}
 
 
-def test_a_name_with_signs_of_filters_finds_its_groups(ldap: LdapSettings) -> None:
+def test_ldap_filter_characters_in_names_are_escaped(ldap: LdapSettings) -> None:
     assert let_in("eve", "eve's password")
     assert memberships(User.objects.get()) == {("ldap", "Finance")}
 
@@ -157,7 +157,7 @@ def test_a_name_with_signs_of_filters_finds_its_groups(ldap: LdapSettings) -> No
         (f"uid=ada,{PEOPLE}", ADAS),
     ],
 )
-def test_nobody_else_is(ldap: LdapSettings, username: str, password: str) -> None:
+def test_invalid_credentials_are_rejected(ldap: LdapSettings, username: str, password: str) -> None:
     response = sign_in(username, password)
     assert response.status_code == 200
     assert "isn’t responding" not in text_of(response)
@@ -170,13 +170,13 @@ def test_an_empty_password_is_never_tried(ldap: LdapSettings) -> None:
     assert Directory(ldap).find("ada", ADAS) is not None
 
 
-def test_a_name_that_two_have_lets_neither_in(ldap: LdapSettings, settings: Any) -> None:
+def test_ambiguous_directory_name_is_rejected(ldap: LdapSettings, settings: Any) -> None:
     assert let_in("twin", "twin's password")
     settings.LDAP = replace(ldap, user_base="dc=example,dc=org")
     assert not let_in("twin", "twin's password")
 
 
-def test_an_account_made_here_is_not_taken_over(ldap: LdapSettings, settings: Any) -> None:
+def test_local_account_is_not_taken_over(ldap: LdapSettings, settings: Any) -> None:
     admin = user_create(username="Ada", password=PASSWORD, is_admin=True)
     assert not let_in("ada", ADAS)
     assert let_in("ada", PASSWORD)
@@ -187,15 +187,13 @@ def test_an_account_made_here_is_not_taken_over(ldap: LdapSettings, settings: An
     assert not Identity.objects.exists()
 
 
-def test_a_password_of_an_account_made_here_is_not_sent_to_the_directory(
-    ldap: LdapSettings, settings: Any
-) -> None:
+def test_local_passwords_are_not_sent_to_the_directory(ldap: LdapSettings, settings: Any) -> None:
     user_create(username="rob", password=PASSWORD)
     settings.LDAP = replace(ldap, port=free_port())
     assert "isn’t responding" not in text_of(sign_in("rob", "mistyped"))
 
 
-def test_whoever_is_renamed_there_stays_the_same_person(ldap: LdapSettings) -> None:
+def test_renamed_directory_user_has_the_same_account(ldap: LdapSettings) -> None:
     user_create(username="root", is_admin=True)
     user = user_create(username="lovelace")
     Identity.objects.create(user=user, source="ldap", external_id=ADA_ID)
@@ -205,14 +203,14 @@ def test_whoever_is_renamed_there_stays_the_same_person(ldap: LdapSettings) -> N
     assert User.objects.count() == 2
 
 
-def test_somebody_who_is_disabled_here_stays_out(ldap: LdapSettings) -> None:
+def test_disabled_directory_user_cannot_sign_in(ldap: LdapSettings) -> None:
     let_in("ada", ADAS)
     user_create(username="root", is_admin=True)
     user_update(User.objects.get(username="ada"), is_active=False)
     assert sign_in("ada", ADAS).status_code == 200
 
 
-def test_a_directory_that_is_away_is_told_of_and_accounts_made_here_work(
+def test_unreachable_directory_shows_a_message_and_local_accounts_work(
     ldap: LdapSettings, settings: Any
 ) -> None:
     user_create(username="rob", password=PASSWORD)
@@ -223,12 +221,12 @@ def test_a_directory_that_is_away_is_told_of_and_accounts_made_here_work(
     assert let_in("rob", PASSWORD)
 
 
-def test_a_directory_that_does_not_know_cairn_lets_nobody_in(ldap: LdapSettings, settings: Any) -> None:
+def test_directory_with_a_wrong_bind_password_lets_nobody_in(ldap: LdapSettings, settings: Any) -> None:
     settings.LDAP = replace(ldap, bind_password="wrong")
     assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
 
 
-def test_a_directory_that_says_nothing_is_given_up(ldap: LdapSettings, settings: Any, mute: int) -> None:
+def test_silent_directory_times_out(ldap: LdapSettings, settings: Any, mute: int) -> None:
     settings.LDAP = replace(ldap, port=mute)
     began = time.monotonic()
     assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
@@ -251,7 +249,7 @@ def test_the_connection_is_encrypted_and_the_certificate_checked(
     assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
 
 
-def test_somebody_whose_name_looks_like_another_gets_one_that_can_be_told_apart(ldap: LdapSettings) -> None:
+def test_directory_user_with_a_lookalike_name_gets_a_distinguishable_one(ldap: LdapSettings) -> None:
     """The account here is written in Cyrillic letters."""
     user_create(username="аԁа")  # noqa: RUF001
     assert let_in("ada", ADAS)

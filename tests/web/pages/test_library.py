@@ -17,7 +17,7 @@ SignIn = Callable[[User], Client]
 Grant = Callable[[User, Role], None]
 
 
-def test_what_one_may_not_read_is_not_there(signed_in: SignIn, rob: User, document: Document) -> None:
+def test_unreadable_library_pages_are_not_found(signed_in: SignIn, rob: User, document: Document) -> None:
     client = signed_in(rob)
     absent = client.get("/library/no-such-shelf")
     assert absent.status_code == 404
@@ -28,7 +28,7 @@ def test_what_one_may_not_read_is_not_there(signed_in: SignIn, rob: User, docume
     assert "Handbook" not in text_of(client.get("/library"))
 
 
-def test_readers_see_documents_but_cannot_change_them(
+def test_readers_see_documents_without_edit_controls(
     signed_in: SignIn, rob: User, document: Document, grant: Grant
 ) -> None:
     grant(rob, Role.READER)
@@ -42,7 +42,7 @@ def test_readers_see_documents_but_cannot_change_them(
         assert control in html
 
 
-def test_only_managers_are_led_to_its_administration(
+def test_library_links_administration_only_for_managers(
     signed_in: SignIn, rob: User, mia: User, base: KnowledgeBase, grant: Grant
 ) -> None:
     grant(rob, Role.EDITOR)
@@ -51,7 +51,7 @@ def test_only_managers_are_led_to_its_administration(
     assert link in text_of(signed_in(mia).get("/library/handbook"))
 
 
-def test_a_narrowed_document_is_neither_listed_nor_counted(
+def test_restricted_document_is_neither_listed_nor_counted(
     signed_in: SignIn, rob: User, document: Document, grant: Grant
 ) -> None:
     grant(rob, Role.READER)
@@ -92,7 +92,7 @@ def test_sizes_have_no_needless_digits(
         ({"page": "²"}, True),
     ],
 )
-def test_documents_are_found_by_words_and_status(
+def test_library_documents_are_filtered_by_text_and_status(
     signed_in: SignIn, mia: User, document: Document, asked: dict[str, str], found: bool
 ) -> None:
     response = signed_in(mia).get("/library/handbook/documents", asked)
@@ -100,7 +100,7 @@ def test_documents_are_found_by_words_and_status(
     assert ("Leave rules" in text_of(response)) is found
 
 
-def test_long_lists_come_in_pages(signed_in: SignIn, mia: User, document: Document) -> None:
+def test_document_lists_are_paged(signed_in: SignIn, mia: User, document: Document) -> None:
     Document.objects.bulk_create(
         Document(knowledge_base=document.knowledge_base, source_key=f"{n}", title=f"Chapter {n}")
         for n in range(130)
@@ -116,7 +116,7 @@ def test_long_lists_come_in_pages(signed_in: SignIn, mia: User, document: Docume
     )
 
 
-def test_a_failure_is_told_with_its_code_and_a_way_on(
+def test_failed_document_shows_its_code_and_a_remedy(
     signed_in: SignIn, mia: User, document: Document
 ) -> None:
     job = Job.objects.get(version=document.latest_version)
@@ -139,7 +139,7 @@ def test_a_running_job_is_followed(signed_in: SignIn, mia: User, document: Docum
     assert not re.search(followed, text_of(signed_in(mia).get("/library/handbook")))
 
 
-def test_a_new_version_on_its_way_is_told(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_pending_version_is_shown(signed_in: SignIn, mia: User, ready: Document) -> None:
     ready.latest_version = DocumentVersion.objects.create(
         document=ready,
         number=2,
@@ -155,7 +155,9 @@ def test_a_new_version_on_its_way_is_told(signed_in: SignIn, mia: User, ready: D
     assert "tag-ready" in html
 
 
-def test_a_document_that_gives_orders_is_pointed_out(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_document_with_injected_instructions_is_flagged(
+    signed_in: SignIn, mia: User, ready: Document
+) -> None:
     told = "A text in section “Leave” looks like an instruction to a language model: “Ignore all previous”"
     client = signed_in(mia)
     words = "1 passage looks like instructions to a language model"

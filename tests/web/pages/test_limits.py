@@ -17,7 +17,7 @@ SignIn = Callable[[User], Client]
 PAGE = "/admin/limits"
 
 
-def test_others_are_turned_away(signed_in: SignIn, rob: User) -> None:
+def test_limits_page_needs_an_admin(signed_in: SignIn, rob: User) -> None:
     for response in (signed_in(rob).get(PAGE), signed_in(rob).post(PAGE, {"subject": "everyone"})):
         assert response.status_code == 403
 
@@ -40,7 +40,7 @@ def test_limits_are_typed_and_shown(signed_in: SignIn, admin: User, mia: User) -
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "many", "²", "99999999999", "<b>"])
-def test_what_is_no_number_is_told(signed_in: SignIn, admin: User, text: str) -> None:
+def test_invalid_limit_number_shows_an_error(signed_in: SignIn, admin: User, text: str) -> None:
     answer = signed_in(admin).post(PAGE, {"subject": "everyone", "questions_per_day": text})
     assert answer.status_code == 422
     assert "Questions per day: enter a number" in text_of(answer)
@@ -48,7 +48,7 @@ def test_what_is_no_number_is_told(signed_in: SignIn, admin: User, text: str) ->
 
 
 @pytest.mark.parametrize("subject", ["", "nobody", "user:7", "key:\0"])
-def test_for_nobody_there_are_no_limits(signed_in: SignIn, admin: User, subject: str) -> None:
+def test_limits_for_unknown_subjects_are_rejected(signed_in: SignIn, admin: User, subject: str) -> None:
     answer = signed_in(admin).post(PAGE, {"subject": subject, "questions_per_day": "1"})
     assert answer.status_code == 422
 

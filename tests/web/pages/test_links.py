@@ -24,7 +24,7 @@ def message(mia: User, answered: Callable[..., Message]) -> Message:
     return message
 
 
-def test_an_answer_and_its_panel_have_the_links_of_the_quote(
+def test_answer_and_source_panel_show_links_of_the_quote(
     signed_in: SignIn, mia: User, message: Message
 ) -> None:
     html = text_of(signed_in(mia).get(f"/conversations/{message.conversation_id}"))
@@ -41,7 +41,7 @@ def test_an_answer_and_its_panel_have_the_links_of_the_quote(
     assert 'id="panel-links"' in html
 
 
-def test_an_answer_from_before_has_none(signed_in: SignIn, mia: User, message: Message) -> None:
+def test_answer_without_stored_links_shows_none(signed_in: SignIn, mia: User, message: Message) -> None:
     Citation.objects.update(links=None)
     html = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
     assert FORM not in html

@@ -53,7 +53,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_becomes_no_live_element(text: str) -> None:
+def test_hostile_markdown_gives_no_active_elements(text: str) -> None:
     for tag, attributes in Tags(render_markdown(text, LABELS)).found:
         assert tag in ALLOWED
         assert not [name for name in attributes if name.startswith(("on", "style", "src"))]
@@ -74,7 +74,7 @@ def test_hostile_text_becomes_no_live_element(text: str) -> None:
         "[](" * LONGEST,
     ],
 )
-def test_deep_nesting_ends_in_shallow_html(text: str) -> None:
+def test_deeply_nested_markdown_gives_shallow_html(text: str) -> None:
     html = render_markdown(text)
     depth = deepest = 0
     for closing in re.findall(r"<(/?)(?:blockquote|ul|ol|em|strong|li)\b", html):
@@ -83,14 +83,14 @@ def test_deep_nesting_ends_in_shallow_html(text: str) -> None:
     assert deepest <= 60
 
 
-def test_tags_are_shown_as_what_they_are() -> None:
+def test_html_tags_in_markdown_are_escaped() -> None:
     """A citation's button cannot be forged either."""
     html = render_markdown('<button class="cite" data-marker="2">2</button> <b>bold</b>', LABELS)
     assert not [tag for tag, _ in Tags(html).found if tag != "p"]
     assert "&lt;button" in html
 
 
-def test_long_text_is_cut() -> None:
+def test_long_markdown_is_cut() -> None:
     assert len(render_markdown("a" * (LONGEST * 3))) < LONGEST * 2
 
 
@@ -105,7 +105,7 @@ def linked(text: str) -> list[str]:
     return re.findall(r'<a href="[^"]*"[^>]*>(.*?)</a>', render_markdown(text, LABELS, LINKS))
 
 
-def test_words_of_a_cited_link_are_that_link() -> None:
+def test_cited_link_text_becomes_a_link() -> None:
     html = render_markdown("See the Travel guide. [1]", LABELS, LINKS)
     (tag, attributes), host = Tags(html).found[1:3]
     assert tag == "a"
@@ -137,11 +137,11 @@ def test_words_of_a_cited_link_are_that_link() -> None:
         "- The Travel guide. [1]\n- The Travel guide. [2]": ["Travel guide"],
     }.items(),
 )
-def test_only_the_words_before_a_citation_are_linked(text: str, words: list[str]) -> None:
+def test_only_text_before_a_citation_is_linked(text: str, words: list[str]) -> None:
     assert linked(text) == words
 
 
-def test_words_with_two_targets_are_not_linked() -> None:
+def test_text_with_two_targets_is_not_linked() -> None:
     links = {1: [("here", GUIDE)], 2: [("here", "https://other.example/")]}
     assert "href" not in render_markdown("Look here. [1][2]", LABELS, links)
     assert "href" in render_markdown("Look here. [1]", LABELS, links)
@@ -165,13 +165,13 @@ def test_an_unsafe_target_never_reaches_the_page(url: str) -> None:
     assert "href" not in render_markdown("See here. [1]", LABELS, {1: [("here", url)]})
 
 
-def test_the_words_of_a_link_are_text() -> None:
+def test_link_text_is_escaped() -> None:
     words = '<img src=x onerror=alert(1)>"'
     html = render_markdown(f"See \\{words}. [1]", LABELS, {1: [(words, GUIDE)]})
     assert {tag for tag, _ in Tags(html).found} == {"p", "a", "span", "button"}
 
 
-def test_a_picture_is_its_description() -> None:
+def test_image_is_replaced_by_its_description() -> None:
     assert render_markdown("![a map](https://evil.example/p.png)") == "<p>a map</p>\n"
 
 
@@ -184,7 +184,7 @@ def test_a_marker_with_a_citation_is_a_button() -> None:
 
 
 @pytest.mark.parametrize("text", ["Yes [3].", "Yes [0].", "`[1]`", "```\n[1]\n```", "Yes \\[1]."])
-def test_other_brackets_stay_text(text: str) -> None:
+def test_other_brackets_are_plain_text(text: str) -> None:
     assert "<button" not in render_markdown(text, LABELS)
 
 
@@ -205,7 +205,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize(("text", "tag"), KEPT.items())
-def test_what_answers_use_is_kept(text: str, tag: str) -> None:
+def test_common_markdown_is_preserved(text: str, tag: str) -> None:
     assert f"<{tag}>" in render_markdown(text)
 
 
@@ -228,18 +228,18 @@ UNDERLINED = {
 
 
 @pytest.mark.parametrize(("text", "words"), UNDERLINED.items())
-def test_the_words_that_no_passage_says_are_underlined(text: str, words: list[str]) -> None:
+def test_unsupported_text_is_underlined(text: str, words: list[str]) -> None:
     html = render_markdown(text, {1: "Passage 1"})
     assert re.findall(r'<mark class="unsupported-words">(.*?)</mark>', html, re.DOTALL) == words
 
 
-def test_what_is_cited_is_not_underlined_where_the_citations_are_not_known() -> None:
+def test_cited_text_is_not_underlined_without_citation_labels() -> None:
     html = render_markdown("Cited. [1] Invented. [?] Cited. [2] This, too. [?]")
     assert re.findall(r'<mark class="unsupported-words">(.*?)</mark>', html) == ["Invented.", "This, too."]
     assert "Cited. [1] <mark" in html
 
 
-def test_whatever_is_underlined_tags_are_closed_where_they_belong() -> None:
+def test_underlining_closes_tags_correctly() -> None:
     """Before the cleaner mends them."""
     parts = (
         "**",

@@ -20,7 +20,7 @@ def found(client: Client, typed: str = "") -> list[str]:
     return re.findall(r'role="option"[^>]*data-name="([^"]*)"', html)
 
 
-def test_only_readable_ones_are_found(
+def test_mentions_find_only_readable_knowledge_bases(
     signed_in: SignIn, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
 ) -> None:
     client = signed_in(rob)
@@ -31,7 +31,7 @@ def test_only_readable_ones_are_found(
     assert found(client, "hand") == []
 
 
-def test_a_few_of_many_are_listed_those_that_begin_so_first(signed_in: SignIn, mia: User) -> None:
+def test_mentions_list_few_matches_with_prefixes_first(signed_in: SignIn, mia: User) -> None:
     for name in (
         *(f"A handbook {number:02}" for number in range(20)),
         "Übungen <b>",

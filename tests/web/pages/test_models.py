@@ -73,13 +73,15 @@ def served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "effective_environment", lambda: given)
 
 
-def test_others_are_turned_away(signed_in: SignIn, mia: User, base: object, active: IndexGeneration) -> None:
+def test_models_page_needs_an_admin(
+    signed_in: SignIn, mia: User, base: object, active: IndexGeneration
+) -> None:
     client = signed_in(mia)
     for answer in (client.get(PAGE), client.post(CHECK, {"model": "chat"}), client.get(GENERATIONS)):
         assert answer.status_code == 403
 
 
-def test_hosts_are_shown_and_neither_keys_nor_passwords(
+def test_models_page_shows_hosts_without_keys_or_passwords(
     signed_in: SignIn, admin: User, active: IndexGeneration, served: None
 ) -> None:
     html = text_of(signed_in(admin).get(PAGE))
@@ -91,7 +93,7 @@ def test_hosts_are_shown_and_neither_keys_nor_passwords(
     assert html.count("Not configured (optional)") == 3
 
 
-def test_the_demonstration_model_is_pointed_out_to_admins(
+def test_demonstration_model_is_flagged_to_admins(
     signed_in: SignIn,
     admin: User,
     active: IndexGeneration,
@@ -109,13 +111,13 @@ def test_the_demonstration_model_is_pointed_out_to_admins(
     assert link in text_of(client.get(PAGE))
 
 
-def test_another_model_has_no_such_notice(
+def test_other_models_have_no_demonstration_notice(
     signed_in: SignIn, admin: User, active: IndexGeneration, served: None
 ) -> None:
     assert "demonstration" not in text_of(signed_in(admin).get(PAGE))
 
 
-def test_a_check_tells_how_long_it_took_and_is_on_record(
+def test_model_check_shows_its_duration_and_is_audited(
     signed_in: SignIn, admin: User, active: IndexGeneration
 ) -> None:
     with registry.use(chat=chat(says("pong"))):
@@ -126,7 +128,7 @@ def test_a_check_tells_how_long_it_took_and_is_on_record(
     assert (event.subject, event.actor, event.detail["answered"]) == ("model:chat", admin.id, True)
 
 
-def test_a_check_that_fails_says_why_but_not_the_key(
+def test_failed_model_check_shows_the_reason_without_the_key(
     signed_in: SignIn, admin: User, active: IndexGeneration, served: None
 ) -> None:
     with registry.use(chat=chat(is_away)):
@@ -146,14 +148,14 @@ def test_a_check_does_not_wait_for_ever(
 
 
 @pytest.mark.parametrize("kind", ["", "reranker", "../chat"])
-def test_what_is_not_configured_cannot_be_checked(
+def test_unconfigured_model_cannot_be_checked(
     signed_in: SignIn, admin: User, active: IndexGeneration, kind: str
 ) -> None:
     assert signed_in(admin).post(CHECK, {"model": kind}).status_code == 404
     assert not Event.objects.filter(action="models.checked").exists()
 
 
-def test_the_buttons_are_those_that_make_sense(
+def test_index_page_shows_only_applicable_actions(
     signed_in: SignIn, admin: User, active: IndexGeneration
 ) -> None:
     client = signed_in(admin)
@@ -178,7 +180,7 @@ def test_the_buttons_are_those_that_make_sense(
 WORSE = {"questions": 5, "before": {"mrr": 0.9}, "after": {"mrr": 0.5}, "worse": ["mrr"]}
 
 
-def test_a_changed_state_loads_the_page_again(
+def test_changed_index_state_reloads_the_page(
     signed_in: SignIn, admin: User, active: IndexGeneration
 ) -> None:
     client = signed_in(admin)

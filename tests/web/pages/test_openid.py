@@ -98,7 +98,7 @@ def with_param(address: str, **changed: str) -> str:
     return parts._replace(query=urlencode({**dict(parse_qsl(parts.query)), **changed})).geturl()
 
 
-def test_somebody_comes_in_and_back_again(provider: Provider) -> None:
+def test_openid_user_signs_in_and_returns_to_the_page(provider: Provider) -> None:
     provider.person("rob", "Finance")
     client = Client()
     assert "Sign in with House" in text_of(client.get("/login"))
@@ -111,7 +111,7 @@ def test_somebody_comes_in_and_back_again(provider: Provider) -> None:
     assert (account.provider, account.uid, account.extra_data) == ("oidc:house", provider.subjects["rob"], {})
 
 
-def test_an_empty_display_name_is_filled_in_and_another_stays(provider: Provider) -> None:
+def test_empty_display_name_is_filled_from_the_provider(provider: Provider) -> None:
     provider.person("rob", name="Robert Roy")
     sign_in(provider, "rob")
     assert User.objects.get().label == "Robert Roy (rob)"
@@ -123,7 +123,7 @@ def test_an_empty_display_name_is_filled_in_and_another_stays(provider: Provider
     assert User.objects.get().display_name == "Rob of Legal"
 
 
-def test_an_address_is_filled_in_unless_the_provider_says_that_it_is_not_verified(
+def test_address_is_filled_unless_unverified(
     provider: Provider,
 ) -> None:
     provider.person("rob", email="boss@example.org", verified=False)
@@ -136,7 +136,7 @@ def test_an_address_is_filled_in_unless_the_provider_says_that_it_is_not_verifie
 
 
 @pytest.mark.parametrize("verified", [False, "false", "False", ["false"], None, 0, "no", "", []])
-def test_providers_say_in_several_ways_that_an_address_is_not_verified(rob: User, verified: object) -> None:
+def test_unverified_address_claim_is_recognised_in_every_form(rob: User, verified: object) -> None:
     named = {"id": "house", "name": "House", "server_url": "https://a.test", "client_id": CLIENT}
     provider = OidcProvider(client_secret=SECRET, **named)
     claims = {"email": "rob@example.org"}
@@ -145,14 +145,14 @@ def test_providers_say_in_several_ways_that_an_address_is_not_verified(rob: User
 
 
 @pytest.mark.parametrize("verified", [True, "true", "True", ["true"]])
-def test_providers_say_in_several_ways_that_an_address_is_verified(rob: User, verified: object) -> None:
+def test_verified_address_claim_is_recognised_in_every_form(rob: User, verified: object) -> None:
     named = {"id": "house", "name": "House", "server_url": "https://a.test", "client_id": CLIENT}
     provider = OidcProvider(client_secret=SECRET, **named)
     claims = {"email": "rob@example.org", "email_verified": verified}
     assert profile_complete(rob, provider, claims).email == "rob@example.org"
 
 
-def test_groups_are_what_the_provider_says_at_each_sign_in(provider: Provider) -> None:
+def test_provider_groups_replace_memberships_at_each_sign_in(provider: Provider) -> None:
     ours = Group.objects.create(name="Finance")
     provider.person("rob", "Finance", "Travel")
     sign_in(provider, "rob")
@@ -167,7 +167,7 @@ def test_groups_are_what_the_provider_says_at_each_sign_in(provider: Provider) -
     assert set(user.member_of.values_list("source", "name")) == {("", "Finance"), ("oidc:house", "Travel")}
 
 
-def test_somebody_of_the_same_name_or_address_is_not_taken_over(provider: Provider, rob: User) -> None:
+def test_account_with_equal_name_or_address_is_not_taken_over(provider: Provider, rob: User) -> None:
     user_update(rob, email="rob@example.org", is_admin=True)
     provider.person("ROB")
     sign_in(provider, "ROB")
@@ -175,7 +175,7 @@ def test_somebody_of_the_same_name_or_address_is_not_taken_over(provider: Provid
     assert set(User.objects.values_list("username", flat=True)) == {"rob", "ROB.house"}
 
 
-def test_what_is_sent_has_state_nonce_and_a_challenge(provider: Provider) -> None:
+def test_authorization_request_has_state_nonce_and_pkce_challenge(provider: Provider) -> None:
     sent = parse_qs(urlsplit(sent_to(Client(), "?scope=admin&auth_params=nonce%3Dx&process=connect")).query)
     assert sent.keys() >= {"state", "nonce", "code_challenge"}
     assert sent["code_challenge_method"] == ["S256"]
@@ -198,7 +198,7 @@ def test_a_wrong_state_is_refused(provider: Provider) -> None:
     assert is_refused(come_back(client, with_param(back, state="another")), client)
 
 
-def test_what_was_begun_elsewhere_does_not_end_here(provider: Provider) -> None:
+def test_callback_of_another_session_is_rejected(provider: Provider) -> None:
     provider.person("rob")
     back = provider.authorize(sent_to(Client()), "rob")
     client = Client()
@@ -206,7 +206,7 @@ def test_what_was_begun_elsewhere_does_not_end_here(provider: Provider) -> None:
     assert is_refused(come_back(client, back), client)
 
 
-def test_a_code_counts_once(provider: Provider) -> None:
+def test_authorization_code_works_once(provider: Provider) -> None:
     provider.person("rob")
     client = Client()
     back = provider.authorize(sent_to(client), "rob")
@@ -217,14 +217,14 @@ def test_a_code_counts_once(provider: Provider) -> None:
     assert is_refused(come_back(client, with_param(back, state=state)), client)
 
 
-def test_a_token_of_another_sign_in_is_refused(provider: Provider) -> None:
+def test_token_with_another_nonce_is_rejected(provider: Provider) -> None:
     provider.person("rob")
     client = Client()
     back = provider.authorize(with_param(sent_to(client), nonce="another"), "rob")
     assert is_refused(come_back(client, back), client)
 
 
-def test_a_stolen_code_is_worth_nothing(provider: Provider) -> None:
+def test_stolen_code_is_useless_without_the_verifier(provider: Provider) -> None:
     """Not even to who knows the client's secret: the challenge's answer lies in the session."""
     provider.person("rob")
     code = parse_qs(urlsplit(provider.authorize(sent_to(Client()), "rob")).query)["code"][0]
@@ -234,18 +234,18 @@ def test_a_stolen_code_is_worth_nothing(provider: Provider) -> None:
     assert answer.status_code == 400
 
 
-def test_who_cancels_is_told(provider: Provider) -> None:
+def test_cancelled_sign_in_shows_a_message(provider: Provider) -> None:
     client = Client()
     state = parse_qs(urlsplit(sent_to(client)).query)["state"][0]
     assert is_refused(client.get(f"/oidc/house/callback?error=access_denied&state={state}"), client)
 
 
 @pytest.mark.parametrize("way", ["login", "callback"])
-def test_a_provider_that_is_not_there(provider: Provider, client: Client, way: str) -> None:
+def test_unknown_provider_is_not_found(provider: Provider, client: Client, way: str) -> None:
     assert client.get(f"/oidc/nobody/{way}").status_code == 404
 
 
-def test_a_provider_that_is_away_or_calls_itself_another_is_told(
+def test_unreachable_or_mismatched_provider_shows_a_message(
     configured: Callable[..., Provider], client: Client
 ) -> None:
     running = configured(server_url="http://127.0.0.1:9")
@@ -254,7 +254,7 @@ def test_a_provider_that_is_away_or_calls_itself_another_is_told(
     assert client.get("/oidc/house/login").status_code == 403
 
 
-def test_the_disabled_stay_out(provider: Provider) -> None:
+def test_disabled_openid_user_cannot_sign_in(provider: Provider) -> None:
     provider.person("rob")
     sign_in(provider, "rob")
     User.objects.update(is_active=False)
@@ -265,7 +265,7 @@ def test_the_disabled_stay_out(provider: Provider) -> None:
     assert client.get("/").status_code == 302
 
 
-def test_only_some_groups_are_let_in(configured: Callable[..., Provider]) -> None:
+def test_only_allowed_groups_sign_in(configured: Callable[..., Provider]) -> None:
     provider = configured(allowed_groups=["Staff"])
     provider.person("rob", "Guests")
     response = sign_in(provider, "rob")
@@ -278,7 +278,7 @@ def test_only_some_groups_are_let_in(configured: Callable[..., Provider]) -> Non
     assert sign_in(provider, "rob").status_code == 403
 
 
-def test_a_group_of_the_provider_makes_admins_and_unmakes_them(
+def test_admin_group_of_the_provider_grants_and_revokes_admin_rights(
     configured: Callable[..., Provider], admin: User
 ) -> None:
     provider = configured(admin_group="Admins")
@@ -290,7 +290,7 @@ def test_a_group_of_the_provider_makes_admins_and_unmakes_them(
     assert not User.objects.get(username="rob").is_admin
 
 
-def test_the_last_admin_stays_one(configured: Callable[..., Provider]) -> None:
+def test_last_admin_stays_admin_despite_the_provider(configured: Callable[..., Provider]) -> None:
     provider = configured(admin_group="Admins")
     provider.person("rob", "Admins")
     sign_in(provider, "rob")
@@ -299,13 +299,15 @@ def test_the_last_admin_stays_one(configured: Callable[..., Provider]) -> None:
     assert User.objects.get(username="rob").is_admin
 
 
-def test_without_a_group_for_it_nobody_becomes_an_admin(provider: Provider) -> None:
+def test_without_an_admin_group_nobody_becomes_admin(provider: Provider) -> None:
     provider.person("rob", "Admins", "")
     sign_in(provider, "rob")
     assert not User.objects.get(username="rob").is_admin
 
 
-def test_whom_scim_knows_by_the_same_id_is_the_same(configured: Callable[..., Provider], rob: User) -> None:
+def test_openid_user_with_a_scim_id_is_the_same_account(
+    configured: Callable[..., Provider], rob: User
+) -> None:
     provider = configured(scim="sub")
     provider.person("robert")
     Identity.objects.create(user=rob, source="scim", external_id=provider.subjects["robert"])
@@ -314,7 +316,7 @@ def test_whom_scim_knows_by_the_same_id_is_the_same(configured: Callable[..., Pr
     assert User.objects.count() == 1
 
 
-def test_a_second_factor_of_the_provider_counts_if_it_says_so(
+def test_second_factor_of_the_provider_is_accepted_if_claimed(
     configured: Callable[..., Provider], settings: Any
 ) -> None:
     settings.REQUIRE_MFA = "everyone"

@@ -49,7 +49,7 @@ def tiles(html: str) -> dict[str, str]:
     return {label: f"{value}|{change.strip()}" for label, value, change in found}
 
 
-def test_managers_count_what_touches_their_own(
+def test_overview_counts_only_managed_knowledge_bases(
     signed_in: SignIn, admin: User, mia: User, base: KnowledgeBase, ask: Callable[..., AskedQuestion]
 ) -> None:
     secret = knowledge_base_create(name="Secret plans", principal=principal_for_user(admin))
@@ -67,7 +67,7 @@ def test_managers_count_what_touches_their_own(
         assert tiles(text_of(signed_in(mia).get(other)))["Questions"].startswith("2|")
 
 
-def test_neither_who_asked_nor_what_is_shown(
+def test_overview_hides_users_and_questions(
     signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, ask: Callable[..., AskedQuestion]
 ) -> None:
     ask(base)
@@ -77,7 +77,7 @@ def test_neither_who_asked_nor_what_is_shown(
     assert rob.username not in html
 
 
-def test_changes_are_against_as_many_days_before(
+def test_overview_changes_compare_with_the_previous_period(
     signed_in: SignIn, mia: User, base: KnowledgeBase, ask: Callable[..., AskedQuestion]
 ) -> None:
     for days_ago in (0, 1, 2, 8, 9):
@@ -92,7 +92,7 @@ def test_changes_are_against_as_many_days_before(
     assert tiles(text_of(signed_in(mia).get(PAGE)))["Questions"].startswith("6|")
 
 
-def test_percentages_are_written_as_the_language_does(
+def test_percentages_are_localised(
     signed_in: SignIn, mia: User, base: KnowledgeBase, ask: Callable[..., AskedQuestion]
 ) -> None:
     ask(base)
@@ -103,13 +103,13 @@ def test_percentages_are_written_as_the_language_does(
 
 
 @pytest.mark.parametrize("days", ["", "0", "8", "-7", "x", "9" * 40])
-def test_other_periods_are_the_usual_one(
+def test_invalid_periods_fall_back_to_the_default(
     signed_in: SignIn, mia: User, base: KnowledgeBase, days: str
 ) -> None:
     assert '<option value="30" selected>' in text_of(signed_in(mia).get(PAGE, {"days": days}))
 
 
-def test_with_nothing_there_it_says_so(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_empty_overview_has_messages(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     html = text_of(signed_in(mia).get(PAGE))
     assert "Nothing right now." in html
     assert html.count("No data for this period.") == 6
@@ -118,7 +118,7 @@ def test_with_nothing_there_it_says_so(signed_in: SignIn, mia: User, base: Knowl
     assert "<svg role=" not in html
 
 
-def test_what_needs_somebody_is_told_to_who_can_do_something(
+def test_overview_tasks_are_shown_to_responsible_people(
     signed_in: SignIn, admin: User, mia: User, document: Document, ask: Callable[..., AskedQuestion]
 ) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=principal_for_user(admin))
@@ -156,9 +156,7 @@ def test_ingestion_is_counted_by_day(
     assert "Failed 1" not in text_of(signed_in(rob).get(PAGE))
 
 
-def test_hostile_names_do_not_get_out_of_the_page(
-    signed_in: SignIn, admin: User, ask: Callable[..., AskedQuestion]
-) -> None:
+def test_overview_text_is_escaped(signed_in: SignIn, admin: User, ask: Callable[..., AskedQuestion]) -> None:
     base = knowledge_base_create(name=HOSTILE, principal=principal_for_user(admin))
     ask(base, model=HOSTILE)
     html = text_of(signed_in(admin).get(PAGE))
@@ -175,7 +173,7 @@ def test_labels_of_a_chart_are_text() -> None:
     assert html.count("<svg role=") == 1
 
 
-def test_a_chart_has_a_title_and_the_figures_behind_it(
+def test_chart_has_a_title_and_a_data_table(
     signed_in: SignIn, mia: User, base: KnowledgeBase, ask: Callable[..., AskedQuestion]
 ) -> None:
     ask(base, first_token_ms=1500, total_ms=2500, rating="down")
@@ -191,24 +189,24 @@ def test_a_chart_has_a_title_and_the_figures_behind_it(
 @pytest.mark.parametrize(
     ("value", "top"), [(0, 1), (1, 1), (3, 3), (7, 8), (11, 15), (99, 100), (1000, 1000), (0.25, 0.3)]
 )
-def test_a_chart_ends_at_a_round_number(value: float, top: float) -> None:
+def test_chart_axis_ends_at_a_round_number(value: float, top: float) -> None:
     assert ceiling(value) == pytest.approx(top)
 
 
-def test_a_line_is_broken_where_nothing_was_measured() -> None:
+def test_chart_line_has_gaps_for_missing_values() -> None:
     days = [datetime(2026, 3, day, tzinfo=UTC).date() for day in range(1, 6)]
     chart = build_line_chart("c", "t", days, [Series("s", [1, 2, None, None, 2], "good")])
     assert [line.points for line in chart.lines] == ["5.00,50.00 15.00,0.00", "45.00,0.00 45.00,0.00"]
 
 
-def test_others_are_turned_away(
+def test_overview_needs_a_manager(
     signed_in: SignIn, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.EDITOR)
     assert signed_in(rob).get(PAGE).status_code == 403
 
 
-def test_admins_are_told_of_knowledge_bases_whose_owner_is_gone(
+def test_overview_lists_knowledge_bases_without_an_owner(
     signed_in: SignIn, admin: User, mia: User, base: KnowledgeBase
 ) -> None:
     assert "no owner" not in text_of(signed_in(admin).get(PAGE))

@@ -20,7 +20,7 @@ def found(client: Client, query: str = "") -> list[str]:
     return re.findall(r'role="option"[^>]*href="([^"]*)"', html)
 
 
-def test_pages_are_those_that_are_open_to_who_looks(
+def test_palette_lists_permitted_pages(
     signed_in: SignIn, rob: User, mia: User, admin: User, ready: Document
 ) -> None:
     everybody = ["/", "/library", "/account"]
@@ -31,7 +31,7 @@ def test_pages_are_those_that_are_open_to_who_looks(
     assert found(signed_in(admin), "AUDI") == ["/admin/audit"]
 
 
-def test_documents_and_knowledge_bases_are_found_by_who_may_read_them(
+def test_palette_finds_only_readable_documents_and_knowledge_bases(
     signed_in: SignIn, rob: User, ready: Document, grant: Callable[[User, Role], None]
 ) -> None:
     client = signed_in(rob)
@@ -46,7 +46,7 @@ def test_documents_and_knowledge_bases_are_found_by_who_may_read_them(
     assert found(client, "leave rules") == found(client, "handbook") == []
 
 
-def test_conversations_are_ones_own(
+def test_palette_finds_only_own_conversations(
     signed_in: SignIn, mia: User, rob: User, answered: Callable[..., Message]
 ) -> None:
     message = answered(mia, question="About giving")
@@ -56,7 +56,7 @@ def test_conversations_are_ones_own(
         assert address not in found(signed_in(rob), query)
 
 
-def test_names_cannot_leave_their_place(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_palette_text_is_escaped(signed_in: SignIn, mia: User, ready: Document) -> None:
     Document.objects.filter(pk=ready.pk).update(title="<script>leave</script>")
     html = text_of(signed_in(mia).get("/palette", {"q": "<script>leave"}))
     assert "&lt;script&gt;leave&lt;/script&gt;" in html

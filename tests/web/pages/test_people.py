@@ -60,7 +60,7 @@ def test_users_are_searched_filtered_sorted_and_paged(
     assert 'data-total="80"' in html
 
 
-def test_groups_are_searched_sorted_and_show_their_members_in_pages(
+def test_groups_are_searched_sorted_and_page_their_members(
     signed_in: SignIn, admin: User, crowd: list[User]
 ) -> None:
     Group.objects.bulk_create(Group(name=f"Team {n:02}") for n in range(60))
@@ -78,7 +78,7 @@ def test_groups_are_searched_sorted_and_show_their_members_in_pages(
     ]
 
 
-def test_pages_of_nobody_are_not_found(signed_in: SignIn, admin: User) -> None:
+def test_unknown_users_and_groups_are_not_found(signed_in: SignIn, admin: User) -> None:
     for path in ("/admin/users/nobody", "/admin/groups/nobody"):
         assert signed_in(admin).get(path).status_code == 404
 
@@ -98,7 +98,7 @@ def test_pickers_offer_few_and_the_best_first(signed_in: SignIn, admin: User, cr
     assert "No matches." in text_of(client.get("/choices/users?q=nobody"))
 
 
-def test_pickers_of_grants_leave_out_who_cannot_sign_in(
+def test_grant_pickers_omit_disabled_users(
     signed_in: SignIn, mia: User, base: KnowledgeBase, crowd: list[User]
 ) -> None:
     client = signed_in(mia)
@@ -108,7 +108,7 @@ def test_pickers_of_grants_leave_out_who_cannot_sign_in(
     assert "Everyone who can sign in" not in _options(client, "/choices/readers")
 
 
-def test_pickers_of_limits_offer_who_has_none(signed_in: SignIn, admin: User, rob: User) -> None:
+def test_limit_pickers_offer_subjects_without_limits(signed_in: SignIn, admin: User, rob: User) -> None:
     key, _ = api_key_create(user=rob, label="robot")
     client = signed_in(admin)
     assert _options(client, "/choices/limits?q=rob") == ["rob", "robot (rob)"]
@@ -118,7 +118,7 @@ def test_pickers_of_limits_offer_who_has_none(signed_in: SignIn, admin: User, ro
     assert _options(client, "/choices/limits?q=rob") == ["robot (rob)"]
 
 
-def test_pickers_of_knowledge_bases_offer_those_of_a_role(
+def test_knowledge_base_pickers_filter_by_role(
     signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.READER)

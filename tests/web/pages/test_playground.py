@@ -69,7 +69,7 @@ def ranks(html: str) -> list[str]:
     return re.findall(r'<p class="ranked-text break">([^<]+)', html)
 
 
-def test_others_are_turned_away(
+def test_playground_needs_a_manager(
     signed_in: SignIn, rob: User, leave: Document, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.EDITOR)
@@ -77,7 +77,7 @@ def test_others_are_turned_away(
         assert answer.status_code == 403
 
 
-def test_a_search_is_taken_apart(signed_in: SignIn, mia: User, leave: Document) -> None:
+def test_playground_shows_each_ranking(signed_in: SignIn, mia: User, leave: Document) -> None:
     html = text_of(signed_in(mia).post(PAGE, QUESTION))
     for name in ("dense", "hybrid"):
         assert ranks(column(html, name))[0].startswith("Employees get 25 days")
@@ -99,7 +99,7 @@ def test_a_reranker_has_a_column(
     assert "combined 2" in column(html, "reranked")
 
 
-def test_managers_stay_within_what_they_manage(
+def test_playground_searches_only_managed_knowledge_bases(
     signed_in: SignIn, mia: User, leave: Document, secret: Document
 ) -> None:
     """Even where they read more."""
@@ -115,7 +115,7 @@ def test_managers_stay_within_what_they_manage(
     assert "Umbra" not in text_of(client.post(PAGE, {**QUESTION, "kb": "handbook"}))
 
 
-def test_managers_may_not_look_as_somebody_else(
+def test_managers_cannot_search_as_another_user(
     signed_in: SignIn, admin: User, mia: User, leave: Document
 ) -> None:
     client = signed_in(mia)
@@ -126,7 +126,7 @@ def test_managers_may_not_look_as_somebody_else(
     assert not Event.objects.filter(action="playground.searched_as").exists()
 
 
-def test_admins_see_what_is_kept_from_somebody(
+def test_admins_see_hits_hidden_from_a_user(
     signed_in: SignIn, admin: User, mia: User, leave: Document, secret: Document
 ) -> None:
     html = text_of(signed_in(admin).post(PAGE, {**QUESTION, "person": "MIA"}))
@@ -139,7 +139,7 @@ def test_admins_see_what_is_kept_from_somebody(
     assert (event.actor, event.subject, event.detail) == (admin.id, f"user:{mia.id}", {})
 
 
-def test_a_narrowed_document_is_kept_from_who_is_no_reader_of_it(
+def test_playground_lists_a_restricted_document_as_hidden(
     signed_in: SignIn, admin: User, rob: User, leave: Document, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -153,7 +153,7 @@ def test_a_narrowed_document_is_kept_from_who_is_no_reader_of_it(
 
 
 @pytest.mark.parametrize("person", ["nobody", "<script>alert(1)</script>", "mia"])
-def test_as_nobody_it_does_not_search(
+def test_playground_rejects_unknown_or_disabled_users(
     signed_in: SignIn, admin: User, mia: User, leave: Document, person: str
 ) -> None:
     user_update(mia, is_active=False)
@@ -164,7 +164,7 @@ def test_as_nobody_it_does_not_search(
     assert "<script>alert" not in text_of(answer)
 
 
-def test_what_the_index_has_and_the_database_has_not_is_counted_for_admins(
+def test_hits_missing_in_the_database_are_counted_for_admins(
     signed_in: SignIn, admin: User, mia: User, leave: Document
 ) -> None:
     Document.objects.filter(pk=leave.pk).update(active_version=None)
@@ -182,7 +182,7 @@ def test_a_question_is_needed(signed_in: SignIn, mia: User, leave: Document, que
     assert "The query is empty." in text_of(answer)
 
 
-def test_a_model_that_is_away_is_told_of(
+def test_playground_shows_an_unavailable_model(
     signed_in: SignIn, mia: User, leave: Document, engine_override: Engine
 ) -> None:
     assert isinstance(engine_override.embedder, FakeEmbedder)
@@ -192,13 +192,15 @@ def test_a_model_that_is_away_is_told_of(
     assert "The embedding model is not reachable." in text_of(answer)
 
 
-def test_nothing_to_find(signed_in: SignIn, mia: User, base: KnowledgeBase, engine_override: Engine) -> None:
+def test_playground_without_hits_has_messages(
+    signed_in: SignIn, mia: User, base: KnowledgeBase, engine_override: Engine
+) -> None:
     html = text_of(signed_in(mia).post(PAGE, QUESTION))
     assert "Answerable" in html
     assert html.count("Nothing.") == 3
 
 
-def test_what_documents_say_stays_text(
+def test_playground_text_is_escaped(
     signed_in: SignIn, mia: User, document: Document, engine_override: Engine
 ) -> None:
     indexed(document, engine_override, "<img src=x onerror=alert(1)> days of leave")
@@ -216,7 +218,7 @@ def answering(leave: Document, engine_override: Engine) -> Iterator[None]:
         yield
 
 
-def test_admins_see_the_answer_that_somebody_would_get(
+def test_admins_see_the_answer_of_another_user(
     signed_in: SignIn, admin: User, mia: User, answering: None, secret: Document
 ) -> None:
     """Nothing is stored but an audit entry without the question."""
@@ -246,7 +248,7 @@ def test_earlier_conversations_of_that_person_are_not_used(
     assert list(Message.objects.values()) == before
 
 
-def test_a_tried_answer_takes_a_slot_and_gives_it_back(
+def test_playground_answer_uses_and_releases_a_slot(
     signed_in: SignIn, admin: User, answering: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, asked = signed_in(admin), {**QUESTION, "answer": "yes"}
@@ -270,7 +272,7 @@ def test_a_tried_answer_takes_a_slot_and_gives_it_back(
     assert client.post(PAGE, asked).status_code == 200
 
 
-def test_a_tried_answer_ends_when_the_process_does(
+def test_playground_answer_ends_at_shutdown(
     signed_in: SignIn, admin: User, answering: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(playground, "ending", threading.Event())

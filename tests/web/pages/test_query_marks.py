@@ -18,7 +18,7 @@ from web.presentation.query_marks import excerpt, find_parts, find_words, mark_f
         ("straße", "STRASSE Straße", "STRASSE [Straße]"),
     ],
 )
-def test_parts_of_words_are_marked(query: str, text: str, marked: str) -> None:
+def test_matching_parts_of_words_are_marked(query: str, text: str, marked: str) -> None:
     assert mark_found(text, find_parts(query)) == marked.replace("[", "<mark>").replace("]", "</mark>")
 
 
@@ -34,11 +34,11 @@ def test_parts_of_words_are_marked(query: str, text: str, marked: str) -> None:
         ("<b>", "<b>", "&lt;b&gt;"),
     ],
 )
-def test_words_with_the_same_stem_are_marked(query: str, text: str, marked: str) -> None:
+def test_words_with_equal_stems_are_marked(query: str, text: str, marked: str) -> None:
     assert mark_found(text, find_words(query)) == marked.replace("[", "<mark>").replace("]", "</mark>")
 
 
-def test_an_excerpt_has_the_first_word_found() -> None:
+def test_excerpt_contains_the_first_match() -> None:
     find = find_words("leave")
     assert excerpt("leave " * 4, find, characters=100) == "leave " * 4
     assert excerpt("leave it " * 40, find, characters=20) == "leave it leave it le…"

@@ -40,7 +40,7 @@ def started(user: User, title: str, *, days: int = 0) -> Conversation:
     return made
 
 
-def test_pinned_ones_come_first_whatever_their_age(signed_in: SignIn, mia: User) -> None:
+def test_pinned_conversations_come_first(signed_in: SignIn, mia: User) -> None:
     old = started(mia, "Old", days=40)
     started(mia, "New")
     conversation_pin(conversation=old, pinned=True)
@@ -52,7 +52,7 @@ def test_pinned_ones_come_first_whatever_their_age(signed_in: SignIn, mia: User)
     assert headings(text_of(signed_in(mia).get("/conversations"))) == ["Today", "Earlier"]
 
 
-def test_more_than_fit_come_on_demand_each_once(signed_in: SignIn, mia: User) -> None:
+def test_further_conversations_are_loaded_on_demand_without_duplicates(signed_in: SignIn, mia: User) -> None:
     made = [started(mia, f"Number {number}", days=number) for number in range(2 * SHOWN + 5)]
     conversation_pin(conversation=made[3], pinned=True)
     client, path, shown, told = signed_in(mia), "/conversations", list[str](), list[str]()
@@ -67,13 +67,13 @@ def test_more_than_fit_come_on_demand_each_once(signed_in: SignIn, mia: User) ->
     assert told == ["Pinned", "Today", "Yesterday", "Last seven days", "Earlier"]
 
 
-def test_a_cursor_that_is_none_leads_nowhere(signed_in: SignIn, mia: User) -> None:
+def test_invalid_sidebar_cursor_is_not_found(signed_in: SignIn, mia: User) -> None:
     client = signed_in(mia)
     for cursor in ("x", "MQ", "a" * 500):
         assert client.get("/conversations", {"cursor": cursor}).status_code == 404
 
 
-def test_answers_are_searched_unless_they_are_withheld(
+def test_sidebar_search_ignores_withheld_answers(
     signed_in: SignIn, rob: User, answered: Callable[..., Message], grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -84,7 +84,7 @@ def test_answers_are_searched_unless_they_are_withheld(
     assert titles(text_of(client.get("/conversations", {"q": "40 hours"}))) == []
 
 
-def test_hits_are_shown_in_their_sentence(
+def test_sidebar_hits_show_their_sentence(
     signed_in: SignIn, mia: User, answered: Callable[..., Message]
 ) -> None:
     answered(mia, question="How much leave may I give, please?", answer="Up to **40** hours [1].\n\nNo more.")
@@ -99,7 +99,7 @@ def test_hits_are_shown_in_their_sentence(
     assert found("") == []
 
 
-def test_a_long_answer_is_cut_around_the_hit(
+def test_sidebar_hit_in_a_long_answer_is_excerpted(
     signed_in: SignIn, mia: User, answered: Callable[..., Message]
 ) -> None:
     answered(mia, answer=f"{'before ' * 5000}needle {'after ' * 5000}")
@@ -110,7 +110,7 @@ def test_a_long_answer_is_cut_around_the_hit(
     assert len(text) < 200
 
 
-def test_nothing_is_shown_of_a_withheld_answer(
+def test_sidebar_snippets_exclude_withheld_answers(
     signed_in: SignIn, rob: User, answered: Callable[..., Message], grant: Callable[[User, Role], None]
 ) -> None:
     """The question matches as well, so that the conversation is found in any case."""
@@ -136,7 +136,7 @@ def test_markup_in_hits_is_escaped(signed_in: SignIn, mia: User, answered: Calla
     assert "<mark>&lt;b&gt;</mark>" in html
 
 
-def test_a_title_cannot_leave_its_place(signed_in: SignIn, mia: User) -> None:
+def test_conversation_titles_are_escaped(signed_in: SignIn, mia: User) -> None:
     started(mia, '"><script>alert(1)</script>')
     html = text_of(signed_in(mia).get("/conversations"))
     assert "<script>" not in html

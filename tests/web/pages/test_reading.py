@@ -19,9 +19,7 @@ SignIn = Callable[[User], Client]
 Grant = Callable[[User, Role], None]
 
 
-def test_a_document_page_lights_the_passage_of_its_address(
-    signed_in: SignIn, mia: User, ready: Document
-) -> None:
+def test_document_page_highlights_the_linked_passage(signed_in: SignIn, mia: User, ready: Document) -> None:
     client = signed_in(mia)
     html = text_of(client.get(f"/library/documents/{ready.id}?chunk={ready.active_version_id}"))
     [data] = re.findall(r'<script id="passage" type="application/json">(.*?)</script>', html)
@@ -29,7 +27,7 @@ def test_a_document_page_lights_the_passage_of_its_address(
 
 
 @pytest.mark.parametrize("chunk", ["", "nonsense", "00000000-0000-0000-0000-000000000000"])
-def test_a_passage_that_is_not_there_is_not_lit(
+def test_unknown_passage_is_not_highlighted(
     signed_in: SignIn, mia: User, ready: Document, chunk: str
 ) -> None:
     response = signed_in(mia).get(f"/library/documents/{ready.id}?chunk={chunk}")
@@ -37,7 +35,9 @@ def test_a_passage_that_is_not_there_is_not_lit(
     assert 'id="passage"' not in text_of(response)
 
 
-def test_a_passage_of_another_document_is_not_lit(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_passage_of_another_document_is_not_highlighted(
+    signed_in: SignIn, mia: User, ready: Document
+) -> None:
     chunk = ready.active_version_id
     other = Document.objects.create(knowledge_base=ready.knowledge_base, source_key="b", title="Other")
     html = text_of(signed_in(mia).get(f"/library/documents/{other.id}?chunk={chunk}"))
@@ -45,7 +45,7 @@ def test_a_passage_of_another_document_is_not_lit(signed_in: SignIn, mia: User, 
     assert SENTENCE not in html
 
 
-def test_the_report_is_told_in_sentences(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_parsing_report_is_shown_in_sentences(signed_in: SignIn, mia: User, ready: Document) -> None:
     report = {"pages_without_text": [3, 4], "tables": 2, "warnings": ["Two links were left out."]}
     DocumentVersion.objects.update(report=report, properties={"from": "ada@example.org"})
     html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
@@ -58,7 +58,7 @@ def test_the_report_is_told_in_sentences(signed_in: SignIn, mia: User, ready: Do
         assert said in html
 
 
-def test_passages_are_shown_as_they_are_searched(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_passages_page_shows_passages_as_indexed(signed_in: SignIn, mia: User, ready: Document) -> None:
     Chunk.objects.update(context="Leave rules &amp; more", page=4)
     html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}/passages"))
     for said in (SENTENCE, "Leave rules &amp;amp; more", "page 4", "9 tokens"):
@@ -66,7 +66,7 @@ def test_passages_are_shown_as_they_are_searched(signed_in: SignIn, mia: User, r
     assert f"?chunk={ready.active_version_id}" in html
 
 
-def test_many_passages_come_in_pages(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_passages_page_is_paged(signed_in: SignIn, mia: User, ready: Document) -> None:
     version = ready.active_version
     assert version is not None
     Chunk.objects.bulk_create(
@@ -84,9 +84,7 @@ def test_many_passages_come_in_pages(signed_in: SignIn, mia: User, ready: Docume
     assert client.get(f"/library/documents/{ready.id}/passages/after/{'9' * 30}").status_code == 200
 
 
-def test_passages_are_for_those_who_may_read_the_document(
-    signed_in: SignIn, rob: User, ready: Document, grant: Grant
-) -> None:
+def test_passages_page_needs_read_access(signed_in: SignIn, rob: User, ready: Document, grant: Grant) -> None:
     paths = [f"/library/documents/{ready.id}/passages", f"/library/documents/{ready.id}/passages/after/0"]
     client = signed_in(rob)
     assert [client.get(path).status_code for path in paths] == [404, 404]
@@ -96,7 +94,7 @@ def test_passages_are_for_those_who_may_read_the_document(
     assert [client.get(path).status_code for path in paths] == [404, 404]
 
 
-def test_a_document_that_failed_has_no_passages_and_says_so(
+def test_failed_document_has_a_message_instead_of_passages(
     signed_in: SignIn, mia: User, document: Document
 ) -> None:
     Job.objects.update(stage="failed")
@@ -106,7 +104,7 @@ def test_a_document_that_failed_has_no_passages_and_says_so(
     assert "This file couldn’t be processed, so it isn’t searchable." in html
 
 
-def test_what_came_inside_a_document_is_listed_and_leads_back(
+def test_child_documents_are_listed_and_link_their_parent(
     signed_in: SignIn, mia: User, ready: Document
 ) -> None:
     inside = Document.objects.create(

@@ -41,7 +41,7 @@ def register(url: str = "http://127.0.0.1:9/v1", **more: object) -> RegisteredMo
     return row
 
 
-def test_models_are_listed_with_their_licence(console: Client) -> None:
+def test_registered_models_show_their_licence(console: Client) -> None:
     register(licence_ends=timezone.localdate() - timedelta(days=1), location="outside")
     page = console.get("/admin/models").content.decode()
     assert f'href="{PAGE}"' in page
@@ -49,7 +49,7 @@ def test_models_are_listed_with_their_licence(console: Client) -> None:
     assert "Expired" in page
 
 
-def test_a_model_is_tested_before_it_can_be_activated(console: Client, server: FakeServer) -> None:
+def test_registered_model_is_tested_before_activation(console: Client, server: FakeServer) -> None:
     register(server.url)
     before = console.get(PAGE).content.decode()
     assert "Not tested yet" in before
@@ -60,7 +60,7 @@ def test_a_model_is_tested_before_it_can_be_activated(console: Client, server: F
     assert "Name the model where people see its answers." in tested
 
 
-def test_a_server_that_is_away_is_no_error(console: Client) -> None:
+def test_unreachable_model_server_shows_a_message(console: Client) -> None:
     register()
     response = console.post(f"{PAGE}/test")
     assert response.status_code == 200
@@ -74,7 +74,7 @@ def test_an_expired_licence_offers_no_activation(console: Client, server: FakeSe
     assert "/api/v1/models/mistral/activate" not in page
 
 
-def test_a_form_without_a_model_is_for_a_new_one(console: Client) -> None:
+def test_empty_model_form_creates_a_model(console: Client) -> None:
     page = console.get("/admin/models/new").content.decode()
     assert 'data-api="/api/v1/models"' in page
     assert console.get("/admin/models/registry/nothing").status_code == 404
@@ -89,7 +89,7 @@ def test_a_form_without_a_model_is_for_a_new_one(console: Client) -> None:
         ({"model": "", "location": "", "reason": "no_model_may_read"}, ""),
     ],
 )
-def test_answers_name_the_model_that_wrote_them(
+def test_answers_name_their_model(
     console: Client,
     admin: Caller,  # noqa: F811 - the fixture
     route: dict[str, str],

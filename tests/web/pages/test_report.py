@@ -39,7 +39,7 @@ def of(media_type: str = formats.PDF, **fields: Any) -> Document:
         ),
     ],
 )
-def test_what_was_read_is_told(found: dict[str, Any], done: tuple[str, ...]) -> None:
+def test_report_lists_what_was_parsed(found: dict[str, Any], done: tuple[str, ...]) -> None:
     assert document_report(of(report=found)).done == done
 
 
@@ -54,7 +54,7 @@ def test_what_was_read_is_told(found: dict[str, Any], done: tuple[str, ...]) -> 
         ({"warnings": ["A drawing was left out."]}, "A drawing was left out."),
     ],
 )
-def test_what_is_missing_is_told(found: dict[str, Any], lacking: str) -> None:
+def test_report_lists_what_is_missing(found: dict[str, Any], lacking: str) -> None:
     assert document_report(of(report=found)).lacking == (lacking,)
 
 
@@ -67,7 +67,7 @@ def test_a_report_is_in_the_readers_language() -> None:
     assert report.suspicious[0].startswith("3 weitere Textstellen")
 
 
-def test_long_lists_of_pages_are_cut() -> None:
+def test_report_cuts_long_page_lists() -> None:
     [line] = document_report(of(report={"pages_without_text": list(range(1, 100, 2))})).lacking
     assert "23 and 38 more ranges," in line
 
@@ -78,7 +78,7 @@ def test_a_presentation_has_slides() -> None:
     assert "slides 2 to 3" in document_report(slides).lacking[0]
 
 
-def test_a_mail_says_who_wrote_to_whom_before_the_rest() -> None:
+def test_mail_properties_begin_with_sender_and_recipient() -> None:
     said = {"x_priority": "1", "subject": "Trip", "from": "ada@example.org", "cc": " "}
     shown = [(fact.label, fact.value) for fact in document_properties(of(properties=said))]
     assert shown == [("From", "ada@example.org"), ("Subject", "Trip"), ("X priority", "1")]
@@ -94,7 +94,7 @@ def test_a_mail_says_who_wrote_to_whom_before_the_rest() -> None:
         ({"language": "de"}, ("Language", "German")),
     ],
 )
-def test_what_a_file_says_of_itself_is_told_in_words(said: dict[str, str], shown: tuple[str, str]) -> None:
+def test_file_properties_are_labelled(said: dict[str, str], shown: tuple[str, str]) -> None:
     fact = document_properties(of(properties=said))[-1]
     assert (fact.label, fact.value) == shown
 

@@ -129,7 +129,7 @@ def is_refused(response: Any, client: Client) -> bool:
     return response.status_code == 403 and client.get("/").status_code == 302 and not User.objects.exists()
 
 
-def test_a_signed_response_lets_in_with_its_groups() -> None:
+def test_saml_user_signs_in_with_groups() -> None:
     client = Client()
     assert "Sign in with House" in text_of(client.get("/login"))
     assert sign_in(client, "?next=/library")["Location"] == "/library"
@@ -141,7 +141,7 @@ def test_a_signed_response_lets_in_with_its_groups() -> None:
     assert set(user.member_of.values_list("source", "name")) == {("saml:house", "Travel")}
 
 
-def test_a_local_account_of_the_same_name_is_not_taken_over(make_user: Callable[..., User]) -> None:
+def test_saml_sign_in_does_not_take_over_a_local_account(make_user: Callable[..., User]) -> None:
     rob = make_user("rob", is_admin=True)
     sign_in(Client())
     account = SocialAccount.objects.get()
@@ -170,7 +170,7 @@ def test_a_local_account_of_the_same_name_is_not_taken_over(make_user: Callable[
         "nobody",
     ],
 )
-def test_what_does_not_fit_is_refused(said: dict[str, Any]) -> None:
+def test_invalid_saml_response_is_rejected(said: dict[str, Any]) -> None:
     client = Client()
     assert is_refused(sign_in(client, **said), client)
 
@@ -190,7 +190,7 @@ def test_an_unsigned_response_is_refused() -> None:
     assert is_refused(post(client, wrapped(asked, said[:start] + said[end:])), client)
 
 
-def test_a_response_counts_once_and_for_whom_it_was_made() -> None:
+def test_saml_response_works_once_and_only_in_its_session() -> None:
     client, other = Client(), Client()
     asked = request_id(client)
     response = wrapped(asked, assertion(asked))
@@ -206,7 +206,7 @@ def test_a_response_counts_once_and_for_whom_it_was_made() -> None:
     assert client.get("/").status_code == 302
 
 
-def test_nobody_comes_in_unasked() -> None:
+def test_unsolicited_saml_response_is_rejected() -> None:
     client = Client()
     said = assertion("").replace('InResponseTo=""', "")
     response = base64.b64decode(wrapped("", said)).decode().replace(' InResponseTo=""', "")
@@ -221,21 +221,21 @@ def test_nonsense_is_refused(sent: str) -> None:
     assert client.get("/saml/house/acs/finish").status_code == 403
 
 
-def test_what_is_kept_for_a_stranger_is_small() -> None:
+def test_anonymous_saml_session_data_is_small() -> None:
     client = Client()
     assert client.post("/saml/house/acs", {"SAMLResponse": "A" * 300_000}).status_code == 413
     cookie = client.post("/saml/house/acs", {"SAMLResponse": "A"}).cookies["saml-acs-session"]
     assert cookie["httponly"]
 
 
-def test_metadata_tell_the_provider_where_to_send() -> None:
+def test_saml_metadata_contain_the_acs_address() -> None:
     response = Client().get("/saml/house/metadata")
     assert response.status_code == 200
     assert ACS in text_of(response)
     assert Client().get("/saml/nobody/metadata").status_code == 404
 
 
-def test_an_unsigned_request_ends_no_session(
+def test_unsigned_saml_logout_is_ignored(
     signed_in: Callable[[User], Client], rob: User, settings: Any
 ) -> None:
     client = signed_in(rob)

@@ -73,7 +73,7 @@ def second_step(client: Client, code: str) -> Any:
     return client.post("/login/code", {"code": code})
 
 
-def test_an_app_is_asked_for_at_the_next_sign_in(signed_in: SignIn, rob: User) -> None:
+def test_authenticator_code_is_required_at_the_next_sign_in(signed_in: SignIn, rob: User) -> None:
     secret, codes = app_set_up(signed_in(rob))
     assert len(codes) == 10
     client, response = password_given(next="/library")
@@ -87,7 +87,7 @@ def test_an_app_is_asked_for_at_the_next_sign_in(signed_in: SignIn, rob: User) -
     assert client.get("/").status_code == 200
 
 
-def test_a_code_works_once(signed_in: SignIn, rob: User) -> None:
+def test_authenticator_code_works_once(signed_in: SignIn, rob: User) -> None:
     secret, _ = app_set_up(signed_in(rob))
     code = code_of(secret)
     client, _ = password_given()
@@ -97,7 +97,7 @@ def test_a_code_works_once(signed_in: SignIn, rob: User) -> None:
     assert client.get("/").status_code == 302
 
 
-def test_a_recovery_code_works_once_and_codes_are_shown_once(signed_in: SignIn, rob: User) -> None:
+def test_recovery_codes_work_once_and_are_shown_once(signed_in: SignIn, rob: User) -> None:
     here = signed_in(rob)
     _, codes = app_set_up(here)
     again = text_of(here.get("/account/second-factor/codes"))
@@ -118,7 +118,7 @@ def test_codes_are_not_guessed(signed_in: SignIn, rob: User) -> None:
     assert (response.status_code, response["Retry-After"]) == (429, "300")
 
 
-def test_new_recovery_codes_replace_the_old_ones(signed_in: SignIn, rob: User) -> None:
+def test_new_recovery_codes_replace_old_ones(signed_in: SignIn, rob: User) -> None:
     here = signed_in(rob)
     _, codes = app_set_up(here)
     assert here.post("/account/second-factor/codes/new")["Location"] == "/account/second-factor/codes"
@@ -137,7 +137,7 @@ def test_the_app_is_removed_after_confirming(signed_in: SignIn, rob: User) -> No
     assert password_given()[1]["Location"] == "/"
 
 
-def test_secrets_are_not_kept_in_the_clear(signed_in: SignIn, rob: User, settings: Any) -> None:
+def test_second_factor_secrets_are_encrypted(signed_in: SignIn, rob: User, settings: Any) -> None:
     secret, codes = app_set_up(signed_in(rob))
     kept = str(list(Authenticator.objects.values_list("data", flat=True)))
     assert secret not in kept
@@ -148,7 +148,7 @@ def test_secrets_are_not_kept_in_the_clear(signed_in: SignIn, rob: User, setting
         assert second_step(client, code).status_code == 200
 
 
-def test_what_happens_to_factors_is_on_record(
+def test_second_factor_changes_are_audited(
     signed_in: SignIn, rob: User, django_capture_on_commit_callbacks: Any
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
@@ -171,7 +171,7 @@ def test_strangers_are_sent_to_sign_in(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", OWN)
-def test_nobody_changes_a_factor_while_viewing_as_another(
+def test_second_factor_is_read_only_while_viewing_as_a_user(
     signed_in: SignIn, admin: User, rob: User, path: str
 ) -> None:
     client = signed_in(admin)
@@ -180,7 +180,7 @@ def test_nobody_changes_a_factor_while_viewing_as_another(
     assert client.post(path).status_code in {403, 405}
 
 
-def test_passkeys_of_others_are_not_there(signed_in: SignIn, rob: User, admin: User) -> None:
+def test_passkey_of_another_user_is_not_found(signed_in: SignIn, rob: User, admin: User) -> None:
     key = Authenticator.objects.create(user=admin, type="webauthn", data={"name": "of ada", "credential": {}})
     path = f"/account/second-factor/passkeys/{key.pk}/remove"
     client = signed_in(rob)
@@ -206,7 +206,7 @@ NO_PASSKEYS = [
 
 
 @pytest.mark.parametrize("credential", NO_PASSKEYS)
-def test_what_is_no_passkey_lets_nobody_in(client: Client, rob: User, credential: str) -> None:
+def test_invalid_passkey_does_not_sign_in(client: Client, rob: User, credential: str) -> None:
     client.get("/login/passkey", headers={"Accept": "application/json"})
     response = client.post("/login/passkey", {"credential": credential})
     assert response["Location"] == "/login"
@@ -214,7 +214,7 @@ def test_what_is_no_passkey_lets_nobody_in(client: Client, rob: User, credential
 
 
 @pytest.mark.parametrize("credential", NO_PASSKEYS)
-def test_what_is_no_passkey_is_not_added(signed_in: SignIn, rob: User, credential: str) -> None:
+def test_invalid_passkey_is_not_added(signed_in: SignIn, rob: User, credential: str) -> None:
     client = signed_in(rob)
     path = "/account/second-factor/passkeys/new"
     confirm(client, path)
@@ -224,7 +224,7 @@ def test_what_is_no_passkey_is_not_added(signed_in: SignIn, rob: User, credentia
 
 
 @pytest.mark.parametrize(("required", "who"), [("everyone", "rob"), ("everyone", "ada"), ("admins", "ada")])
-def test_who_must_have_a_factor_can_do_nothing_else_until_then(
+def test_required_second_factor_blocks_other_pages(
     signed_in: SignIn, rob: User, admin: User, settings: Any, required: str, who: str
 ) -> None:
     client = signed_in(User.objects.get(username=who))
@@ -243,12 +243,12 @@ def test_who_must_have_a_factor_can_do_nothing_else_until_then(
     assert client.get("/api/v1/me").status_code == 200
 
 
-def test_who_need_not_have_a_factor_is_let_in(signed_in: SignIn, rob: User, settings: Any) -> None:
+def test_optional_second_factor_blocks_nothing(signed_in: SignIn, rob: User, settings: Any) -> None:
     settings.REQUIRE_MFA = "admins"
     assert signed_in(rob).get("/").status_code == 200
 
 
-def test_an_admin_takes_away_a_lost_factor(signed_in: SignIn, rob: User, admin: User) -> None:
+def test_admin_resets_a_lost_second_factor(signed_in: SignIn, rob: User, admin: User) -> None:
     here = signed_in(rob)
     app_set_up(here)
     path = f"/admin/users/{rob.id}/second-factor/reset"
@@ -264,7 +264,7 @@ def test_an_admin_takes_away_a_lost_factor(signed_in: SignIn, rob: User, admin: 
     assert (event.actor, event.subject) == (admin.id, f"user:{rob.id}")
 
 
-def test_a_command_takes_away_a_lost_factor(signed_in: SignIn, rob: User) -> None:
+def test_command_resets_a_lost_second_factor(signed_in: SignIn, rob: User) -> None:
     app_set_up(signed_in(rob))
     call_command("reset_second_factor", "Rob")
     assert password_given()[1]["Location"] == "/"

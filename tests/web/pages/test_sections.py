@@ -20,7 +20,7 @@ def sections(client: Client, path: str) -> dict[str, bool]:
     return {url: bool(current) for url, current in LINK.findall(listed)}
 
 
-def test_all_that_is_listed_opens(
+def test_every_listed_console_section_opens(
     signed_in: SignIn, admin: User, mia: User, rob: User, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.EDITOR)
@@ -34,7 +34,7 @@ def test_all_that_is_listed_opens(
             assert client.get(url).status_code == 200, (user.username, url)
 
 
-def test_the_section_that_one_is_in_is_marked(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_current_console_section_is_marked(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     client = signed_in(mia)
     for path, section in (
         ("/admin/knowledge-bases/handbook", "/admin/knowledge-bases"),
@@ -44,5 +44,5 @@ def test_the_section_that_one_is_in_is_marked(signed_in: SignIn, mia: User, base
         assert marked == [section]
 
 
-def test_other_pages_do_not_list_them(signed_in: SignIn, admin: User) -> None:
+def test_console_sections_are_not_listed_on_other_pages(signed_in: SignIn, admin: User) -> None:
     assert sections(signed_in(admin), "/library") == {}

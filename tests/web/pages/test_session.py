@@ -55,12 +55,12 @@ def sign_in(client: Client, username: str, password: str, **extra: str) -> tuple
     return response.status_code, response.get("Location", text_of(response))
 
 
-def test_signing_in_leads_to_the_chat(client: Client, rob: User) -> None:
+def test_sign_in_redirects_to_the_chat(client: Client, rob: User) -> None:
     assert sign_in(client, "rob", PASSWORD) == (302, "/")
     assert client.get("/").status_code == 200
 
 
-def test_signing_in_leads_back(client: Client, rob: User) -> None:
+def test_sign_in_redirects_to_the_requested_page(client: Client, rob: User) -> None:
     assert sign_in(client, "rob", PASSWORD, next="/library?x=1") == (302, "/library?x=1")
 
 
@@ -75,13 +75,17 @@ def test_signing_in_leads_back(client: Client, rob: User) -> None:
         "https://testserver.evil.example/",
     ],
 )
-def test_signing_in_leads_nowhere_else(client: Client, rob: User, settings: Any, target: str) -> None:
+def test_sign_in_does_not_redirect_to_other_sites(
+    client: Client, rob: User, settings: Any, target: str
+) -> None:
     settings.ALLOWED_HOSTS = ["testserver", "other.example"]
     settings.CSRF_TRUSTED_ORIGINS = ["https://other.example"]
     assert sign_in(client, "rob", PASSWORD, next=target) == (302, "/")
 
 
-def test_a_failed_sign_in_does_not_tell_who_exists(client: Client, make_user: Callable[..., User]) -> None:
+def test_failed_sign_in_does_not_reveal_existing_users(
+    client: Client, make_user: Callable[..., User]
+) -> None:
     make_user("rob")
     make_user("gone", is_active=False)
 
@@ -97,7 +101,9 @@ def test_a_failed_sign_in_does_not_tell_who_exists(client: Client, make_user: Ca
     assert shown("gone", PASSWORD) == wrong
 
 
-def test_who_tries_too_often_has_to_wait(client: Client, rob: User, make_user: Callable[..., User]) -> None:
+def test_repeated_failed_sign_ins_are_throttled(
+    client: Client, rob: User, make_user: Callable[..., User]
+) -> None:
     make_user("mia")
     statuses = [client.post("/login", {"username": "rob", "password": "x"}).status_code for _ in range(11)]
     assert statuses == [200] * 10 + [429]
@@ -109,13 +115,13 @@ def test_who_tries_too_often_has_to_wait(client: Client, rob: User, make_user: C
     assert sign_in(client, "mia", PASSWORD) == (302, "/")
 
 
-def test_one_address_does_not_try_many_names(client: Client, rob: User) -> None:
+def test_sign_ins_with_many_names_from_one_address_are_throttled(client: Client, rob: User) -> None:
     for number in range(20):
         client.post("/login", {"username": f"user-{number}", "password": "x"})
     assert sign_in(client, "rob", PASSWORD)[0] == 429
 
 
-def test_any_sign_ins_of_one_address_are_limited(client: Client, rob: User) -> None:
+def test_sign_ins_from_one_address_are_limited(client: Client, rob: User) -> None:
     for _ in range(120):
         Client().post("/login", {})
     response = client.post("/login", {"username": "rob", "password": PASSWORD})
@@ -123,7 +129,7 @@ def test_any_sign_ins_of_one_address_are_limited(client: Client, rob: User) -> N
     assert "Too many attempts" in text_of(response)
 
 
-def test_a_session_is_a_new_one_after_signing_in(client: Client, rob: User) -> None:
+def test_sign_in_renews_the_session(client: Client, rob: User) -> None:
     client.get("/login")
     sign_in(client, "rob", "wrong")
     session = client.session
@@ -134,18 +140,18 @@ def test_a_session_is_a_new_one_after_signing_in(client: Client, rob: User) -> N
     assert client.session.session_key != before
 
 
-def test_the_sign_in_form_needs_its_token(rob: User) -> None:
+def test_sign_in_form_needs_a_csrf_token(rob: User) -> None:
     client = Client(enforce_csrf_checks=True)
     assert client.post("/login", {"username": "rob", "password": PASSWORD}).status_code == 403
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/signup", "/accounts/signup/", "/login/", "/password/reset/", "/email/"])
-def test_nobody_signs_up_by_themselves(client: Client, path: str) -> None:
+def test_sign_up_is_disabled(client: Client, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
-def test_signing_out_takes_a_post(signed_in: Callable[[User], Client], rob: User) -> None:
+def test_sign_out_needs_a_post(signed_in: Callable[[User], Client], rob: User) -> None:
     client = signed_in(rob)
     assert client.get("/logout").status_code == 405
     assert client.get("/").status_code == 200
@@ -153,13 +159,13 @@ def test_signing_out_takes_a_post(signed_in: Callable[[User], Client], rob: User
     assert client.get("/").status_code == 302
 
 
-def test_a_disabled_user_is_out_at_once(signed_in: Callable[[User], Client], rob: User) -> None:
+def test_disabled_user_is_signed_out_immediately(signed_in: Callable[[User], Client], rob: User) -> None:
     client = signed_in(rob)
     User.objects.filter(pk=rob.pk).update(is_active=False)
     assert client.get("/").status_code == 302
 
 
-def test_sessions_of_who_was_disabled_stay_ended(
+def test_sessions_of_a_disabled_user_stay_ended(
     signed_in: Callable[[User], Client], rob: User, admin: User
 ) -> None:
     client = signed_in(rob)
@@ -182,5 +188,5 @@ def test_a_stale_form_is_explained(rob: User) -> None:
     assert "The form has expired" in text_of(response)
 
 
-def test_pages_are_not_kept_by_caches(signed_in: Callable[[User], Client], rob: User) -> None:
+def test_pages_are_not_cached(signed_in: Callable[[User], Client], rob: User) -> None:
     assert "no-store" in signed_in(rob).get("/")["Cache-Control"]

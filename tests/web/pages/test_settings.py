@@ -35,7 +35,7 @@ def test_only_admins_reach_the_pages(signed_in: SignIn, rob: User) -> None:
     assert not StoredSection.objects.exists()
 
 
-def test_what_is_saved_is_shown_on_every_page(signed_in: SignIn, admin: User) -> None:
+def test_saved_branding_is_shown_on_every_page(signed_in: SignIn, admin: User) -> None:
     client = signed_in(admin)
     assert '<h2 id="settings-title">Branding</h2>' in text_of(client.get("/admin/settings"))
     sent = {"version": "0", "name": " Acme ", "accent_color": "#7A1FA2", "sign_in_text": ""}
@@ -48,7 +48,7 @@ def test_what_is_saved_is_shown_on_every_page(signed_in: SignIn, admin: User) ->
     assert StoredSection.objects.get().values == {"name": "Acme", "accent_color": "#7a1fa2"}
 
 
-def test_an_error_keeps_what_was_typed(signed_in: SignIn, admin: User) -> None:
+def test_rejected_settings_form_preserves_its_input(signed_in: SignIn, admin: User) -> None:
     client = signed_in(admin)
     answer = client.post(BRANDING, {"version": "0", "name": "Acme", "accent_color": "#ffff00"})
     assert answer.status_code == 422
@@ -63,7 +63,9 @@ def test_an_error_keeps_what_was_typed(signed_in: SignIn, admin: User) -> None:
 
 
 @pytest.mark.parametrize("version", ["0", "", "x", "²", "-1", "9" * 30])
-def test_whoever_saves_second_is_told_and_loses_nothing(signed_in: SignIn, admin: User, version: str) -> None:
+def test_concurrent_settings_form_conflicts_and_preserves_its_input(
+    signed_in: SignIn, admin: User, version: str
+) -> None:
     client = signed_in(admin)
     client.post(BRANDING, {"version": "0", "name": "First"})
     answer = client.post(BRANDING, {"version": version, "name": "Second"})
@@ -73,7 +75,7 @@ def test_whoever_saves_second_is_told_and_loses_nothing(signed_in: SignIn, admin
     assert StoredSection.objects.get().values == {"name": "First"}
 
 
-def test_what_a_variable_sets_is_named_and_cannot_be_typed(
+def test_settings_from_variables_are_read_only(
     signed_in: SignIn, admin: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = env.Environment(default_language="en")
@@ -106,6 +108,6 @@ def test_a_logo_is_uploaded_and_removed(signed_in: SignIn, admin: User) -> None:
     assert not Logo.objects.exists()
 
 
-def test_there_are_no_other_sections(signed_in: SignIn, admin: User) -> None:
+def test_unknown_settings_sections_are_not_found(signed_in: SignIn, admin: User) -> None:
     for name in ("secrets", "Branding", "..%2f"):
         assert signed_in(admin).get(f"/admin/settings/{name}").status_code == 404

@@ -18,7 +18,7 @@ def shared(message: Message, *to: str) -> Share:
     return share_put(conversation=message.conversation, subjects=list(to) or ["everyone"], actor=None)
 
 
-def test_its_reader_sees_it_and_can_change_nothing(
+def test_shared_conversation_is_read_only_for_its_reader(
     signed_in: SignIn, mia: User, rob: User, answered: Answered, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -32,7 +32,7 @@ def test_its_reader_sees_it_and_can_change_nothing(
         assert way not in html
 
 
-def test_what_rests_on_closed_documents_is_not_in_it(
+def test_shared_conversation_withholds_unreadable_answers(
     signed_in: SignIn, mia: User, rob: User, answered: Answered
 ) -> None:
     share = shared(answered(mia))
@@ -44,7 +44,7 @@ def test_what_rests_on_closed_documents_is_not_in_it(
     assert "Leave rules" not in html
 
 
-def test_asking_on_makes_a_conversation_of_ones_own(
+def test_continuing_a_share_creates_an_own_conversation(
     signed_in: SignIn, mia: User, rob: User, answered: Answered, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -55,7 +55,7 @@ def test_asking_on_makes_a_conversation_of_ones_own(
     assert "Up to 40 hours" in text_of(client.get(response["Location"]))
 
 
-def test_who_lost_access_meanwhile_is_led_back(
+def test_continuing_a_share_without_access_redirects_back(
     signed_in: SignIn, mia: User, rob: User, answered: Answered
 ) -> None:
     share = shared(answered(mia))
@@ -64,7 +64,7 @@ def test_who_lost_access_meanwhile_is_led_back(
     assert not Conversation.objects.filter(user=rob).exists()
 
 
-def test_a_link_that_is_gone_and_one_that_never_was_are_alike(
+def test_revoked_and_unknown_share_links_look_equal(
     signed_in: SignIn, mia: User, rob: User, answered: Answered
 ) -> None:
     share = shared(answered(mia), f"user:{mia.id}")
@@ -75,12 +75,12 @@ def test_a_link_that_is_gone_and_one_that_never_was_are_alike(
     assert client.get("/shared/nonsense").status_code == 404
 
 
-def test_whoever_is_not_signed_in_is_sent_to_sign_in_and_back(mia: User, answered: Answered) -> None:
+def test_share_link_asks_for_sign_in_and_returns(mia: User, answered: Answered) -> None:
     share = shared(answered(mia))
     assert Client().get(f"/shared/{share.id}")["Location"] == f"/login?next=/shared/{share.id}"
 
 
-def test_an_admin_who_views_as_its_reader_does_not_see_it(
+def test_admin_viewing_as_a_user_cannot_open_a_share(
     signed_in: SignIn, admin: User, mia: User, rob: User, answered: Answered
 ) -> None:
     share = shared(answered(mia), f"user:{rob.id}")
@@ -89,7 +89,7 @@ def test_an_admin_who_views_as_its_reader_does_not_see_it(
     assert client.get(f"/shared/{share.id}").status_code == 404
 
 
-def test_the_dialog_tells_what_readers_see_and_who_they_are(
+def test_sharing_dialog_shows_what_readers_see_and_who_they_are(
     signed_in: SignIn, mia: User, rob: User, answered: Answered
 ) -> None:
     message = answered(mia)

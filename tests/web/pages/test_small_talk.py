@@ -16,7 +16,7 @@ SignIn = Callable[[User], Client]
 Answered = Callable[..., Message]
 
 
-def test_a_reply_has_no_verdict_and_leads_to_examples(
+def test_small_talk_reply_has_no_verdict_and_links_examples(
     signed_in: SignIn, mia: User, rob: User, ready: Document
 ) -> None:
     suggestions_replace(ready)
@@ -33,7 +33,7 @@ def test_a_reply_has_no_verdict_and_leads_to_examples(
     assert signed_in(rob).get(f"/messages/{message.id}/suggestions").status_code == 404
 
 
-def test_a_reply_says_which_language_it_is_in(signed_in: SignIn, mia: User, ready: Document) -> None:
+def test_small_talk_reply_declares_its_language(signed_in: SignIn, mia: User, ready: Document) -> None:
     message = ask(principal=principal_for_user(mia), question="merci").message
     rendered = text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
     assert 'lang="fr"><p>Avec plaisir' in rendered

@@ -49,7 +49,7 @@ def field_of(html: str, name: str) -> str:
     return found[0]
 
 
-def test_an_admin_chooses_a_kind_and_fills_in_its_form(
+def test_admin_selects_a_source_kind_and_fills_its_form(
     signed_in: SignIn, admin: User, base: KnowledgeBase
 ) -> None:
     client = signed_in(admin)
@@ -75,7 +75,7 @@ def test_an_admin_chooses_a_kind_and_fills_in_its_form(
     assert "Staff shelf" in text_of(client.get("/admin/sources"))
 
 
-def test_errors_are_beside_their_fields_in_plain_words(
+def test_source_form_errors_are_beside_their_fields(
     signed_in: SignIn, admin: User, base: KnowledgeBase
 ) -> None:
     wrong = typed(
@@ -101,12 +101,14 @@ def test_errors_are_beside_their_fields_in_plain_words(
     assert not Source.objects.exists()
 
 
-def test_a_taken_name_is_an_error_of_the_name(signed_in: SignIn, admin: User, source: Source) -> None:
+def test_duplicate_source_name_is_an_error_of_the_name_field(
+    signed_in: SignIn, admin: User, source: Source
+) -> None:
     html = text_of(signed_in(admin).post(NEW, typed(source.knowledge_base)))
     assert 'aria-invalid="true"' in field_of(html, "name")
 
 
-def test_a_test_shows_its_steps_and_stores_nothing(
+def test_source_test_shows_its_steps_and_stores_nothing(
     signed_in: SignIn, admin: User, base: KnowledgeBase
 ) -> None:
     client = signed_in(admin)
@@ -122,7 +124,7 @@ def test_a_test_shows_its_steps_and_stores_nothing(
     assert not Source.objects.exists()
 
 
-def test_a_preview_lists_what_would_be_imported(signed_in: SignIn, admin: User, base: KnowledgeBase) -> None:
+def test_source_preview_lists_items_to_import(signed_in: SignIn, admin: User, base: KnowledgeBase) -> None:
     html = text_of(signed_in(admin).post(f"{NEW}/preview", typed(base)))
     assert "2 documents" in html
     assert "leave.md" in html
@@ -149,7 +151,7 @@ def test_a_stored_secret_is_used_but_never_shown(signed_in: SignIn, admin: User,
     assert client.post(edit, elsewhere).status_code == 422
 
 
-def test_managers_see_how_it_goes_without_any_way_to_change_it(
+def test_managers_see_source_progress_without_edit_controls(
     signed_in: SignIn, admin: User, mia: User, rob: User, source: Source
 ) -> None:
     page, manager = f"/admin/sources/{source.id}", signed_in(mia)
@@ -177,9 +179,7 @@ def test_managers_see_how_it_goes_without_any_way_to_change_it(
     assert signed_in(rob).get("/admin/sources").status_code == 403
 
 
-def test_the_page_tells_what_failed_and_when_it_goes_on(
-    signed_in: SignIn, admin: User, source: Source
-) -> None:
+def test_source_page_shows_failures_and_the_next_run(signed_in: SignIn, admin: User, source: Source) -> None:
     SourceSchedule.objects.filter(task="content").update(
         failures=2,
         error="The server doesn’t answer.",
@@ -232,7 +232,7 @@ def test_unknown_people_are_listed_to_be_linked(
     assert "data-unlink-person" in html
 
 
-def test_a_kind_that_is_gone_is_named_and_cannot_be_changed(
+def test_source_of_an_unknown_kind_is_named_and_read_only(
     signed_in: SignIn, admin: User, source: Source
 ) -> None:
     Source.objects.update(kind="gone")
@@ -242,13 +242,13 @@ def test_a_kind_that_is_gone_is_named_and_cannot_be_changed(
     assert client.get("/admin/sources/new/gone").status_code == 404
 
 
-def test_sources_of_one_base(signed_in: SignIn, admin: User, source: Source) -> None:
+def test_sources_are_filtered_by_knowledge_base(signed_in: SignIn, admin: User, source: Source) -> None:
     client: Any = signed_in(admin)
     assert "Staff shelf" in text_of(client.get(f"/admin/sources?base={source.knowledge_base.slug}"))
     assert "Staff shelf" not in text_of(client.get("/admin/sources?base=elsewhere"))
 
 
-def test_a_kind_without_its_packages_is_not_offered(
+def test_source_kind_without_its_packages_is_not_offered(
     signed_in: SignIn, admin: User, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(kinds.KINDS, "extra", "package_that_is_not_there.KIND")

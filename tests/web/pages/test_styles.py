@@ -86,7 +86,7 @@ def test_contrast_of_two_colours() -> None:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("strong", [False, True], ids=["", "high contrast"])
-def test_every_pair_of_colours_can_be_told_apart(scheme: int, strong: bool) -> None:
+def test_every_pair_of_colours_has_enough_contrast(scheme: int, strong: bool) -> None:
     colours = palette(scheme=scheme, strong=strong)
     wanted = [
         *((pair, 7.0 if strong else 4.5) for pair in TEXT),
@@ -100,17 +100,17 @@ def test_every_pair_of_colours_can_be_told_apart(scheme: int, strong: bool) -> N
     assert not low, "\n".join(low)
 
 
-def test_high_contrast_says_every_colour_anew() -> None:
+def test_high_contrast_redefines_every_colour() -> None:
     coloured = {name for name, value in tokens(":root").items() if value.startswith("light-dark(#")}
     assert coloured <= set(tokens("[data-contrast]"))
 
 
-def test_no_rule_has_a_colour_of_its_own() -> None:
+def test_style_rules_use_only_colour_tokens() -> None:
     assert [each for each in rules() if COLOUR.search(each[2])] == []
     assert {selector for selector, name, value in declarations() if COLOUR.search(value)} <= set(TOKEN_BLOCKS)
 
 
-def test_no_rule_has_a_size_or_time_of_its_own() -> None:
+def test_style_rules_use_only_size_and_time_tokens() -> None:
     """Lengths in em follow the text, and a line is 1px; all other space is a token."""
     found = [
         (selector, name, value)
@@ -121,13 +121,13 @@ def test_no_rule_has_a_size_or_time_of_its_own() -> None:
     assert [each for each in found if each[0] != ".visually-hidden"] == []
 
 
-def test_every_token_that_is_used_is_there() -> None:
+def test_every_used_style_token_is_defined() -> None:
     known = {f"--{name}" for selector in TOKEN_BLOCKS for name in tokens(selector)}
     used = set(re.findall(r"var\((--[\w-]+)", stylesheet()))
     assert used - known == set()
 
 
-def test_no_rule_takes_sides() -> None:
+def test_style_rules_use_logical_properties() -> None:
     """Right-to-left pages are mirrored: only logical properties know where a line starts."""
     assert [each for each in rules() if SIDED.match(each[1])] == []
     assert [each for each in rules() if each[1] == "text-align" and each[2] in {"left", "right"}] == []
@@ -156,7 +156,7 @@ def test_no_page_loads_many_scripts() -> None:
         assert size < 60_000, f"a page with {name}.js loads {size} bytes, compressed"
 
 
-def test_styles_and_scripts_come_compressed(client: Client) -> None:
+def test_styles_and_scripts_are_compressed(client: Client) -> None:
     for name in ("css/cairn.css", "js/chat.js"):
         response = client.get(f"/static/{name}", headers={"Accept-Encoding": "gzip"})
         assert (response["Content-Encoding"], response["Vary"]) == ("gzip", "Accept-Encoding")
@@ -165,7 +165,7 @@ def test_styles_and_scripts_come_compressed(client: Client) -> None:
         assert b"".join(client.get(f"/static/{name}")) == known
 
 
-def test_fonts_come_from_here_and_stay_in_the_browser(client: Client) -> None:
+def test_fonts_are_self_hosted_and_cached(client: Client) -> None:
     """Fonts of the two faces are loaded first, and never asked for again."""
     sheet = stylesheet()
     named = set(re.findall(r'url\("\.\./fonts/([^"]+)"\)', sheet))
@@ -188,5 +188,5 @@ def test_fonts_come_from_here_and_stay_in_the_browser(client: Client) -> None:
     assert sum((folder / name).stat().st_size for name in preloaded) < 110_000
 
 
-def test_the_policy_allows_fonts_from_here_only(client: Client) -> None:
+def test_csp_allows_only_own_fonts(client: Client) -> None:
     assert "font-src 'self'" in client.get("/login")["Content-Security-Policy"]

@@ -29,7 +29,7 @@ def suggested(ready: Document) -> Document:
     return ready
 
 
-def test_only_who_may_read_the_document_sees_them(
+def test_suggestions_are_visible_only_to_readers_of_the_document(
     signed_in: SignIn, mia: User, rob: User, suggested: Document, grant: Grant
 ) -> None:
     assert QUESTION in text_of(signed_in(mia).get("/"))
@@ -42,14 +42,16 @@ def test_only_who_may_read_the_document_sees_them(
     assert QUESTION in text_of(signed_in(mia).get("/"))
 
 
-def test_they_go_with_the_document(signed_in: SignIn, mia: User, suggested: Document) -> None:
+def test_deleting_a_document_deletes_its_suggestions(
+    signed_in: SignIn, mia: User, suggested: Document
+) -> None:
     document_delete(document=suggested, principal=principal_for_user(mia))
     assert QUESTION not in text_of(signed_in(mia).get("/"))
     suggested.delete()
     assert not Suggestion.objects.exists()
 
 
-def test_they_are_of_the_title_and_the_version_of_now(mia: User, suggested: Document) -> None:
+def test_suggestions_use_the_current_title_and_version(mia: User, suggested: Document) -> None:
     principal = principal_for_user(mia)
     document_update(document=suggested, principal=principal, changes={"title": "Holidays"})
     assert suggestions_for(principal) == [QUESTION]
@@ -57,7 +59,7 @@ def test_they_are_of_the_title_and_the_version_of_now(mia: User, suggested: Docu
     assert suggestions_for(principal) == []  # a heading that repeats the title is no topic of its own
 
 
-def test_those_of_the_chosen_knowledge_base_or_document(
+def test_suggestions_are_limited_to_the_selected_knowledge_base_or_document(
     signed_in: SignIn, mia: User, suggested: Document
 ) -> None:
     other = make_base(name="Travel", principal=principal_for_user(mia))
@@ -66,7 +68,7 @@ def test_those_of_the_chosen_knowledge_base_or_document(
     assert QUESTION in text_of(signed_in(mia).get(f"/?document={suggested.id}"))
 
 
-def test_several_knowledge_bases_have_their_turn(mia: User, suggested: Document) -> None:
+def test_suggestions_alternate_between_knowledge_bases(mia: User, suggested: Document) -> None:
     """Of many in one, a few; each time some, and never more than there is room for."""
     principal = principal_for_user(mia)
     other = make_base(name="Travel", principal=principal)
@@ -78,7 +80,7 @@ def test_several_knowledge_bases_have_their_turn(mia: User, suggested: Document)
         assert {question.split()[0] for question in picked} >= {"Handbook", "Travel"}
 
 
-def test_gold_questions_are_suggested_to_who_may_read_all_of_their_documents(
+def test_gold_questions_are_suggested_to_readers_of_all_their_documents(
     mia: User, rob: User, suggested: Document, grant: Grant
 ) -> None:
     written = "How is leave given away?"
@@ -108,7 +110,7 @@ def _many(base: KnowledgeBase) -> None:
         Suggestion.objects.create(document=document, knowledge_base=base, question=f"{base.name} {number}?")
 
 
-def test_managers_see_the_example_questions_that_they_chose(
+def test_managers_see_their_example_questions(
     signed_in: SignIn, mia: User, rob: User, base: KnowledgeBase, grant: Grant
 ) -> None:
     chosen = ["Who gets <leave>?", "When?"]

@@ -51,7 +51,7 @@ def client_of_admin(signed_in: SignIn, admin: User) -> Client:
 
 
 @pytest.mark.parametrize("content", [GOOD, "\ufeff" + GOOD, GOOD.replace("Staff,Board", '"Staff;Board"')])
-def test_a_preview_stores_nothing_and_the_import_what_was_shown(
+def test_user_import_preview_stores_nothing_and_matches_the_import(
     client_of_admin: Client, content: str
 ) -> None:
     mia = user_create(username="Mia")
@@ -72,7 +72,7 @@ def test_a_preview_stores_nothing_and_the_import_what_was_shown(
     assert "New: 0. Changed: 0. Unchanged: 2. Refused: 0." in _import(client_of_admin, page)
 
 
-def test_commas_work_too_and_empty_cells_change_nothing(client_of_admin: Client) -> None:
+def test_user_import_accepts_commas_and_ignores_empty_cells(client_of_admin: Client) -> None:
     rob = user_create(username="rob2", display_name="Rob", email="rob@example.org")
     rob.member_of.add(Group.objects.get(name="Board"))
     _, page = _upload(client_of_admin, 'User name,E-mail,Groups\nrob2,,"Staff,Board"\n')
@@ -82,7 +82,7 @@ def test_commas_work_too_and_empty_cells_change_nothing(client_of_admin: Client)
     assert rob.member_of.count() == 2
 
 
-def test_each_bad_line_says_why_and_the_others_are_imported(client_of_admin: Client) -> None:
+def test_user_import_explains_bad_lines_and_imports_others(client_of_admin: Client) -> None:
     user_create(username="taken")
     Group.objects.create(name="Elsewhere", source="scim")
     lines = {
@@ -129,7 +129,9 @@ def test_each_bad_line_says_why_and_the_others_are_imported(client_of_admin: Cli
         (b"username\n" + b"x" * (3 << 20), "The file is larger than 3 MB"),
     ],
 )
-def test_files_that_cannot_be_read_say_why(client_of_admin: Client, content: bytes, problem: str) -> None:
+def test_unreadable_user_import_file_shows_an_error(
+    client_of_admin: Client, content: bytes, problem: str
+) -> None:
     status, page = _upload(client_of_admin, content)
     assert status == 422
     assert problem in html.unescape(page)
