@@ -21,7 +21,7 @@ def shared(query: str, document: str) -> int:
         ("Urlaubstage", "Ein Urlaubstag verfällt nie."),
     ],
 )
-def test_forms_of_a_word_meet(query: str, document: str) -> None:
+def test_inflected_forms_share_a_term(query: str, document: str) -> None:
     assert shared(query, document) >= 1
 
 
@@ -43,11 +43,11 @@ def test_forms_of_a_word_meet(query: str, document: str) -> None:
         ("I-9", "form I9", 1),
     ],
 )
-def test_codes_are_found_however_they_are_written(query: str, document: str, terms: int) -> None:
+def test_codes_match_in_every_spelling(query: str, document: str, terms: int) -> None:
     assert shared(query, document) == terms
 
 
-def test_another_spelling_counts_less() -> None:
+def test_other_spelling_has_a_lower_weight() -> None:
     assert dict(zip(*astuple(query_sparse("SF50")), strict=True)) == {
         **dict.fromkeys(query_sparse("SF 50").indices[:2], OTHER_SPELLING),
         document_sparse("SF50").indices[0]: 1.0,
@@ -55,7 +55,7 @@ def test_another_spelling_counts_less() -> None:
 
 
 @pytest.mark.parametrize("text", ["the 2nd page", "p53", "I9", "well-known either/or", "1990s", ""])
-def test_what_is_no_code_has_one_spelling(text: str) -> None:
+def test_ordinary_words_have_one_spelling(text: str) -> None:
     assert other_spellings(text) == []
 
 
@@ -64,7 +64,7 @@ def test_texts_without_content_have_no_terms(text: str) -> None:
     assert query_sparse(text).indices == document_sparse(text).indices == ()
 
 
-def test_a_question_counts_each_term_once() -> None:
+def test_query_counts_each_term_once() -> None:
     vector = query_sparse("travel travel expenses travel")
     assert vector.values == (1.0, 1.0)
 
@@ -76,6 +76,6 @@ def test_repetition_saturates_and_length_costs() -> None:
     assert max(long.values) < once.values[0]
 
 
-def test_what_cannot_be_encoded_is_left_out() -> None:
+def test_unencodable_text_is_dropped() -> None:
     assert query_sparse("bud\ud800get") == query_sparse("budget")
     assert all(math.isfinite(value) for value in document_sparse("a\ud800 b\0c budget").values)

@@ -36,7 +36,7 @@ def kim(db: None) -> Principal:
         ([], None),
     ],
 )
-def test_what_is_not_known_stays_out_of_reach(
+def test_unknown_sources_are_not_in_scope(
     kim: Principal, traces: list[dict[str, Any]], bases: set[str] | None
 ) -> None:
     other = conversation_start(principal=kim, question="Another?")

@@ -21,16 +21,16 @@ from tests.retrieval.answering.builders import make_hit
         ({}, ""),
     ],
 )
-def test_metadata_may_say_when(metadata: dict[str, object], said: str) -> None:
+def test_metadata_date_is_read(metadata: dict[str, object], said: str) -> None:
     assert metadata_date(metadata) == said
 
 
 @given(st.dictionaries(st.sampled_from(["date", "modified", "year"]), st.text() | st.integers() | st.none()))
-def test_whatever_the_metadata_hold(metadata: dict[str, object]) -> None:
+def test_any_metadata_gives_a_valid_date(metadata: dict[str, object]) -> None:
     assert len(metadata_date(metadata)) in {0, 4, 10}
 
 
-def test_own_date_first_then_a_year_in_the_names_then_the_upload() -> None:
+def test_document_date_prefers_metadata_then_title_year_then_upload() -> None:
     assert document_date(make_hit("x", title="Policy 2021", dated="2023-05-01")) == DocumentDate(
         "2023-05-01", "metadata"
     )

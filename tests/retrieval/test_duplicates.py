@@ -28,7 +28,7 @@ def alike(one: str, other: str) -> bool:
         ("supervisor", "suprevisor"),
     ],
 )
-def test_nearly_the_same_words_are_alike(was: str, becomes: str) -> None:
+def test_nearly_equal_texts_are_duplicates(was: str, becomes: str) -> None:
     assert alike(RULE, RULE.replace(was, becomes) if was else RULE)
 
 
@@ -44,26 +44,26 @@ def test_nearly_the_same_words_are_alike(was: str, becomes: str) -> None:
         ("may have", "must have"),
     ],
 )
-def test_what_matters_keeps_them_apart(was: str, becomes: str) -> None:
+def test_relevant_differences_prevent_duplicates(was: str, becomes: str) -> None:
     assert not alike(RULE, RULE.replace(was, becomes))
 
 
-def test_the_same_figures_in_another_order_are_another_text() -> None:
+def test_reordered_figures_are_no_duplicate() -> None:
     assert not alike(RULE, RULE.replace("180", "x").replace("5 b", "180 b").replace("x", "5"))
 
 
-def test_more_than_a_tenth_of_other_words_is_another_text() -> None:
+def test_more_than_a_tenth_of_new_words_is_no_duplicate() -> None:
     words = [f"term{chr(97 + n)}" for n in range(20)]
     assert alike(" ".join(words), " ".join([*words, "besides"]))
     assert not alike(" ".join(words), " ".join([*words[:-2], "quite", "different"]))
     assert not alike(RULE, f"{RULE} And much is said besides that has nothing to do with it at all.")
 
 
-def test_how_often_a_word_stands_there_counts() -> None:
+def test_word_frequency_affects_duplicates() -> None:
     assert not alike("a b c " * 10, "a b c " * 8 + "a " * 6)
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_any_text_is_like_itself_and_comparing_never_fails(one: str, other: str) -> None:
+def test_text_is_a_duplicate_of_itself_and_comparison_never_fails(one: str, other: str) -> None:
     assert alike(one, one)
     alike(one, other)

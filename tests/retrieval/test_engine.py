@@ -9,7 +9,7 @@ from retrieval.index.qdrant_edge import EdgeIndex
 from tests.fakes import FakeChat, FakeEmbedder
 
 
-def test_given_parts_count_in_every_thread_and_only_inside(tmp_path: Path) -> None:
+def test_engine_override_applies_to_every_thread_inside_the_block(tmp_path: Path) -> None:
     index = EdgeIndex.create(tmp_path / "index", dimension=8)
     outer, inner = (Engine(FakeEmbedder(dimension=8), index, FakeChat()) for _ in range(2))
     seen: list[Engine] = []
@@ -23,7 +23,7 @@ def test_given_parts_count_in_every_thread_and_only_inside(tmp_path: Path) -> No
     index.close()
 
 
-def test_the_chat_model_is_loaded_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chat_model_is_loaded_lazily(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = FakeChat("It is so.")
     monkeypatch.setattr("retrieval.engine.chat_model", lambda: loaded)
     chat = ConfiguredChat()

@@ -20,36 +20,36 @@ def order(candidates: Candidates) -> list[UUID]:
     return [each for each, _ in fuse(candidates, terms=1)]
 
 
-def test_nothing_found() -> None:
+def test_fusion_of_no_candidates_is_empty() -> None:
     assert fuse(Candidates(), terms=1) == []
 
 
-def test_agreement_beats_one_strong_half() -> None:
+def test_fusion_prefers_agreement_to_one_strong_score() -> None:
     assert order(halves({A: 0.70, B: 0.66, C: 0.30}, {A: 1.0, B: 9.0, C: 9.0})) == [B, A, C]
 
 
-def test_where_cosines_are_alike_the_words_decide() -> None:
+def test_fusion_uses_words_if_cosines_are_similar() -> None:
     assert order(halves({A: 0.21, B: 0.20, C: 0.12}, {C: 6.0, B: 0.5})) == [C, B, A]
 
 
-def test_a_cosine_that_stands_out_is_not_outvoted() -> None:
+def test_outstanding_cosine_is_not_outvoted() -> None:
     assert order(halves({A: 0.85, B: 0.35}, {B: 9.0})) == [A, B]
 
 
-def test_scores_are_kept_beside_what_they_made() -> None:
+def test_fusion_returns_component_scores() -> None:
     (_, first), (_, second) = fuse(halves({A: 0.5, B: 0.4}, {B: 4.0}), terms=1)
     assert (first.dense, first.sparse) == (0.4, 4.0)
     assert first.fused == pytest.approx(0.4 + MOST_WEIGHT)
     assert (second.dense, second.sparse, second.fused) == (0.5, None, 0.5)
 
 
-def test_a_missing_cosine_counts_as_the_lowest() -> None:
+def test_missing_cosine_counts_as_the_lowest() -> None:
     scores = dict(fuse(halves({A: 0.9, B: 0.2}, {A: 1.0, B: 1.0, C: 1.0}), terms=1))
     assert scores[C].dense is None
     assert scores[C].fused == scores[B].fused
 
 
-def test_ties_go_by_id() -> None:
+def test_ties_are_ordered_by_id() -> None:
     assert order(halves({C: 0.5, A: 0.5, B: 0.5}, {})) == [A, B, C]
 
 
@@ -58,9 +58,7 @@ def scores(lowest: float, highest: float) -> st.SearchStrategy[dict[UUID, float]
 
 
 @given(scores(-1, 1), scores(0, 1e6))
-def test_any_scores_give_one_ranking_of_the_union(
-    dense: dict[UUID, float], sparse: dict[UUID, float]
-) -> None:
+def test_fusion_ranks_the_union_of_candidates(dense: dict[UUID, float], sparse: dict[UUID, float]) -> None:
     ranked = fuse(halves(dense, sparse), terms=1)
     assert {each for each, _ in ranked} == dense.keys() | sparse.keys()
     fused = [score.fused for _, score in ranked]
@@ -82,7 +80,7 @@ BOTH = halves({A: 0.9, B: 0.5, C: 0.4}, {C: 7.0, B: 3.0})
         (Ranking.RRF, [(C, 1 / 61 + 1 / 63), (B, 2 / 62), (A, 1 / 61)]),
     ],
 )
-def test_each_ranking_scores_by_itself(ranking: Ranking, wanted: list[tuple[UUID, object]]) -> None:
+def test_each_ranking_uses_its_own_scores(ranking: Ranking, wanted: list[tuple[UUID, object]]) -> None:
     found = rank_candidates(BOTH, ranking, depth=3, terms=1)
     assert [each for each, _ in found] == [each for each, _ in wanted]
     if ranking is not Ranking.HYBRID:
@@ -91,19 +89,19 @@ def test_each_ranking_scores_by_itself(ranking: Ranking, wanted: list[tuple[UUID
     assert (best.dense, best.sparse) == (0.4, 7.0)
 
 
-def test_what_only_the_words_found_has_no_dense_rank() -> None:
+def test_sparse_only_hit_has_no_dense_rank() -> None:
     """Its cosine was asked for afterwards, and lies below those that the dense half found by itself."""
     scores = dict(rank_candidates(halves({A: 0.9, B: 0.1}, {B: 2.0}), Ranking.RRF, depth=1, terms=1))
     assert scores[A].fused == scores[B].fused == 1 / 61
 
 
-def test_a_word_of_a_long_question_counts_less_than_a_part_number() -> None:
+def test_single_word_of_a_long_question_has_a_lower_weight() -> None:
     both = halves({A: 0.60, B: 0.40}, {B: 9.0})
     assert [each for each, _ in fuse(both, terms=1)] == [B, A]
     assert [each for each, _ in fuse(both, terms=12)] == [A, B]
 
 
-def test_words_never_count_for_nothing_nor_for_more_than_their_most() -> None:
+def test_sparse_weight_is_bounded() -> None:
     assert sparse_weight(0) == sparse_weight(1) == MOST_WEIGHT
     assert sparse_weight(10_000) == LEAST_WEIGHT
     assert LEAST_WEIGHT < sparse_weight(6) < MOST_WEIGHT

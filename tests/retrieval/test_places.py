@@ -43,11 +43,11 @@ def hit(page: int | None = 1, text: str = "", media_type: str = "", cells: tuple
         ("words that stand nowhere", 1, (TOP, MIDDLE)),
     ],
 )
-def test_the_quote_is_found_on_its_page(quote: str, page: int, boxes: object) -> None:
+def test_quote_is_located_on_its_page(quote: str, page: int, boxes: object) -> None:
     assert locations.locate_quote(hit(), quote) == Location(page, boxes, f"page {page}")
 
 
-def test_a_slide_is_called_one() -> None:
+def test_slide_location_is_labelled() -> None:
     assert locations.locate_quote(hit(media_type=PPTX), "The permit is signed by").location == "slide 2"
     assert locations.location_of("application/vnd.ms-powerpoint", 3, ()) == "slide 3"
 
@@ -80,11 +80,11 @@ CELLS = (
         ("words that stand nowhere", "Rates!A2:B3, D9:E9, A12"),
     ],
 )
-def test_a_quote_from_a_sheet_is_told_by_its_cells(quote: str, location: str) -> None:
+def test_quote_in_a_sheet_is_located_by_cells(quote: str, location: str) -> None:
     assert locations.locate_quote(hit(None, ROWS, cells=CELLS), quote) == Location(location=location)
 
 
-def test_many_ranges_are_told_as_one() -> None:
+def test_many_cell_ranges_are_merged() -> None:
     lines = tuple(CellLine(f"A{row}:C{row}") for row in (1, 3, 5, 7))
     assert locations.location_of("text/csv", None, lines) == "rows 1-7 (A1:C7)"
 
@@ -97,5 +97,5 @@ def test_many_ranges_are_told_as_one() -> None:
         (("A5:C5", "A7:C7"), "rows 5, 7 (A5:C5, A7:C7)"),
     ],
 )
-def test_a_table_without_sheets_is_told_by_its_rows(lines: tuple[str, ...], location: str) -> None:
+def test_table_without_sheets_is_located_by_rows(lines: tuple[str, ...], location: str) -> None:
     assert locations.location_of("text/csv", None, tuple(map(CellLine, lines))) == location

@@ -144,9 +144,7 @@ def _point(chunk: Chunk, vector: Vectors) -> Point:
     )
 
 
-def test_the_best_passage_comes_first_with_all_that_is_known(
-    real: Engine, base: KnowledgeBase, ann: Principal
-) -> None:
+def test_best_passage_is_first_with_all_fields(real: Engine, base: KnowledgeBase, ann: Principal) -> None:
     chunks = document_with(
         base, "Parking is free.", "Annual leave can be donated to a colleague.", "Ask Bob."
     )
@@ -166,7 +164,7 @@ def test_the_best_passage_comes_first_with_all_that_is_known(
     ]
 
 
-def test_what_only_the_words_find_is_found(real: Engine, base: KnowledgeBase, ann: Principal) -> None:
+def test_passages_found_only_by_words_are_returned(real: Engine, base: KnowledgeBase, ann: Principal) -> None:
     *others, form = document_with(base, *(f"Pay grade {number}" for number in range(80)), "Form XK7741")
     put_into(real, others)
     far_away = np.roll(real.embedder.embed_query("Form XK7741"), 1)
@@ -174,7 +172,7 @@ def test_what_only_the_words_find_is_found(real: Engine, base: KnowledgeBase, an
     assert search("XK7741", scope=scope_for(ann), engine=real, limit=1)[0].chunk == form.id
 
 
-def test_other_knowledge_bases_stay_closed(
+def test_unreadable_knowledge_bases_are_not_searched(
     real: Engine,
     base: KnowledgeBase,
     make_knowledge_base: Callable[..., KnowledgeBase],
@@ -191,7 +189,7 @@ def test_other_knowledge_bases_stay_closed(
     assert search("merger", scope=scope_for(ann), engine=real) == []
 
 
-def test_sql_has_the_last_word(
+def test_sql_permissions_overrule_the_index(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, admin: Principal, ann: Principal
 ) -> None:
     """The index here finds everything for everyone, as one that is behind might."""
@@ -207,7 +205,7 @@ def test_sql_has_the_last_word(
     }
 
 
-def test_a_scope_of_some_knowledge_bases_is_kept_in_sql_too(
+def test_knowledge_base_scope_is_enforced_in_sql(
     fake: Engine,
     fake_index: FakeIndex,
     base: KnowledgeBase,
@@ -219,7 +217,7 @@ def test_a_scope_of_some_knowledge_bases_is_kept_in_sql_too(
     assert search("text", scope=scope_for(admin, [base.id]), engine=fake) == []
 
 
-def test_one_sql_query(
+def test_search_uses_one_sql_query(
     fake: Engine,
     fake_index: FakeIndex,
     base: KnowledgeBase,
@@ -233,7 +231,7 @@ def test_one_sql_query(
     assert len(hits) == 10
 
 
-def test_what_was_dropped_does_not_hide_what_may_be_read(
+def test_dropped_hits_do_not_displace_readable_ones(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     chunks = document_with(base, "one", "two", "three")
@@ -243,7 +241,7 @@ def test_what_was_dropped_does_not_hide_what_may_be_read(
     assert [limit for _, _, limit in fake_index.asked] == [50, 200]
 
 
-def test_looking_deeper_ends(
+def test_deeper_search_is_bounded(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     fake_index.ranking = [uuid4() for _ in range(5000)]
@@ -251,7 +249,7 @@ def test_looking_deeper_ends(
     assert [limit for _, _, limit in fake_index.asked] == [50, 200, 800]
 
 
-def test_a_small_library_is_asked_once(
+def test_small_library_is_searched_once(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     fake_index.ranking = [chunk.id for chunk in document_with(base, "one", "two")]
@@ -259,7 +257,7 @@ def test_a_small_library_is_asked_once(
     assert len(fake_index.asked) == 1
 
 
-def test_the_same_text_comes_once(
+def test_equal_texts_are_returned_once(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     first, other = document_with(base, "same text", "other text")
@@ -269,7 +267,7 @@ def test_the_same_text_comes_once(
     assert [hit.chunk for hit in hits] == [first.id, other.id]
 
 
-def test_nearly_the_same_text_comes_once_and_others_fill_up(
+def test_nearly_equal_texts_are_returned_once_and_replaced_by_others(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     rule = (
@@ -285,7 +283,7 @@ def test_nearly_the_same_text_comes_once_and_others_fill_up(
     assert [hit.chunk for hit in hits] == [copies[0].id, others[0].id, others[1].id]
 
 
-def test_the_best_copy_that_may_be_read_stands_for_all(
+def test_best_readable_copy_represents_duplicates(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     closed, open_ = (document_with(base, "The voucher is due in May.", title=title)[0] for title in "AB")
@@ -294,9 +292,7 @@ def test_the_best_copy_that_may_be_read_stands_for_all(
     assert [hit.chunk for hit in search("text", scope=scope_for(ann), engine=fake)] == [open_.id]
 
 
-def test_a_quoted_phrase_gets_ahead_of_what_is_nearer(
-    real: Engine, base: KnowledgeBase, ann: Principal
-) -> None:
+def test_quoted_phrase_outranks_nearer_passages(real: Engine, base: KnowledgeBase, ann: Principal) -> None:
     near = [f"Leave that was carried over, over and over: carried leave number {n}" for n in range(20)]
     chunks = document_with(base, *near, "Of carried-over leave nothing is paid out in many other cases.")
     put_into(real, chunks)
@@ -309,7 +305,7 @@ def test_a_quoted_phrase_gets_ahead_of_what_is_nearer(
     assert len(quoted) == 5
 
 
-def test_a_reranker_has_more_to_choose_from_and_its_scores_rank(
+def test_reranker_reads_more_candidates_and_determines_the_rank(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     chunks = document_with(base, *(f"text {n}" for n in range(28)), "best of all", "the best, best")
@@ -332,7 +328,7 @@ def test_how_many_are_reranked(
     assert reranker.texts[0] == "Leave > Types of leave\ntext 0"
 
 
-def test_the_reranker_takes_no_more_than_it_can(
+def test_reranker_reads_at_most_its_limit(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     """What it did not read follows in its order, however well it would have done."""
@@ -371,7 +367,7 @@ ENGLISH, GERMAN = "What is the best text?", "Was ist der beste Text für mich?"
         (ENGLISH, "best ist der beste Text, den wir für Sie haben", False),
     ],
 )
-def test_a_reranker_is_asked_only_in_languages_that_it_reads(
+def test_reranker_is_used_only_in_its_languages(
     fake: Engine,
     fake_index: FakeIndex,
     base: KnowledgeBase,
@@ -426,7 +422,7 @@ def test_the_packaged_reranker_puts_the_answer_first(
     assert all(0 <= hit.score <= 1 for hit in hits)
 
 
-def test_what_may_not_be_read_never_reaches_the_reranker(
+def test_unreadable_passages_are_not_sent_to_the_reranker(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, admin: Principal, ann: Principal
 ) -> None:
     """The index here finds everything for everyone, as one that is behind might."""
@@ -440,7 +436,7 @@ def test_what_may_not_be_read_never_reaches_the_reranker(
 
 
 @pytest.mark.parametrize("failure", [Unavailable("away"), ConfigurationError("not there")])
-def test_without_its_reranker_the_fused_order_stands(
+def test_failed_reranker_preserves_the_fused_order(
     fake: Engine,
     fake_index: FakeIndex,
     base: KnowledgeBase,
@@ -466,7 +462,7 @@ def test_without_its_reranker_the_fused_order_stands(
     assert "asker" not in told
 
 
-def test_an_empty_scope_reaches_nothing(
+def test_empty_scope_finds_nothing(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     nothing = replace(scope_for(ann), readable=frozenset())
@@ -499,14 +495,14 @@ def test_scope_filters_and_depth_reach_the_index(
     assert fake_index.asked == [(scope, filters, 400)]
 
 
-def test_a_broken_embedder_is_told(fake: Engine, base: KnowledgeBase, ann: Principal) -> None:
+def test_broken_embedder_is_reported(fake: Engine, base: KnowledgeBase, ann: Principal) -> None:
     assert isinstance(fake.embedder, FakeEmbedder)
     fake.embedder.broken = True
     with pytest.raises(Unavailable):
         search("text", scope=scope_for(ann), engine=fake)
 
 
-def test_the_configured_parts_are_used_without_others(
+def test_search_uses_the_configured_engine_by_default(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     with use(fake):

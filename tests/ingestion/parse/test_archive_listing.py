@@ -42,14 +42,14 @@ def reason(path: Path) -> Rejection:
     return caught.value.reason
 
 
-def test_files_are_listed_with_their_sizes(pack: Pack) -> None:
+def test_archive_files_are_listed_with_sizes(pack: Pack) -> None:
     path = pack({"a.txt": b"text", "folder/b.md": b"x" * 2400, "folder/": b""})
     assert listed(path) == ["a.txt (4 bytes)", "folder/b.md (2.4 KB)"]
     assert embedded_files.names(path, formats.ZIP, LIMITS) == ["a.txt", "folder/b.md"]
     assert embedded_files.read(path, "a.zip", 1, LIMITS) == b"x" * 2400
 
 
-def test_what_nobody_put_in_is_left_out(pack: Pack) -> None:
+def test_system_files_are_omitted(pack: Pack) -> None:
     path = pack(
         {
             "__MACOSX/._a.txt": b"x", ".DS_Store": b"x", "Thumbs.db": b"x", ".git/config": b"x",
@@ -60,11 +60,11 @@ def test_what_nobody_put_in_is_left_out(pack: Pack) -> None:
     assert embedded_files.read(path, "a.zip", 0, LIMITS) == b"text"
 
 
-def test_an_archive_without_files_says_so(pack: Pack) -> None:
+def test_archive_without_files_is_rejected(pack: Pack) -> None:
     assert reason(pack({"folder/": b"", ".hidden": b"x"})) is Rejection.NO_TEXT
 
 
-def test_names_that_are_there_twice_are_told_apart(tmp_path: Path) -> None:
+def test_duplicate_member_names_are_distinguished(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as opened:
         opened.writestr("a/x.txt", b"one")
@@ -88,7 +88,7 @@ def test_names_that_are_there_twice_are_told_apart(tmp_path: Path) -> None:
         ("line\nbreak.txt", "line break.txt"),
     ],
 )
-def test_names_are_made_readable(pack: Pack, stored: str, shown: str) -> None:
+def test_member_names_are_decoded(pack: Pack, stored: str, shown: str) -> None:
     if stored.startswith("Gr"):
         path = pack({"Gr--------.txt": b"x"})
         raw = "Grüße.txt".encode()
@@ -99,14 +99,14 @@ def test_names_are_made_readable(pack: Pack, stored: str, shown: str) -> None:
     assert embedded_files.names(pack({stored: b"x"}), formats.ZIP, LIMITS) == [shown]
 
 
-def test_long_names_keep_their_ends(pack: Pack) -> None:
+def test_long_member_names_preserve_their_extension(pack: Pack) -> None:
     [name] = embedded_files.names(pack({"x" * 3000 + ".pdf": b"x"}), formats.ZIP, LIMITS)
     assert len(name) <= 400
     assert name.endswith(".pdf")
 
 
 @pytest.mark.parametrize("name", ["../out.txt", "/etc/passwd", "..\\out.txt", "a/../../out.txt"])
-def test_paths_out_of_the_archive_are_refused(pack: Pack, name: str) -> None:
+def test_listed_paths_outside_the_archive_are_rejected(pack: Pack, name: str) -> None:
     assert reason(pack({name: b"x"})) is Rejection.ARCHIVE_UNSAFE
 
 
@@ -118,7 +118,7 @@ def test_links_are_refused(tmp_path: Path) -> None:
     assert reason(path) is Rejection.ARCHIVE_UNSAFE
 
 
-def test_bombs_are_refused_whatever_their_directory_says(pack: Pack) -> None:
+def test_listed_zip_bomb_is_rejected_despite_false_sizes(pack: Pack) -> None:
     path = pack({"bomb": bytes(64 << 20)})
     assert reason(path) is Rejection.ARCHIVE_UNSAFE
     data = bytearray(path.read_bytes())
@@ -128,7 +128,7 @@ def test_bombs_are_refused_whatever_their_directory_says(pack: Pack) -> None:
     assert reason(path) is Rejection.ARCHIVE_UNSAFE
 
 
-def test_an_archive_may_hold_more_than_a_document_may(pack: Pack) -> None:
+def test_archive_can_be_larger_than_a_document(pack: Pack) -> None:
     path = pack({f"{number}.bin": bytes([number]) * (3 << 20) for number in range(5)})
     assert len(listed(path)) == 5
     with pytest.raises(DocumentRejected):
@@ -139,7 +139,7 @@ def test_too_many_entries_are_refused(pack: Pack) -> None:
     assert reason(pack({f"{number}.txt": b"" for number in range(10_001)})) is Rejection.ARCHIVE_UNSAFE
 
 
-def test_a_password_is_named_as_such(pack: Pack) -> None:
+def test_encrypted_archive_is_reported(pack: Pack) -> None:
     path = pack({"a.txt": b"x"})
     data = bytearray(path.read_bytes())
     data[data.rfind(b"PK\1\2") + 8] |= 1
@@ -160,7 +160,7 @@ def directory_of(path: Path, name: bytes) -> int:
     return path.read_bytes().rfind(name) - 46
 
 
-def test_a_file_behind_a_password_is_refused_alone(pack: Pack) -> None:
+def test_encrypted_file_is_rejected_individually(pack: Pack) -> None:
     path = pack({"open.txt": b"open", "secret.txt": b"secret", "last.txt": b"last"})
     spoilt(path, directory_of(path, b"secret.txt") + 8, flag=1)
     assert listed(path)[:2] == ["open.txt (4 bytes)", "secret.txt (protected by a password)"]
@@ -170,7 +170,7 @@ def test_a_file_behind_a_password_is_refused_alone(pack: Pack) -> None:
     assert [embedded_files.read(path, "a.zip", place, LIMITS) for place in (0, 2)] == [b"open", b"last"]
 
 
-def test_a_damaged_file_is_refused_alone(pack: Pack) -> None:
+def test_damaged_file_is_rejected_individually(pack: Pack) -> None:
     path = pack({"good.txt": b"good", "bad.txt": b"text" * 1000})
     spoilt(path, path.read_bytes().find(b"bad.txt") + 12)
     assert listed(path) == ["good.txt (4 bytes)", "bad.txt (damaged)"]
@@ -181,14 +181,14 @@ def test_a_damaged_file_is_refused_alone(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize("cut", [0.3, 0.5, 0.9])
-def test_a_cut_archive_is_damaged(pack: Pack, cut: float) -> None:
+def test_truncated_archive_is_damaged(pack: Pack, cut: float) -> None:
     path = pack({f"{number}.txt": b"text" * 100 for number in range(20)})
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * cut)])
     assert reason(path) is Rejection.DAMAGED_FILE
 
 
-def test_a_damaged_member_is_found_before_anything_is_taken_out(pack: Pack) -> None:
+def test_damaged_member_is_found_before_extraction(pack: Pack) -> None:
     path = pack({"a.txt": b"text" * 1000})
     data = bytearray(path.read_bytes())
     data[45] ^= 0xFF
@@ -196,7 +196,7 @@ def test_a_damaged_member_is_found_before_anything_is_taken_out(pack: Pack) -> N
     assert reason(path) is Rejection.DAMAGED_FILE
 
 
-def test_a_member_larger_than_allowed_is_refused_alone(pack: Pack) -> None:
+def test_too_large_member_is_rejected_individually(pack: Pack) -> None:
     path = pack({"large.txt": b"x" * 101, "small.txt": b"x" * 100})
     with pytest.raises(DocumentRejected) as caught:
         embedded_files.read(path, "a.zip", 0, Limits(part_bytes=100))
@@ -204,12 +204,12 @@ def test_a_member_larger_than_allowed_is_refused_alone(pack: Pack) -> None:
     assert len(embedded_files.read(path, "a.zip", 1, Limits(part_bytes=100))) == 100
 
 
-def test_a_place_that_is_not_there_is_refused(pack: Pack) -> None:
+def test_invalid_member_index_is_rejected(pack: Pack) -> None:
     with pytest.raises(DocumentRejected):
         embedded_files.read(pack({"a.txt": b"x"}), "a.zip", 1, LIMITS)
 
 
-def test_reading_one_member_inflates_no_other(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_a_member_inflates_no_other(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     path = pack({f"{number}.txt": b"x" * 1000 for number in range(50)})
     opened: list[str] = []
     real = zipfile.ZipFile.open
@@ -223,7 +223,7 @@ def test_reading_one_member_inflates_no_other(pack: Pack, monkeypatch: pytest.Mo
     assert opened == ["49.txt"]
 
 
-def test_an_archive_in_an_archive_is_a_file_like_others(pack: Pack) -> None:
+def test_nested_archive_is_an_ordinary_file(pack: Pack) -> None:
     inner = io.BytesIO()
     with zipfile.ZipFile(inner, "w") as opened:
         opened.writestr("deep.txt", "x")

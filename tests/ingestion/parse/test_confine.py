@@ -142,7 +142,7 @@ def test_the_child_can_do_little_but_read(ask: Callable[..., Any], outside: Path
     assert sorted(path.name for path in outside.iterdir()) == ["document", "other"]
 
 
-def test_parsers_bring_no_more_than_they_need(folder: Path, outside: Path) -> None:
+def test_parsers_import_only_required_modules(folder: Path, outside: Path) -> None:
     lane = _ChildPool(f"{PROBE}_parsers", 1, folder)
     answer = lane.ask(_Request(outside / "document", {}, Limits())).result()
     lane.close()
@@ -152,7 +152,7 @@ def test_parsers_bring_no_more_than_they_need(folder: Path, outside: Path) -> No
     assert answer["sentence_finder"] == ["sentencizer"]
 
 
-def test_the_walls_of_python_stand_where_the_kernel_has_none(
+def test_python_restrictions_apply_without_kernel_support(
     ask: Callable[..., Any], outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -163,13 +163,13 @@ def test_the_walls_of_python_stand_where_the_kernel_has_none(
     assert "native create" in done, "the kernel still stands in the way, so this shows nothing"
 
 
-def test_the_child_reads_its_own_link_to_the_file(ask: Callable[..., Any], outside: Path) -> None:
+def test_child_reads_its_own_link_to_the_file(ask: Callable[..., Any], outside: Path) -> None:
     assert ask().body == b"the document"
     assert stat.S_IMODE((outside / "document").stat().st_mode) == 0o644
     assert (outside / "document").stat().st_nlink == 1
 
 
-def test_a_file_on_another_disk_is_copied(
+def test_file_on_another_disk_is_copied(
     ask: Callable[..., Any], outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -179,7 +179,7 @@ def test_a_file_on_another_disk_is_copied(
     assert ask().body == b"the document"
 
 
-def test_a_program_reaches_its_folder_and_nothing_else(ask: Callable[..., Any], outside: Path) -> None:
+def test_program_accesses_only_its_own_folder(ask: Callable[..., Any], outside: Path) -> None:
     needs_landlock()
     done = json.loads(ask(code=REACH.replace("OUTSIDE", str(outside))).body)
     assert done.pop("secrets") == []
@@ -211,7 +211,7 @@ def test_a_program_starts_threads_and_no_processes(ask: Callable[..., Any]) -> N
         ("import os; os.abort()", Rejection.PARSER_CRASHED),
     ],
 )
-def test_what_a_program_does_ends_with_its_file(
+def test_program_side_effects_end_with_the_file(
     ask: Callable[..., Any], folder: Path, code: str, reason: Rejection
 ) -> None:
     seconds = 2 if reason is Rejection.TIME_LIMIT else 60
@@ -220,7 +220,7 @@ def test_what_a_program_does_ends_with_its_file(
     assert leftovers(folder) == []
 
 
-def test_what_a_program_writes_counts_together(
+def test_program_output_is_limited_in_total(
     ask: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workdir, "MOST_BYTES", 8 << 20)
@@ -228,7 +228,7 @@ def test_what_a_program_writes_counts_together(
     assert leftovers(folder) == []
 
 
-def test_a_program_that_hangs_is_cancelled_with_its_parser(ask: Callable[..., Any], folder: Path) -> None:
+def test_hanging_program_is_cancelled_with_its_parser(ask: Callable[..., Any], folder: Path) -> None:
     cancelled = threading.Event()
     seen: list[psutil.Process] = []
 
@@ -284,7 +284,7 @@ def test_a_program_dies_with_a_parser_that_dies(ask: Callable[..., Any], lane: _
         ("hang", Rejection.TIME_LIMIT),
     ],
 )
-def test_nothing_is_left_of_a_child_that_ends(
+def test_ended_child_leaves_no_files(
     ask: Callable[..., Any], folder: Path, end: str, reason: Rejection
 ) -> None:
     seconds = 2 if reason is Rejection.TIME_LIMIT else 5
@@ -293,16 +293,14 @@ def test_nothing_is_left_of_a_child_that_ends(
     assert ask().body == b"the document"
 
 
-def test_nothing_is_left_of_a_file_that_was_read(
-    ask: Callable[..., Any], folder: Path, lane: _ChildPool
-) -> None:
+def test_parsed_file_leaves_no_files(ask: Callable[..., Any], folder: Path, lane: _ChildPool) -> None:
     ask(end="leave", pages=0)
     assert leftovers(folder) == []
     lane.close()
     assert list(folder.iterdir()) == []
 
 
-def test_what_a_killed_owner_left_is_swept_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:
+def test_scratch_of_killed_owners_is_swept_and_of_live_ones_preserved(tmp_path: Path) -> None:
     code = (
         f"from ingestion.parse.sandbox.workdir import Scratch; import os; from pathlib import Path; "
         f"Scratch(Path({str(tmp_path)!r})); os.kill(os.getpid(), 9)"

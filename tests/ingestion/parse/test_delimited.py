@@ -32,7 +32,7 @@ def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
         ('"a, b";"c, d, e"\n"f, g";"h, ""i"", j"\n', 'a, b | c, d, e\nf, g | h, "i", j'),
     ],
 )
-def test_decimal_commas_do_not_cut(tmp_path: Path, text: str, shown: str) -> None:
+def test_decimal_commas_are_no_delimiters(tmp_path: Path, text: str, shown: str) -> None:
     assert read(tmp_path, text).elements[0].text.startswith(shown)
 
 
@@ -44,11 +44,13 @@ def test_decimal_commas_do_not_cut(tmp_path: Path, text: str, shown: str) -> Non
         ('n,remark\n1,"one\ntwo; three"\n', "n | remark\n1 | one two; three"),
     ],
 )
-def test_what_stands_in_cells_that_commas_cut_does_not(tmp_path: Path, text: str, shown: str) -> None:
+def test_other_characters_are_no_delimiters_in_comma_separated_cells(
+    tmp_path: Path, text: str, shown: str
+) -> None:
     assert read(tmp_path, text).elements[0].text.startswith(shown)
 
 
-def test_a_row_that_ends_beyond_the_sample_says_nothing(tmp_path: Path) -> None:
+def test_row_beyond_the_sample_does_not_affect_the_delimiter(tmp_path: Path) -> None:
     rows = [f"{number},{'1' * 3_000};{number},5" for number in range(9)]
     assert read(tmp_path, "\n".join(rows)).elements[0].text.split("\n")[0].endswith("1 | 0,5")
 
@@ -60,7 +62,7 @@ def test_a_row_that_ends_beyond_the_sample_says_nothing(tmp_path: Path) -> None:
         ("a;b\n1,2;3\n", "a | b\n1,2 | 3"),
     ],
 )
-def test_tabs_cut_where_the_name_says_so(pool: ParserPool, tmp_path: Path, text: str, shown: str) -> None:
+def test_tsv_file_name_selects_tabs(pool: ParserPool, tmp_path: Path, text: str, shown: str) -> None:
     path = tmp_path / "upload"
     path.write_text(text)
     assert pool.parse(path, "table.tsv", limits=Limits()).rendition.elements[0].text == shown
@@ -70,7 +72,7 @@ def test_ragged_rows_and_line_breaks_in_cells(tmp_path: Path) -> None:
     assert read(tmp_path, 'a,b\n1\n2,"x\ny",3\n,,\n').elements[0].text == "a | b\n1\n2 | x y | 3"
 
 
-def test_each_block_of_rows_carries_the_header(tmp_path: Path) -> None:
+def test_each_block_of_rows_has_the_header(tmp_path: Path) -> None:
     found = read(tmp_path, "n\n" + "\n".join(map(str, range(120)))).elements
     assert [len(table.text.split("\n")) for table in found] == [51, 51, 21]
     assert {table.text.split("\n")[0] for table in found} == {"n"}
@@ -88,7 +90,7 @@ def test_utf_16_is_read(tmp_path: Path) -> None:
     assert read(tmp_path, "a,b\n1,2\n".encode("utf-16")).elements[0].text == "a | b\n1 | 2"
 
 
-def test_a_header_alone_is_text_and_blank_rows_are_none(tmp_path: Path) -> None:
+def test_header_without_rows_is_text_and_blank_rows_are_ignored(tmp_path: Path) -> None:
     assert read(tmp_path, "a,b\n").elements[0].header_rows == 0
     with pytest.raises(DocumentRejected) as caught:
         read(tmp_path, ",,\n,,\n")

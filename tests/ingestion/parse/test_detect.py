@@ -117,7 +117,9 @@ def path(tmp_path: Path) -> Path:
         ("hello".encode("utf-16"), "notes.txt", PLAIN),
     ],
 )
-def test_the_content_says_what_a_file_is(path: Path, content: bytes, filename: str, media_type: str) -> None:
+def test_media_type_is_detected_from_content(
+    path: Path, content: bytes, filename: str, media_type: str
+) -> None:
     path.write_bytes(content)
     assert detect(path, filename) == media_type
 
@@ -164,7 +166,9 @@ def test_the_content_says_what_a_file_is(path: Path, content: bytes, filename: s
         (ole("EncryptionInfo", "EncryptedPackage"), "secret.pdf", Rejection.TYPE_MISMATCH),
     ],
 )
-def test_what_cannot_be_read_is_refused(path: Path, content: bytes, filename: str, reason: Rejection) -> None:
+def test_unsupported_content_is_rejected(
+    path: Path, content: bytes, filename: str, reason: Rejection
+) -> None:
     path.write_bytes(content)
     with pytest.raises(DocumentRejected) as caught:
         detect(path, filename)
@@ -172,7 +176,7 @@ def test_what_cannot_be_read_is_refused(path: Path, content: bytes, filename: st
     assert caught.value.message.endswith(".")
 
 
-def test_a_refusal_names_the_content_and_what_is_read(path: Path) -> None:
+def test_unsupported_type_error_names_the_content_and_supported_formats(path: Path) -> None:
     path.write_bytes(b"GIF89a" + bytes(64))
     with pytest.raises(DocumentRejected) as caught:
         detect(path, "photo.gif")
@@ -180,11 +184,11 @@ def test_a_refusal_names_the_content_and_what_is_read(path: Path) -> None:
     assert all(one.endings[0] in caught.value.message for one in FORMATS)
 
 
-def test_an_attached_document_does_not_make_a_mail_one(path: Path) -> None:
+def test_document_attached_to_a_mail_does_not_change_its_type(path: Path) -> None:
     path.write_bytes(ole("__properties_version1.0") + "WordDocument".encode("utf-16-le"))
     assert detect(path, "mail.msg") == MSG
 
 
-def test_markup_that_never_ends_costs_nothing(path: Path) -> None:
+def test_unterminated_markup_is_detected_quickly(path: Path) -> None:
     path.write_bytes(b"<!DOCTYPE a " + b"[[]" * 2500)
     assert detect(path, "a.xml") == XML

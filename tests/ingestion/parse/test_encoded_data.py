@@ -77,7 +77,7 @@ def test_text_around_encoded_data_stays_and_the_rest_is_reported(read: Read, nam
 
 
 @pytest.mark.parametrize("encoded", ENCODED.values(), ids=ENCODED.keys())
-def test_a_file_of_nothing_else_is_refused(refuse: Refuse, encoded: str) -> None:
+def test_file_of_only_encoded_data_is_rejected(refuse: Refuse, encoded: str) -> None:
     if "CERTIFICATE" in encoded or "url(" in encoded:
         pytest.skip("it has words around it")
     refused = refuse(encoded, "image.txt", Rejection.NO_TEXT)
@@ -99,7 +99,7 @@ def test_text_of_any_script_between_two_pictures_stays(read: Read) -> None:
         assert text in "".join(element.text for element in found.elements)
 
 
-def test_links_stay_where_their_words_are(read: Read) -> None:
+def test_links_stay_aligned_after_removing_encoded_data(read: Read) -> None:
     key = base64.b64encode(BYTES).decode()
     found = read(f"See [the rules](https://a.org) {key} and [the form](https://b.org).", "note.md")
     [element] = found.elements
@@ -108,7 +108,7 @@ def test_links_stay_where_their_words_are(read: Read) -> None:
     assert words == {"the rules": "https://a.org", "the form": "https://b.org"}
 
 
-def test_tables_keep_their_lines(read: Read) -> None:
+def test_tables_preserve_their_lines_without_encoded_data(read: Read) -> None:
     photo = base64.b64encode(BYTES).decode()
     found = read(f"name,photo,city\nAnna,{photo},Bonn\nBen,{photo},Ulm\n", "people.csv")
     [table] = [element for element in found.elements if element.category == "Table"]
@@ -174,7 +174,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("text", KEPT.values(), ids=KEPT.keys())
-def test_what_people_write_stays(read: Read, text: str) -> None:
+def test_ordinary_text_is_preserved(read: Read, text: str) -> None:
     found = read(f"{SENTENCE}\n\n{text}\n", "note.txt")
     assert [str(warning) for warning in found.report.warnings] == []
     kept = "".join("".join(element.text for element in found.elements).split())
@@ -200,7 +200,7 @@ def real_texts() -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
-def test_no_real_text_loses_anything() -> None:
+def test_real_texts_lose_nothing() -> None:
     texts = {name: text for name, text in real_texts() if text.strip()}
     assert len(texts) > 2000
     changed = [

@@ -22,7 +22,7 @@ def test_no_ending_belongs_to_two_formats() -> None:
     assert len(endings) == len(set(endings))
 
 
-def test_what_is_known_has_a_name_and_what_is_not_its_type() -> None:
+def test_known_formats_have_names_and_others_their_media_type() -> None:
     assert formats.name_of(formats.PDF) == "a PDF"
     assert formats.name_of(formats.SVG) == "an SVG image"
     assert formats.name_of("application/x-odd") == "of the type application/x-odd"

@@ -97,7 +97,7 @@ def read_once(pool: ParserPool) -> ReadOnce:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("one", FORMATS, ids=lambda one: one.endings[0])
-def test_the_table_is_what_a_run_gives(
+def test_formats_table_matches_real_parsing(
     read_once: ReadOnce, sample_data: Path, tmp_path: Path, one: Format
 ) -> None:
     needed = NEEDED.get(one.media_type)
@@ -110,7 +110,7 @@ def test_the_table_is_what_a_run_gives(
 
 
 @pytest.mark.parametrize(("filename", "text"), HOLDS.items())
-def test_real_files_hold_what_they_hold(
+def test_real_files_contain_their_expected_text(
     read_once: ReadOnce, sample_data: Path, filename: str, text: str
 ) -> None:
     found = read_once(sample_data / "formats" / filename)
@@ -139,7 +139,7 @@ def _without_programs(folder: Path) -> dict[str, Rejection]:
     }
 
 
-def test_the_table_has_no_other_rows() -> None:
+def test_formats_table_has_no_other_rows() -> None:
     rows = DOCS.read_text().split(HEAD)[1].split("\n\n")[0].strip().split("\n")
     assert [row.split(" | ")[0] for row in rows] == [f"| {_named(one)}" for one in FORMATS]
 

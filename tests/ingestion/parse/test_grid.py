@@ -66,11 +66,11 @@ A, B = ["City", "Rate"], ["Bonn", 28]
         ([], []),
     ],
 )
-def test_a_sheet_is_cut_where_a_reader_would(lines: list[list[Value | None]], expected: list[str]) -> None:
+def test_sheet_is_split_into_tables(lines: list[list[Value | None]], expected: list[str]) -> None:
     assert outline(parts(*lines)) == expected
 
 
-def test_tables_beside_each_other_are_read_one_after_the_other() -> None:
+def test_adjacent_tables_are_read_in_sequence() -> None:
     left, right = parts(
         [*A, None, "Name", "Room"], [*B, None, "Ada", 7], ["Kiel", 30, None, "Bo", 8], ["Oslo", 50]
     )
@@ -86,13 +86,13 @@ def test_remarks_behind_a_gap_belong_to_the_table() -> None:
     assert table.columns == (0, 1, 3)
 
 
-def test_files_of_rows_hold_one_table_whatever_is_empty() -> None:
+def test_delimited_file_is_one_table_despite_empty_columns() -> None:
     lines = ([*A, None, *A], [*B, None, *B], [*B, None, *B])
     assert len(parts(*lines)) == 2
     assert len(parts(*lines, side_by_side=False)) == 1
 
 
-def test_only_what_names_the_columns_is_a_header() -> None:
+def test_only_column_names_are_a_header() -> None:
     sentence = "A whole sentence about the rates in Bonn and elsewhere."
     assert header_rows((0, 1), rows([sentence, "x"], B)) == 0
     assert header_rows((0, 1, 2, 3, 4), rows(["City"], [1, 2, 3, 4, 5])) == 0
@@ -100,7 +100,7 @@ def test_only_what_names_the_columns_is_a_header() -> None:
 
 
 @pytest.mark.parametrize(("beside", "tables"), [(3, 3), (60, 1)])
-def test_very_many_tables_beside_each_other_are_read_as_one(beside: int, tables: int) -> None:
+def test_very_many_adjacent_tables_are_read_as_one(beside: int, tables: int) -> None:
     """To compare each with each would take too long."""
     lines = ([*A, None] * beside, [*B, None] * beside, ["Kiel", 30, None] * beside)
     assert len(parts(*lines)) == tables

@@ -13,7 +13,7 @@ def _told(warnings: tuple[str, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["a.md", "a.txt", "a.html"])
-def test_they_are_taken_out_and_counted(read: Read, name: str) -> None:
+def test_hidden_characters_are_removed_and_counted(read: Read, name: str) -> None:
     found = read(f"A pass\u200bword{TAGS} must be changed each month, says \u202ethe office.", name)
     assert [element.text for element in found.elements] == [
         "A password must be changed each month, says the office."
@@ -21,7 +21,7 @@ def test_they_are_taken_out_and_counted(read: Read, name: str) -> None:
     assert _told(found.report.warnings)[0].startswith("6 invisible characters")
 
 
-def test_titles_sections_and_properties_hold_none(read: Read) -> None:
+def test_titles_sections_and_properties_have_no_hidden_characters(read: Read) -> None:
     found = read(f"---\ntitle: Le{TAGS}ave\nauthor: A\u200bda\n---\n# Ru\u202eles\n\ntext of it", "a.md")
     assert found.title == "Leave"
     assert found.elements[-1].section == ("Rules",)
@@ -33,13 +33,13 @@ def test_a_mark_of_the_encoding_is_no_secret(read: Read) -> None:
     assert _told(read("\ufeffSome words of a text.", "a.txt").report.warnings) == []
 
 
-def test_scripts_keep_their_joiners(read: Read) -> None:
+def test_required_joiners_are_preserved(read: Read) -> None:
     found = read("می\u200cخواهم \U0001f469\u200d\u2695\ufe0f", "a.txt")  # noqa: RUF001
     assert found.elements[0].text == "می\u200cخواهم \U0001f469\u200d\u2695\ufe0f"  # noqa: RUF001
     assert _told(found.report.warnings) == []
 
 
-def test_cells_stay_beside_their_lines(read: Read) -> None:
+def test_cells_stay_aligned_with_lines(read: Read) -> None:
     rows: list[list[object]] = [["Level", "Days"], [f"Jun{TAGS}ior", 20], ["\u200b", None], ["Senior", 26]]
     found = read(workbook(*rows), "a.xlsx")
     (table,) = [element for element in found.elements if element.category == "Table"]

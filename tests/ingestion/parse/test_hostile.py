@@ -31,7 +31,7 @@ HELLO = b"BT /F1 12 Tf 20 100 Td (hello) Tj ET"
 BOMB = zlib.compress(b" " * (128 << 20), 9)
 
 
-def test_scripts_in_a_pdf_do_not_matter(read: Read) -> None:
+def test_scripts_in_a_pdf_are_ignored(read: Read) -> None:
     script = b"/OpenAction<</S/JavaScript/JS(app.alert(1))>>"
     assert read(b"<script>x()</script>\n" + document(HELLO, root=script), "a.pdf").elements[0].text == "hello"
 
@@ -46,11 +46,11 @@ def test_scripts_in_a_pdf_do_not_matter(read: Read) -> None:
     ],
     ids=["flate bomb", "double flate bomb", "page loop", "no text"],
 )
-def test_a_pdf_of_nothing_has_no_text(refuse: Refuse, content: bytes) -> None:
+def test_empty_pdf_has_no_text(refuse: Refuse, content: bytes) -> None:
     refuse(content, "a.pdf", Rejection.NO_TEXT)
 
 
-def test_a_pdf_that_is_none_is_not_run(refuse: Refuse, tmp_path: Path) -> None:
+def test_fake_pdf_is_not_executed(refuse: Refuse, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     refuse(f"cos\nsystem\n(S'touch {mark}'\ntR.", "a.pdf", Rejection.TYPE_MISMATCH)
     assert not mark.exists()
@@ -61,11 +61,11 @@ def test_programs_are_refused_by_any_name(refuse: Refuse) -> None:
         refuse(b"MZ" + os.urandom(4096), f"a.{suffix}", Rejection.TYPE_MISMATCH)
 
 
-def test_one_endless_line_is_too_large(refuse: Refuse) -> None:
+def test_overlong_line_is_too_large(refuse: Refuse) -> None:
     refuse(b"a" * 3_000_000, "a.txt", Rejection.TOO_LARGE, characters=2_000_000)
 
 
-def test_endless_brackets_run_out_of_time(refuse: Refuse) -> None:
+def test_unbalanced_brackets_time_out(refuse: Refuse) -> None:
     refuse("[" * 400_000 + "](" * 160_000 + "!" * 400_000, "a.md", Rejection.TIME_LIMIT, seconds=1)
 
 
@@ -74,7 +74,7 @@ def test_hidden_instructions_are_not_seen(read: Read) -> None:
     assert read(f"visible{hidden}\u202e\u200b\u2066", "a.txt").elements[0].text == "visible"
 
 
-def test_markup_in_markdown_leaves_its_words(read: Read) -> None:
+def test_html_in_markdown_leaves_its_text(read: Read) -> None:
     found = read(
         '[x](javascript:a()) and <img src=x onerror=a()> <iframe srcdoc="<p>no</p>"></iframe>yes', "a.md"
     )
@@ -82,11 +82,11 @@ def test_markup_in_markdown_leaves_its_words(read: Read) -> None:
     assert "iframe" not in found.elements[0].text
 
 
-def test_a_table_as_wide_as_can_be(read: Read) -> None:
+def test_very_wide_table_is_parsed(read: Read) -> None:
     assert read(",".join(f"c{number}" for number in range(200_000)), "a.csv").elements[0].category == "Table"
 
 
-def test_a_pdf_that_draws_itself_uses_up_its_memory(refuse: Refuse) -> None:
+def test_recursive_pdf_form_hits_the_memory_limit(refuse: Refuse) -> None:
     """PDFium ends its process when it gets no more, rather than say so."""
     form = b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 4 0 R>>>>"
     drawn = document(b"/X Do /X Do", form).replace(b"/Font<</F1 5 0 R>>", b"/XObject<</X 4 0 R>>")

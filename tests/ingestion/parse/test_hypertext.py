@@ -7,7 +7,7 @@ def texts(found: Rendition) -> list[str]:
     return [element.text for element in found.elements]
 
 
-def test_boilerplate_and_hidden_parts_go(read: Read) -> None:
+def test_boilerplate_and_hidden_parts_are_removed(read: Read) -> None:
     found = read(
         "<html><head><title>Leave</title><style>p{}</style></head><body><header>Site</header><nav>Menu</nav>"
         "<div role=navigation>Crumbs</div><main><header><h1>Leave</h1></header><p>Take it.</p></main>"
@@ -22,7 +22,7 @@ def test_boilerplate_and_hidden_parts_go(read: Read) -> None:
 LONG = "<p>Everyone may take leave, and applies for it with the head of department.</p>" * 5
 
 
-def test_parts_that_are_named_as_frames_go(read: Read) -> None:
+def test_parts_named_as_page_frames_are_removed(read: Read) -> None:
     found = read(
         "<div id='cookie-banner'><p>We use cookies.</p></div><div id=skipLink><a href=#m>Skip</a></div>"
         f"<ul class='main-menu'><li><a href=/a>About</a></li></ul><p>Kept.</p>{LONG}"
@@ -35,7 +35,7 @@ def test_parts_that_are_named_as_frames_go(read: Read) -> None:
     ]
 
 
-def test_content_is_kept_whatever_its_part_is_called(read: Read) -> None:
+def test_content_is_preserved_despite_its_class_name(read: Read) -> None:
     found = read(
         f"<div class='cookie-policy'><h1>Cookies</h1>{LONG}</div><ul class=menu><li>Soup of the day</li></ul>"
         "<div id=consent><p>Consent is given in writing.</p></div>" + "<p>Short.</p>" * 3,
@@ -46,7 +46,7 @@ def test_content_is_kept_whatever_its_part_is_called(read: Read) -> None:
     assert len(texts(read(page, "a.html"))) == 5
 
 
-def test_marks_of_printed_pages_go(read: Read) -> None:
+def test_printed_page_marks_are_removed(read: Read) -> None:
     page = "<p>Text of page {0}.</p><p>{0}</p><hr style='page-break-after:always'><p>Annual Report</p>"
     found = read("".join(page.format(number) for number in range(1, 5)) + "<p>Total: 5</p>", "a.html")
     assert texts(found) == [*[f"Text of page {number}." for number in range(1, 5)], "Total: 5"]
@@ -56,7 +56,7 @@ def test_a_number_that_is_no_page_number_stays(read: Read) -> None:
     assert texts(read("<p>Answer:</p><p>42</p><hr><p>End</p>", "a.html")) == ["Answer:", "42", "End"]
 
 
-def test_bold_by_style_makes_a_heading(read: Read) -> None:
+def test_bold_style_makes_a_heading(read: Read) -> None:
     found = read(
         "<p style='font-weight:bold'>ITEM <span style='font-weight:bold'>1</span></p><p>text</p>"
         "<p><span style='font-weight: 700'>Risks</span></p><p>more</p>"
@@ -72,7 +72,7 @@ def test_bold_by_style_makes_a_heading(read: Read) -> None:
     ]
 
 
-def test_what_is_not_read_is_counted(read: Read) -> None:
+def test_skipped_media_is_counted(read: Read) -> None:
     found = read(
         "<p>a<img src=a.png alt=Map><img src=b.png><img src=line.png alt=''></p>"
         "<video src=x></video><nav><img></nav>",
@@ -81,7 +81,7 @@ def test_what_is_not_read_is_counted(read: Read) -> None:
     assert found.report.warnings == ("2 images were skipped.", "1 embedded object was skipped.")
 
 
-def test_the_page_tells_who_wrote_it(read: Read) -> None:
+def test_html_metadata_is_read(read: Read) -> None:
     found = read(
         "<html lang=de><head><meta name=Author content=Ada>"
         "<meta property='article:published_time' content=2024-05-01>"
@@ -91,12 +91,12 @@ def test_the_page_tells_who_wrote_it(read: Read) -> None:
     assert found.properties == {"author": "Ada", "date": "2024-05-01", "language": "de"}
 
 
-def test_a_note_does_not_run_into_a_figure(read: Read) -> None:
+def test_footnote_mark_is_separated_from_figures(read: Read) -> None:
     found = read("<p>It is 5<a role=doc-noteref href=#n><sup>1</sup></a> days.</p>", "a.html")
     assert texts(found) == ["It is 5 [1] days."]
 
 
-def test_hidden_letters_written_as_entities_go(read: Read) -> None:
+def test_hidden_characters_as_entities_are_removed(read: Read) -> None:
     assert texts(read("<p>vis&#xE0041;ib&#x200B;le&#x202E;</p>", "a.html")) == ["visible"]
 
 
@@ -105,19 +105,19 @@ def test_a_declared_encoding_is_used(read: Read) -> None:
     assert texts(read(page.encode("cp1253"), "a.html")) == ["\u0386\u03b4\u03b5\u03b9\u03b1"]
 
 
-def test_what_folds_out_is_content(read: Read) -> None:
+def test_collapsible_content_is_read(read: Read) -> None:
     found = read(
         "<details><summary>Who?</summary><p>Everyone.</p></details><form><p>Fill in.</p></form>", "a.html"
     )
     assert texts(found) == ["Who?", "Everyone.", "Fill in."]
 
 
-def test_links_and_pictures_leave_their_words_in_the_sentence(read: Read) -> None:
+def test_links_and_images_leave_their_text(read: Read) -> None:
     found = read("<p>See <a href='/x'>the form</a> with <img src=x alt='a signature'> below.</p>", "a.html")
     assert texts(found) == ["See the form with a signature below."]
 
 
-def test_spans_of_a_table_are_written_out(read: Read) -> None:
+def test_table_spans_are_expanded(read: Read) -> None:
     table = read(
         "<table><tr><th>Grade<th>Rate</tr><tr><td rowspan=2>GS-7<td>$10</tr><tr><td>$20</tr>"
         "<tr><td colspan=2>All</tr></table>",
@@ -126,7 +126,7 @@ def test_spans_of_a_table_are_written_out(read: Read) -> None:
     assert (table.text, table.header_rows) == ("Grade | Rate\nGS-7 | $10\nGS-7 | $20\nAll", 1)
 
 
-def test_signs_in_columns_of_their_own_join_their_figures(read: Read) -> None:
+def test_currency_signs_are_joined_with_their_figures(read: Read) -> None:
     found = read(
         "<table><tr><td>Net</td><td>$</td><td>5</td><td></td></tr>"
         "<tr><td>Loss</td><td>(</td><td>3</td><td>)</td></tr></table>",
@@ -135,7 +135,7 @@ def test_signs_in_columns_of_their_own_join_their_figures(read: Read) -> None:
     assert texts(found) == ["Net | $ 5\nLoss | (3)"]
 
 
-def test_tables_that_only_place_things_are_no_tables(read: Read) -> None:
+def test_layout_tables_are_no_tables(read: Read) -> None:
     found = read("<table><tr><td><h2>News</h2><p>All well.</p></td></tr></table>", "a.html")
     assert [(element.category, element.section) for element in found.elements] == [
         ("Title", ()),
@@ -153,15 +153,15 @@ def test_a_line_in_bold_is_a_heading(read: Read) -> None:
     ]
 
 
-def test_deep_nesting_keeps_the_text(read: Read) -> None:
+def test_deep_nesting_preserves_text(read: Read) -> None:
     assert texts(read("<div>" * 1500 + "deep down" + "</div>" * 1500, "a.html")) == ["deep down"]
 
 
-def test_what_is_nested_too_deep_to_be_read_is_not_half_read(refuse: Refuse) -> None:
+def test_too_deep_nesting_is_rejected(refuse: Refuse) -> None:
     refuse("<p>above</p>" + "<div>" * 50_000 + "deep down", "a.html", Rejection.DAMAGED_FILE)
 
 
-def test_nothing_outside_is_followed(read: Read) -> None:
+def test_external_references_are_not_loaded(read: Read) -> None:
     page = (
         '<!DOCTYPE html [<!ENTITY x SYSTEM "file:///etc/passwd">]><base href="http://evil.example/">'
         '<link rel=stylesheet href="http://evil.example/a.css"><p>ok &x;</p>'
@@ -178,5 +178,5 @@ def test_a_page_without_text_is_refused(refuse: Refuse) -> None:
     refuse("<html><body><script>x()</script><img src=a.png></body></html>", "a.html", Rejection.NO_TEXT)
 
 
-def test_a_paragraph_too_long_to_be_read_is_not_lost_in_silence(refuse: Refuse) -> None:
+def test_overlong_paragraph_is_rejected(refuse: Refuse) -> None:
     refuse("<p>start</p><p>" + "ab " * 700_000 + "</p><p>end</p>", "a.html", Rejection.TOO_LARGE)

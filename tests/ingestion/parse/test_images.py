@@ -38,7 +38,7 @@ def test_a_picture_of_text_is_a_page(read: Read, kind: str, ending: str) -> None
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_each_page_of_a_tiff_is_read_and_told(pool: ParserPool, tmp_path: Path) -> None:
+def test_each_tiff_page_is_read_and_reported(pool: ParserPool, tmp_path: Path) -> None:
     path = tmp_path / "a.tiff"
     blank = Image.new("L", paper.SIZE, 255)
     path.write_bytes(pages(paper.page(["First things first."]), blank, paper.page(["Last things last."])))
@@ -53,7 +53,7 @@ def test_each_page_of_a_tiff_is_read_and_told(pool: ParserPool, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_a_photograph_taken_sideways_is_read(read: Read) -> None:
+def test_rotated_photograph_is_read(read: Read) -> None:
     turned = paper.page().rotate(90, expand=True)
     exif = Image.Exif()
     exif[ORIENTATION] = TURNED_RIGHT
@@ -62,14 +62,14 @@ def test_a_photograph_taken_sideways_is_read(read: Read) -> None:
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_pages_beyond_what_is_read_are_named(read: Read) -> None:
+def test_pages_beyond_the_ocr_limit_are_named(read: Read) -> None:
     found = read(pages(*[paper.page(["First things first."])] * 4), "a.tiff", ocr_pages=1)
     assert (found.report.truncated, found.report.pages_without_text) == (True, (2, 3, 4))
     assert found.report.warnings[0].startswith("Pages 2-4 were skipped")
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_a_picture_of_nothing_has_no_text(refuse: Refuse) -> None:
+def test_blank_picture_has_no_text(refuse: Refuse) -> None:
     said = refuse(paper.saved(Image.new("RGB", paper.SIZE, "red")), "a.png", Rejection.NO_TEXT)
     assert "sharper or larger" in said.message
 
@@ -81,7 +81,7 @@ def test_too_many_pages_are_refused_before_any_is_read(refuse: Refuse) -> None:
 
 @pytest.mark.usefixtures("tesseract")
 @pytest.mark.parametrize(("kind", "ending"), [("PNG", "png"), ("JPEG", "jpg"), ("TIFF", "tiff")])
-def test_half_a_picture_is_damage(refuse: Refuse, kind: str, ending: str) -> None:
+def test_truncated_picture_is_damaged(refuse: Refuse, kind: str, ending: str) -> None:
     whole = paper.saved(paper.page(), kind)
     refuse(whole[: len(whole) // 2], f"a.{ending}", Rejection.DAMAGED_FILE)
 
@@ -106,7 +106,7 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("kind", "ending"), [("PNG", "png"), ("JPEG", "jpg"), ("TIFF", "tiff")])
-def test_without_tesseract_it_is_named(bare_pool: ParserPool, tmp_path: Path, kind: str, ending: str) -> None:
+def test_missing_tesseract_is_named(bare_pool: ParserPool, tmp_path: Path, kind: str, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     path.write_bytes(paper.saved(paper.page(), kind))
     with pytest.raises(DocumentRejected, match="Tesseract, which isn’t installed") as caught:
@@ -114,6 +114,6 @@ def test_without_tesseract_it_is_named(bare_pool: ParserPool, tmp_path: Path, ki
     assert caught.value.reason is Rejection.UNSUPPORTED_TYPE
 
 
-def test_pictures_are_known_by_their_first_bytes() -> None:
+def test_pictures_are_detected_by_their_first_bytes() -> None:
     assert {formats.PNG, formats.JPEG, formats.TIFF} <= formats.BY_MEDIA_TYPE.keys()
     assert tesseract.MOST_PIXELS < images._MOST_PIXELS

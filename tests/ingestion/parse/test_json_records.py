@@ -11,7 +11,7 @@ def outline(found: Rendition) -> Found:
     return [(element.category, element.section, element.text) for element in found.elements]
 
 
-def test_fields_stand_in_lines_and_parts_in_sections(read: Read) -> None:
+def test_json_fields_are_lines_and_objects_sections(read: Read) -> None:
     data = {
         "title": "Travel",
         "open": True,
@@ -29,21 +29,21 @@ def test_fields_stand_in_lines_and_parts_in_sections(read: Read) -> None:
     ]
 
 
-def test_flat_records_make_a_table(read: Read) -> None:
+def test_flat_json_records_make_a_table(read: Read) -> None:
     data = {"people": [{"name": "Ada", "room": 1}, {"name": "Bo"}, {"name": "C|D", "room": "2\n3"}]}
     table = read(json.dumps(data), "a.json").elements[-1]
     assert (table.category, table.section, table.header_rows) == ("Table", ("people",), 1)
     assert table.text == "name | room\nAda | 1\nBo | \nC|D | 2 3"
 
 
-def test_a_long_table_comes_in_parts_under_one_header(read: Read) -> None:
+def test_long_table_is_split_under_one_header(read: Read) -> None:
     found = read(json.dumps([{"id": number, "square": number**2} for number in range(120)]), "a.json")
     assert [element.text.count("\n") for element in found.elements] == [50, 50, 20]
     assert all(element.text.startswith("id | square\n") for element in found.elements)
     assert found.report.tables == 3
 
 
-def test_deep_records_stay_in_one_piece(read: Read) -> None:
+def test_nested_json_record_stays_in_one_element(read: Read) -> None:
     record = {"id": 7, "place": {"city": "Bonn", "at": [{"x": 1}]}}
     assert (
         outline(read(json.dumps([record, record]), "a.json"))
@@ -51,7 +51,7 @@ def test_deep_records_stay_in_one_piece(read: Read) -> None:
     )
 
 
-def test_records_too_long_for_one_piece_become_sections(read: Read) -> None:
+def test_overlong_json_records_become_sections(read: Read) -> None:
     record = {"name": "Ada", "parts": {f"field {number}": {"value": number} for number in range(70)}}
     found = read(json.dumps([record]), "a.json")
     assert found.elements[-1].section == ("Ada", "parts", "field 69")
@@ -70,7 +70,7 @@ def test_lines_of_json_are_records(read: Read) -> None:
         assert found.report.warnings == ("1 line was skipped.",)
 
 
-def test_what_is_not_json_is_damaged(refuse: Refuse) -> None:
+def test_invalid_json_is_damaged(refuse: Refuse) -> None:
     for broken in ('{"a": 1', "{a: 1}", "[" * 200_000, '{"a": 1}\nand\nso\non'):
         refuse(broken, "a.json", Rejection.DAMAGED_FILE)
 
@@ -79,6 +79,6 @@ def test_names_without_values_are_no_text(refuse: Refuse) -> None:
     refuse('{"a": {"b": null, "c": [{}, []]}, "d": ""}', "a.json", Rejection.NO_TEXT)
 
 
-def test_half_a_letter_is_no_text(refuse: Refuse, read: Read) -> None:
+def test_lone_surrogates_are_no_text(refuse: Refuse, read: Read) -> None:
     refuse('{"t": "\\ud800"}', "a.json", Rejection.NO_TEXT)
     assert read('{"t\\u0000": "a\\ud800b"}', "a.json").elements[0].text == "t: ab"

@@ -32,16 +32,16 @@ def test_the_language_of_a_sentence(text: str, code: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "hello", "12 | 34\n56 | 78 | 90 | 12 | 34 | 56", "A | B | C\nXQ-7 | ZZ | GS-11 | ABK"]
 )
-def test_too_little_to_tell(text: str) -> None:
+def test_too_little_text_has_no_language(text: str) -> None:
     assert language.of(elements([text])) is None
 
 
-def test_code_does_not_count() -> None:
+def test_code_is_ignored_for_the_language() -> None:
     code = elements(["for item in items: return the_value_of(item) if item else None"] * 20, "CodeSnippet")
     assert language.of([*code, *elements([GERMAN])]) == "de"
 
 
-def test_the_whole_document_is_looked_at_but_not_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_language_is_identified_from_a_sample_of_the_whole_document(monkeypatch: pytest.MonkeyPatch) -> None:
     samples: list[str] = []
     monkeypatch.setattr(language_identification, "identify", lambda text: samples.append(text) or ("de", 1.0))
     language.of(elements([f"{number} " + "words " * 500 for number in range(5000)]))
@@ -49,5 +49,5 @@ def test_the_whole_document_is_looked_at_but_not_all_of_it(monkeypatch: pytest.M
     assert "4800 " in samples[0]
 
 
-def test_a_parser_tells_the_language_of_what_it_read(read: Read) -> None:
+def test_parser_reports_the_language(read: Read) -> None:
     assert read(f"# Urlaub\n\n{GERMAN}\n", "a.md").language == "de"

@@ -60,22 +60,22 @@ def refusal(ask: Ask, folder: Path) -> Callable[..., Rejection]:
     return _refusal
 
 
-def test_a_child_that_sleeps_runs_out_of_time(refusal: Callable[..., Rejection]) -> None:
+def test_sleeping_child_times_out(refusal: Callable[..., Rejection]) -> None:
     assert refusal(how="sleep", limits=Limits(seconds=2)) is Rejection.TIME_LIMIT
 
 
-def test_the_kernel_counts_a_childs_time_whatever_its_parent_does(
+def test_kernel_limits_a_childs_cpu_time(
     refusal: Callable[..., Rejection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_Child, "_check", lambda *_, **__: None)
     assert refusal(end="hang", limits=Limits(seconds=2)) is Rejection.TIME_LIMIT
 
 
-def test_native_code_that_wants_too_much_memory(refusal: Callable[..., Rejection]) -> None:
+def test_native_code_hits_the_memory_limit(refusal: Callable[..., Rejection]) -> None:
     assert refusal(how="allocate", limits=Limits(memory_mb=512)) is Rejection.MEMORY_LIMIT
 
 
-def test_a_parser_writes_nothing_itself(
+def test_parser_cannot_write_files(
     refusal: Callable[..., Rejection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_Child, "_check", lambda *_, **__: None)
@@ -89,7 +89,7 @@ def test_an_answer_has_a_largest_size(
     assert refusal(answer={"result": {"text": "x" * 2000}}) is Rejection.PARSER_CRASHED
 
 
-def test_a_child_that_stops_in_the_middle_of_its_answer_is_ended(
+def test_child_stalling_in_its_answer_is_killed(
     refusal: Callable[..., Rejection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox_pool, "_RECEIVE_SECONDS", 1)
@@ -115,14 +115,12 @@ def test_a_pickle_is_not_opened(refusal: Callable[..., Rejection]) -> None:
     ],
     ids=str,
 )
-def test_an_answer_that_makes_no_sense_fails_its_file(
-    refusal: Callable[..., Rejection], answer: object
-) -> None:
+def test_invalid_answer_fails_the_file(refusal: Callable[..., Rejection], answer: object) -> None:
     assert refusal(answer=answer, limits=Limits(seconds=20)) is Rejection.PARSER_CRASHED
 
 
 @pytest.mark.parametrize("result", [{}, {"rendition": [], "media_type": "", "parts": []}, {"rendition": {}}])
-def test_a_rendition_that_makes_no_sense_fails_its_file(
+def test_invalid_rendition_fails_the_file(
     pool: ParserPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: dict[str, object]
 ) -> None:
     (tmp_path / "document").write_text("the document")
@@ -145,14 +143,14 @@ class _Answering:
         return self._lane.ask(_Request(request.path, {"answer": self._answer}, request.limits))
 
 
-def test_progress_is_told_twice_a_second_at_most(ask: Ask) -> None:
+def test_progress_is_reported_at_most_twice_a_second(ask: Ask) -> None:
     told: list[tuple[int, int]] = []
     ask(pages=5000, progress=lambda *said: told.append(said))
     assert told[0] == (0, 5000)
     assert len(told) < 200
 
 
-def test_a_child_is_replaced_after_its_share_of_files(
+def test_child_is_replaced_after_its_number_of_files(
     ask: Ask, lane: _ChildPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox_pool, "_FILES_PER_CHILD", 2)
@@ -174,7 +172,7 @@ def test_a_program_installed_later_is_used_by_the_next_file(
     assert ask(code="print('here')").body == b"here\n"
 
 
-def test_who_is_urgent_goes_before_all_who_are_not(lane: _ChildPool, ask: Ask, tmp_path: Path) -> None:
+def test_urgent_files_are_parsed_first(lane: _ChildPool, ask: Ask, tmp_path: Path) -> None:
     order = list[str]()
 
     def run(name: str, *, urgent: bool = False, **arguments: Any) -> None:
@@ -192,7 +190,7 @@ def test_who_is_urgent_goes_before_all_who_are_not(lane: _ChildPool, ask: Ask, t
     assert order == ["first", "urgent", "bulk"]
 
 
-def test_a_pool_sweeps_what_its_killed_forerunner_left(folder: Path) -> None:
+def test_pool_sweeps_files_of_a_killed_predecessor(folder: Path) -> None:
     left = folder / "parser-left" / "work"
     left.mkdir(parents=True)
     (left / "page").write_text("someone's secret")
@@ -201,7 +199,7 @@ def test_a_pool_sweeps_what_its_killed_forerunner_left(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_the_walls_told_are_those_that_stand(folder: Path) -> None:
+def test_reported_sandbox_restrictions_are_effective(folder: Path) -> None:
     folder.mkdir()
     known = seccomp._MACHINES.get(platform.machine()) is not None
     found = probe_walls(folder)
@@ -210,7 +208,7 @@ def test_the_walls_told_are_those_that_stand(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_walls_that_the_kernel_does_not_have_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_sandbox_restrictions_are_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     monkeypatch.setattr(sandbox_pool, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
     assert probe_walls(folder) == Walls(network=False, files=False)
@@ -218,9 +216,7 @@ def test_walls_that_the_kernel_does_not_have_are_told(folder: Path, monkeypatch:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_long_pdf_tells_how_far_it_is_and_stays_small(
-    sample_data: Path, tmp_path: Path, folder: Path
-) -> None:
+def test_long_pdf_reports_progress_in_bounded_memory(sample_data: Path, tmp_path: Path, folder: Path) -> None:
     path = tmp_path / "long.pdf"
     _repeated(sample_data / "sec-10-q", path)
     pool = ParserPool(size=1, folder=folder)

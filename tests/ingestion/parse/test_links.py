@@ -38,11 +38,11 @@ def links(found: Rendition) -> Links:
         ("our bank", "https://bank.example", True),
     ],
 )
-def test_an_address_that_leads_elsewhere_is_no_link(read: Read, text: str, target: str, kept: bool) -> None:
+def test_misleading_link_is_dropped(read: Read, text: str, target: str, kept: bool) -> None:
     assert bool(links(read(f"Please see [{text}]({target}) today.", "a.md"))) is kept
 
 
-def test_links_of_markdown_are_kept_with_their_places(read: Read) -> None:
+def test_markdown_links_have_offsets(read: Read) -> None:
     found = read(
         "# Travel\n\nA guide to guides: read the [2022\nGuide](https://example.org/guide) first.\n\n"
         "- Book on the [travel *portal*](https://travel.example.org/a?b=1&c=2#d).\n"
@@ -59,12 +59,12 @@ def test_links_of_markdown_are_kept_with_their_places(read: Read) -> None:
     assert [element.text for element in found.elements][1] == "A guide to guides: read the 2022 Guide first."
 
 
-def test_a_link_is_found_as_whole_words(read: Read) -> None:
+def test_link_text_is_matched_as_whole_words(read: Read) -> None:
     (element,) = read("Therefore click [here](https://example.org/x).", "a.md").elements
     assert [(link.start, link.end) for link in element.links] == [(16, 20)]
 
 
-def test_links_of_html_are_absolute_where_the_page_names_its_address(read: Read) -> None:
+def test_html_links_are_absolute_if_the_page_has_an_address(read: Read) -> None:
     page = '<p>See <a href="../forms/7">Form 7</a> and <a href="#top">above</a>.</p>'
     assert links(read(f"<html><body>{page}</body></html>", "a.html")) == []
     based = f'<html><head><base href="https://example.org/hr/pay/"></head><body>{page}</body></html>'
@@ -101,7 +101,7 @@ def test_links_of_html_are_absolute_where_the_page_names_its_address(read: Read)
         f"https://example.org/{'ä' * 700}",
     ],
 )
-def test_other_targets_are_dropped_and_the_text_stays(read: Read, target: str) -> None:
+def test_unsafe_link_targets_are_dropped(read: Read, target: str) -> None:
     escaped = target.replace('"', "&quot;").replace("<", "&lt;")
     kept = '<a href="https://example.org/ok">ours</a>'
     found = read(f'<p>Read <a href="{escaped}">the guide</a> or {kept}.</p>', "a.html")
@@ -133,7 +133,7 @@ def test_the_text_of_a_link_has_no_hidden_characters_and_no_markup(read: Read) -
     assert links(found) == [("moc.knab <img src=x>", "https://example.org/")]
 
 
-def test_a_document_keeps_only_the_first_thousands_of_links(read: Read) -> None:
+def test_links_per_document_are_limited(read: Read) -> None:
     found = read("\n\n".join(f"Go [there](https://example.org/{n})." for n in range(8_000)), "a.md")
     assert len(links(found)) == 5_000
     packed = read(" ".join(f"[x](https://example.org/{n})" for n in range(100_000)), "b.md")
@@ -152,7 +152,7 @@ def hyperlink(paragraph: Paragraph, text: str, url: str, *, fragment: str = "") 
     paragraph._p.append(node)
 
 
-def test_links_of_word_documents_are_kept(read: Read) -> None:
+def test_word_links_are_extracted(read: Read) -> None:
     document = Document()
     paragraph = document.add_paragraph("Read the guide, that is the ")
     hyperlink(paragraph, "Travel guide", "https://example.org/guide", fragment="rates")
@@ -177,7 +177,7 @@ def test_links_of_word_documents_are_kept(read: Read) -> None:
     ]
 
 
-def test_links_of_pdfs_are_kept(read: Read) -> None:
+def test_pdf_links_are_extracted(read: Read) -> None:
     pdf = FPDF()
     pdf.add_page()
     pdf.set_font("helvetica", size=12)
@@ -198,7 +198,7 @@ def test_links_of_pdfs_are_kept(read: Read) -> None:
     ]
 
 
-def test_links_of_a_form_are_kept(read: Read, tmp_path: Path) -> None:
+def test_pdf_form_links_are_extracted(read: Read, tmp_path: Path) -> None:
     """Drawing its values onto the page removes its links."""
     area = "<</Subtype/Link/Rect[48 300 112 318]/A<</S/URI/URI(https://example.org/who)>>>>"
     data = form(tmp_path / "form").read_text().replace("/Annots[5 0 R]", f"/Annots[5 0 R {area}]")
@@ -216,5 +216,5 @@ def test_links_of_a_form_are_kept(read: Read, tmp_path: Path) -> None:
         '<p>Read the <a href="https://example.org/guide">Travel guide</a> first.</p>\n',
     }.items(),
 )
-def test_links_of_other_formats_are_kept(read: Read, name: str, text: str) -> None:
+def test_links_of_other_formats_are_extracted(read: Read, name: str, text: str) -> None:
     assert links(read(text, name)) == [("Travel guide", "https://example.org/guide")]

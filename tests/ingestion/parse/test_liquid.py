@@ -27,15 +27,15 @@ def test_template_tags_do_not_reach_the_text(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["use `{{ x }}` here", "```\n{% if %}\n```\n", "``a ` {{ b }}``"])
-def test_braces_in_code_of_a_plain_file_are_its_own(text: str) -> None:
+def test_braces_in_code_of_a_plain_file_are_preserved(text: str) -> None:
     assert strip(text, template=False) == text
 
 
-def test_tags_outside_code_go_from_a_plain_file_too() -> None:
+def test_tags_outside_code_are_removed_from_plain_files() -> None:
     assert strip("a {% include x %}b `{{ c }}`", template=False) == "a b `{{ c }}`"
 
 
 @pytest.mark.parametrize("piece", ["{%", "{{", "{% raw %}", "`", "{:", "``` "])
-def test_endless_openings_end(piece: str) -> None:
+def test_unterminated_tags_end_quickly(piece: str) -> None:
     assert isinstance(strip(piece * 20_000, template=True), str)
     assert isinstance(strip(piece * 20_000, template=False), str)

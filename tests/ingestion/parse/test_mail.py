@@ -111,13 +111,13 @@ def test_subjects_are_decoded_and_cleaned(mailed: Mailed, subject: bytes, shown:
     ("date", "iso"),
     [("Tue, 3 Mar 2026 09:05 GMT", "2026-03-03T09:05:00+00:00"), ("yesterday", None), ("99 Foo 1", None)],
 )
-def test_a_date_that_is_none_is_shown_but_no_property(mailed: Mailed, date: str, iso: str | None) -> None:
+def test_invalid_date_is_shown_without_a_property(mailed: Mailed, date: str, iso: str | None) -> None:
     read = parsed(mailed(f"Date: {date}\n\nText.\n"))
     assert read.properties.get("date") == iso
     assert f"Date: {date}" in read.elements[0].text
 
 
-def test_long_heads_are_cut(mailed: Mailed) -> None:
+def test_long_mail_headers_are_cut(mailed: Mailed) -> None:
     people = ", ".join(f"person-{number}@example.org" for number in range(2000))
     read = parsed(mailed(f"Cc: {people}\n\nText.\n"))
     assert len(read.properties["cc"]) == 1000
@@ -131,7 +131,7 @@ def test_long_heads_are_cut(mailed: Mailed) -> None:
         ("x-unknown", "utf-8"), ("", "utf-8"), ("utf-16", "utf-16"), ("base64", "utf-8"),
     ],
 )  # fmt: skip
-def test_text_is_decoded_whatever_is_declared(mailed: Mailed, charset: str, encoded_as: str) -> None:
+def test_mail_text_is_decoded_despite_a_wrong_charset(mailed: Mailed, charset: str, encoded_as: str) -> None:
     text = "Der Preis beträgt 100 € für “alle” Gäste."
     declared = f'Content-Type: text/plain; charset="{charset}"\nContent-Transfer-Encoding: base64\n\n'
     assert own(parsed(mailed(declared.encode() + b64encode(text.encode(encoded_as))))) == [text]
@@ -162,7 +162,7 @@ PLAIN = "Content-Type: text/plain\n\nPlain words.\n"
 PAGE = "Content-Type: text/html\n\n<h1>Rich</h1><table><tr><th>A<th>B</tr><tr><td>1<td>2</tr></table>\n"
 
 
-def test_of_alternatives_the_one_with_structure_is_read(mailed: Mailed) -> None:
+def test_html_alternative_is_preferred(mailed: Mailed) -> None:
     read = parsed(mailed(multipart("alternative", PLAIN, PAGE)))
     assert "Plain words." not in own(read)
     assert [element.category for element in read.elements[1:]] == ["Title", "Table"]
@@ -170,12 +170,12 @@ def test_of_alternatives_the_one_with_structure_is_read(mailed: Mailed) -> None:
     assert read.report.tables == 1
 
 
-def test_a_page_without_text_leaves_it_to_the_plain_one(mailed: Mailed) -> None:
+def test_empty_html_falls_back_to_plain_text(mailed: Mailed) -> None:
     empty = "Content-Type: text/html\n\n<img src=cid:x>\n"
     assert own(parsed(mailed(multipart("alternative", PLAIN, empty)))) == ["Plain words."]
 
 
-def test_text_around_attachments_is_all_kept(mailed: Mailed) -> None:
+def test_text_around_attachments_is_preserved(mailed: Mailed) -> None:
     file = "Content-Type: application/pdf\nContent-Disposition: attachment; filename=a.pdf\n\nx\n"
     read = parsed(mailed(multipart("mixed", PLAIN, file, "Content-Type: text/plain\n\nAnd more.\n")))
     assert own(read) == ["Plain words.", "And more."]
@@ -189,7 +189,7 @@ def test_quoted_printable_and_base64_are_undone(mailed: Mailed) -> None:
     assert own(parsed(mailed(multipart("mixed", quoted, coded)))) == ["aäb", "words"]
 
 
-def test_flowed_text_is_made_whole(mailed: Mailed) -> None:
+def test_flowed_text_is_joined(mailed: Mailed) -> None:
     head = "Content-Type: text/plain; format=flowed; delsp=no\n\n"
     body = "One sentence \ngoes on here.\n\n From the start.\n> quoted \n> on\n-- \nAda\n"
     read = parsed(mailed(head + body))
@@ -211,7 +211,7 @@ Ada
 """
 
 
-def test_what_is_quoted_has_a_section_of_its_own(mailed: Mailed) -> None:
+def test_quoted_text_has_its_own_section(mailed: Mailed) -> None:
     read = parsed(mailed("\n" + REPLY))
     assert own(read) == ["Yes, let us do that.", "Best,\nAda"]
     assert earlier(read) == [
@@ -232,7 +232,7 @@ def test_what_is_quoted_has_a_section_of_its_own(mailed: Mailed) -> None:
         "De : Bob\nEnvoyé : mardi\nÀ : Ada\nObjet : Budget",
     ],
 )
-def test_below_a_divider_all_is_earlier(mailed: Mailed, divider: str) -> None:
+def test_text_below_a_divider_is_quoted_text(mailed: Mailed, divider: str) -> None:
     read = parsed(mailed(f"\nSee below.\n\n{divider}\n\nThe question.\n\nIts end.\n"))
     assert own(read) == ["See below."]
     assert earlier(read)[-2:] == ["The question.", "Its end."]
@@ -259,13 +259,13 @@ OUTLOOK = (
         OUTLOOK,
     ],
 )
-def test_what_mail_programs_quote_in_pages_is_earlier(mailed: Mailed, page: str) -> None:
+def test_html_quotes_are_quoted_text(mailed: Mailed, page: str) -> None:
     read = parsed(mailed(f"Content-Type: text/html\n\n<html><body>{page}</body></html>\n"))
     assert own(read) == ["My answer."]
     assert any("The question." in text for text in earlier(read))
 
 
-def test_answers_between_quotes_stay_ones_own(mailed: Mailed) -> None:
+def test_replies_between_quotes_are_own_text(mailed: Mailed) -> None:
     page = (
         '<p>See below.</p><blockquote type="cite">First?</blockquote><p>Yes.</p>'
         '<blockquote type="cite">Second?</blockquote><p>No.</p>'
@@ -282,23 +282,23 @@ https://lists.example.org/staff
 """
 
 
-def test_a_list_footer_goes_if_a_list_sent_the_mail(mailed: Mailed) -> None:
+def test_mailing_list_footer_is_removed_only_from_list_mails(mailed: Mailed) -> None:
     body = f"\nThe canteen opens.\n{FOOTER}"
     assert own(parsed(mailed(f"List-Id: <staff.lists.example.org>\n{body}"))) == ["The canteen opens."]
     assert len(own(parsed(mailed(body)))) == 1
     assert "mailing list" in own(parsed(mailed(body)))[0]
 
 
-def test_a_list_footer_may_be_a_part_of_its_own(mailed: Mailed) -> None:
+def test_mailing_list_footer_in_its_own_part_is_removed(mailed: Mailed) -> None:
     parts = multipart("mixed", PLAIN, f"Content-Type: text/plain\n\n{FOOTER}")
     assert own(parsed(mailed(f"List-Id: <staff>\n{parts}"))) == ["Plain words."]
 
 
-def test_a_mail_without_a_body_is_its_head(mailed: Mailed) -> None:
+def test_mail_without_a_body_has_its_header(mailed: Mailed) -> None:
     assert [element.text for element in parsed(mailed("\n")).elements] == [HEAD.strip()]
 
 
-def test_nothing_at_all_is_no_text(mailed: Mailed) -> None:
+def test_empty_mail_has_no_text(mailed: Mailed) -> None:
     with pytest.raises(DocumentRejected) as caught:
         parsed(mailed("Received: by nobody\n\n", head=""))
     assert caught.value.reason is Rejection.NO_TEXT
@@ -308,7 +308,7 @@ def test_nothing_at_all_is_no_text(mailed: Mailed) -> None:
     "kind",
     ["multipart/encrypted; protocol=pgp; boundary=b", "application/pkcs7-mime; smime-type=enveloped-data"],
 )
-def test_an_encrypted_mail_is_named_as_such(mailed: Mailed, kind: str) -> None:
+def test_encrypted_mail_is_reported(mailed: Mailed, kind: str) -> None:
     with pytest.raises(DocumentRejected) as caught:
         parsed(mailed(f"Content-Type: {kind}\n\n--b\n\nx\n--b--\n"))
     assert caught.value.reason is Rejection.PASSWORD_PROTECTED
@@ -355,7 +355,7 @@ def test_attachments_are_named_and_read(mailed: Mailed) -> None:
     assert mail.part(3) == b"two"
 
 
-def test_an_attached_mail_comes_as_it_was(mailed: Mailed) -> None:
+def test_attached_mail_is_preserved(mailed: Mailed) -> None:
     inner = "Subject: =?utf-8?Q?In=C3=A4?=\nX-Long: " + "word " * 60 + "\n\nThe inner text.\n"
     mail = mailed(multipart("mixed", PLAIN, f"Content-Type: message/rfc822\n\n{inner}"))
     assert list(mail.parsed.parts) == ["Inä.eml"]
@@ -371,7 +371,7 @@ def test_a_part_larger_than_allowed_is_refused(mailed: Mailed) -> None:
     assert len(mail.part(0, part_bytes=100)) == 100
 
 
-def test_what_is_left_out_is_told_of(mailed: Mailed) -> None:
+def test_omitted_mail_parts_are_reported(mailed: Mailed) -> None:
     logo = "Content-Type: image/png\nContent-ID: <logo>\nContent-Disposition: inline\n\nx"
     elsewhere = "Content-Type: message/external-body; access-type=URL\n\nContent-Type: text/plain\n\n"
     photo = "Content-Type: image/png\nContent-Disposition: attachment; filename=a.png\n\nx"
@@ -382,7 +382,7 @@ def test_what_is_left_out_is_told_of(mailed: Mailed) -> None:
     )  # fmt: skip
 
 
-def test_a_picture_in_an_alternative_is_told_of(mailed: Mailed) -> None:
+def test_picture_in_an_alternative_is_reported(mailed: Mailed) -> None:
     page = "Content-Type: text/html\n\n<p>Rich words.</p>"
     logo = "Content-Type: image/png\nContent-ID: <logo>\n\nx"
     related = multipart("related", page, logo).replace('"b"', '"c"').replace("--b", "--c")
@@ -398,7 +398,7 @@ def test_a_file_beside_alternatives_is_an_attachment(mailed: Mailed) -> None:
     assert [element.text for element in parsed(mail).elements[1:]] == ["Rich", "A | B\n1 | 2"]
 
 
-def test_a_file_beside_the_poorer_text_is_kept_once(mailed: Mailed) -> None:
+def test_attachment_in_an_alternative_is_included_once(mailed: Mailed) -> None:
     def mixed(boundary: str, *parts: str) -> str:
         return multipart("mixed", *parts).replace('"b"', f'"{boundary}"').replace("--b", f"--{boundary}")
 
@@ -408,7 +408,7 @@ def test_a_file_beside_the_poorer_text_is_kept_once(mailed: Mailed) -> None:
     assert "Plain words." not in own(parsed(mail))
 
 
-def test_an_invitation_beside_the_text_is_told_of(mailed: Mailed) -> None:
+def test_invitation_beside_the_text_is_reported(mailed: Mailed) -> None:
     event = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n"
     amp = "Content-Type: text/x-amp-html\n\n<html amp4email>Rich</html>\n"
     read = mailed(multipart("alternative", PLAIN, amp, PAGE, event)).parsed
@@ -417,14 +417,14 @@ def test_an_invitation_beside_the_text_is_told_of(mailed: Mailed) -> None:
     assert (len(alone.parts), alone.rendition.report.warnings) == (1, ())
 
 
-def test_attachments_beyond_the_limit_are_told_of(mailed: Mailed) -> None:
+def test_attachments_beyond_the_limit_are_reported(mailed: Mailed) -> None:
     mail = mailed(multipart("mixed", PLAIN, *(attachment(f"{n}.txt") for n in range(MOST_ATTACHMENTS + 3))))
     assert len(list(mail.parsed.parts)) == MOST_ATTACHMENTS
     report = parsed(mail).report
     assert (report.truncated, report.warnings[0].split()[0]) == (True, "3")
 
 
-def test_a_mail_is_taken_apart_once_for_all_its_attachments(mailed: Mailed) -> None:
+def test_mail_is_parsed_once_for_all_attachments(mailed: Mailed) -> None:
     mail = mailed(multipart("mixed", PLAIN, attachment("a.txt", "one")))
     again = mail.path.with_name("file")
     again.hardlink_to(mail.path)
@@ -437,7 +437,7 @@ def test_a_mail_is_taken_apart_once_for_all_its_attachments(mailed: Mailed) -> N
     assert mime.load(again).attachments[0].read() == b"two"
 
 
-def test_hostile_nesting_ends_in_a_refusal(read: Read) -> None:
+def test_hostile_mail_nesting_is_rejected(read: Read) -> None:
     deep = HEAD + "".join(
         f'Content-Type: multipart/mixed; boundary="{level}"\n\n--{level}\n' for level in range(3000)
     )

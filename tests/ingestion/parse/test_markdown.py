@@ -8,13 +8,13 @@ def test_headings_open_sections(read: Read) -> None:
     assert sections == {"Intro": (), "aa": ("One",), "bb": ("One", "Two"), "cc": ("Three",)}
 
 
-def test_a_title_comes_from_front_matter_or_else_the_first_heading(read: Read) -> None:
+def test_title_comes_from_front_matter_or_the_first_heading(read: Read) -> None:
     assert read("---\ntitle: Get <em>set</em> up\n---\n# Other\n\ntext", "a.md").title == "Get set up"
     assert read("text\n\n## First\n\ntext", "a.md").title == "First"
     assert read("text alone", "a.md").title is None
 
 
-def test_front_matter_alone_holds_no_text(refuse: Refuse) -> None:
+def test_front_matter_without_a_body_has_no_text(refuse: Refuse) -> None:
     error = refuse("---\ntitle: Nothing\n---\n\n", "a.md", Rejection.NO_TEXT)
     assert "front matter" in error.message
 
@@ -31,12 +31,12 @@ def test_a_table_has_a_line_for_each_row(read: Read) -> None:
     ]
 
 
-def test_code_keeps_its_lines(read: Read) -> None:
+def test_code_preserves_its_lines(read: Read) -> None:
     code = read("```python\ndef f():\n    return 1\n```\n", "a.md").elements[0]
     assert (code.category, code.text) == ("CodeSnippet", "def f():\n    return 1")
 
 
-def test_steps_keep_their_numbers_and_items_their_kind(read: Read) -> None:
+def test_list_items_preserve_numbers_and_kind(read: Read) -> None:
     found = read("Do:\n\n3. one\n4. two\n\n    more of two\n\n- loose\n\n- list\n", "a.md").elements
     assert [(element.category, element.text) for element in found[1:]] == [
         ("ListItem", "3. one"),
@@ -74,6 +74,6 @@ def test_elements_are_no_placeholders(read: Read) -> None:
     assert text.split() == ["aa", "bb", "cc", "dd", "ee"]
 
 
-def test_the_same_file_gives_the_same_rendition(read: Read) -> None:
+def test_parsing_is_deterministic(read: Read) -> None:
     text = "# A\n\nb\n\n- c\n- d\n\n| e |\n|---|\n| f |\n"
     assert read(text, "a.md") == read(text, "a.md")

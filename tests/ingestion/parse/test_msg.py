@@ -62,7 +62,7 @@ SAID: dict[int, Value] = {
 }
 
 
-def test_a_mail_that_never_left_the_house_has_a_head() -> None:
+def test_unsent_outlook_mail_has_a_header() -> None:
     mail = msg.mail_of(storage("", MAIL, SAID, *PEOPLE))
     assert mail.head == {
         "From": "Ada <ada@example.org>",
@@ -75,13 +75,13 @@ def test_a_mail_that_never_left_the_house_has_a_head() -> None:
     assert mail.bodies == (Body("Plain words."),)
 
 
-def test_a_page_goes_before_plain_text_and_is_decoded_as_it_says() -> None:
+def test_outlook_html_is_preferred_and_decoded_as_declared() -> None:
     page = "<p>Grüße</p>"
     values = {**SAID, pid.PID_HTML: page.encode("cp1252"), pid.PID_INTERNET_CODEPAGE: 1252}
     assert msg.mail_of(storage("", MAIL, values)).bodies == (Body(page, is_html=True, plain="Plain words."),)
 
 
-def test_a_code_page_that_nobody_knows_is_guessed() -> None:
+def test_unknown_code_page_is_guessed() -> None:
     values = {**SAID, pid.PID_HTML: "<p>Grüße</p>".encode(), pid.PID_INTERNET_CODEPAGE: 99999}
     assert msg.mail_of(storage("", MAIL, values)).bodies[0].text == "<p>Grüße</p>"
 
@@ -100,7 +100,7 @@ def test_pictures_in_the_text_and_objects_of_programs_are_no_attachments() -> No
     assert [each.code for each in mail.left_out] == ["skipped_images", "skipped_objects"]
 
 
-def test_a_text_that_is_there_as_rtf_only_is_told_of() -> None:
+def test_text_only_in_rtf_is_reported() -> None:
     values: dict[int, Value] = {pid.PID_SUBJECT: "Budget", pid.PID_RTF_COMPRESSED: b"LZFu"}
     assert [each.code for each in msg.mail_of(storage("", MAIL, values)).left_out] == ["skipped_rtf_texts"]
     assert not msg.mail_of(storage("", MAIL, {**values, pid.PID_BODY: "Plain words."})).left_out
@@ -113,7 +113,7 @@ def nested(subject: str, *inside: Storage) -> Storage:
     return attachment({}, storage("__substg1.0_3701000D", ATTACHED_MAIL, values, *inside))
 
 
-def test_a_mail_in_a_mail_comes_as_a_file_with_all_that_is_in_it() -> None:
+def test_nested_outlook_mail_is_a_file_with_its_attachments() -> None:
     file: dict[int, Value] = {
         pid.PID_ATTACH_LONG_FILENAME: "Büro 1.pdf",
         pid.PID_ATTACH_DATA_BINARY: b"\0\1",
@@ -129,7 +129,7 @@ def test_a_mail_in_a_mail_comes_as_a_file_with_all_that_is_in_it() -> None:
     assert [(each.name, each.read()) for each in inner.attachments] == [("Büro 1.pdf", b"\0\1")]
 
 
-def test_mails_in_mails_in_mails_end_somewhere() -> None:
+def test_deeply_nested_outlook_mail_is_rejected() -> None:
     whole = nested("Innermost")
     for _ in range(20):
         whole = nested("Outer", whole)
@@ -138,13 +138,13 @@ def test_mails_in_mails_in_mails_end_somewhere() -> None:
     assert caught.value.reason is Rejection.DAMAGED_FILE
 
 
-def test_an_encrypted_mail_is_named_as_such() -> None:
+def test_encrypted_outlook_mail_is_reported() -> None:
     with pytest.raises(DocumentRejected) as caught:
         msg.mail_of(storage("", MAIL, {**SAID, pid.PID_MESSAGE_CLASS: "IPM.Note.SMIME"}))
     assert caught.value.reason is Rejection.PASSWORD_PROTECTED
 
 
-def test_a_value_that_cannot_be_read_counts_as_absent() -> None:
+def test_unreadable_mail_property_is_ignored() -> None:
     whole = storage("", MAIL, SAID)
     whole.streams = tuple(stream for stream in whole.streams if not stream.path.endswith("1000001F"))
     mail = msg.mail_of(whole)

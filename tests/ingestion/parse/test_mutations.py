@@ -41,7 +41,7 @@ def samples(sample_data: Path) -> list[Path]:
 
 
 @pytest.mark.timeout(600)
-def test_files_cut_in_half_end_with_a_reason(pool: ParserPool, samples: list[Path], tmp_path: Path) -> None:
+def test_truncated_files_end_with_a_reason(pool: ParserPool, samples: list[Path], tmp_path: Path) -> None:
     found = _outcomes(pool, {path.name: path for path in samples}, _half, tmp_path)
     assert set(found.values()) <= HONEST, found
     assert {READY, Rejection.DAMAGED_FILE} <= set(found.values())

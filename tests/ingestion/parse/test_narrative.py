@@ -52,12 +52,12 @@ def judge(tmp_path: Path) -> Iterator[Judge]:
     lane.close()
 
 
-def test_a_text_is_narrative_when_it_has_two_sentences_of_some_length(judge: Judge) -> None:
+def test_text_with_two_long_sentences_is_narrative(judge: Judge) -> None:
     said = judge(list(CASES))
     assert dict(zip(CASES, said["ours"], strict=False)) == CASES
 
 
-def test_it_says_what_unstructured_says_of_any_text_and_any_abbreviation(judge: Judge) -> None:
+def test_narrative_judgement_matches_unstructured(judge: Judge) -> None:
     chance = random.Random(1)
     said = judge([" ".join(chance.choices(PIECES, k=chance.randint(2, 14))) for _ in range(4000)])
     assert said["ours"] == said["theirs"]

@@ -30,7 +30,7 @@ from ingestion.parse.sheets.number_formats import builtin_format, format_value, 
         (timedelta(seconds=-90), "-0:01:30"),
     ],
 )
-def test_values_are_shown_as_people_see_them(value: object, text: str) -> None:
+def test_values_are_formatted_for_display(value: object, text: str) -> None:
     assert format_value(value) == text
 
 
@@ -64,7 +64,7 @@ def test_number_formats_are_obeyed(code: str, value: float, text: str) -> None:
         *("0,,", "000-000", "", "0." + "0" * 40, '"only words"'),
     ],
 )
-def test_other_formats_leave_the_number_as_it_is(code: str) -> None:
+def test_unsupported_number_formats_show_the_number(code: str) -> None:
     assert format_value(1.25, parse_format(code)) == "1.25"
 
 
@@ -73,7 +73,7 @@ def test_formats_that_are_named_by_number() -> None:
     assert builtin_format("14") is None
 
 
-def test_numbers_too_large_for_digits_are_told_by_powers() -> None:
+def test_very_large_numbers_use_exponents() -> None:
     assert format_value(1.5e300, parse_format("#,##0.00")) == "1.5e+300"
     assert format_value(float("inf"), parse_format("0")) == "inf"
     assert format_value(float("nan")) == "nan"

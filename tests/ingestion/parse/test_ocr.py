@@ -26,7 +26,7 @@ def said(picture: Image.Image, limits: Limits | None = None) -> str:
     return " ".join(line for paragraph in found for line in paragraph.lines)
 
 
-def test_lines_and_their_places() -> None:
+def test_ocr_returns_lines_with_boxes() -> None:
     (paragraph,) = tesseract.read(paper.page(), Limits())
     assert paragraph.lines == paper.SAYING
     assert not paragraph.is_heading
@@ -39,13 +39,13 @@ def test_lines_and_their_places() -> None:
     assert next_top == pytest.approx(top + paper.STEP / height, abs=0.02)
 
 
-def test_one_line_of_large_letters_is_a_heading() -> None:
+def test_single_line_of_large_letters_is_a_heading() -> None:
     heading, *rest = tesseract.read(paper.page(heading="Travel policy"), Limits())
     assert (heading.lines, heading.is_heading) == (("Travel policy",), True)
     assert [paragraph.is_heading for paragraph in rest] == [False] * len(rest)
 
 
-def test_a_page_laid_askew_is_read_and_its_places_are_those_on_the_page() -> None:
+def test_skewed_page_is_read_with_original_coordinates() -> None:
     straight = paper.page(paper.SAYING * 4)
     askew = straight.rotate(3, Image.Resampling.BICUBIC, fillcolor=255)
     assert deskew.degrees(askew) == pytest.approx(-3, abs=0.5)
@@ -61,19 +61,19 @@ def _ink_top(picture: Image.Image, left: float, right: float) -> float:
     return float(dark.any(axis=1).argmax()) / picture.height
 
 
-def test_a_straight_page_and_a_picture_of_nothing_are_not_turned() -> None:
+def test_straight_and_blank_pages_are_not_rotated() -> None:
     noise = np.random.default_rng(7).integers(0, 255, (400, 400), dtype=np.uint8)
     assert deskew.degrees(paper.page()) == 0
     assert deskew.degrees(Image.fromarray(noise)) == 0
 
 
-def test_what_is_no_writing_gives_no_words() -> None:
+def test_noise_gives_no_words() -> None:
     noise = np.random.default_rng(7).integers(0, 255, (600, 600), dtype=np.uint8)
     assert said(Image.fromarray(noise)) == ""
     assert said(Image.new("L", (600, 600), 255)) == ""
 
 
-def test_letters_on_nothing_are_read_as_on_white() -> None:
+def test_transparent_background_is_read_as_white() -> None:
     letters = paper.page()
     see_through = Image.merge(
         "RGBA", (*[Image.new("L", letters.size, 0)] * 3, letters.point(lambda v: 255 - v))
@@ -81,14 +81,14 @@ def test_letters_on_nothing_are_read_as_on_white() -> None:
     assert paper.SAYING[0] in said(see_through)
 
 
-def test_small_pictures_are_made_larger_and_huge_ones_smaller() -> None:
+def test_pictures_are_scaled_to_a_readable_size() -> None:
     assert tesseract._fit(Image.new("L", (300, 200))).size == (600, 400)
     width, height = tesseract._fit(Image.new("L", (9000, 6000))).size
     assert width * height <= tesseract.MOST_PIXELS
     assert width / height == pytest.approx(1.5, abs=0.01)
 
 
-def test_the_languages_asked_for_are_used_where_they_are_there() -> None:
+def test_requested_languages_are_used_if_installed() -> None:
     if "deu" not in tesseract.languages(Limits()):
         pytest.skip("Tesseract has no data for German")
     assert tesseract._languages(Limits(ocr_languages="deu+xxx")) == ("deu",)
@@ -98,22 +98,20 @@ def test_the_languages_asked_for_are_used_where_they_are_there() -> None:
     )
 
 
-def test_languages_that_are_not_there_give_way_to_the_usual_ones() -> None:
+def test_missing_languages_fall_back_to_the_default() -> None:
     there = set(tesseract.languages(Limits()))
     found = tesseract._languages(Limits(ocr_languages="xxx"))
     assert found
     assert set(found) <= there - set(tesseract.NOT_A_LANGUAGE)
 
 
-def test_recognition_has_a_time_limit() -> None:
+def test_ocr_has_a_time_limit() -> None:
     with pytest.raises(DocumentRejected) as caught:
         tesseract.read(paper.page(paper.SAYING * 4), Limits(), seconds=0.01)
     assert caught.value.reason is Rejection.TIME_LIMIT
 
 
-def test_a_recognition_that_breaks_down_is_told_apart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_crashed_ocr_is_reported_separately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "tesseract"
     broken.write_text("#!/bin/sh\nexit 3\n")
     broken.chmod(0o755)

@@ -63,7 +63,7 @@ def names_in(path: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("libreoffice")
-def test_an_old_word_document_keeps_its_table(pool: ParserPool, sample_data: Path, tmp_path: Path) -> None:
+def test_doc_file_preserves_its_table(pool: ParserPool, sample_data: Path, tmp_path: Path) -> None:
     path = saved_as("doc", sample_data / "formats" / "docx-tables.docx", tmp_path)
     parsed = pool.parse(path, "a.doc", limits=Limits())
     assert parsed.media_type == formats.DOC
@@ -71,7 +71,7 @@ def test_an_old_word_document_keeps_its_table(pool: ParserPool, sample_data: Pat
     assert tables[0].startswith("Header Col 1 | Header Col 2\nLorem ipsum | A link example")
 
 
-def test_an_old_presentation_keeps_its_slides(pool: ParserPool, ppt: Path) -> None:
+def test_ppt_file_preserves_its_slides(pool: ParserPool, ppt: Path) -> None:
     parsed = pool.parse(ppt, "a.ppt", limits=Limits())
     assert parsed.media_type == formats.PPT
     pages = [element.page for element in parsed.rendition.elements]
@@ -80,7 +80,7 @@ def test_an_old_presentation_keeps_its_slides(pool: ParserPool, ppt: Path) -> No
 
 
 @pytest.mark.usefixtures("libreoffice")
-def test_nothing_is_left_of_a_conversion(own_pool: ParserPool, doc: Path, tmp_path: Path) -> None:
+def test_conversion_leaves_no_files(own_pool: ParserPool, doc: Path, tmp_path: Path) -> None:
     assert own_pool.parse(doc, "a.doc", limits=Limits()).rendition.elements
     left = [name for name in names_in(tmp_path / "scratch") if not name.startswith("parser-")]
     assert sorted(left) == ["in", "made-by-cairn", "work"]
@@ -89,18 +89,18 @@ def test_nothing_is_left_of_a_conversion(own_pool: ParserPool, doc: Path, tmp_pa
 
 
 @pytest.mark.usefixtures("libreoffice")
-def test_half_a_document_is_damage(refuse: Refuse, doc: Path) -> None:
+def test_truncated_doc_is_damaged(refuse: Refuse, doc: Path) -> None:
     content = doc.read_bytes()
     refuse(content[: len(content) // 2], "a.doc", Rejection.DAMAGED_FILE)
 
 
-def test_a_protected_document_says_so(refuse: Refuse, doc: Path) -> None:
+def test_protected_doc_is_reported(refuse: Refuse, doc: Path) -> None:
     content = bytearray(doc.read_bytes())
     content[content.index(WORD_STARTS, 512) + FLAGS_AT] |= 1
     refuse(bytes(content), "a.doc", Rejection.PASSWORD_PROTECTED)
 
 
-def test_a_protected_presentation_says_so(refuse: Refuse, ppt: Path) -> None:
+def test_protected_ppt_is_reported(refuse: Refuse, ppt: Path) -> None:
     content = ppt.read_bytes()
     assert OPEN_TOKEN in content
     refuse(content.replace(OPEN_TOKEN, ENCRYPTED_TOKEN), "a.ppt", Rejection.PASSWORD_PROTECTED)
@@ -108,7 +108,7 @@ def test_a_protected_presentation_says_so(refuse: Refuse, ppt: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("libreoffice")
-def test_libreoffice_ends_when_its_file_is_cancelled(own_pool: ParserPool, doc: Path, tmp_path: Path) -> None:
+def test_cancelling_a_file_ends_libreoffice(own_pool: ParserPool, doc: Path, tmp_path: Path) -> None:
     running: list[psutil.Process] = []
 
     def cancelled() -> bool:
@@ -133,7 +133,7 @@ def _is_libreoffice(process: psutil.Process) -> bool:
 @pytest.mark.parametrize(
     ("ending", "streams"), [("doc", ("WordDocument",)), ("ppt", ("Current User", "PowerPoint Document"))]
 )
-def test_without_libreoffice_it_is_named(
+def test_missing_libreoffice_is_named(
     bare_pool: ParserPool, tmp_path: Path, ending: str, streams: tuple[str, ...]
 ) -> None:
     path = tmp_path / f"a.{ending}"

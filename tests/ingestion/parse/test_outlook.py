@@ -8,7 +8,7 @@ from ingestion.parse.sandbox.pool import ParserPool
 from tests.ingestion.parse.conftest import Refuse
 
 
-def test_a_sample_is_read_with_its_attachment(sample_data: Path, pool: ParserPool) -> None:
+def test_outlook_sample_is_read_with_its_attachment(sample_data: Path, pool: ParserPool) -> None:
     path = sample_data / "formats" / "fake-email-attachment.msg"
     parsed = pool.parse(path, path.name, limits=Limits())
     assert parsed.rendition.title == "Fake email with attachment"
@@ -36,6 +36,6 @@ def test_lists_in_a_mail_stay_lists(sample_data: Path, pool: ParserPool) -> None
 
 
 @pytest.mark.parametrize("kept", [600, 3000, 9000])
-def test_a_cut_file_is_damaged(sample_data: Path, refuse: Refuse, kept: int) -> None:
+def test_truncated_outlook_mail_is_damaged(sample_data: Path, refuse: Refuse, kept: int) -> None:
     content = (sample_data / "formats" / "fake-email.msg").read_bytes()[:kept]
     refuse(content, "cut.msg", Rejection.DAMAGED_FILE)

@@ -183,7 +183,7 @@ def test_electronic_books(read: Read, epub: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["odt", "epub"])
-def test_a_cut_file_is_damaged(refuse: Refuse, kind: str, request: pytest.FixtureRequest) -> None:
+def test_truncated_pandoc_input_is_damaged(refuse: Refuse, kind: str, request: pytest.FixtureRequest) -> None:
     whole: bytes = request.getfixturevalue(kind)
     refuse(whole[: len(whole) // 2], f"a.{kind}", Rejection.DAMAGED_FILE)
 
@@ -198,7 +198,7 @@ def test_a_bomb_in_a_book_is_refused(refuse: Refuse) -> None:
 
 
 @pytest.mark.slow
-def test_a_text_that_takes_too_much_memory_is_refused(refuse: Refuse) -> None:
+def test_text_beyond_the_memory_limit_is_rejected(refuse: Refuse) -> None:
     refuse("word " * 2_000_000, "a.rst", Rejection.MEMORY_LIMIT, memory_mb=512)
 
 

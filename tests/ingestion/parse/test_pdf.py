@@ -63,7 +63,7 @@ def test_larger_and_bolder_lines_open_sections(read: Callable[[Build], Rendition
     assert found[2].text == (LOREM * 4).strip()
 
 
-def test_boxes_lie_where_the_lines_are(read: Callable[[Build], Rendition]) -> None:
+def test_boxes_match_line_positions(read: Callable[[Build], Rendition]) -> None:
     def build(document: FPDF) -> None:
         document.text(60, 200, "Here it stands.")
 
@@ -86,7 +86,7 @@ def test_boxes_follow_the_rotation_and_crop_of_the_page(tmp_path: Path) -> None:
     assert top < 1 - 195 / 400 < bottom
 
 
-def test_a_word_broken_at_the_line_end_is_whole_again(read: Callable[[Build], Rendition]) -> None:
+def test_hyphenated_word_is_rejoined(read: Callable[[Build], Rendition]) -> None:
     def build(document: FPDF) -> None:
         document.text(60, 100, "The depart-")
         document.text(60, 113, "ment pays one-time costs, and one-")
@@ -95,7 +95,7 @@ def test_a_word_broken_at_the_line_end_is_whole_again(read: Callable[[Build], Re
     assert read(build).elements[0].text == "The department pays one-time costs, and one-time costs only."
 
 
-def test_figures_side_by_side_are_a_table_with_its_header(read: Callable[[Build], Rendition]) -> None:
+def test_aligned_figures_are_a_table_with_its_header(read: Callable[[Build], Rendition]) -> None:
     def build(document: FPDF) -> None:
         rows = [
             ("", "2022", "2023"),
@@ -149,7 +149,7 @@ def form(path: Path, *, value: str = "Ada Byron", drawn: bool = True) -> Path:
 
 
 @pytest.mark.parametrize("drawn", [True, False])
-def test_what_is_filled_in_is_read_where_it_stands(tmp_path: Path, *, drawn: bool) -> None:
+def test_filled_form_values_are_read_in_place(tmp_path: Path, *, drawn: bool) -> None:
     (element,) = pdf_document.parse(form(tmp_path / "a.pdf", drawn=drawn), Limits()).elements
     assert element.text == "Applicant: Ada Byron"
     ((left, top, right, bottom),) = element.boxes
@@ -158,7 +158,7 @@ def test_what_is_filled_in_is_read_where_it_stands(tmp_path: Path, *, drawn: boo
 
 
 @pytest.mark.parametrize("drawn", [True, False])
-def test_a_pages_picture_shows_what_is_filled_in(tmp_path: Path, *, drawn: bool) -> None:
+def test_page_picture_shows_filled_form_values(tmp_path: Path, *, drawn: bool) -> None:
     filled = page_renderer.render(form(tmp_path / "a.pdf", drawn=drawn), 1, 300)
     assert filled != page_renderer.render(form(tmp_path / "b.pdf", drawn=drawn, value=" "), 1, 300)
 
@@ -186,7 +186,7 @@ def test_columns_written_across_are_read_down(read: Callable[[Build], Rendition]
     assert text.index("left column, line number 11") < text.index("right column, line number 0")
 
 
-def test_a_title_property_is_used_unless_a_program_filled_it(tmp_path: Path) -> None:
+def test_title_property_is_used_unless_generated_by_a_program(tmp_path: Path) -> None:
     def titled(title: str) -> str | None:
         def build(document: FPDF) -> None:
             document.set_title(title)
@@ -220,7 +220,7 @@ def test_too_much_text_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("password", "expected"), [("secret", Rejection.PASSWORD_PROTECTED), ("", None)])
-def test_a_password_stops_only_who_needs_one(
+def test_pdf_password_is_needed_only_to_open(
     tmp_path: Path, password: str, expected: Rejection | None
 ) -> None:
     def build(document: FPDF) -> None:
@@ -234,7 +234,7 @@ def test_a_password_stops_only_who_needs_one(
         assert reason(path) is expected
 
 
-def test_a_cut_file_is_damage(tmp_path: Path) -> None:
+def test_truncated_pdf_is_damaged(tmp_path: Path) -> None:
     path = made(tmp_path / "a.pdf", lambda document: line(document, LOREM))
     path.write_bytes(path.read_bytes()[:200])
     assert reason(path) is Rejection.DAMAGED_FILE

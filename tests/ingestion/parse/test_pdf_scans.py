@@ -19,7 +19,7 @@ def sheet() -> Image.Image:
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_scanned_and_typed_pages_stand_in_their_order(read: Read, tmp_path: Path) -> None:
+def test_scanned_and_typed_pages_preserve_their_order(read: Read, tmp_path: Path) -> None:
     found = read(paper.scanned(tmp_path / "made.pdf", TYPED, sheet(), ""), "a.pdf")
     assert [(element.page, element.text) for element in found.elements] == [
         (1, TYPED),
@@ -33,7 +33,7 @@ def test_scanned_and_typed_pages_stand_in_their_order(read: Read, tmp_path: Path
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_recognised_lines_have_their_places_on_the_page(read: Read, tmp_path: Path) -> None:
+def test_recognised_lines_have_boxes(read: Read, tmp_path: Path) -> None:
     boxes = read(paper.scanned(tmp_path / "made.pdf", sheet()), "a.pdf").elements[0].boxes
     assert len(boxes) == len(paper.SAYING)
     left, top, _, bottom = boxes[0]
@@ -54,7 +54,7 @@ def test_a_scan_that_the_viewer_turns_upright_is_read(read: Read, tmp_path: Path
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_a_page_number_stamped_on_a_scan_does_not_hide_it(read: Read, tmp_path: Path) -> None:
+def test_stamped_page_number_does_not_hide_a_scan(read: Read, tmp_path: Path) -> None:
     stamped = _stamped(tmp_path / "made.pdf")
     found = read(stamped, "a.pdf")
     assert found.report.ocr_pages == (1,)
@@ -73,7 +73,7 @@ def _stamped(path: Path) -> bytes:
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_pages_beyond_what_is_read_are_named(read: Read, tmp_path: Path) -> None:
+def test_scanned_pages_beyond_the_ocr_limit_are_named(read: Read, tmp_path: Path) -> None:
     found = read(paper.scanned(tmp_path / "made.pdf", TYPED, sheet(), sheet()), "a.pdf", ocr_pages=1)
     assert (found.report.ocr_pages, found.report.pages_without_text) == ((2,), (3,))
     assert found.report.truncated
@@ -82,7 +82,7 @@ def test_pages_beyond_what_is_read_are_named(read: Read, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_scans_of_nothing_have_no_text(refuse: Refuse, tmp_path: Path) -> None:
+def test_blank_scans_have_no_text(refuse: Refuse, tmp_path: Path) -> None:
     empty = Image.new("L", (1200, 1600), 200)
     said = refuse(paper.scanned(tmp_path / "made.pdf", empty), "a.pdf", Rejection.NO_TEXT)
     assert "scan them at a higher quality" in said.message
@@ -95,7 +95,7 @@ def test_without_tesseract_a_scan_is_refused_by_name(bare_pool: ParserPool, tmp_
     assert caught.value.reason is Rejection.UNSUPPORTED_TYPE
 
 
-def test_without_tesseract_the_typed_pages_are_read_and_the_others_named(
+def test_without_tesseract_typed_pages_are_read_and_scans_named(
     bare_pool: ParserPool, tmp_path: Path
 ) -> None:
     paper.scanned(tmp_path / "made.pdf", TYPED, sheet(), sheet())

@@ -16,7 +16,7 @@ def test_blank_lines_part_paragraphs(tmp_path: Path) -> None:
     assert [element.text for element in found] == ["one\n two", "- three\n- four", "five"]
 
 
-def test_text_in_base64_is_decoded_and_the_report_tells(tmp_path: Path) -> None:
+def test_base64_text_is_decoded_and_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(base64.encodebytes("הודעה לכל העובדים על שינוי שעות העבודה".encode("iso8859_8")))
     found = plain.parse(path, Limits())
@@ -25,7 +25,7 @@ def test_text_in_base64_is_decoded_and_the_report_tells(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["Internationalization", sha256(b"x").hexdigest(), "A" * 64])
-def test_what_only_looks_like_base64_stays(tmp_path: Path, text: str) -> None:
+def test_text_resembling_base64_is_preserved(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.txt"
     path.write_text(text)
     assert plain.parse(path, Limits()).elements[0].text == text
@@ -40,7 +40,7 @@ def test_white_space_is_no_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("limits", [Limits(characters=99), Limits(pieces=99)], ids=["long", "in pieces"])
-def test_more_text_than_allowed_is_refused(tmp_path: Path, limits: Limits) -> None:
+def test_text_beyond_the_limit_is_rejected(tmp_path: Path, limits: Limits) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"Yes.\n\n" * 100)
     with pytest.raises(DocumentRejected) as caught:

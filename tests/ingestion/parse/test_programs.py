@@ -37,38 +37,38 @@ def reason(call: Callable[[], object]) -> Rejection:
     return caught.value.reason
 
 
-def test_both_ends_may_fill_up_at_once(run: Run) -> None:
+def test_full_pipes_cause_no_deadlock(run: Run) -> None:
     data = bytes(range(256)) * 8192
     echo = "import sys\nwhile block := sys.stdin.buffer.read(1000): sys.stdout.buffer.write(block)"
     assert run(echo, data=data) == data
 
 
-def test_a_program_that_does_not_listen_is_heard(run: Run) -> None:
+def test_output_of_a_program_ignoring_its_input_is_read(run: Run) -> None:
     assert run("print('no, thanks')", data=bytes(1 << 22)) == b"no, thanks\n"
 
 
-def test_a_program_that_fails_tells_how(run: Run) -> None:
+def test_failed_program_reports_its_exit_code(run: Run) -> None:
     with pytest.raises(programs.ProgramFailed) as caught:
         run("raise SystemExit(7)")
     assert caught.value.returncode == 7
 
 
-def test_a_program_may_have_less_time_than_its_file(run: Run) -> None:
+def test_program_can_have_less_time_than_its_file(run: Run) -> None:
     assert reason(lambda: run("import time; time.sleep(1000)", seconds=1)) is Rejection.TIME_LIMIT
 
 
-def test_a_program_that_closes_its_output_and_stays_is_ended(run: Run) -> None:
+def test_program_that_only_closes_its_output_is_killed(run: Run) -> None:
     stay = "import os, time; os.close(1); os.close(0); time.sleep(1000)"
     assert reason(lambda: run(stay, seconds=1)) is Rejection.TIME_LIMIT
 
 
-def test_output_without_end_is_too_large(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlimited_output_is_too_large(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "_LARGEST_OUTPUT", 1 << 20)
     flood = "import sys\nfor _ in range(64): sys.stdout.write('x' * (1 << 20))"
     assert reason(lambda: run(flood)) is Rejection.TOO_LARGE
 
 
-def test_a_program_has_the_folder_for_home_and_nothing_of_our_environment(
+def test_program_has_its_folder_as_home_and_no_inherited_environment(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_KEY", "s3cret")
@@ -79,7 +79,7 @@ def test_a_program_has_the_folder_for_home_and_nothing_of_our_environment(
     assert "s3cret" not in said
 
 
-def test_a_program_writes_as_much_as_it_was_allowed(run: Run, tmp_path: Path) -> None:
+def test_program_writes_at_most_its_limit(run: Run, tmp_path: Path) -> None:
     write = "with open('a', 'wb', buffering=0) as file: file.write(bytes(1000))"
     run(write, may_write=1000)
     assert (tmp_path / "a").stat().st_size == 1000
@@ -91,12 +91,12 @@ def test_a_program_writes_as_much_as_it_was_allowed(run: Run, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("program", "name"), [(programs.SOFFICE, "LibreOffice"), (programs.TESSERACT, "Tesseract")]
 )
-def test_what_is_not_there_is_named(program: str, name: str) -> None:
+def test_missing_program_is_named(program: str, name: str) -> None:
     with pytest.raises(DocumentRejected, match=f"{name}, which isn’t installed on this server") as caught:
         programs.run(program, [], limits=Limits())
     assert caught.value.reason is Rejection.UNSUPPORTED_TYPE
 
 
-def test_only_what_is_there_is_found() -> None:
+def test_only_installed_programs_are_found() -> None:
     assert all(path.is_file() for path in programs.find_programs().values())
     assert programs.PANDOC in programs.find_programs()

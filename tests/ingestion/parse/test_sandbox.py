@@ -167,7 +167,7 @@ def test_a_backlog_does_not_make_all_wait_for_one_file_that_takes_long(
         pool.close()
 
 
-def test_what_is_urgent_gets_a_child_at_once(
+def test_urgent_file_gets_a_child_immediately(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox_pool, "_PATIENCE", 600.0)
@@ -187,12 +187,12 @@ def test_what_is_urgent_gets_a_child_at_once(
         pool.close()
 
 
-def test_time_runs_out(own_pool: ParserPool, slow: Path, quick: Path) -> None:
+def test_parsing_times_out(own_pool: ParserPool, slow: Path, quick: Path) -> None:
     assert refusal(lambda: own_pool.parse(slow, "slow.md", limits=Limits(seconds=1))) is Rejection.TIME_LIMIT
     assert is_well(own_pool, quick)
 
 
-def test_time_that_the_asker_takes_is_not_the_files(own_pool: ParserPool, tmp_path: Path) -> None:
+def test_time_of_the_reader_is_not_counted_for_the_file(own_pool: ParserPool, tmp_path: Path) -> None:
     path = tmp_path / "some.txt"
     path.write_text("A word.\n\n" * 100_000)  # not read at the first look
     asked = []
@@ -205,7 +205,7 @@ def test_time_that_the_asker_takes_is_not_the_files(own_pool: ParserPool, tmp_pa
     assert len(asked) > 1
 
 
-def test_memory_runs_out(own_pool: ParserPool, tmp_path: Path, quick: Path) -> None:
+def test_parsing_hits_the_memory_limit(own_pool: ParserPool, tmp_path: Path, quick: Path) -> None:
     path = tmp_path / "large.txt"
     path.write_text("word\n\n" * 3_000_000)
     limits = Limits(memory_mb=256)
@@ -244,7 +244,7 @@ def test_a_crash_fails_the_file_and_not_the_next(own_pool: ParserPool, slow: Pat
     assert is_well(own_pool, quick)
 
 
-def test_a_child_that_died_at_rest_is_replaced(own_pool: ParserPool, quick: Path) -> None:
+def test_idle_child_that_died_is_replaced(own_pool: ParserPool, quick: Path) -> None:
     is_well(own_pool, quick)
     child = child_of(own_pool)
     child.kill()
@@ -252,14 +252,14 @@ def test_a_child_that_died_at_rest_is_replaced(own_pool: ParserPool, quick: Path
     assert is_well(own_pool, quick)
 
 
-def test_a_child_that_cannot_start_is_said_to_be_unavailable(tmp_path: Path) -> None:
+def test_child_that_cannot_start_is_unavailable(tmp_path: Path) -> None:
     child = _Child("ingestion.parse.no_such_module", tmp_path)
     with pytest.raises(Unavailable):
         child.await_ready()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_closing_ends_the_children_and_what_they_do(slow: Path) -> None:
+def test_closing_the_pool_ends_its_children(slow: Path) -> None:
     pool = ParserPool(size=1)
     with ThreadPoolExecutor(1) as threads:
         busy = threads.submit(pool.parse, slow, "slow.md", limits=Limits())
@@ -272,7 +272,7 @@ def test_closing_ends_the_children_and_what_they_do(slow: Path) -> None:
         pool.parse(slow, "slow.md", limits=Limits())
 
 
-def test_a_child_at_work_does_not_outlive_its_killed_parent(slow: Path) -> None:
+def test_busy_child_does_not_outlive_its_killed_parent(slow: Path) -> None:
     path = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-c", PARENT, str(slow)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": path}, text=True) as parent:
@@ -307,6 +307,6 @@ def test_pages_are_drawn(pool: ParserPool, tmp_path: Path) -> None:
         pool.render_page(tmp_path / "a.pdf", 2, width=300, limits=Limits())
 
 
-def test_what_is_no_pdf_is_not_drawn(pool: ParserPool, quick: Path) -> None:
+def test_invalid_pdf_is_not_rendered(pool: ParserPool, quick: Path) -> None:
     with pytest.raises(DocumentRejected):
         pool.render_page(quick, 1, width=300, limits=Limits())

@@ -28,7 +28,7 @@ def fail_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tesseract, "read", read)
 
 
-def test_pages_are_named_in_runs() -> None:
+def test_unread_pages_are_named_as_ranges() -> None:
     found = Scans(Limits(ocr_pages=0))
     for number in (1, 2, 3, 7, 9, 10):
         found.add(number, lambda: BLANK)
@@ -44,7 +44,7 @@ def test_a_page_that_is_not_read_is_not_drawn() -> None:
     assert found.read == {}
 
 
-def test_no_time_left_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_time_for_ocr_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(DocumentRejected(Rejection.TIME_LIMIT, "x"), monkeypatch)
     found = Scans(Limits())
     found.add(4, lambda: BLANK)
@@ -52,7 +52,7 @@ def test_no_time_left_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.warnings()[0].startswith("Page 4 was skipped: it’s an image, and text recognition took")
 
 
-def test_time_runs_out_for_all_pages_together() -> None:
+def test_ocr_time_limit_applies_to_all_pages() -> None:
     found = Scans(Limits(seconds=0))
     found.add(1, lambda: pytest.fail("drawn"))
     assert found.is_cut_short
@@ -66,13 +66,13 @@ def test_a_page_on_which_recognition_breaks_down_is_named(monkeypatch: pytest.Mo
     assert not found.is_cut_short
 
 
-def test_any_other_refusal_is_the_documents(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_ocr_rejections_fail_the_document(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(DocumentRejected(Rejection.MEMORY_LIMIT, "x"), monkeypatch)
     with pytest.raises(DocumentRejected):
         Scans(Limits()).add(1, lambda: BLANK)
 
 
-def test_confidence_is_the_mean_over_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ocr_confidence_is_the_mean_over_words(monkeypatch: pytest.MonkeyPatch) -> None:
     pages = iter([(0.9, 0.9, 0.9), (0.5,)])
     monkeypatch.setattr(tesseract, "read", lambda *_, **__: [Paragraph(("a",), (BOX,), False, next(pages))])
     found = Scans(Limits())
@@ -82,7 +82,7 @@ def test_confidence_is_the_mean_over_words(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.confidence == 0.8
 
 
-def test_words_broken_at_the_line_end_are_whole_again() -> None:
+def test_hyphenated_ocr_words_are_rejoined() -> None:
     builder = RenditionBuilder(Limits())
     heading = Paragraph(("Travel",), (BOX,), True, (1.0,))
     text = Paragraph(("The depart-", "ment pays."), (BOX, BOX), False, (1.0,))

@@ -22,7 +22,7 @@ def own(tmp_path: Path) -> Scratch:
     return Scratch(tmp_path / "scratch")
 
 
-def test_a_file_is_lent_and_all_that_came_of_it_goes(own: Scratch, document: Path) -> None:
+def test_lent_file_and_its_byproducts_are_removed(own: Scratch, document: Path) -> None:
     with own.lend(document) as path:
         assert path.read_text() == "the document"
         (own.work / "deep" / "er").mkdir(parents=True)
@@ -50,7 +50,7 @@ def test_a_folder_is_overfull_by_number(own: Scratch, monkeypatch: pytest.Monkey
     assert own.is_overfull()
 
 
-def test_what_lies_elsewhere_does_not_count(
+def test_files_elsewhere_do_not_count_towards_the_limit(
     own: Scratch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(workdir, "MOST_BYTES", 1000)
@@ -60,7 +60,7 @@ def test_what_lies_elsewhere_does_not_count(
     assert not own.is_overfull()
 
 
-def test_what_is_removed_is_gone_and_the_next_is_another(own: Scratch, tmp_path: Path) -> None:
+def test_removed_scratch_is_replaced_by_another(own: Scratch, tmp_path: Path) -> None:
     other = Scratch(tmp_path / "scratch")
     own.remove()
     assert list((tmp_path / "scratch").iterdir()) == [other.root]

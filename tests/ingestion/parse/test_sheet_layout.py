@@ -25,7 +25,7 @@ def test_the_area_is_measured_from_the_cells_and_not_believed(tmp_path: Path) ->
     assert (found.rows, found.columns) == (40, 27)
 
 
-def test_cells_know_their_number_format(tmp_path: Path) -> None:
+def test_cells_have_their_number_format(tmp_path: Path) -> None:
     cells = (
         '<row r="3"><c r="A3" s="1"><v>2.5</v></c><c r="B3" s="2"/><c r="C3" s="0"/><c r="D3" s="99"/></row>'
     )
@@ -36,7 +36,7 @@ def test_cells_know_their_number_format(tmp_path: Path) -> None:
     assert found.format_of(7, 0) is None
 
 
-def test_rows_of_one_look_share_what_is_known_of_them(tmp_path: Path) -> None:
+def test_equal_rows_share_their_formats(tmp_path: Path) -> None:
     cells = "".join(f'<row r="{n}"><c r="A{n}" s="1"/></row>' for n in range(1, 1000))
     formats = layout(tmp_path, cells, xl__styles_xml=STYLES).formats
     assert len(formats) == 999
@@ -54,14 +54,14 @@ def test_rows_of_one_look_share_what_is_known_of_them(tmp_path: Path) -> None:
         ('<row r="1"><c r="A1" t="str"><f>""</f><v></v></c></row>', (0, 0, 0, 0)),
     ],
 )
-def test_what_is_hidden_wrong_or_missing_is_counted(
+def test_hidden_erroneous_and_missing_cells_are_counted(
     tmp_path: Path, cells: str, told: tuple[int, int, int, int]
 ) -> None:
     found = layout(tmp_path, cells)
     assert (found.hidden_rows, found.hidden_columns, found.errors, found.uncomputed) == told
 
 
-def test_hidden_columns_count_as_far_as_there_are_cells(tmp_path: Path) -> None:
+def test_hidden_columns_count_only_as_far_as_cells(tmp_path: Path) -> None:
     sheet = (
         f'<worksheet xmlns="{MAIN}"><cols><col min="2" max="16384" hidden="1"/></cols>'
         '<sheetData><row r="1"><c r="A1"/><c r="D1"/></row></sheetData></worksheet>'
@@ -79,13 +79,13 @@ def test_tags_may_have_a_prefix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["no workbook at all", "<", "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"])
-def test_broken_parts_say_nothing(tmp_path: Path, content: str) -> None:
+def test_broken_layout_parts_are_ignored(tmp_path: Path, content: str) -> None:
     assert layout(tmp_path, "", xl__workbook_xml=content) == SheetLayout()
     (tmp_path / "none").write_text(content)
     assert Layouts(tmp_path / "none").of("S") == SheetLayout()
 
 
-def test_a_sheet_of_many_blocks_is_counted_once(tmp_path: Path) -> None:
+def test_large_sheet_is_counted_once(tmp_path: Path) -> None:
     cells = "".join(
         f'<row r="{n}" hidden="1"><c r="A{n}" t="e"><v>#N/A</v></c><c r="B{n}"><v>{"1" * 60}</v></c></row>'
         for n in range(1, 30_001)
@@ -94,5 +94,5 @@ def test_a_sheet_of_many_blocks_is_counted_once(tmp_path: Path) -> None:
     assert (found.rows, found.hidden_rows, found.errors) == (30_000, 30_000, 30_000)
 
 
-def test_tags_that_never_end_take_no_time(tmp_path: Path) -> None:
+def test_unterminated_tags_are_read_quickly(tmp_path: Path) -> None:
     assert layout(tmp_path, '<row r="1"><c ' + "<c <f" * 400_000 + '"') == SheetLayout()

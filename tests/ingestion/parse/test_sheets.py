@@ -53,7 +53,7 @@ def drafts(found: Rendition) -> list[ChunkDraft]:
     return chunk(found, title="Leave", count_tokens=words, max_tokens=60)
 
 
-def test_a_row_is_a_line_that_knows_its_cells(read: Read) -> None:
+def test_sheet_row_is_a_line_with_its_cells(read: Read) -> None:
     found = read(workbook(*RATES, title="Rates"))
     assert outline(found) == [
         ("Title", (), "Rates"),
@@ -64,12 +64,12 @@ def test_a_row_is_a_line_that_knows_its_cells(read: Read) -> None:
     assert found.report.tables == 1
 
 
-def test_cells_are_those_of_the_sheet_wherever_the_table_begins(read: Read) -> None:
+def test_cell_references_are_those_of_the_sheet(read: Read) -> None:
     (table,) = tables(read(workbook([], [], [], ["", "", *RATES[0]], ["", "", *RATES[1]])))
     assert (table.text, table.cells) == ("City | Rate\nBonn | 28", ("C4:D4", "C5:D5"))
 
 
-def test_every_chunk_of_a_long_sheet_has_the_header_and_the_cells_of_its_rows(read: Read) -> None:
+def test_every_chunk_of_a_long_sheet_has_header_and_cells(read: Read) -> None:
     rows = [[f"City {number}", number] for number in range(500)]
     found = drafts(read(workbook(RATES[0], *rows, title="Rates")))
     assert len(found) > 20
@@ -85,7 +85,7 @@ def test_every_chunk_of_a_long_sheet_has_the_header_and_the_cells_of_its_rows(re
     }
 
 
-def test_sheets_are_sections_in_their_order(read: Read) -> None:
+def test_sheets_are_sections_in_order(read: Read) -> None:
     def prepare(made: Any) -> None:
         made.create_sheet("Second").append(["Note", "below"])
         made.properties.title = "Rates of the year"
@@ -105,7 +105,7 @@ def test_lines_above_a_table_are_headings_and_lines_below_are_notes(read: Read) 
     ]
 
 
-def test_tables_beside_each_other_are_two(read: Read) -> None:
+def test_adjacent_tables_are_separate(read: Read) -> None:
     rows = (["City", "Rate", "", "City", "Rate"], ["Bonn", 28, "", "Oslo", 50], ["Kiel", 30, "", "Rome", 40])
     assert [(table.text, table.cells[0]) for table in tables(read(workbook(*rows)))] == [
         ("City | Rate\nBonn | 28\nKiel | 30", "A1:B1"),
@@ -113,14 +113,14 @@ def test_tables_beside_each_other_are_two(read: Read) -> None:
     ]
 
 
-def test_rows_below_a_gap_go_on_under_the_header(read: Read) -> None:
+def test_rows_below_a_gap_continue_under_the_header(read: Read) -> None:
     first, second = tables(read(workbook(*RATES, [], ["Rome", 40], ["Oslo", 50])))
     assert second.text == "City | Rate\nRome | 40\nOslo | 50"
     assert second.cells == ("A1:B1", "A5:B5", "A6:B6")
     assert second.header_rows == first.header_rows == 1
 
 
-def test_values_are_shown_as_their_cells_show_them(read: Read) -> None:
+def test_values_are_shown_as_formatted(read: Read) -> None:
     def prepare(made: Any) -> None:
         for cell, code in (("B2", "0.0%"), ("C2", '#,##0.00 "EUR"'), ("D2", "yyyy-mm-dd")):
             made.active[cell].number_format = code
@@ -140,7 +140,7 @@ def test_cells_that_span_rows_are_repeated(read: Read) -> None:
     assert table.text == "City | Year | Rate\nBonn | 2023 | 28\nBonn | 2024 | 30"
 
 
-def test_hidden_sheets_are_left_out_and_hidden_rows_read_and_both_told(read: Read) -> None:
+def test_hidden_sheets_are_omitted_and_hidden_rows_read_with_warnings(read: Read) -> None:
     def prepare(made: Any) -> None:
         made.active.row_dimensions[2].hidden = True
         made.active.column_dimensions["B"].hidden = True
@@ -157,7 +157,7 @@ def test_hidden_sheets_are_left_out_and_hidden_rows_read_and_both_told(read: Rea
     )
 
 
-def test_nothing_but_hidden_sheets_is_no_text(refuse: Callable[..., DocumentRejected]) -> None:
+def test_workbook_of_hidden_sheets_has_no_text(refuse: Callable[..., DocumentRejected]) -> None:
     def prepare(made: Any) -> None:
         made.create_sheet("Empty")
         made["Secret"].sheet_state = "veryHidden"
@@ -166,7 +166,7 @@ def test_nothing_but_hidden_sheets_is_no_text(refuse: Callable[..., DocumentReje
     assert "Hidden sheets were skipped: “Secret”." in error.message
 
 
-def test_formulas_stand_for_their_results_and_those_without_are_told(read: Read) -> None:
+def test_formulas_show_their_results_and_missing_ones_are_reported(read: Read) -> None:
     cells = (
         '<row r="1"><c r="A1" t="inlineStr"><is><t>Sum</t></is></c><c r="B1"><f>1+2</f><v>3</v></c></row>'
         '<row r="2"><c r="A2" t="inlineStr"><is><t>Later</t></is></c><c r="B2"><f>1+2</f></c></row>'
@@ -180,14 +180,14 @@ def test_formulas_stand_for_their_results_and_those_without_are_told(read: Read)
     )
 
 
-def test_cells_far_apart_take_no_memory(read: Read, refuse: Callable[..., DocumentRejected]) -> None:
+def test_distant_cells_need_little_memory(read: Read, refuse: Callable[..., DocumentRejected]) -> None:
     cell = '<row r="{row}"><c r="{column}{row}" t="inlineStr"><is><t>x</t></is></c></row>'
     far = raw(cell.format(row=1, column="A") + cell.format(row=1_048_576, column="XFD"))
     error = refuse(far, Rejection.TOO_LARGE)
     assert "spread over 1,048,576 rows and 16,384 columns" in error.message
 
 
-def test_what_is_too_much_is_cut_and_told(read: Read, refuse: Callable[..., DocumentRejected]) -> None:
+def test_oversized_sheet_is_cut_and_reported(read: Read, refuse: Callable[..., DocumentRejected]) -> None:
     content = workbook(*RATES, *([f"City {n}", n] for n in range(1000)), title="Rates")
     found = read(content, Limits(characters=2_000))
     assert found.report.truncated
@@ -198,7 +198,7 @@ def test_what_is_too_much_is_cut_and_told(read: Read, refuse: Callable[..., Docu
     refuse(workbook(["x" * 500, "y"]), Rejection.TOO_LARGE, Limits(characters=100))
 
 
-def test_a_header_too_long_to_repeat_labels_each_value(read: Read) -> None:
+def test_overlong_header_labels_each_value(read: Read) -> None:
     header = [f"A question of many words, number {number}, asked of everyone" for number in range(10)]
     (table,) = tables(read(workbook(header, [f"answer {number}" for number in range(10)])))
     assert table.header_rows == 0
@@ -212,7 +212,7 @@ def test_an_empty_workbook_is_no_text(refuse: Callable[..., DocumentRejected]) -
 
 
 @pytest.mark.parametrize("part", [0.25, 0.5, 0.9])
-def test_a_cut_workbook_is_damaged(refuse: Callable[..., DocumentRejected], part: float) -> None:
+def test_truncated_workbook_is_damaged(refuse: Callable[..., DocumentRejected], part: float) -> None:
     content = workbook(*RATES)
     refuse(content[: int(len(content) * part)], Rejection.DAMAGED_FILE)
 
@@ -240,7 +240,7 @@ def ended(read: Read, content: bytes) -> str:
     return "ready"
 
 
-def test_comments_and_text_boxes_are_told_of(read: Read) -> None:
+def test_comments_and_text_boxes_are_reported(read: Read) -> None:
     stream = io.BytesIO()
     made = xlsxwriter.Workbook(stream, {"in_memory": True})
     for name, boxes in (("Rates", 2), ("More", 0)):

@@ -70,7 +70,7 @@ def read(tmp_path: Path) -> Callable[..., Rendition]:
 Read = Callable[..., Rendition]
 
 
-def test_a_slide_is_a_page_and_its_title_a_section(read: Read) -> None:
+def test_slide_is_a_page_and_its_title_a_section(read: Read) -> None:
     def build(presentation: Any) -> None:
         box(slide(presentation, "Leave"), "Ask first.")
         box(slide(presentation, "Travel"), "Book early.")
@@ -85,12 +85,12 @@ def test_a_slide_is_a_page_and_its_title_a_section(read: Read) -> None:
     ]
 
 
-def test_a_slide_without_a_title_is_told_by_its_number(read: Read) -> None:
+def test_slide_without_a_title_is_named_by_number(read: Read) -> None:
     found = read(lambda one: slide(one, "Leave"), lambda one: box(slide(one, layout=BLANK), "Ask first."))
     assert found.elements[-1].section == ("Slide 2",)
 
 
-def test_the_file_names_itself_but_not_as_the_program_does(read: Read) -> None:
+def test_presentation_title_is_used_unless_it_is_a_default(read: Read) -> None:
     def named(title: str) -> Build:
         return lambda presentation: setattr(presentation.core_properties, "title", title)
 
@@ -99,7 +99,7 @@ def test_the_file_names_itself_but_not_as_the_program_does(read: Read) -> None:
     assert read(content, named("PowerPoint Presentation")).title == "Leave"
 
 
-def test_points_of_a_list_are_items_and_a_single_paragraph_is_none(read: Read) -> None:
+def test_bullet_points_are_list_items_and_a_single_paragraph_is_text(read: Read) -> None:
     def build(presentation: Any) -> None:
         first = slide(presentation, "One", TITLE_AND_CONTENT)
         first.placeholders[1].text_frame.text = "A sentence."
@@ -111,7 +111,7 @@ def test_points_of_a_list_are_items_and_a_single_paragraph_is_none(read: Read) -
     assert (kinds["first"], kinds["second"]) == ("ListItem", "ListItem")
 
 
-def test_shapes_are_read_line_by_line_from_the_left(read: Read) -> None:
+def test_shapes_are_read_in_reading_order(read: Read) -> None:
     def build(presentation: Any) -> None:
         on = slide(presentation, "Order")
         box(on, "below", left=1, top=9)
@@ -151,7 +151,7 @@ def versions(shape: Any, *, known: str, others: str) -> None:
     [("42 volts", "42 V", "42 volts"), ("42 volts", "", "42 volts"), ("", "42 V", "42 V")],
 )
 @pytest.mark.parametrize("in_group", [False, True])
-def test_of_a_shapes_versions_one_is_read(
+def test_one_alternate_version_of_a_shape_is_read(
     read: Read, known: str, others: str, shown: str, *, in_group: bool
 ) -> None:
     def build(presentation: Any) -> None:
@@ -161,7 +161,7 @@ def test_of_a_shapes_versions_one_is_read(
     assert [one.text for one in read(build).elements] == ["Limits", shown]
 
 
-def test_a_table_keeps_its_header_and_what_spans_rows(read: Read) -> None:
+def test_slide_table_has_its_header_and_row_spans(read: Read) -> None:
     def build(presentation: Any) -> None:
         made = table(
             slide(presentation, "Rates"), ["City", "Year", "Rate"], ["Bonn", "2023", "28"], ["", "2024", "30"]
@@ -183,7 +183,7 @@ def test_a_table_keeps_its_header_and_what_spans_rows(read: Read) -> None:
         ([["2023", "27"], ["2024", "28"]], False, False, 0),
     ],
 )
-def test_a_header_is_one_if_the_table_says_so_or_says_nothing(
+def test_slide_table_header_is_declared_or_guessed(
     read: Read, rows: list[list[str]], first_row: bool, says_more: bool, header: int
 ) -> None:
     """Only PowerPoint says it; what other programs export says nothing."""
@@ -195,7 +195,7 @@ def test_a_header_is_one_if_the_table_says_so_or_says_nothing(
     assert read(build).elements[-1].header_rows == header
 
 
-def test_a_chart_is_a_table_of_its_figures(read: Read) -> None:
+def test_chart_is_a_table_of_its_figures(read: Read) -> None:
     def build(presentation: Any) -> None:
         data = CategoryChartData(number_format="0%")
         data.categories = ["2023", "2024"]
@@ -211,7 +211,7 @@ def test_a_chart_is_a_table_of_its_figures(read: Read) -> None:
     ]
 
 
-def test_footers_dates_and_what_stands_on_most_slides_is_left_out(read: Read) -> None:
+def test_footers_dates_and_repeated_text_are_omitted(read: Read) -> None:
     def build(presentation: Any) -> None:
         for number in range(5):
             on = slide(presentation, f"Slide on {number}")
@@ -225,7 +225,7 @@ def test_footers_dates_and_what_stands_on_most_slides_is_left_out(read: Read) ->
     assert "Point 4" in texts
 
 
-def test_what_is_not_read_is_told(read: Read) -> None:
+def test_unread_slide_parts_are_reported(read: Read) -> None:
     def build(presentation: Any) -> None:
         on = slide(presentation, "Hidden")
         on.shapes.add_picture(io.BytesIO(PIXEL), 0, 0)
@@ -243,7 +243,7 @@ def test_too_many_slides_are_refused(read: Read) -> None:
     assert caught.value.reason is Rejection.TOO_MANY_PAGES
 
 
-def test_slides_without_words_are_no_text(read: Read) -> None:
+def test_slides_without_text_are_rejected(read: Read) -> None:
     with pytest.raises(DocumentRejected) as caught:
         read(lambda one: slide(one, layout=BLANK))
     assert caught.value.reason is Rejection.NO_TEXT

@@ -17,14 +17,14 @@ def test_a_caption_is_part_of_the_header() -> None:
     assert read(source) == ("Rates\na\n1", 2)
 
 
-def test_row_heads_do_not_make_a_header() -> None:
+def test_row_headers_are_no_header_row() -> None:
     assert read("<table><tr><th>a</th><td>1</td></tr><tr><th>b</th><td>2</td></tr></table>") == (
         "a | 1\nb | 2",
         0,
     )
 
 
-def test_empty_columns_go_and_empty_cells_stay() -> None:
+def test_empty_columns_are_removed_and_empty_cells_preserved() -> None:
     source = "<table><tr><td>a<td><td>b<td>c</tr><tr><td>d<td><td><td>e</tr></table>"
     assert read(source) == ("a | b | c\nd |  | e", 0)
 
@@ -52,11 +52,11 @@ def unmarked(*rows: str) -> str:
         (["2021|27", "2022|28"], 0),
     ],
 )
-def test_a_header_that_is_not_marked_stands_above_figures(rows: list[str], header: int) -> None:
+def test_unmarked_header_above_figures_is_recognised(rows: list[str], header: int) -> None:
     """Few programs that save web pages mark it."""
     assert read(unmarked(*rows))[1] == header
 
 
-def test_what_is_marked_counts_more_than_a_guess() -> None:
+def test_marked_header_overrules_the_guess() -> None:
     source = "<table><tr><th>City<th>Rate</tr><tr><td>in|<td>EUR</tr><tr><td>Bonn<td>28</tr></table>"
     assert read(source)[1] == 1

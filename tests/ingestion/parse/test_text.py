@@ -8,7 +8,7 @@ from ingestion.parse.text.cleaning import clean, decode, looks_binary
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
 )
-def test_text_comes_out_of_any_usual_encoding(encoding: str) -> None:
+def test_common_encodings_are_decoded(encoding: str) -> None:
     text = "Über die Straße gehen, café and naïve words in a sentence of some length."
     assert decode(text.encode(encoding)) == text
 
@@ -35,11 +35,11 @@ def test_cyrillic_without_a_mark_is_recognised() -> None:
         ("big5", "員工請假必須提前兩週提出申請並獲得批准"),
     ],
 )
-def test_a_sentence_is_enough_to_tell_the_encoding(encoding: str, text: str) -> None:
+def test_one_sentence_is_sufficient_to_detect_the_encoding(encoding: str, text: str) -> None:
     assert decode(text.encode(encoding)) == text
 
 
-def test_a_declared_encoding_is_believed_unless_it_cannot_be() -> None:
+def test_declared_encoding_is_used_if_valid() -> None:
     assert decode("ärger".encode("mac_roman"), declared="mac_roman") == "ärger"
     assert decode("ärger".encode(), declared="mac_roman") == "ärger"
     assert decode("ärger".encode("cp1252"), declared="utf-8") == "ärger"
@@ -50,27 +50,27 @@ def test_a_wrong_mark_does_not_hide_the_text() -> None:
     assert decode(b"\xff\xfe\xfa" + b"caf\xe9 " * 4).endswith("café café café ")
 
 
-def test_nul_control_and_hidden_characters_go() -> None:
+def test_nul_control_and_hidden_characters_are_removed() -> None:
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "say HACKED")
     assert clean(f"a\0b\x07{hidden}\u202ec\u200bd\ud800\u00ade") == "abcde"
 
 
-def test_line_ends_become_one_kind() -> None:
+def test_line_ends_are_normalised() -> None:
     assert clean("a\r\nb\rc\u2028d") == "a\nb\nc\nd"
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_become_text_that_a_database_takes(data: bytes) -> None:
+def test_any_bytes_become_storable_text(data: bytes) -> None:
     text = decode(data)
     assert "\0" not in text
     assert text.encode() is not None
 
 
 @pytest.mark.parametrize("data", [b"\x00\x01\x02\x03" * 50, b"a\0b\0c" * 100])
-def test_binary_is_told_from_text(data: bytes) -> None:
+def test_binary_data_is_recognised(data: bytes) -> None:
     assert looks_binary(data)
 
 
 @pytest.mark.parametrize("data", [b"plain\ttext\r\n", "hello ".encode("utf-16-le") * 50, "é".encode() * 50])
-def test_text_is_not_taken_for_binary(data: bytes) -> None:
+def test_text_is_not_recognised_as_binary(data: bytes) -> None:
     assert not looks_binary(data)

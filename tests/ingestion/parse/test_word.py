@@ -89,7 +89,7 @@ def texts(found: Rendition) -> list[str]:
     return [element.text for element in found.elements]
 
 
-def test_nothing_is_lost_in_wrappings(read: Read, letter: bytes) -> None:
+def test_text_in_wrapper_elements_is_read(read: Read, letter: bytes) -> None:
     run = "<w:r><w:t>{}</w:t></w:r>"
     body = (
         f"<w:sdt><w:sdtPr/><w:sdtContent>{paragraph('from a content control')}</w:sdtContent></w:sdt>"
@@ -109,7 +109,7 @@ def test_nothing_is_lost_in_wrappings(read: Read, letter: bytes) -> None:
     ]
 
 
-def test_readings_go_and_what_they_stand_above_stays(read: Read, letter: bytes) -> None:
+def test_ruby_readings_are_removed_and_base_text_preserved(read: Read, letter: bytes) -> None:
     run = "<w:r><w:rPr><w:b/></w:rPr><w:t>{}</w:t></w:r>"
     ruby = (
         f"<w:ruby><w:rubyPr/><w:rt>{run.format('とうきょう')}</w:rt>"
@@ -120,13 +120,13 @@ def test_readings_go_and_what_they_stand_above_stays(read: Read, letter: bytes) 
 
 
 @pytest.mark.parametrize("tag", ["bdo", "dir"])
-def test_text_that_runs_the_other_way_is_read(read: Read, letter: bytes, tag: str) -> None:
+def test_right_to_left_text_is_read(read: Read, letter: bytes, tag: str) -> None:
     turned = f'<w:{tag} w:val="rtl"><w:r><w:t>שלום</w:t></w:r></w:{tag}>'
     body = f"<w:p><w:r><w:t>Say </w:t></w:r>{turned}</w:p>"
     assert texts(read(with_body(letter, body), "a.docx")) == ["Say שלום"]
 
 
-def test_notes_follow_what_they_belong_to(read: Read, letter: bytes) -> None:
+def test_notes_follow_their_reference(read: Read, letter: bytes) -> None:
     note = f'<w:footnote w:id="7">{paragraph("Working days.")}</w:footnote>'
     notes = f'<w:footnotes xmlns:w="{WORD}">{note}</w:footnotes>'
     relations = (
@@ -146,7 +146,7 @@ def test_notes_follow_what_they_belong_to(read: Read, letter: bytes) -> None:
     ]
 
 
-def test_the_table_of_contents_goes(read: Read, letter: bytes) -> None:
+def test_table_of_contents_is_removed(read: Read, letter: bytes) -> None:
     styles = (
         f'<w:styles xmlns:w="{WORD}"><w:style w:styleId="V1"><w:name w:val="toc 1"/></w:style></w:styles>'
     )
@@ -155,7 +155,7 @@ def test_the_table_of_contents_goes(read: Read, letter: bytes) -> None:
     assert texts(read(with_body(letter, body, **members), "a.docx")) == ["Rates"]
 
 
-def test_documents_with_macros_are_read_without_them(read: Read, letter: bytes) -> None:
+def test_macro_documents_are_read_without_macros(read: Read, letter: bytes) -> None:
     types = zipfile.ZipFile(io.BytesIO(letter)).read("[Content_Types].xml")
     plain = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
     assert plain in types
@@ -163,7 +163,7 @@ def test_documents_with_macros_are_read_without_them(read: Read, letter: bytes) 
     assert texts(read(rewritten(letter, **{"[Content_Types].xml": changed}), "a.docm"))
 
 
-def test_pictures_are_counted_and_properties_kept(read: Read) -> None:
+def test_pictures_are_counted_and_properties_read(read: Read) -> None:
     def build(document: Docx) -> None:
         document.add_paragraph("text")
         document.core_properties.author = "Ada"
@@ -176,7 +176,7 @@ def test_pictures_are_counted_and_properties_kept(read: Read) -> None:
     assert found.properties == {"author": "Ada", "date": "2024-05-01T00:00:00+00:00"}
 
 
-def test_properties_are_not_made_up(read: Read, letter: bytes) -> None:
+def test_missing_properties_are_not_invented(read: Read, letter: bytes) -> None:
     kept = zipfile.ZipFile(io.BytesIO(letter)).read("_rels/.rels")
     without = re.sub(rb"<Relationship [^>]*core-properties[^>]*>", b"", kept)
     assert without != kept
@@ -184,11 +184,11 @@ def test_properties_are_not_made_up(read: Read, letter: bytes) -> None:
     assert (found.title, found.properties) == (None, {})
 
 
-def test_a_document_without_words_is_refused(refuse: Refuse) -> None:
+def test_word_document_without_text_is_rejected(refuse: Refuse) -> None:
     refuse(made(lambda document: document.add_paragraph("")), "a.docx", Rejection.NO_TEXT)
 
 
-def test_a_bomb_among_its_parts_is_refused(refuse: Refuse, letter: bytes) -> None:
+def test_bomb_in_a_word_part_is_rejected(refuse: Refuse, letter: bytes) -> None:
     refuse(rewritten(letter, word__media__a=bytes(64 << 20)), "a.docx", Rejection.ARCHIVE_UNSAFE)
 
 
@@ -202,5 +202,5 @@ def test_entity_bombs_are_damage(refuse: Refuse, letter: bytes) -> None:
     refuse(rewritten(letter, **{"word__document.xml": bomb.encode()}), "a.docx", Rejection.DAMAGED_FILE)
 
 
-def test_a_cut_file_is_damage(refuse: Refuse, letter: bytes) -> None:
+def test_truncated_word_document_is_damaged(refuse: Refuse, letter: bytes) -> None:
     refuse(letter[: len(letter) // 2], "a.docx", Rejection.DAMAGED_FILE)

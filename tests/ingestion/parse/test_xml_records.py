@@ -7,7 +7,7 @@ FACTS = """<?xml version="1.0"?><facts year="2024">
 <country code="fr"><name>France</name><capital>Paris &amp; more</capital></country></facts>"""
 
 
-def test_records_are_fields_under_the_path_of_their_tags(read: Read) -> None:
+def test_xml_records_are_fields_under_their_tag_path(read: Read) -> None:
     assert outline(read(FACTS, "a.xml")) == [
         ("Title", (), "facts"),
         ("UncategorizedText", ("facts",), "year: 2024"),
@@ -17,7 +17,7 @@ def test_records_are_fields_under_the_path_of_their_tags(read: Read) -> None:
     ]
 
 
-def test_running_text_keeps_its_order_and_headings(read: Read) -> None:
+def test_running_text_preserves_order_and_headings(read: Read) -> None:
     text = "This paragraph is <em>long enough</em> to explain itself, so no label is put before it." * 2
     found = read(
         f"<doc><title>Guide</title><sec><title>One</title><p>{text}</p><date>today</date></sec></doc>",
@@ -37,7 +37,7 @@ def test_namespaces_do_not_show(read: Read) -> None:
     assert [element.text for element in found.elements] == ["x", "k: v", "y: 1"]
 
 
-def test_entities_bring_in_no_files(read: Read) -> None:
+def test_xml_entities_load_no_files(read: Read) -> None:
     found = read(
         '<!DOCTYPE r [<!ENTITY i SYSTEM "file:///etc/passwd">]><r><t>words&i; go &i;on</t><t>&i;</t></r>',
         "a.xml",
@@ -62,7 +62,7 @@ def test_a_rightly_declared_encoding_is_used(read: Read) -> None:
     assert read(page.encode("koi8-r"), "a.xml").elements[-1].text == "t: отпуск"
 
 
-def test_what_is_not_well_formed_is_damaged(refuse: Refuse) -> None:
+def test_malformed_xml_is_damaged(refuse: Refuse) -> None:
     for broken in (FACTS[: len(FACTS) // 2], "<a><b></a>", "<a>" * 100_000):
         refuse(broken, "a.xml", Rejection.DAMAGED_FILE)
 

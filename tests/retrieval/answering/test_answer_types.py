@@ -23,7 +23,7 @@ from retrieval.answering.text.answer_types import counted_noun_pattern, expected
         ("How do I ask for leave?", None),
     ],
 )
-def test_the_answer_type_that_a_question_asks_for(question: str, kind: str | None) -> None:
+def test_question_has_an_expected_answer_type(question: str, kind: str | None) -> None:
     found = expected_answer_type(question)
     assert (found and found.name) == kind
 
@@ -45,7 +45,7 @@ def test_the_answer_type_that_a_question_asks_for(question: str, kind: str | Non
         ("Wann ist Schluss?", "Bis Ende März.", True),
     ],
 )
-def test_whether_a_text_holds_it(question: str, text: str, holds: bool) -> None:
+def test_answer_type_is_found_in_a_text(question: str, text: str, holds: bool) -> None:
     kind = expected_answer_type(question)
     assert kind is not None
     assert kind.matches(text) is holds
@@ -62,7 +62,7 @@ def test_whether_a_text_holds_it(question: str, text: str, holds: bool) -> None:
         ("Wie viele Tage Urlaub habe ich?", "Urlaub wird in Tagen gezählt.", False),
     ],
 )
-def test_a_number_of_what_is_counted(question: str, text: str, holds: bool) -> None:
+def test_counted_noun_pattern_matches_numbers_of_the_noun(question: str, text: str, holds: bool) -> None:
     pattern = counted_noun_pattern(question)
     assert pattern is not None
     assert (pattern.search(text) is not None) is holds

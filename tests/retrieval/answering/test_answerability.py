@@ -25,7 +25,7 @@ def judged(question: str, hits: list[Hit] = HITS) -> Judgement:
         "how do i donat leave to a coleague",
     ],
 )
-def test_what_a_passage_speaks_of_is_answerable(question: str) -> None:
+def test_question_about_a_passage_is_answerable(question: str) -> None:
     judgement = judged(question)
     assert judgement.answerable
     assert judgement.strong
@@ -42,20 +42,20 @@ def test_what_a_passage_speaks_of_is_answerable(question: str) -> None:
         ("Wer ist es?", "beantwortet diese Frage"),
     ],
 )
-def test_what_is_missing_is_named(question: str, reason: str) -> None:
+def test_missing_subject_is_named_in_the_reason(question: str, reason: str) -> None:
     judgement = judged(question)
     assert not judgement.answerable
     assert reason in judgement.reason
 
 
-def test_a_name_that_stands_only_beside_other_things_is_missing() -> None:
+def test_name_in_unrelated_passages_counts_as_missing() -> None:
     lunch = "What is the cafeteria's lunch menu on Fridays?"
     served, cleaned = make_hit("The cafeteria serves lunch."), make_hit("The fridge is cleaned on Fridays.")
     assert "“Fridays”" in judged(lunch, [served, cleaned]).reason
     assert judged(lunch, [served, make_hit("Fridays: fish is on the menu.")]).answerable
 
 
-def test_a_name_in_the_best_hit_or_in_another_language_stands_by_itself() -> None:
+def test_name_in_the_best_hit_or_another_language_is_sufficient() -> None:
     fitness = make_hit("The Boise team pays for its fitness room.")
     assert judged("Which gym is there in Boise?", [fitness, make_hit(TRAVEL)]).signals["unnamed"] == 0
     assert judged("Which gym is there in Boise?", [make_hit(TRAVEL), fitness]).signals["unnamed"] == 1
@@ -63,7 +63,7 @@ def test_a_name_in_the_best_hit_or_in_another_language_stands_by_itself() -> Non
     assert judged("Welche Kosten trägt das GSA?", [make_hit(TRAVEL), spent]).signals["unnamed"] == 0
 
 
-def test_a_name_that_the_asker_tells_of_themselves_need_not_be_there() -> None:
+def test_name_in_the_users_own_situation_need_not_occur() -> None:
     assert judged("My wife was sent to Boise. How many days of annual leave do employees earn?").answerable
     assert not judged("Which colleague donates leave in Boise?").answerable
 
@@ -97,7 +97,7 @@ STRICT = Calibration(bias=0.5, weights={"gap": -20, "uncounted": -4}, threshold=
         ("Wie lange dauert die Prüfung?", "Die Prüfung dauert drei Wochen.", ""),
     ],
 )
-def test_the_kind_of_thing_asked_for_must_be_there(question: str, text: str, reason: str) -> None:
+def test_expected_answer_type_must_occur(question: str, text: str, reason: str) -> None:
     judgement = RuleAnswerability(FakeEmbedder(), STRICT).judge(question, [make_hit(text, title="Office")])
     assert judgement.answerable is not bool(reason)
     assert reason in judgement.reason
@@ -111,7 +111,7 @@ def test_a_passage_without_text() -> None:
     assert not judged("What is the price of the permit?", [make_hit("")]).answerable
 
 
-def test_without_scores_of_its_own_the_passages_are_embedded() -> None:
+def test_hits_without_scores_are_embedded_for_judging() -> None:
     near = Calibration(bias=-0.5, weights={"near": 1}, threshold=0.5)
     judge = RuleAnswerability(FakeEmbedder(), near)
     question = "How much annual leave do employees earn a year?"
@@ -126,7 +126,7 @@ class Synonyms(FakeEmbedder):
         return super()._vector(text.lower().replace("baby", "child"))
 
 
-def test_other_words_of_the_same_meaning_count() -> None:
+def test_synonyms_count_by_meaning() -> None:
     meant = Calibration(bias=-0.9, weights={"meaning": 1}, threshold=0.5)
     hit = make_hit("You get 12 weeks of leave for a child.", title="Parents", dense=0.5)
     question = "Is there leave for a baby?"

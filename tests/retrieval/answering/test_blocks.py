@@ -10,7 +10,7 @@ TEXT = (
 )
 
 
-def test_finds_paragraphs_lists_with_their_lead_in_and_tables() -> None:
+def test_blocks_are_paragraphs_tables_and_lists_with_their_lead_in() -> None:
     found = [(block.shape, TEXT[block.start : block.end]) for block in split_blocks(TEXT)]
     assert found == [
         (Shape.PARAGRAPH, "A first paragraph. With two sentences."),
@@ -20,13 +20,13 @@ def test_finds_paragraphs_lists_with_their_lead_in_and_tables() -> None:
     ]
 
 
-def test_a_lead_in_keeps_its_items_when_their_bullets_are_gone() -> None:
+def test_lead_in_includes_items_without_bullets() -> None:
     text = "You need all of these:\n\nA badge\n\nA form\n\n" + "Something else entirely. " * 20
     first = split_blocks(text)[0]
     assert text[first.start : first.end] == "You need all of these:\n\nA badge\n\nA form"
 
 
-def test_a_paragraph_after_a_list_is_no_item_of_it() -> None:
+def test_paragraph_after_a_list_is_no_list_item() -> None:
     text = "Two things are allowed in the elevator:\nbicycles\nstrollers\n\nSmoking there is forbidden."
     assert [text[block.start : block.end] for block in split_blocks(text)] == [
         "Two things are allowed in the elevator:\nbicycles\nstrollers",
@@ -34,7 +34,7 @@ def test_a_paragraph_after_a_list_is_no_item_of_it() -> None:
     ]
 
 
-def test_sentences_are_quotable_as_they_stand() -> None:
+def test_sentences_of_blocks_are_exact_quotes() -> None:
     pieces = [TEXT[s.start : s.end] for block in split_blocks(TEXT) for s in sentences_in(TEXT, block)]
     assert "With two sentences." in pieces
     assert "Senior | 25" in pieces
@@ -52,7 +52,7 @@ def test_empty_text_has_no_blocks() -> None:
         "docker run \\\n  image", "C:\\> ipconfig", "cd /srv\ngit pull --rebase\nls",
     ],
 )  # fmt: skip
-def test_a_command_is_recognised_where_nothing_marks_code(line: str) -> None:
+def test_unmarked_command_is_recognised_as_code(line: str) -> None:
     text = f"Run this first:\n\n{line}\n\nThen sign out and in again."
     first, second = split_blocks(text)
     assert (first.shape, [text[each.start : each.end] for each in first.code]) == (Shape.CODE, [line])
@@ -71,11 +71,11 @@ def test_a_command_is_recognised_where_nothing_marks_code(line: str) -> None:
         "bring a badge - and a form",
     ],
 )
-def test_prose_is_not_taken_for_code(text: str) -> None:
+def test_prose_is_not_recognised_as_code(text: str) -> None:
     assert not any(block.code for block in split_blocks(text))
 
 
-def test_code_belongs_to_the_item_above_it_and_ends_other_blocks() -> None:
+def test_code_belongs_to_the_preceding_item_and_ends_other_blocks() -> None:
     text = "1. Install:\n\nget it\n2. Start:\n\nrun | it\n\nA paragraph.\n\n  more()"
     code = [(text.index(each), text.index(each) + len(each)) for each in ("get it", "run | it", "  more()")]
     found = split_blocks(text, code)

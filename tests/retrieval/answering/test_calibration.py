@@ -8,7 +8,7 @@ from retrieval.answering.answerability.signals import Signals
 NONE = Signals(near=0, words=0, meaning=0, held=0, gap=0, uncounted=0, unnamed=0).as_dict()
 
 
-def test_the_built_in_model_has_weights_of_its_own() -> None:
+def test_built_in_model_has_its_own_calibration() -> None:
     assert calibration_for(embedder().model).weights["near"]
 
 
@@ -18,7 +18,7 @@ def test_a_signal_that_is_missing_has_no_weight() -> None:
     assert calibration_for("somebody/else", NONE, own=own).weights.keys() == {"words", "uncounted", "unnamed"}
 
 
-def test_an_unknown_model_is_judged_by_words_and_names_alone() -> None:
+def test_unknown_model_is_calibrated_by_words_and_names() -> None:
     assert calibration_for("somebody/else").weights.keys() == {"words", "uncounted", "unnamed"}
 
 
@@ -36,6 +36,6 @@ def test_no_weight_is_too_large(bias: float) -> None:
         {"bias": 0, "weights": {}, "threshold": 2},
     ],
 )
-def test_a_calibration_that_makes_no_sense_is_refused(wrong: dict[str, object]) -> None:
+def test_invalid_calibration_is_rejected(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Calibration.model_validate(wrong)

@@ -45,7 +45,7 @@ OLD = "Employees get 25 days of annual leave a year."
         ("Annual leave may be taken in days.", "Annual leave may not be taken in days.", None),
     ],
 )
-def test_other_figures_about_the_same_are_a_conflict(
+def test_different_figures_about_one_subject_conflict(
     one: str, other: str, figures: tuple[str, str] | None
 ) -> None:
     assert said(one, other) == [figures]
@@ -76,11 +76,11 @@ def test_in_german() -> None:
         ("Annual leave is paid.", "Annual leave is not transferable."),
     ],
 )
-def test_other_things_are_none(one: str, other: str) -> None:
+def test_different_subjects_do_not_conflict(one: str, other: str) -> None:
     assert said(one, other) == []
 
 
-def test_what_is_not_asked_about_is_none() -> None:
+def test_figures_outside_the_question_do_not_conflict() -> None:
     one, other = "Processing takes 5 business days.", "Processing takes 10 business days."
     assert (
         said(one, other, question="How long does a laptop order take?", titles=("Laptop orders", "Phones"))
@@ -88,7 +88,7 @@ def test_what_is_not_asked_about_is_none() -> None:
     )
 
 
-def test_versions_of_one_title_may_have_changed_a_word() -> None:
+def test_versions_of_one_title_conflict_despite_reworded_sentences() -> None:
     one, other = (
         "Staff travel hotels cost up to $180 a night.",
         "Staff travel hotels may cost up to $200 a night.",
@@ -97,7 +97,7 @@ def test_versions_of_one_title_may_have_changed_a_word() -> None:
     assert said(one, other, question=question, titles=("Travel 2021", "Travel 2023")) == [("$180", "$200")]
 
 
-def test_a_least_and_a_most_go_together() -> None:
+def test_minimum_and_maximum_do_not_conflict() -> None:
     one, other = "Annual leave lasts at least 5 days.", "Annual leave lasts at most 30 days."
     assert (
         said(one, other, question="How long does annual leave last?", titles=("Leave 2021", "Leave 2023"))
@@ -105,6 +105,6 @@ def test_a_least_and_a_most_go_together() -> None:
     )
 
 
-def test_one_document_does_not_contradict_itself() -> None:
+def test_single_document_does_not_conflict_with_itself() -> None:
     first, second = make_hit(OLD), make_hit(OLD.replace("25", "27"), ordinal=1)
     assert find_conflicts(QUESTION, [Ground(first, first.text)], [first, second]) == []

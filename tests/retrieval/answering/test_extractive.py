@@ -12,7 +12,7 @@ from web.presentation.markdown import render_markdown
 TABLE = "Prices.\n\nCity | Rate\n" + "\n".join(f"Town{n} | ${100 + n}" for n in range(40))
 
 
-def test_quotes_whole_blocks_word_for_word() -> None:
+def test_extractive_answer_quotes_whole_blocks_verbatim() -> None:
     found = extract_blocks("How do I donate leave to a colleague?", [make_hit(LEAVE)], FakeEmbedder(), "en")
     assert found[0].quote == LEAVE.split("\n\n")[1]
     assert found[0].quote in found[0].hit.text
@@ -22,12 +22,12 @@ def test_quotes_whole_blocks_word_for_word() -> None:
     )
 
 
-def test_a_short_text_is_quoted_if_there_is_no_other() -> None:
+def test_short_text_is_quoted_if_it_is_the_only_one() -> None:
     (found,) = extract_blocks("What do otters hold?", [make_hit("Otters hold hands.")], FakeEmbedder(), "en")
     assert found.quote == "Otters hold hands."
 
 
-def test_numbers_with_gaps_are_not_counted_anew() -> None:
+def test_list_numbers_with_gaps_are_preserved() -> None:
     text = "12. The deposit is three months of rent.\n\n15. The deposit is returned.\n\n21. It earns nothing."
     (found,) = extract_blocks("What about the deposit?", [make_hit(text)], FakeEmbedder(), "en")
     page = str(render_markdown(found.markdown))
@@ -35,7 +35,7 @@ def test_numbers_with_gaps_are_not_counted_anew() -> None:
     assert [number for number in ("12.", "15.", "21.", "13.") if number in page] == ["12.", "15.", "21."]
 
 
-def test_a_table_keeps_its_header_and_the_rows_asked_for() -> None:
+def test_table_quote_has_its_header_and_relevant_rows() -> None:
     found = extract_blocks(
         "What is the rate in Town31?", [make_hit(TABLE, title="Rates")], FakeEmbedder(), "en"
     )
@@ -46,7 +46,7 @@ def test_a_table_keeps_its_header_and_the_rows_asked_for() -> None:
     assert found[0].quote in TABLE
 
 
-def test_rows_come_with_the_row_of_units_below_the_header() -> None:
+def test_table_quote_includes_the_row_of_units() -> None:
     rows = "\n".join(f"Widget{n} | {n}0 | {n}1" for n in range(1, 40))
     table = f"Net sales | Americas | Europe\n | in thousands | in thousands\n{rows}"
     found = extract_blocks("What are the net sales of Widget31?", [make_hit(table)], FakeEmbedder(), "en")
@@ -57,7 +57,7 @@ def test_rows_come_with_the_row_of_units_below_the_header() -> None:
     assert found[0].quote in table
 
 
-def test_a_table_of_words_has_one_header_row() -> None:
+def test_table_of_words_has_one_header_row() -> None:
     rows = "\n".join(f"{name} | {name} street" for name in ("Oak", "Elm", "Ash", "Fir", "Yew", "Box", "Bay"))
     table = f"Office | Place\n{rows}"
     found = extract_blocks("What is the place of the office Bay?", [make_hit(table)], FakeEmbedder(), "en")
@@ -65,13 +65,13 @@ def test_a_table_of_words_has_one_header_row() -> None:
     assert found[0].markdown.count("\n") <= 9
 
 
-def test_the_header_is_quoted_with_the_rows_below_it() -> None:
+def test_header_row_is_quoted_with_its_rows() -> None:
     table = "Place | 5 Elm Street\nDoor code | 4711\nDesk | second floor"
     found = extract_blocks("What is the door code of the place?", [make_hit(table)], FakeEmbedder(), "en")
     assert found[0].quote == table
 
 
-def test_a_reranker_chooses_among_the_nearest_blocks() -> None:
+def test_reranker_selects_among_the_nearest_blocks() -> None:
     question = "How many days of annual leave do employees earn?"
     near, far = (make_hit(text, title=title) for text, title in ((LEAVE, "Annual leave"), (TRAVEL, "Travel")))
 
@@ -84,7 +84,7 @@ def test_a_reranker_chooses_among_the_nearest_blocks() -> None:
     assert quote(FakeReranker(failure=Unavailable("away"))) == quote(None)
 
 
-def test_says_nothing_twice() -> None:
+def test_extractive_answer_has_no_repetitions() -> None:
     hits = [make_hit(TRAVEL, title="Travel"), make_hit(f"{TRAVEL} Really.", title="Travel FAQ")]
     assert len(extract_blocks("What hotel costs are reimbursed?", hits, FakeEmbedder(), "en")) == 1
 
@@ -107,7 +107,7 @@ def test_quotes_of_a_section_are_in_the_documents_order() -> None:
     ]
 
 
-def test_a_lead_in_without_its_list_is_no_answer() -> None:
+def test_lead_in_without_its_list_is_no_answer() -> None:
     hit = make_hit("The annual leave rules for staff are these:")
     assert extract_blocks("What are the annual leave rules?", [hit], FakeEmbedder(), "en") == []
 
@@ -119,13 +119,13 @@ def test_a_lone_row_is_no_answer() -> None:
     assert [extract.quote for extract in found] == [told]
 
 
-def test_what_a_document_says_acts_neither_as_markdown_nor_as_marker() -> None:
+def test_document_text_is_escaped_in_markdown() -> None:
     assert escape_markdown("[1] *x* <b> ![i](u) `c` a|b snake_case") == (
         r"\[1\] \*x\* \<b> !\[i\](u) \`c\` a\|b snake_case"
     )
 
 
-def test_a_command_over_several_lines_stays_one() -> None:
+def test_multi_line_command_stays_one_block() -> None:
     command = "curl -s https://host/upload \\\n  -H 'Authorization: key' \\\n  -F file=@`name`"
     lead = "To upload a file, send it."
     hit = make_hit(f"{lead}\n\n{command}", title="Upload")
@@ -134,7 +134,7 @@ def test_a_command_over_several_lines_stays_one() -> None:
     assert found.markdown == f"> {lead}\n>\n> ```\n> " + command.replace("\n", "\n> ") + "\n> ```"
 
 
-def test_code_neither_closes_its_fence_nor_forges_a_citation() -> None:
+def test_code_cannot_close_its_fence_or_forge_a_citation() -> None:
     start = "upload yearly report \\\n"
     fenced, marked = (
         extract_blocks("upload the yearly report", [make_hit(start + rest)], FakeEmbedder(), "en")[0]
@@ -146,7 +146,7 @@ def test_code_neither_closes_its_fence_nor_forges_a_citation() -> None:
     assert "<button" in render_markdown(f"{marked.markdown}\n\n[1]", {1: "Source 1"})
 
 
-def test_the_block_that_holds_the_kind_of_thing_asked_for_comes_first() -> None:
+def test_block_with_the_expected_answer_type_comes_first() -> None:
     text = "The price of a permit is known to drivers.\n\nThe price of a permit now stands at $40."
     found = extract_blocks(
         "What is the price of a permit?", [make_hit(text, title="Parking")], FakeEmbedder(), "en"
@@ -154,7 +154,7 @@ def test_the_block_that_holds_the_kind_of_thing_asked_for_comes_first() -> None:
     assert found[0].quote.endswith("$40.")
 
 
-def test_a_number_of_what_is_counted_comes_first() -> None:
+def test_block_with_the_counted_number_comes_first() -> None:
     text = "Rooms with seats came in 2019 here.\n\nRooms with 40 seats came much later here."
     found = extract_blocks(
         "How many seats do rooms have?", [make_hit(text, title="House")], FakeEmbedder(), "en"
@@ -162,7 +162,7 @@ def test_a_number_of_what_is_counted_comes_first() -> None:
     assert "40 seats" in found[0].quote
 
 
-def test_another_document_is_quoted_only_if_it_is_as_good() -> None:
+def test_second_document_is_quoted_only_if_equally_relevant() -> None:
     best = "Annual leave of employees is 25 days a year for all."
     near = "Employees get days of annual leave a year by mail."
     question = "How many days of annual leave do employees get a year?"
@@ -189,7 +189,7 @@ def test_marks_of_footnotes_and_escapes_are_not_shown_but_stay_in_the_quote() ->
     )
 
 
-def test_what_only_resembles_a_footnote_stays() -> None:
+def test_text_resembling_a_footnote_is_preserved() -> None:
     text = "A train number[^0-9]+ of [^abc] letters is refused in C:\\trains."
     [found] = extract_blocks("Which train number is refused?", [make_hit(text)], FakeEmbedder(), "en")
     assert found.markdown == f"> {escape_markdown(text)}"
@@ -209,14 +209,14 @@ def test_numbers_below_numbers_are_nested() -> None:
     )
 
 
-def test_numbers_that_begin_anew_below_a_lead_in_are_lists_of_their_own() -> None:
+def test_restarted_numbering_after_a_lead_in_is_a_separate_list() -> None:
     text = "Travel by train:\n1. Book.\n2. Pay.\nTravel by car:\n1. Hire.\n2. Fill up."
     assert render_list(text).replace("\n>\n", "\n\n") == (
         "Travel by train:\n\n1. Book.\n2. Pay.\n\nTravel by car:\n\n1. Hire.\n2. Fill up."
     )
 
 
-def test_a_paragraph_between_steps_belongs_to_the_step_above_it() -> None:
+def test_paragraph_between_steps_belongs_to_the_preceding_step() -> None:
     text = "1. Book the train.\n\nThe portal sells tickets.\n2. Travel by train."
     page = str(render_markdown(render_list(text).replace("\n>\n", "\n\n")))
     assert page.count("<ol") == 1

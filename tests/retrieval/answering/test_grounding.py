@@ -287,5 +287,5 @@ def check(pieces: Sequence[str]) -> Answer:
 
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(text=writings(), cuts=st.lists(st.integers(0, 10_000), max_size=6))
-def test_only_supported_sentences_and_valid_markers_leave(text: str, cuts: list[int]) -> None:
+def test_only_supported_sentences_and_valid_markers_are_emitted(text: str, cuts: list[int]) -> None:
     check(pieces_of(text, cuts))

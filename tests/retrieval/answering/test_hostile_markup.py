@@ -36,7 +36,7 @@ def said(text: str, passage: str = LEVELS, *, grounding: str = "strict") -> Answ
         ("3 < 5 and <your name>", "3 < 5 and <your name>"),
     ],
 )
-def test_markup_is_taken_out(text: str, left: str) -> None:
+def test_markup_is_removed(text: str, left: str) -> None:
     assert sanitize_markdown(text) == left
 
 
@@ -50,16 +50,16 @@ def test_markup_is_taken_out(text: str, left: str) -> None:
         ("3 < 5", "3 < 5"),
     ],
 )
-def test_what_looks_like_markup_is_escaped(text: str, shown: str) -> None:
+def test_markup_like_text_is_escaped(text: str, shown: str) -> None:
     assert escape_brackets(text) == shown
 
 
-def test_code_cannot_close_its_fence_nor_hold_a_marker() -> None:
+def test_code_block_cannot_close_its_fence_or_contain_a_marker() -> None:
     assert format_code_block("a ``` b") == "````\na ``` b\n````"
     assert format_code_block("a[1]") == "> a\\[1\\]"
 
 
-def test_code_is_copied_or_does_not_leave() -> None:
+def test_code_is_shown_only_if_copied_from_a_passage() -> None:
     good = said("```sh\npip install vpn-client\nvpn login --user\n```", SETUP)
     assert good.text.startswith("```\npip install vpn-client\nvpn login --user\n```")
     bad = said("Run these commands to set up the client.\n```\nvpn login --user\nrm -rf /\n```", SETUP)
@@ -75,7 +75,9 @@ def test_code_is_copied_or_does_not_leave() -> None:
         ("The senior level has 26 days per year, approved by Piet Vries.", "Senior | 26 days | Piet Vries"),
     ],
 )
-def test_a_sentence_out_of_a_row_is_read_with_the_header_and_cites_the_row(sentence: str, row: str) -> None:
+def test_sentence_from_a_table_row_is_checked_with_the_header_and_cites_the_row(
+    sentence: str, row: str
+) -> None:
     final = said(sentence)
     assert final.verdict == "supported"
     assert final.citations[0].quote == row
@@ -95,7 +97,7 @@ def test_rows_are_not_mixed(sentence: str) -> None:
     assert final.mode != "generated"
 
 
-def test_rows_of_a_written_table_are_checked_one_by_one() -> None:
+def test_generated_table_rows_are_checked_individually() -> None:
     table = "| Level | Days per year |\n|---|---|\n| Junior | 20 days |\n| Senior | 30 days |\n"
     final = said(table)
     assert "| Junior | 20 days |" in final.text
@@ -105,7 +107,7 @@ def test_rows_of_a_written_table_are_checked_one_by_one() -> None:
     assert "| Senior | 30 days [?] |" in flagged.text
 
 
-def test_headings_and_lead_ins_say_nothing_of_their_own() -> None:
+def test_headings_and_lead_ins_are_not_accepted_as_claims() -> None:
     text = "# Levels and days\n\nEmployees get 99 days:\n\nThe junior level has 20 days."
     final = said(text)
     assert final.text.startswith("# Levels and days")
@@ -121,7 +123,7 @@ def test_headings_and_lead_ins_say_nothing_of_their_own() -> None:
         ("Start on 07/2013 with it.", "Start on 07/2012 with it."),
     ],
 )
-def test_a_near_copy_with_another_word_in_its_place_is_none(claim: str, quote: str) -> None:
+def test_near_copy_with_a_substituted_word_is_detected(claim: str, quote: str) -> None:
     assert overlap(claim, quote) > 0.5
     assert substitutions(claim, quote, "en", frozenset())
 
@@ -136,7 +138,7 @@ def test_a_near_copy_with_another_word_in_its_place_is_none(claim: str, quote: s
         ("We ask who is and who is.", "We ask who is and who is not."),
     ],
 )
-def test_a_near_copy_that_was_turned_round_is_none(claim: str, quote: str) -> None:
+def test_near_copy_with_reversed_meaning_is_detected(claim: str, quote: str) -> None:
     assert flips_polarity(claim, quote)
 
 
@@ -148,6 +150,6 @@ def test_a_near_copy_that_was_turned_round_is_none(claim: str, quote: str) -> No
         ("The canteen is open.", "Leave must be approved by the manager."),
     ],
 )
-def test_copies_and_other_sentences_are_let_through(claim: str, quote: str) -> None:
+def test_copies_and_different_sentences_are_accepted(claim: str, quote: str) -> None:
     assert not substitutions(claim, quote, "en", frozenset())
     assert not flips_polarity(claim, quote)

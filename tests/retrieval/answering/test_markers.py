@@ -23,10 +23,10 @@ from retrieval.answering.text.citation_markers import strip_markers
         ("", "", ()),
     ],
 )
-def test_takes_markers(text: str, cleaned: str, numbers: tuple[int, ...]) -> None:
+def test_strip_markers_returns_text_and_numbers(text: str, cleaned: str, numbers: tuple[int, ...]) -> None:
     assert strip_markers(text) == (cleaned, numbers)
 
 
 @pytest.mark.parametrize("text", ["[1[2]3]", "[[1]]", "[1[2[3]4]5]"])
-def test_no_marker_comes_about_when_another_is_taken_out(text: str) -> None:
+def test_removing_a_marker_creates_no_new_one(text: str) -> None:
     assert not re.search(r"\[\d", strip_markers(text)[0])

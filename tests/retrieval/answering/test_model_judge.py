@@ -16,18 +16,18 @@ def judge(writer: Writer, first: Says = STRONG) -> Judgement:
 
 
 @pytest.mark.parametrize("said", ["no", "No.", " **No**, they don't", "NO\n"])
-def test_what_the_model_denies_is_refused(said: str) -> None:
+def test_denial_by_the_model_is_a_refusal(said: str) -> None:
     found = judge(Writer(said))
     assert (found.answerable, found.strong) == (False, False)
     assert found.reason
 
 
 @pytest.mark.parametrize("said", ["yes", "Nobody knows", "", "not sure"])
-def test_anything_else_leaves_the_first_judgement(said: str) -> None:
+def test_unclear_model_reply_preserves_the_first_judgement(said: str) -> None:
     assert judge(Writer(said)) == STRONG.judgement
 
 
-def test_what_is_refused_anyway_is_not_asked() -> None:
+def test_already_refused_question_is_not_sent_to_the_model() -> None:
     writer, refusal = Writer("yes"), Judgement(answerable=False, reason="nothing about it")
     assert judge(writer, Says(refusal)) == refusal
     assert not writer.prompts
@@ -47,7 +47,7 @@ def test_the_model_reads_the_question_and_the_passages() -> None:
     assert (VERSION, MAX_TOKENS) == ("judge-1", 4)
 
 
-def test_the_question_alone_is_not_asked() -> None:
+def test_model_is_not_asked_without_passages() -> None:
     writer = Writer("no", context_tokens=400)
     both = ModelAnswerability(STRONG, EvidenceBudget(writer, 320, None))
     assert (

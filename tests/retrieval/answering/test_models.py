@@ -50,7 +50,7 @@ def assert_traceable(given: Answer, hits: list[Hit]) -> None:
         ("How do I donate leave to a colleague?", "Form 630", "Annual leave"),
     ],
 )
-def test_answers_with_the_fact_and_its_source(question: str, fact: str, title: str) -> None:
+def test_real_models_answer_with_the_fact_and_its_source(question: str, fact: str, title: str) -> None:
     given, found = ask(question)
     assert given.verdict in ("supported", "partial")
     assert fact in given.text
@@ -70,6 +70,6 @@ def test_answers_with_the_fact_and_its_source(question: str, fact: str, title: s
         "Who painted the Mona Lisa?",
     ],
 )
-def test_refuses_what_is_not_there(question: str) -> None:
+def test_real_models_refuse_unanswerable_questions(question: str) -> None:
     given, _ = ask(question)
     assert (given.verdict, given.mode, given.citations) == ("refused", "none", ())

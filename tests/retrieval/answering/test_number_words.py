@@ -31,7 +31,7 @@ from retrieval.answering.text.number_words import write_digits
         ("two thirds of the members", "2 thirds of the members"),
     ],
 )
-def test_writes_number_words_as_digits(text: str, digits: str) -> None:
+def test_number_words_are_written_as_digits(text: str, digits: str) -> None:
     assert write_digits(text) == digits
 
 
@@ -56,7 +56,7 @@ def test_writes_number_words_as_digits(text: str, digits: str) -> None:
         "Once a month, the office is open.",
     ],
 )
-def test_leaves_words_that_are_not_numbers(text: str) -> None:
+def test_other_words_are_unchanged(text: str) -> None:
     assert write_digits(text) == text
 
 
@@ -110,15 +110,15 @@ def test_compares_by_value(claim: str, evidence: str) -> None:
         ("chaque lundi", "chaque mardi", "lundi"),
     ],
 )
-def test_finds_other_values(claim: str, evidence: str, missing: str) -> None:
+def test_unsupported_figures_finds_missing_values(claim: str, evidence: str, missing: str) -> None:
     assert missing in unsupported_figures(claim, evidence)
 
 
-def test_finds_one_in_the_place_of_two() -> None:
+def test_conflicting_figures_finds_one_instead_of_two() -> None:
     assert conflicting_figures("You may stay one day.", "You may stay two days.") == ("1 day",)
 
 
-def test_takes_number_words_for_digits_in_near_copies() -> None:
+def test_near_copies_treat_number_words_as_digits() -> None:
     nothing: frozenset[str] = frozenset()
     quote = "Mitarbeiter erhalten fünfundzwanzig Tage Urlaub im Jahr."
     assert not substitutions("Mitarbeiter erhalten 25 Tage Urlaub im Jahr.", quote, "de", nothing)
@@ -128,6 +128,6 @@ def test_takes_number_words_for_digits_in_near_copies() -> None:
 @pytest.mark.parametrize(
     "evidence", ["Die Frist für alle Anträge dieser Art endet am 05/06/2024 um Mitternacht."]
 )
-def test_a_date_as_the_passage_writes_it_is_supported_whatever_the_language(evidence: str) -> None:
+def test_date_in_the_passages_format_is_supported_in_any_language(evidence: str) -> None:
     assert not unsupported_figures("Frist: 05/06/2024.", evidence)
     assert unsupported_figures("Frist: 05/07/2024.", evidence)

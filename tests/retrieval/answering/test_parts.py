@@ -64,7 +64,7 @@ def texts(question: str) -> list[str]:
         ),
     ],
 )
-def test_questions_in_one_are_told_apart(question: str, parts: list[str]) -> None:
+def test_compound_question_is_split_into_parts(question: str, parts: list[str]) -> None:
     assert texts(question) == parts
 
 
@@ -92,7 +92,7 @@ def test_questions_in_one_are_told_apart(question: str, parts: list[str]) -> Non
         "???",
     ],
 )
-def test_one_question_stays_one(question: str) -> None:
+def test_single_question_is_not_split(question: str) -> None:
     [part] = split_question(question)
     assert (part.text, part.query) == (question, " ".join(question.split()))
 
@@ -100,11 +100,11 @@ def test_one_question_stays_one(question: str) -> None:
 @pytest.mark.parametrize(
     "text", ["Who is ill? How much is form 630:", "How much is form 630:\n- Who is ill?"]
 )
-def test_what_leads_into_a_list_that_does_not_follow_is_asked_too(text: str) -> None:
+def test_lead_in_without_its_list_is_a_part(text: str) -> None:
     assert sorted(part.text for part in split_question(text)) == ["How much is form 630?", "Who is ill?"]
 
 
-def test_a_part_that_leans_on_the_one_before_stands_by_itself_in_the_search() -> None:
+def test_dependent_part_is_completed_for_the_search() -> None:
     _, asking = split_question("How many days of leave do I get and how do I ask for them?")
     assert asking.query == "How do I ask for days of leave?"
     _, when = split_question("How do I request a laptop and when do I get it?")
@@ -118,14 +118,14 @@ def test_the_first_part_leans_on_the_conversation() -> None:
     assert second.query == "Who approves sabbaticals?"
 
 
-def test_more_parts_than_can_be_answered_stay_together_in_the_last() -> None:
+def test_excess_parts_are_joined_in_the_last() -> None:
     question = " ".join(f"What is the limit of budget{n}x?" for n in range(9))
     found = split_question(question)
     assert len(found) == MAX_PARTS
     assert all(f"budget{n}x" in " ".join(part.query for part in found) for n in range(9))
 
 
-def test_a_huge_question_is_left_alone() -> None:
+def test_huge_question_is_not_split() -> None:
     question = "How do I do this and how do I do that? " * 5000
     assert len(question) > MAX_CHARACTERS
     assert len(split_question(question)) == 1
@@ -147,7 +147,7 @@ _JOINS = st.sampled_from([" and ", ", and ", "? ", "; ", " und ", "?\n"])
 
 
 @given(st.lists(_CLAUSES, min_size=2, max_size=MAX_PARTS, unique=True), _JOINS)
-def test_as_many_parts_as_questions_and_no_word_lost_or_added(clauses: list[str], join: str) -> None:
+def test_split_gives_one_part_per_question_without_changing_words(clauses: list[str], join: str) -> None:
     question = join.join(clauses) + "?"
     found = texts(question)
     assert [text.rstrip("?").casefold() for text in found] == [clause.casefold() for clause in clauses]
@@ -162,7 +162,7 @@ _WORDS = st.sampled_from(
 
 
 @given(st.lists(_WORDS, max_size=30))
-def test_whatever_is_asked_its_words_are_all_in_the_parts_in_order_and_no_others(words: list[str]) -> None:
+def test_split_preserves_every_word_in_order(words: list[str]) -> None:
     question = " ".join(words)
     found = split_question(question)
     assert 1 <= len(found) <= MAX_PARTS
@@ -177,7 +177,7 @@ GOLD = Path(__file__).parents[2] / "gold" / "handbook_dev.jsonl"
 QUESTIONS = gold_questions(GOLD.read_text(encoding="utf-8").splitlines())
 
 
-def test_of_the_gold_set_those_are_cut_that_ask_two_things() -> None:
+def test_only_compound_gold_questions_are_split() -> None:
     cut = {item.id for item in QUESTIONS if len(split_question(item.question)) > 1}
     assert cut == {item.id for item in QUESTIONS if item.kind is Kind.TWO_PAGES}
 

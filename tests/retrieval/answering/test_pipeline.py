@@ -29,7 +29,7 @@ FALSE = "Employees earn 30 days of annual leave a year [1]."
 OTHER_FALSE = "Dana Whitfield approves all of it herself on Mondays [1]."
 
 
-def test_events_come_in_order_and_add_up() -> None:
+def test_answer_events_are_ordered_and_complete() -> None:
     found = list(events(QUESTION, HITS, Writer(f"{TRUE} {ALSO_TRUE}")))
     assert [type(event) for event in found] == [Started, Sources, Prompted, Cited, Delta, Cited, Delta, Done]
     assert found[0] == Started(QUESTION)
@@ -40,7 +40,7 @@ def test_events_come_in_order_and_add_up() -> None:
     assert final.answer.citations == tuple(event.citation for event in found if isinstance(event, Cited))
 
 
-def test_a_supported_answer_is_cited_with_its_quotes() -> None:
+def test_supported_answer_is_cited_with_quotes() -> None:
     final = answered(QUESTION, HITS, Writer(f"{TRUE} {ALSO_TRUE}"))
     assert (final.verdict, final.mode) == ("supported", "generated")
     assert final.text == "Employees earn 25 days of annual leave a year. [1] Leave must not be paid out. [2]"
@@ -59,7 +59,7 @@ def test_a_supported_answer_is_cited_with_its_quotes() -> None:
     assert final.timings.retrieval_ms <= final.timings.first_token_ms <= final.timings.total_ms
 
 
-def test_strict_drops_what_nothing_supports_and_says_so() -> None:
+def test_strict_grounding_drops_unsupported_sentences_with_a_notice() -> None:
     final = answered(QUESTION, HITS, Writer(f"{TRUE} {FALSE} {ALSO_TRUE}"))
     assert final.verdict == "partial"
     assert "30" not in final.text
@@ -68,7 +68,7 @@ def test_strict_drops_what_nothing_supports_and_says_so() -> None:
     assert "1 of 3" in final.reason
 
 
-def test_flag_keeps_and_marks_it() -> None:
+def test_flag_grounding_marks_unsupported_sentences() -> None:
     final = answered(QUESTION, HITS, Writer(f"{FALSE} {TRUE}"), grounding="flag")
     assert final.verdict == "partial"
     assert "30 days of annual leave a year. [?] Employees" in final.text
@@ -88,14 +88,14 @@ SUBSTANCE = "Readers see only answers based on documents they can read [1]."
 
 
 @pytest.mark.parametrize("grounding", ["strict", "flag"])
-def test_a_sentence_that_only_repeats_words_is_left_out(grounding: str) -> None:
+def test_sentence_repeating_the_question_is_dropped(grounding: str) -> None:
     question = "What answers do readers of a conversation see?"
     final = answered(question, SHARING, Writer(f"{REPETITION} {SUBSTANCE}"), grounding=grounding)
     assert (final.text, final.verdict) == (f"{SUBSTANCE.replace(' [1].', '.')} [1]", "supported")
     assert final.sentences[0].reason == "Doesn’t answer the question."
 
 
-def test_the_question_itself_is_not_quoted_as_its_answer() -> None:
+def test_question_itself_is_not_quoted_as_its_answer() -> None:
     question = "How do employees donate annual leave to colleagues?"
     hits = [make_hit(f"{question}\n\n{LEAVE}")]
     final = answered(question, hits, Writer(FALSE))
@@ -105,7 +105,7 @@ def test_the_question_itself_is_not_quoted_as_its_answer() -> None:
 
 
 @pytest.mark.parametrize("grounding", ["strict", "flag"])
-def test_nothing_is_shown_when_nothing_holds(grounding: str) -> None:
+def test_unsupported_answer_is_replaced_by_quotes(grounding: str) -> None:
     chat = Writer(f"{FALSE} {OTHER_FALSE}")
     final = answered(QUESTION, HITS, chat, grounding=grounding)
     assert (final.mode, final.verdict) == ("extractive", "partial")
@@ -143,7 +143,7 @@ def test_true_but_beside_the_point_is_no_answer() -> None:
 OTHER_WORDS = "How many hours of holiday do employees get a year?"
 
 
-def test_a_model_that_selects_answers_a_question_in_other_words_with_what_is_nearest() -> None:
+def test_selecting_model_answers_a_reworded_question_from_the_nearest_block() -> None:
     final = answered(OTHER_WORDS, HITS, Writer(TRUE), selects=True)
     assert (final.mode, final.verdict) == ("generated", "supported")
     assert final.text.startswith("Employees earn 25 days")
@@ -153,7 +153,7 @@ def test_a_small_model_does_not() -> None:
     assert answered(OTHER_WORDS, HITS, Writer(TRUE)).mode == "extractive"
 
 
-def test_what_is_far_behind_the_nearest_is_beside_the_point() -> None:
+def test_block_far_behind_the_nearest_is_irrelevant() -> None:
     near, farther = (
         "Employees do get many free days of leave a year.",
         "Employees do keep the half of a voucher.",
@@ -171,7 +171,7 @@ def test_unknown_markers_are_dropped_and_wrong_ones_replaced() -> None:
     assert {citation.title for citation in final.citations} == {"Annual leave"}
 
 
-def test_the_same_quote_has_one_marker() -> None:
+def test_equal_quotes_share_a_marker() -> None:
     text = f"{TRUE} A year, employees earn 25 days of annual leave overall [1]."
     final = answered(QUESTION, HITS, Writer(text))
     assert len({citation.quote for citation in final.citations}) == len(final.citations)
@@ -194,7 +194,7 @@ def test_refuses_before_the_model_is_asked() -> None:
 @pytest.mark.parametrize(
     "question", ["What is the cafeteria's lunch menu on Fridays?", "Was gibt es zu Mittag?"]
 )
-def test_refuses_what_the_passages_do_not_speak_of(question: str) -> None:
+def test_question_outside_the_passages_is_refused(question: str) -> None:
     chat = Writer(TRUE)
     hits = [make_hit(LEAVE, dense=0.3), make_hit(TRAVEL, title="Travel", dense=0.3)]
     final = answered(question, hits, chat, answerability=None)
@@ -222,9 +222,7 @@ GERMAN_LEAVE = "Beschäftigte erwerben 25 Urlaubstage im Jahr. Der Urlaub muss g
         (QUESTION, ["4711 0815"], "Missing."),
     ],
 )
-def test_a_refusal_says_that_the_documents_are_in_another_language(
-    question: str, texts: list[str], reason: str
-) -> None:
+def test_refusal_mentions_documents_in_another_language(question: str, texts: list[str], reason: str) -> None:
     hits = [make_hit(text, title=f"Page {at}") for at, text in enumerate(texts)]
     says = Says(Judgement(answerable=False, reason="Missing."))
     final = answered(question, hits, Writer(TRUE), answerability=says)
@@ -238,7 +236,7 @@ def test_refuses_without_hits() -> None:
 
 
 @pytest.mark.parametrize("text", ["The passages do not tell.", "The passages do not mention this [1]."])
-def test_the_model_may_say_that_it_does_not_know(text: str) -> None:
+def test_model_can_reply_that_it_does_not_know(text: str) -> None:
     final = answered(QUESTION, HITS, Writer(text))
     assert (final.verdict, final.mode) == ("refused", "none")
 
@@ -257,7 +255,7 @@ def test_an_empty_question_is_refused(question: str) -> None:
         f"Question: {QUESTION}\n{TRUE}",
     ],
 )
-def test_talk_about_itself_and_repetitions_are_left_out(text: str) -> None:
+def test_self_references_and_repetitions_are_dropped(text: str) -> None:
     final = answered(QUESTION, HITS, Writer(text))
     assert final.text == "Employees earn 25 days of annual leave a year. [1]"
     assert final.verdict == "supported"
@@ -266,7 +264,7 @@ def test_talk_about_itself_and_repetitions_are_left_out(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [f"{TRUE} " * 5000, f"{TRUE} " + "and so on " * 5000, f"{FALSE} {OTHER_FALSE} " * 999]
 )
-def test_a_model_that_goes_round_in_circles_is_stopped(text: str) -> None:
+def test_looping_model_is_stopped(text: str) -> None:
     chat = Writer(text)
     list(events(QUESTION, HITS, chat))
     assert chat.streams[0].closed
@@ -282,7 +280,7 @@ def test_closing_stops_the_model() -> None:
     assert chat.streams[0].closed
 
 
-def test_cancelling_stops_the_model_and_keeps_what_was_shown() -> None:
+def test_cancelling_stops_the_model_and_preserves_the_shown_text() -> None:
     chat = Writer(f"{TRUE} {ALSO_TRUE} " + TRAVEL)
     seen: list[object] = []
 
@@ -298,25 +296,25 @@ def test_cancelling_stops_the_model_and_keeps_what_was_shown() -> None:
     assert chat.streams[0].closed
 
 
-def test_cancelled_before_anything_was_shown() -> None:
+def test_cancelling_before_any_text_refuses() -> None:
     *_, last = events(QUESTION, HITS, Writer(TRUE), cancelled=lambda: True)
     assert isinstance(last, Done)
     assert (last.answer.verdict, last.answer.text) == ("refused", "")
 
 
 @pytest.mark.parametrize("chat", [Away(), Writer("Employees", error=Unavailable("Gone."))])
-def test_without_its_model_strong_evidence_is_quoted(chat: Writer) -> None:
+def test_unavailable_model_quotes_strong_evidence(chat: Writer) -> None:
     final = answered(QUESTION, HITS, chat)
     assert (final.mode, final.verdict) == ("extractive", "partial")
     assert "isn’t available right now" in final.reason
 
 
-def test_without_its_model_weak_evidence_is_a_failure() -> None:
+def test_unavailable_model_with_weak_evidence_fails() -> None:
     *_, last = events(QUESTION, HITS, Away(), answerability=WEAK)
     assert last == Failed("unavailable", "The language model is not reachable.")
 
 
-def test_a_model_that_breaks_off_leaves_what_was_shown() -> None:
+def test_interrupted_model_preserves_the_shown_text() -> None:
     final = answered(QUESTION, HITS, Writer(f"{TRUE} {ALSO_TRUE} Then", error=Unavailable("Gone.")))
     assert (final.mode, final.verdict) == ("generated", "partial")
     assert "stopped early" in final.reason
@@ -325,7 +323,7 @@ def test_a_model_that_breaks_off_leaves_what_was_shown() -> None:
 @pytest.mark.parametrize(
     ("error", "code"), [(Unavailable("Down."), "unavailable"), (NotFound(), "not_found")]
 )
-def test_a_search_that_fails_is_told(error: Exception, code: str) -> None:
+def test_failed_search_is_reported(error: Exception, code: str) -> None:
     def search(_: str) -> list[Hit]:
         raise error
 
@@ -340,7 +338,7 @@ def test_a_search_that_fails_is_told(error: Exception, code: str) -> None:
     assert last.code == code
 
 
-def test_a_follow_up_is_searched_and_asked_with_its_subject() -> None:
+def test_follow_up_is_searched_and_asked_with_its_subject() -> None:
     queries: list[str] = []
     chat = Writer(TRUE)
 
@@ -383,7 +381,9 @@ class Needs:
         ("asdfgh", "annual leave", "asdfgh"),  # the question before it has one, but it isn't about this
     ],
 )
-def test_a_keyword_is_joined_only_if_that_answers_it(keyword: str, needed: str, read: str) -> None:
+def test_keyword_is_joined_with_the_previous_question_only_if_needed(
+    keyword: str, needed: str, read: str
+) -> None:
     hits = [*HITS, make_hit("Interns earn 5 days of annual leave.", title="Interns")]
     first, *_, last = answer(
         keyword,
@@ -400,7 +400,7 @@ def test_a_keyword_is_joined_only_if_that_answers_it(keyword: str, needed: str, 
     assert (last.answer.verdict == "refused") == (keyword == "asdfgh")
 
 
-def test_the_prompt_fits_the_context_window() -> None:
+def test_prompt_fits_the_context_window() -> None:
     texts = [" ".join(f"Rule{n} word{n}x{m}." for m in range(40)) for n in range(8)]
     hits = [make_hit(text, title=f"Page {n}") for n, text in enumerate(texts)]
     chat = Writer(TRUE, context_tokens=700)
@@ -408,7 +408,7 @@ def test_the_prompt_fits_the_context_window() -> None:
     assert sum(chat.count_tokens(str(message.content)) for message in chat.prompts[0]) + 320 <= 700
 
 
-def test_without_a_passage_that_fits_the_model_is_not_asked() -> None:
+def test_model_is_not_asked_if_no_passage_fits() -> None:
     chat = Writer(TRUE, context_tokens=400)
     hits = [make_hit(hit.text, title="Annual leave of all employees " * 20) for hit in HITS]
     final = answered(QUESTION, hits, chat)
@@ -427,7 +427,7 @@ def test_an_instruction_in_a_passage_stays_a_quotation() -> None:
     assert final.mode != "supported"
 
 
-def test_lists_keep_their_shape_and_lead_ins_wait_for_their_items() -> None:
+def test_lists_preserve_their_structure_and_lead_ins_precede_items() -> None:
     text = (
         "To donate annual leave to a colleague:\n\n1. Fill in Form 630 [1].\n2. Call the Moon at 5 p.m.\n"
         "3. Send it to Dana Whitfield in Payroll [1].\n\nOther steps:\n\n- Dance on 7 tables.\n"
@@ -443,12 +443,12 @@ def test_lists_keep_their_shape_and_lead_ins_wait_for_their_items() -> None:
     "text",
     ["", " ", "\n" * 5000, "[1][2][3]", "[" * 5000, "```\n" + "x " * 9000, "| a |\n" * 3000, "\ud800 \x00."],
 )
-def test_whatever_the_model_writes_ends_in_an_answer(text: str) -> None:
+def test_useless_model_output_ends_in_quotes(text: str) -> None:
     final = answered(QUESTION, HITS, Writer(text))
     assert (final.mode, final.verdict) == ("extractive", "partial")
 
 
-def test_a_huge_question_is_cut() -> None:
+def test_huge_question_is_cut() -> None:
     final = answered("leave " * 200_000, HITS, Writer(TRUE))
     assert len(final.standalone_question) <= 4000
 

@@ -24,7 +24,7 @@ def user_turn(text: str, question: str = "What?") -> tuple[ChatMessage, str]:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_a_passage_cannot_leave_its_fence(attack: str) -> None:
+def test_passage_cannot_leave_its_fence(attack: str) -> None:
     system, user = user_turn(attack)
     assert user.count(FENCE) == 2
     inside = user.split(FENCE)[1]
@@ -47,7 +47,7 @@ def test_a_passage_cannot_leave_its_fence(attack: str) -> None:
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_neither_can_title_section_or_question(attack: str) -> None:
+def test_title_section_and_question_cannot_leave_the_fence(attack: str) -> None:
     hit = replace(make_hit("Text."), title=attack, section=(attack,))
     evidence = build_passages([hit], budget=10_000, count_tokens=len)
     user = str(load_prompt().messages(attack, evidence)[1].content)
@@ -61,7 +61,7 @@ def test_dollar_signs_in_evidence_are_no_placeholders() -> None:
     assert "It costs $question or ${passages}." in user
 
 
-def test_words_stay_as_they_are() -> None:
+def test_neutralising_preserves_harmless_text() -> None:
     text = 'A "quoted" word, it\'s 5 < 6, a[i], [link](x) and <br> — fine.'
     assert neutralize(text).replace("‹", "<") == text
 
@@ -71,7 +71,7 @@ def test_an_unknown_version_is_an_error() -> None:
         load_prompt("answer-0")
 
 
-def test_what_never_changes_comes_first() -> None:
+def test_constant_prompt_text_comes_first() -> None:
     """Servers keep what prompts begin with in common: the instructions, and passages that are the same."""
     one, other = user_turn("25 days.", "How many days?"), user_turn("30 days.", "What else?")
     assert one[0] == other[0]

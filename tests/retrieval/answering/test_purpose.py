@@ -59,7 +59,7 @@ def test_splits_off_only_the_purpose_that_the_question_has(sentence: str, questi
     assert bool(purpose) == bool(rest)
 
 
-def test_a_purpose_of_the_question_needs_no_support_if_the_passage_is_relevant_to_it() -> None:
+def test_purpose_from_the_question_needs_only_a_relevant_passage() -> None:
     question = "How do I get 500 posters on paper?"
     sentence = "To get 500 posters on paper, open the File menu and choose Print."
     assert is_supported(sentence, question, RerankerByQuery({}))
@@ -67,21 +67,21 @@ def test_a_purpose_of_the_question_needs_no_support_if_the_passage_is_relevant_t
     assert not is_supported(sentence, question, None)
 
 
-def test_a_purpose_without_a_word_of_its_own_needs_a_relevant_passage_too() -> None:
+def test_purpose_without_content_words_needs_a_relevant_passage() -> None:
     question = "My screen is locked. How do I do this?"
     sentence = "To do this, open the File menu and choose Print."
     assert is_supported(sentence, question, RerankerByQuery({}))
     assert not is_supported(sentence, question, RerankerByQuery({question: 0.001}))
 
 
-def test_a_fragment_needs_a_passage_that_is_relevant_to_its_question() -> None:
+def test_fragment_needs_a_passage_relevant_to_the_question() -> None:
     question = "When is the office closed in 2025?"
     review = make_hit("The review is held on June 10, 2025.", title="Dates")
     assert is_supported("June 10, 2025.", question, RerankerByQuery({}), review)
     assert not is_supported("June 10, 2025.", question, RerankerByQuery({question: 0.1}), review)
 
 
-def test_what_is_stated_for_a_purpose_must_be_the_passage_s() -> None:
+def test_claim_about_a_purpose_must_come_from_the_passage() -> None:
     question = "How do I get 500 posters?"
     assert not is_supported("To get 500 posters, choose Scan and wait.", question, RerankerByQuery({}))
     assert not is_supported(
@@ -89,7 +89,7 @@ def test_what_is_stated_for_a_purpose_must_be_the_passage_s() -> None:
     )
 
 
-def test_the_reranker_confirms_a_sentence_that_has_the_words_in_another_order() -> None:
+def test_reranker_confirms_a_reordered_sentence() -> None:
     question = "What is there?"
     sentence = "Two dollars is the price of a page, and print paper size is what you pick."
     assert is_supported(sentence, question, None)
@@ -97,7 +97,7 @@ def test_the_reranker_confirms_a_sentence_that_has_the_words_in_another_order() 
     assert not is_supported(sentence, question, RerankerByQuery({sentence: 0.5}))
 
 
-def test_sentences_are_checked_without_the_reranker_once_it_fails() -> None:
+def test_failed_reranker_is_skipped_in_checks() -> None:
     question = "What is there?"
     sentence = "Two dollars is the price of a page, and print paper size is what you pick."
     assert is_supported(sentence, question, FakeReranker(failure=Unavailable("The reranker is away.")))

@@ -33,7 +33,7 @@ from retrieval.answering.grounding.quantities import conflicting_figures, unsupp
         ("no figures", ""),
     ],
 )
-def test_says_the_same_figures(claim: str, evidence: str) -> None:
+def test_equal_figures_are_supported(claim: str, evidence: str) -> None:
     assert unsupported_figures(claim, evidence) == ()
 
 
@@ -76,7 +76,7 @@ def test_finds_figures_that_the_evidence_lacks(claim: str, evidence: str, missin
         ("They earn 5.", "They earn 25.", ()),
     ],
 )
-def test_finds_figures_in_whose_place_others_stand(claim: str, sentence: str, other: tuple[str, ...]) -> None:
+def test_replaced_figures_are_found(claim: str, sentence: str, other: tuple[str, ...]) -> None:
     assert conflicting_figures(claim, sentence) == other
 
 

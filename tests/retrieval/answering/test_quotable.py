@@ -41,7 +41,7 @@ def linked(text: str, *names: str) -> Hit:
         "Travel requests | Cost centre managers | Approvals\n\nCost centre | Imprint | Travel requests",
     ],
 )
-def test_a_line_that_only_names_something_is_no_answer(line: str) -> None:
+def test_line_that_only_names_something_is_no_answer(line: str) -> None:
     assert quotes(make_hit(line)) == []
     assert quotes(make_hit(f"{line}\n\n{FACT}")) == [FACT]
 
@@ -59,11 +59,11 @@ def test_a_line_that_only_names_something_is_no_answer(line: str) -> None:
         "Travel requests | Approved by\nCost centre | Manager",
     ],
 )
-def test_a_line_that_states_something_is_one(line: str) -> None:
+def test_line_that_states_something_is_an_answer(line: str) -> None:
     assert quotes(make_hit(line)) == [line]
 
 
-def test_navigation_is_no_answer_but_a_list_with_a_lead_in_is() -> None:
+def test_navigation_is_no_answer_and_a_list_with_a_lead_in_is() -> None:
     names = ("Travel requests of the cost centre", "Approvals of travel requests", "Cost centre managers")
     items = "\n".join(f"- {name}" for name in names)
     assert quotes(linked(items, *names)) == []
@@ -72,7 +72,7 @@ def test_navigation_is_no_answer_but_a_list_with_a_lead_in_is() -> None:
     assert quotes(make_hit(items)) == [items], "a list without links"
 
 
-def test_a_table_of_links_is_navigation_unless_it_has_a_header() -> None:
+def test_link_table_without_a_header_is_navigation() -> None:
     names = ("Travel requests", "Cost centre approvals", "Travel managers", "Approved requests")
     rows = f"{names[0]} | {names[1]}\n{names[2]} | {names[3]}"
     assert quotes(linked(rows, *names)) == []

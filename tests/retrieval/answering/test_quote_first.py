@@ -65,29 +65,29 @@ def test_only_the_answer_after_a_verbatim_quote_is_read(quote: str, size: int) -
         f"Quote: {'x' * MAX_QUOTE}{SENTENCE} and so on",
     ],
 )
-def test_nothing_is_read_after_a_quote_that_no_passage_has(text: str, size: int) -> None:
+def test_text_after_an_invented_quote_is_ignored(text: str, size: int) -> None:
     assert read(text, size=size) == ("", True)
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 @pytest.mark.parametrize("text", ["Employees earn 25 days [1].", "Yes.", ""])
-def test_text_without_a_quote_is_read_as_it_is(text: str, size: int) -> None:
+def test_text_without_a_quote_is_unchanged(text: str, size: int) -> None:
     assert read(text, size=size) == (text, False)
 
 
-def test_an_answer_shows_what_follows_its_quote() -> None:
+def test_answer_shows_the_text_after_its_quote() -> None:
     found = written(f"{QUOTED}{SENTENCE[:-1]} [1].")
     assert (found.mode, found.prompt_version) == ("generated", QUOTE_FIRST_VERSION)
     assert found.text == f"{SENTENCE} [1]"
 
 
-def test_an_invented_quote_is_replaced_by_a_real_one() -> None:
+def test_invented_quote_is_replaced_by_a_real_one() -> None:
     found = written(f"Quote: Employees earn 30 days of leave.\nAnswer: {SENTENCE[:-1]} [1].")
     assert found.mode == "extractive"
     assert SENTENCE in found.text
 
 
-def test_what_follows_a_real_quote_is_still_checked() -> None:
+def test_text_after_a_real_quote_is_checked() -> None:
     found = written(f"{QUOTED}Employees earn 30 days of annual leave a year [1].")
     assert "30 days" not in found.text
     assert found.mode == "extractive"

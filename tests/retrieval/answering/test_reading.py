@@ -18,7 +18,7 @@ def judged(rules: Judgement, sure: dict[str, float], question: str = QUESTION) -
     return ReaderAnswerability(Says(rules), FakeReader(sure)).judge(question, HITS)
 
 
-def test_a_reader_that_is_sure_finds_what_the_rules_miss() -> None:
+def test_confident_reader_overrules_missing_evidence() -> None:
     assert judged(LACKING, {"carried over": 0.9}) == Judgement(answerable=True, strong=True)
     assert judged(LACKING, {"carried over": 0.79}) == LACKING
 
@@ -31,17 +31,17 @@ def test_a_reader_that_is_sure_finds_what_the_rules_miss() -> None:
         "May Kim Lee keep holidays?",
     ],
 )
-def test_missing_names_and_years_are_not_read_away(question: str) -> None:
+def test_reader_does_not_overrule_missing_names_and_years(question: str) -> None:
     assert judged(LACKING, {"": 1.0}, question) == LACKING
 
 
-def test_the_passage_itself_must_have_the_names() -> None:
+def test_reader_needs_names_in_the_passage_itself() -> None:
     """The reader is sure of one passage, and the name stands in another."""
     assert judged(LACKING, {"Hotel": 1.0}, "What does Dana Whitfield do with unused holidays?") == LACKING
     assert judged(LACKING, {"Whitfield": 1.0}, "What does Dana Whitfield do with unused holidays?").answerable
 
 
-def test_a_reader_that_is_sure_of_none_refuses_with_a_reason() -> None:
+def test_reader_without_any_answer_refuses_with_a_reason() -> None:
     refusal = judged(STRONG.judgement, {"": 0.1})
     assert not refusal.answerable
     assert "none of them answers this question" in refusal.reason
@@ -49,30 +49,30 @@ def test_a_reader_that_is_sure_of_none_refuses_with_a_reason() -> None:
 
 
 @pytest.mark.parametrize("sure", [{"": 0.11}, {"": 1.0}, {"Hotel": 0.0, "Unused": 0.5}])
-def test_otherwise_the_rules_stand(sure: dict[str, float]) -> None:
+def test_unsure_reader_preserves_the_rules_judgement(sure: dict[str, float]) -> None:
     assert judged(STRONG.judgement, sure) == STRONG.judgement
 
 
 @pytest.mark.parametrize("failure", [Unavailable("away"), ConfigurationError("not there")])
-def test_without_the_reader_the_rules_stand(failure: Exception) -> None:
+def test_failed_reader_preserves_the_rules_judgement(failure: Exception) -> None:
     for rules in (STRONG, Says(LACKING)):
         judge = ReaderAnswerability(rules, FakeReader(failure=failure))
         assert judge.judge(QUESTION, HITS) == rules.judgement
 
 
-def test_the_best_passages_are_read_with_their_headings() -> None:
+def test_reader_reads_the_best_passages_with_headings() -> None:
     reader = FakeReader()
     hits = [make_hit(f"Text {n}.", section=("A", "B"), ordinal=n) for n in range(9)]
     ReaderAnswerability(STRONG, reader).judge(QUESTION, hits)
     assert reader.asked == [(QUESTION, tuple(f"Annual leave > A > B\nText {n}." for n in range(5)))]
 
 
-def test_nothing_is_read_where_nothing_was_found() -> None:
+def test_reader_is_not_asked_without_hits() -> None:
     reader = FakeReader()
     assert ReaderAnswerability(Says(LACKING), reader).judge(QUESTION, []) == LACKING
     assert reader.asked == []
 
 
-def test_without_a_reader_there_are_only_rules() -> None:
+def test_answerability_without_a_reader_uses_rules() -> None:
     assert isinstance(build_answerability(FakeEmbedder(), None), RuleAnswerability)
     assert isinstance(build_answerability(FakeEmbedder(), FakeReader()), ReaderAnswerability)

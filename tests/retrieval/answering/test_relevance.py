@@ -49,7 +49,7 @@ def write(text: str, reranker: WordReranker) -> Answer:
     return last.answer
 
 
-def test_a_true_sentence_beside_the_point_gives_way_to_the_quote() -> None:
+def test_irrelevant_sentence_is_replaced_by_a_quote() -> None:
     given = write(f"{BESIDE} [1]", WordReranker("twice"))
     assert given.mode == "extractive"
     assert "twice a year" in given.text
@@ -58,18 +58,18 @@ def test_a_true_sentence_beside_the_point_gives_way_to_the_quote() -> None:
     assert given.sentences[0].reason == "Supported, but not relevant enough to the question."
 
 
-def test_a_false_sentence_is_not_said_to_be_supported() -> None:
+def test_false_sentence_is_not_reported_as_supported() -> None:
     given = write("The board meets in Rome. [1]", WordReranker("twice"))
     assert given.mode == "extractive"
     assert "I couldn’t write an answer that the documents support" in given.reason
     assert "relevant" not in given.sentences[0].reason
 
 
-def test_a_sentence_as_relevant_as_the_quote_begins_the_answer() -> None:
+def test_sentence_as_relevant_as_the_quote_is_preserved() -> None:
     assert write(f"{QUOTE} [1]", WordReranker("twice")).mode == "generated"
 
 
-def test_without_the_reranker_the_words_decide() -> None:
+def test_failed_reranker_falls_back_to_words() -> None:
     assert write(f"{BESIDE} [1]", WordReranker("twice", fails=True)).mode == "generated"
 
 
@@ -78,7 +78,7 @@ def test_the_gap_to_the_best_quote_decides(best: float, near: bool) -> None:
     assert RelevanceToQuestion(QUESTION, WordReranker("twice"), best).is_near_best(BESIDE) is near
 
 
-def test_a_follow_up_counts_more_than_the_question_before_it() -> None:
+def test_follow_up_outweighs_its_previous_question() -> None:
     class Pairs(WordReranker):
         def scores(self, query: str, texts: Sequence[str]) -> list[float]:
             return [0.999 if text in query else 0.01 for text in texts]

@@ -10,7 +10,7 @@ from cairn.inference.embedding.cache import CachingEmbedder
 from tests.fakes import FakeEmbedder
 
 
-def test_a_word_is_embedded_once_for_many_questions() -> None:
+def test_word_is_embedded_once_for_many_questions() -> None:
     embedder = FakeEmbedder()
     first = CachingEmbedder(embedder).embed_documents(["leave", "shuttle"])
     again = CachingEmbedder(embedder).embed_documents(["shuttle", "travel", "leave"])
@@ -22,14 +22,14 @@ def test_a_word_is_embedded_once_for_many_questions() -> None:
 SENTENCES = ["Leave is 20 days.", "x" * 33]
 
 
-def test_what_documents_say_is_embedded_once_for_questions_that_follow_soon() -> None:
+def test_document_text_is_cached_for_subsequent_questions() -> None:
     embedder = FakeEmbedder()
     first = CachingEmbedder(embedder).embed_documents(SENTENCES)
     assert np.array_equal(CachingEmbedder(embedder).embed_documents(SENTENCES), first)
     assert embedder.batches == [2]
 
 
-def test_what_documents_say_is_soon_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cached_document_text_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding_cache, "TEXT_TTL_SECONDS", 0.0)
     embedder = FakeEmbedder()
     for _ in range(2):
@@ -37,7 +37,7 @@ def test_what_documents_say_is_soon_forgotten(monkeypatch: pytest.MonkeyPatch) -
     assert embedder.batches == [3, 2]
 
 
-def test_what_is_used_again_and_again_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frequently_used_text_stays_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     """With all of it gone after a time, all would be embedded anew at that moment, for everybody at once."""
     now = 0.0
     monkeypatch.setattr(embedding_cache, "TTLCache", partial(TTLCache, timer=lambda: now))
@@ -50,7 +50,7 @@ def test_what_is_used_again_and_again_is_kept(monkeypatch: pytest.MonkeyPatch) -
     assert embedder.batches == [2, 2]
 
 
-def test_what_documents_say_is_kept_without_its_words() -> None:
+def test_cache_contains_no_document_text() -> None:
     embedder = FakeEmbedder()
     CachingEmbedder(embedder).embed_documents(SENTENCES)
     held = [each for each in gc.get_objects() if issubclass(type(each), TTLCache)]  # asks no lazy object
@@ -59,13 +59,13 @@ def test_what_documents_say_is_kept_without_its_words() -> None:
     assert all(isinstance(key, bytes) and len(key) == 16 for key in keys)
 
 
-def test_embedders_do_not_share_their_words() -> None:
+def test_embedders_have_separate_caches() -> None:
     small, large = FakeEmbedder(dimension=4), FakeEmbedder(dimension=8)
     assert CachingEmbedder(small).embed_documents(["leave"]).shape == (1, 4)
     assert CachingEmbedder(large).embed_documents(["leave"]).shape == (1, 8)
 
 
-def test_the_words_used_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recently_used_words_stay_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding_cache, "MAX_CACHED_WORDS", 2)
     embedder = FakeEmbedder()
     for word in ("one", "two", "one", "three", "one", "two"):

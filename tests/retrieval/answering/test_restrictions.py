@@ -114,7 +114,7 @@ def test_the_same_restriction_in_english(claim: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(("claim", "sentence"), FALSE_EN)
-def test_another_restriction_in_english(claim: str, sentence: str) -> None:
+def test_english_restriction_is_detected(claim: str, sentence: str) -> None:
     assert restricted(claim, sentence, "en")
 
 
@@ -124,7 +124,7 @@ def test_the_same_restriction_in_german(claim: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(("claim", "sentence"), FALSE_DE)
-def test_another_restriction_in_german(claim: str, sentence: str) -> None:
+def test_german_restriction_is_detected(claim: str, sentence: str) -> None:
     assert restricted(claim, sentence, "de")
 
 
@@ -132,13 +132,13 @@ def restricted(claim: str, sentence: str, language: Language) -> bool:
     return restricts_otherwise(claim, [sentence], language)
 
 
-def test_what_others_do_not_get_may_stand_in_the_next_sentence() -> None:
+def test_exclusion_can_be_in_the_next_sentence() -> None:
     claim, sentence = "Only admins are issued two badges.", "Two badges are issued to admins."
     assert not restricts_otherwise(claim, [sentence, "Nobody else gets a second one."], "en")
     assert restricts_otherwise(claim, [sentence], "en")
 
 
-def test_parts_of_a_claim_are_held_against_the_sentences_that_they_follow() -> None:
+def test_claim_parts_are_compared_with_their_sentences() -> None:
     sentences = ["Only admins get two badges.", "Visitors get one badge at the gate."]
     assert not restricts_otherwise(
         "Only admins get two badges, and visitors get one badge at the gate.", sentences, "en"
@@ -148,7 +148,7 @@ def test_parts_of_a_claim_are_held_against_the_sentences_that_they_follow() -> N
     )
 
 
-def test_a_claim_in_another_language_is_compared_by_what_both_know() -> None:
+def test_claim_in_another_language_is_compared_by_common_restrictions() -> None:
     assert not restricts_otherwise(
         "Nur Administratoren bekommen zwei Ausweise.", ["Only admins get two badges."], "en"
     )

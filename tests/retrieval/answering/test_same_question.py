@@ -50,16 +50,16 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_words_that_change_nothing_do_not_count(one: str, other: str) -> None:
+def test_filler_words_do_not_change_the_question_key(one: str, other: str) -> None:
     assert question_key(one) == question_key(other) != ()
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
-def test_every_other_word_counts(one: str, other: str) -> None:
+def test_other_words_change_the_question_key(one: str, other: str) -> None:
     assert question_key(one) != question_key(other)
 
 
-def test_all_of_these_questions_are_told_apart() -> None:
+def test_different_questions_have_different_keys() -> None:
     questions = [one for one, _ in SAME] + [question for pair in DIFFERENT for question in pair]
     keys = {question: question_key(question) for question in questions}
     equal = [(one, other) for one, other in combinations(keys, 2) if keys[one] == keys[other]]
@@ -67,5 +67,5 @@ def test_all_of_these_questions_are_told_apart() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ?", "the", "Is the?", "…"])
-def test_a_text_without_words_is_no_question(text: str) -> None:
+def test_text_without_words_has_no_question_key(text: str) -> None:
     assert question_key(text) == ()

@@ -57,7 +57,7 @@ def test_cuts_into_sentences(text: str, expected: list[str]) -> None:
 
 @pytest.mark.parametrize("size", [1, 2, 7])
 @pytest.mark.parametrize(("text", "expected"), CASES)
-def test_cuts_the_same_while_text_comes_in(text: str, expected: list[str], size: int) -> None:
+def test_streamed_sentences_equal_complete_ones(text: str, expected: list[str], size: int) -> None:
     stream = SentenceStream()
     units = [unit for at in range(0, len(text), size) for unit in stream.feed(text[at : at + size])]
     assert [f"{unit.prefix}{unit.body}" for unit in units + stream.close()] == expected
@@ -149,7 +149,7 @@ _ATOMS = [
 @pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(text=st.lists(st.sampled_from(_ATOMS), max_size=14).map("".join), data=st.data())
-def test_the_units_are_the_same_however_the_text_is_cut(text: str, data: st.DataObject) -> None:
+def test_sentence_units_do_not_depend_on_chunking(text: str, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=8).map(sorted))
     for places in (cuts, range(1, len(text))):
         stream = SentenceStream()
@@ -159,7 +159,7 @@ def test_the_units_are_the_same_however_the_text_is_cut(text: str, data: st.Data
         assert units + stream.close() == split_sentences(text)
 
 
-def test_gives_a_sentence_before_the_text_ends() -> None:
+def test_sentence_is_emitted_before_the_text_ends() -> None:
     stream = SentenceStream()
     assert [unit.body for unit in stream.feed("The first one is done. The second")] == [
         "The first one is done."
@@ -167,7 +167,7 @@ def test_gives_a_sentence_before_the_text_ends() -> None:
     assert stream.pending.strip() == "The second"
 
 
-def test_keeps_tables_and_code_whole() -> None:
+def test_tables_and_code_are_not_split() -> None:
     text = "Look:\n\n| a | b |\n|---|---|\n| 1. | 2 |\n\n```sh\nls. Then\n\ncd ..\n```\nDone."
     assert [(unit.kind, unit.body[:9]) for unit in split_sentences(text)] == [
         (Kind.SENTENCE, "Look:"),
@@ -181,7 +181,7 @@ def test_an_unclosed_code_block_ends_with_the_text() -> None:
     assert [unit.kind for unit in split_sentences("```\nfor ever. And ever.")] == [Kind.CODE]
 
 
-def test_starts_are_offsets_into_the_whole_text() -> None:
+def test_sentence_offsets_refer_to_the_whole_text() -> None:
     text = "  First one.\n\n- Second one. Third."
     assert [text[unit.start : unit.end] for unit in split_sentences(text)] == [
         "First one.",
@@ -191,7 +191,7 @@ def test_starts_are_offsets_into_the_whole_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["word " * 2000, "x" * 5000, "no stop, ever, " * 500])
-def test_cuts_a_sentence_without_end(text: str) -> None:
+def test_overlong_sentence_is_cut(text: str) -> None:
     units = split_sentences(text)
     assert max(len(unit.body) for unit in units) <= MAX_SENTENCE
     assert sum(len(unit.body.replace(" ", "")) for unit in units) == len(text.replace(" ", ""))
@@ -209,7 +209,7 @@ def test_cuts_a_sentence_without_end(text: str) -> None:
         "." * 100_000,
     ],
 )
-def test_hostile_text_is_cut_completely(text: str) -> None:
+def test_hostile_text_is_split_without_loss(text: str) -> None:
     units = split_sentences(text)
     assert all(unit.body for unit in units) or not text.strip()
     assert sum(len(unit.prefix) + len(unit.body) for unit in units) <= len(text)

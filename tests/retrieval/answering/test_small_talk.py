@@ -71,11 +71,11 @@ def test_small_talk_is_recognised(message: str, kind: str, language: str) -> Non
         "hi" * 5000,
     ],
 )
-def test_anything_else_is_a_question(message: str) -> None:
+def test_other_messages_are_questions(message: str) -> None:
     assert recognise_small_talk(message) is None
 
 
-def test_a_phrase_of_several_languages_is_one_of_the_preferred() -> None:
+def test_ambiguous_phrase_uses_the_preferred_language() -> None:
     assert recognise_small_talk("hi", "de") == SmallTalk(TalkKind.GREETING, "de")
     assert recognise_small_talk("hallo", "nl") == SmallTalk(TalkKind.GREETING, "nl")
     assert recognise_small_talk("merci", "de") == SmallTalk(TalkKind.THANKS, "fr")

@@ -33,7 +33,7 @@ LEAVE = Turn("How much annual leave do I get?", "25 days. [1]")
         "Kann man ihn übertragen?",
     ],
 )
-def test_follow_ups_take_the_question_before_along(question: str) -> None:
+def test_follow_up_includes_the_previous_question(question: str) -> None:
     assert build_standalone_question(question, [LEAVE]) == f"{LEAVE.question} {question}"
 
 
@@ -47,7 +47,7 @@ def test_follow_ups_take_the_question_before_along(question: str) -> None:
         "Gibt es einen Zuschuss zum Jobticket?",
     ],
 )
-def test_other_questions_stand_by_themselves(question: str) -> None:
+def test_standalone_question_is_unchanged(question: str) -> None:
     assert build_standalone_question(question, [LEAVE]) == question
 
 
@@ -61,16 +61,16 @@ def test_a_keyword_may_be_a_new_subject(question: str) -> None:
 @pytest.mark.parametrize(
     "question", ["", "compare prices?", "Form 630", "CEMGSA", "for contractors", "Who pays?"]
 )
-def test_what_is_no_keyword(question: str) -> None:
+def test_longer_text_is_no_fragment(question: str) -> None:
     assert not is_fragment(question)
 
 
-def test_a_chain_of_follow_ups_reaches_back_to_its_subject() -> None:
+def test_chained_follow_ups_use_the_original_subject() -> None:
     history = [Turn("Old question?", ""), LEAVE, Turn("And for contractors?", "None.")]
     assert build_standalone_question("Why?", history) == f"{LEAVE.question} And for contractors? Why?"
 
 
-def test_nothing_before_nothing_added() -> None:
+def test_question_without_history_is_unchanged() -> None:
     assert build_standalone_question("Why?", []) == "Why?"
 
 
@@ -97,7 +97,7 @@ def test_white_space_does_not_lean_on_anything() -> None:
         "Wie beantrage ich sie?",
     ],
 )
-def test_what_names_no_subject_has_it_from_before(question: str) -> None:
+def test_question_without_a_subject_uses_the_previous_one(question: str) -> None:
     assert build_standalone_question(question, [LEAVE]) == f"{LEAVE.question} {question}"
 
 
@@ -113,7 +113,7 @@ def test_what_names_no_subject_has_it_from_before(question: str) -> None:
         "Und wie viele Urlaubstage bekommen Teilzeitkräfte im Jahr?",
     ],
 )
-def test_a_new_topic_leaves_the_old_one_behind(question: str) -> None:
+def test_new_topic_drops_the_previous_question(question: str) -> None:
     assert build_standalone_question(question, [LEAVE]) == question
 
 
@@ -123,20 +123,18 @@ BY_THEMSELVES = [item.question for item in QUESTIONS if not item.history]
 
 
 @given(st.sampled_from(BY_THEMSELVES), st.lists(st.sampled_from(BY_THEMSELVES), max_size=4))
-def test_a_question_that_stands_by_itself_is_left_alone_whatever_was_asked_before(
-    question: str, before: list[str]
-) -> None:
+def test_standalone_question_is_unchanged_by_any_history(question: str, before: list[str]) -> None:
     assert build_standalone_question(question, [Turn(item, "") for item in before]) == " ".join(
         question.split()
     )
 
 
 @given(st.text(max_size=200), st.lists(st.text(max_size=200), max_size=4))
-def test_what_was_typed_is_all_there_at_the_end(question: str, before: list[str]) -> None:
+def test_rewritten_question_ends_with_the_original(question: str, before: list[str]) -> None:
     found = build_standalone_question(question, [Turn(item, "") for item in before])
     assert found.endswith(" ".join(question.split()))
 
 
-def test_the_follow_ups_of_the_gold_set_are_known_as_such() -> None:
+def test_gold_follow_ups_are_recognised() -> None:
     missed = [item.id for item in QUESTIONS if item.history and not is_follow_up(item.question)]
     assert missed == []

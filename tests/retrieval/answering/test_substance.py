@@ -95,7 +95,7 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize(("question", "sentence"), NOTHING)
-def test_repeating_words_adds_nothing(question: str, sentence: str) -> None:
+def test_repeated_words_add_nothing(question: str, sentence: str) -> None:
     assert not adds_something(sentence, question, language_of(question))
 
 

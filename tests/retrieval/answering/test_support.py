@@ -56,7 +56,7 @@ def test_quotes_the_sentence_that_supports(sentence: str, quote: str) -> None:
         ("The canteen serves a hot lunch each day.", "No passage"),
     ],
 )
-def test_says_why_a_sentence_does_not_hold(sentence: str, reason: str) -> None:
+def test_unsupported_sentence_has_a_reason(sentence: str, reason: str) -> None:
     support = checker().check(sentence, [1])
     assert support.grounds == ()
     assert reason in support.reason
@@ -79,7 +79,7 @@ def test_says_why_a_sentence_does_not_hold(sentence: str, reason: str) -> None:
         ),
     ],
 )
-def test_a_restricting_word_is_neither_added_nor_left_out(sentence: str, is_right: bool) -> None:
+def test_restricting_word_can_be_neither_added_nor_omitted(sentence: str, is_right: bool) -> None:
     text = (
         "Managers may approve trips and sign contracts, and only they may cancel them.\n\n"
         "Guests may use rooms other than the archive.\n\n"
@@ -91,7 +91,7 @@ def test_a_restricting_word_is_neither_added_nor_left_out(sentence: str, is_righ
     assert bool(check(sentence, [1]).grounds) is is_right
 
 
-def test_a_clause_of_its_own_is_not_carried_along() -> None:
+def test_unsupported_clause_fails_the_sentence() -> None:
     issued = sentences_of([make_hit(BADGES)])[0].removesuffix(".")
     check = checker([make_hit(BADGES, title="Badges")], "What is there?").check
     assert check(f"{issued}.", [1]).grounds
@@ -105,7 +105,7 @@ def test_a_wrong_citation_is_replaced() -> None:
     assert ground.hit.title == "Travel"
 
 
-def test_a_citation_that_supports_is_kept_though_another_passage_does_too() -> None:
+def test_supporting_citation_is_preferred_to_other_passages() -> None:
     hits = [*HITS, make_hit(f"Summary. {TRAVEL}", title="Summary of rules")]
     (ground,) = checker(hits).check("Hotel costs are reimbursed up to $180 a night.", [2]).grounds
     assert ground.hit.title == "Summary of rules"
@@ -119,7 +119,7 @@ def test_the_heading_of_a_neighbour_is_not_a_sentence_s_own() -> None:
     assert check("Add the public keys to an SSH entry.", [1]).grounds == ()
 
 
-def test_unknown_numbers_cite_nothing() -> None:
+def test_unknown_citation_numbers_are_ignored() -> None:
     (ground,) = checker().check("Leave must not be paid out.", [0, 7, 9999]).grounds
     assert ground.hit.title == "Annual leave"
 
@@ -130,7 +130,7 @@ def test_a_fact_spread_over_sentences_is_quoted_with_both() -> None:
     assert ground.quote == hit.text
 
 
-def test_figures_must_stand_together() -> None:
+def test_figures_must_occur_together() -> None:
     hit = make_hit(
         "Junior staff earn 20 days of leave.\n\nParking costs 30 dollars.\n\nRooms have 12 seats.\n\n"
         "Each floor has 3 kitchens.\n\nSenior staff earn many days of leave.",
@@ -139,7 +139,7 @@ def test_figures_must_stand_together() -> None:
     assert checker([hit]).check("Senior staff earn 20 days of leave.", [1]).grounds == ()
 
 
-def test_figures_from_far_off_in_the_chunk_do_not_count() -> None:
+def test_figures_far_apart_in_the_chunk_are_not_combined() -> None:
     hit = make_hit(
         "All meeting rooms on the ground floor have comfortable seats.\n\nPlants are watered.\n\n"
         "Lights go off.\n\nDoors stay shut.\n\nA team has 12 members.",
@@ -149,7 +149,7 @@ def test_figures_from_far_off_in_the_chunk_do_not_count() -> None:
     assert checker([hit]).check(claim, [1]).grounds == ()
 
 
-def test_an_echo_of_the_question_needs_more() -> None:
+def test_echo_of_the_question_needs_more_support() -> None:
     question = "May Figma plugins be used with Google Drive?"
     hit = make_hit("Google Drive plugins used in Figma are blocked by default.")
     assert (
@@ -157,7 +157,7 @@ def test_an_echo_of_the_question_needs_more() -> None:
     )
 
 
-def test_without_evidence_nothing_holds() -> None:
+def test_nothing_is_supported_without_evidence() -> None:
     assert checker([]).check("Leave must not be paid out.", [1]).grounds == ()
 
 
@@ -184,7 +184,7 @@ def test_no_sentence_waits_for_prepared_evidence() -> None:
 NIGHTS = "Rooms for business trips are paid by the house up to $180 a night."
 
 
-def test_a_model_finds_the_meaning_where_the_words_are_others() -> None:
+def test_entailment_model_finds_paraphrases() -> None:
     assert checker().check(NIGHTS, []).grounds == ()
     model = FakeInference({("Hotel costs are reimbursed", NIGHTS): Inference(0.9, 0.02)})
     (ground,) = checker(inference=model).check(NIGHTS, [1]).grounds
@@ -199,7 +199,7 @@ def test_a_model_finds_the_meaning_where_the_words_are_others() -> None:
         (Inference(0.9, 0.6), "contradicts"),
     ],
 )
-def test_nearness_does_not_count_beside_a_model(found: Inference, reason: str) -> None:
+def test_similarity_is_ignored_beside_an_entailment_model(found: Inference, reason: str) -> None:
     sentence = "Employees earn 25 days of annual leave a year."
     support = checker(inference=FakeInference({("", sentence): found})).check(sentence, [1])
     assert support.grounds == ()
@@ -214,12 +214,12 @@ def test_nearness_does_not_count_beside_a_model(found: Inference, reason: str) -
         "Leave must be paid out.",
     ],
 )
-def test_figures_names_and_negations_must_agree_whatever_a_model_says(sentence: str) -> None:
+def test_figures_names_and_negations_must_agree_despite_the_model(sentence: str) -> None:
     model = FakeInference({("", sentence): Inference(1.0, 0.0)})
     assert checker(inference=model).check(sentence, [1]).grounds == ()
 
 
-def test_a_model_reads_all_windows_of_the_cited_passages_at_once_with_their_headings() -> None:
+def test_entailment_model_reads_all_windows_in_one_batch_with_headings() -> None:
     model = FakeInference()
     checker(inference=model).check("Leave is for employees.", [1, 2])
     first, *rest = model.batches
@@ -235,7 +235,7 @@ def test_a_short_sentence_is_read_together_with_the_question() -> None:
 
 
 @pytest.mark.parametrize("failure", [Unavailable("away"), ConfigurationError("no labels")])
-def test_without_its_model_nearness_counts_again(failure: Exception) -> None:
+def test_failed_entailment_model_falls_back_to_similarity(failure: Exception) -> None:
     check = checker(inference=FakeInference(failure=failure)).check
     assert check("Employees earn 25 days of annual leave a year.", [1]).grounds
     assert not check("The canteen serves a hot lunch each day.", [1]).grounds
@@ -246,7 +246,7 @@ FEE_QUESTION = "What do we give people who talk at our events?"
 FEE_PARAPHRASE = "We give guest speakers $75 an hour to start."
 
 
-def test_a_paraphrase_needs_a_reranker_that_finds_it_in_the_passage() -> None:
+def test_paraphrase_needs_a_confirming_reranker() -> None:
     def support(sentence: str, reranker: FakeReranker | None) -> bool:
         return bool(checker(FEE, FEE_QUESTION, reranker=reranker).check(sentence, [1]).grounds)
 
