@@ -39,9 +39,7 @@ _HOLD = "(lock(mutex), lock(mutex))"
 
 
 @pytest.mark.parametrize(("processes", "method"), [("0", "signal"), ("1", "thread")])
-def test_a_test_that_holds_the_gil_is_ended_with_its_stacks(
-    tmp_path: Path, processes: str, method: str
-) -> None:
+def test_gil_blocking_test_is_ended_with_its_stacks(tmp_path: Path, processes: str, method: str) -> None:
     done = _pytest(tmp_path, processes, method, only="before or holds or after")
     assert "Timeout (0:00:03)!" in done.stderr
     assert "in test_that_holds_the_gil" in done.stderr

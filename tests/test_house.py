@@ -11,6 +11,6 @@ def test_platform_is_a_source_root_and_not_a_package() -> None:
     assert list((ROOT / "platform").glob("*.py")) == []
 
 
-def test_the_standard_library_keeps_its_platform_module() -> None:
+def test_standard_platform_module_is_not_shadowed() -> None:
     assert platform.python_version().startswith("3.")
     assert Path(platform.__file__).parent != ROOT / "platform"

@@ -40,7 +40,7 @@ def test_all_are_asked_the_same_questions() -> None:
     assert len(set(many())) == len(many()) > 200
 
 
-def test_the_model_says_sentences_of_the_passages_with_their_numbers() -> None:
+def test_fake_model_repeats_passage_sentences_with_markers() -> None:
     text = "Sick leave is earned each pay period by everyone. Short. It never expires while you work here."
     said = answer_to(f'[3] Leave > Sick\n"""\n{text}\n"""\n\nQuestion: How?')
     assert said == (

@@ -53,7 +53,7 @@ async def test_a_body_that_grows_too_large_is_cut_off() -> None:
     assert recorder.read == 6
 
 
-async def test_who_sent_it_is_told() -> None:
+async def test_too_large_body_returns_413() -> None:
     recorder = Recorder(b"x" * 6, b"x" * 6)
     await run(recorder)
     assert [message.get("status") for message in recorder.sent] == [413, None]
@@ -61,7 +61,7 @@ async def test_who_sent_it_is_told() -> None:
     assert (problem["type"], problem["code"]) == ("urn:cairn:problem:too_large", "too_large")
 
 
-async def test_an_answer_that_was_given_already_stands() -> None:
+async def test_response_already_started_is_not_replaced() -> None:
     recorder = Recorder(b"x" * 6, b"x" * 6, answers=True)
     await run(recorder)
     assert [message.get("status") for message in recorder.sent] == [200]

@@ -63,7 +63,7 @@ def test_filters_narrow(place: dict[str, str]) -> None:
     assert langchain(place, filters={"tags": ["nobody-has-this"]}).invoke(QUERY) == []
 
 
-def test_errors_say_what_cairn_said(place: dict[str, str]) -> None:
+def test_client_errors_have_status_and_code(place: dict[str, str]) -> None:
     with pytest.raises(CairnRefused) as refused:
         llama(place | {"key": "wrong"}).retrieve(QUERY)
     assert (refused.value.status, refused.value.code) == (401, "not_signed_in")

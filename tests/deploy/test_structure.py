@@ -72,7 +72,7 @@ def test_the_example_has_each_setting_and_no_other() -> None:
 
 
 @pytest.mark.slow
-def test_the_example_is_what_holds_without_it() -> None:
+def test_example_environment_equals_the_defaults() -> None:
     lines = (DEPLOY / "cairn.env.example").read_text().splitlines()
     assert all(line.startswith("#") for line in lines if line), "a copy changes nothing"
     for line in lines:
@@ -141,7 +141,7 @@ def test_the_image_copies_what_there_is_and_runs_as_nobody_special() -> None:
 # Compose
 
 
-def test_compose_has_each_process_and_what_it_stands_on() -> None:
+def test_compose_has_every_process_and_its_dependencies() -> None:
     found = compose()["services"]
     assert {"web", "worker-interactive", "worker-bulk", "beat", "migrate"} <= ours().keys()
     assert {"postgres", "valkey", "qdrant", "proxy"} <= found.keys()

@@ -61,7 +61,7 @@ def test_each_name_and_label_is_there(exposed: dict[str, set[str]]) -> None:
             assert wanted <= exposed[name] | _GIVEN, text
 
 
-def test_what_cairn_tells_is_shown(exposed: dict[str, set[str]]) -> None:
+def test_every_metric_is_on_a_dashboard(exposed: dict[str, set[str]]) -> None:
     """A figure that nobody sees is none."""
     shown = {name for text in expressions() for name in _NAME.findall(text)}
     told = {name for name in exposed if not name.endswith(("_sum", "_count", "_created"))}

@@ -80,7 +80,7 @@ def test_bootstrap_repeats_itself_and_covers_the_mean() -> None:
     assert bootstrap(np.array([]), np.mean) is None
 
 
-def test_auc_tells_longer_from_equal() -> None:
+def test_auc_distinguishes_longer_from_equal() -> None:
     assert estimate_auc([3, 4], [1, 2]).value == 1
     assert estimate_auc([1, 2], [1, 2]).value == 0.5
 

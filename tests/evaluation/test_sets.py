@@ -63,7 +63,7 @@ def test_each_set_states_source_and_licence(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_length_does_not_tell_answerable_questions_from_others(name: str) -> None:
+def test_question_length_does_not_predict_answerability(name: str) -> None:
     lengths: dict[bool, list[float]] = {True: [], False: []}
     for question in load_questions(name):
         lengths[question.answerable].append(len(question.question.split()))

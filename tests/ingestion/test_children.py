@@ -199,7 +199,7 @@ def test_a_new_version_that_fails_takes_nothing_away(
     assert answering() == {"a": "The first.", "b": "The second."}
 
 
-def test_a_file_that_holds_nothing_any_more_loses_what_it_held(pack: Pack) -> None:
+def test_container_without_children_removes_previous_children(pack: Pack) -> None:
     pack(a="The first.")
     work()
     pack()
@@ -524,7 +524,7 @@ def test_an_upload_does_not_replace_what_came_in_a_file(pack: Pack, submit: Subm
         submit("My own.", source_uri=f"{BASE}/a")
 
 
-def test_long_names_are_cut_and_told_apart(pack: Pack) -> None:
+def test_long_child_names_are_cut_and_stay_distinct(pack: Pack) -> None:
     pack(**{"x" * 1200 + "1.txt": "The first.", "x" * 1200 + "2.txt": "The second."})
     work()
     sources = list(Document.objects.exclude(parent=None).values_list("source_uri", flat=True))

@@ -207,12 +207,12 @@ def test_sentences(text: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize("marks", ["!", "!)", '..."', "。", "\n"])
-def test_marks_without_end_hold_nothing_up(marks: str) -> None:
+def test_endless_punctuation_is_split_quickly(marks: str) -> None:
     text = marks * 500_000 + "a"  # hours, were each looked at again from every place before it
     assert [end for _, end in sentences(text)][-1:] == [len(text)]
 
 
-def test_code_is_marked_and_keeps_its_indentation_where_it_is_split() -> None:
+def test_split_code_is_marked_and_preserves_indentation() -> None:
     code = "\n".join(["def walk():", *(f"    step({number})" for number in range(30))])
     found = chunks(("NarrativeText", "Take a walk."), ("CodeSnippet", code), ("NarrativeText", "Rest."))
     pieces = [draft.text[start:end] for draft in found for start, end in draft.code]

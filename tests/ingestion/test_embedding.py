@@ -104,7 +104,7 @@ def test_jobs_share_batches_of_like_length(
     ]
 
 
-def test_a_batch_keeps_within_what_the_encoder_takes(ask: Ask, embedder: HeldEmbedder) -> None:
+def test_batch_stays_within_encoder_limits(ask: Ask, embedder: HeldEmbedder) -> None:
     embedder.gate.set()
     ask(*(f"{LONG} {number}" for number in range(9)), *(f"{SHORT} {number}" for number in range(9)))
     for call in embedder.calls:

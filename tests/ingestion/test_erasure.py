@@ -13,7 +13,7 @@ from tests.ingestion.parts import FakeIndex
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_rendition_whose_worker_died_before_it_told_is_erased(submit: Submit, admin: Principal) -> None:
+def test_rendition_of_a_dead_worker_is_erased(submit: Submit, admin: Principal) -> None:
     document = submit().document
     version = document.latest_version
     assert version is not None

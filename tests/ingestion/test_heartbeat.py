@@ -37,7 +37,7 @@ def heartbeats() -> int:
     return sum(thread.name == "heartbeat" for thread in threading.enumerate())
 
 
-def test_it_keeps_every_lease_with_one_thread_and_ends_with_the_last(leases: list[Lease]) -> None:
+def test_heartbeat_renews_every_lease_in_one_thread(leases: list[Lease]) -> None:
     Job.objects.update(lease_until=timezone.now() + timedelta(seconds=3))
     heartbeat = Heartbeat(0.02)
     with heartbeat.maintain(leases[0]), heartbeat.maintain(leases[1]):

@@ -62,7 +62,7 @@ def test_nodes_know_their_document_and_neighbours() -> None:
     assert document.text[second.start_char_idx : second.end_char_idx] == second.text
 
 
-def test_cells_of_a_sheet_are_kept_by_line() -> None:
+def test_cells_of_a_sheet_are_stored_per_line() -> None:
     table = Element(
         0, "Table", "Item | Price\nTent | 90", header_rows=1, sheet="Rent", cells=("A1:B1", "A2:B2")
     )

@@ -164,7 +164,7 @@ def test_only_what_changed_is_embedded(
         np.testing.assert_allclose(index.points[chunk.id].dense, expected)
 
 
-def test_an_index_that_is_away_is_not_said_to_be_the_embedding_model(
+def test_unavailable_index_is_not_reported_as_the_embedding_model(
     submit: Submit, index: FakeIndex, parsers: FakeParsers
 ) -> None:
     run.run(made(submit, f"Rules\n{long('leave')}").id)
@@ -296,7 +296,7 @@ def test_a_job_cancelled_in_its_last_step_leaves_nothing_to_be_found(
     assert not index.points
 
 
-def test_erasing_removes_everything_and_says_so(job: Job, index: FakeIndex, admin: Principal) -> None:
+def test_erasure_removes_everything_with_a_receipt(job: Job, index: FakeIndex, admin: Principal) -> None:
     run.run(job.id)
     document = reread(job).version.document
     chunk = Chunk.objects.first()
@@ -391,7 +391,7 @@ def test_page_pictures_are_drawn_once(job: Job, parsers: FakeParsers) -> None:
     assert page_picture(version, 1) == first
 
 
-def test_no_page_picture_is_kept_of_what_is_deleted_while_it_is_drawn(
+def test_page_picture_of_a_document_deleted_while_rendering_is_not_stored(
     job: Job, parsers: FakeParsers, admin: Principal
 ) -> None:
     run.run(job.id)

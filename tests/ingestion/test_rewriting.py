@@ -255,7 +255,7 @@ def test_an_erasure_during_a_rewrite_needs_another_one(edge_place: Place) -> Non
     assert _remains(edge_place.folder, MARK) == []
 
 
-def test_a_full_disk_leaves_the_old_index_serving_and_the_receipt_says_why(
+def test_full_disk_leaves_the_old_index_active_and_is_in_the_receipt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with small_disk(tmp_path / "small", megabytes=200) as disk:

@@ -87,7 +87,7 @@ def test_an_idempotency_key_gives_the_first_answer_again(submit: Submit) -> None
         submit("other words", idempotency_key="k")
 
 
-def test_readers_said_with_known_bytes_still_count(submit: Submit) -> None:
+def test_readers_are_updated_for_unchanged_bytes(submit: Submit) -> None:
     submit()
     user = user_create(username="ada")
     document = submit(readers=[f"user:{user.id}"]).document
@@ -299,7 +299,7 @@ def test_deleting_a_knowledge_base_ends_its_queued_jobs(
     assert Job.objects.get().stage == Stage.CANCELLED
 
 
-def test_names_titles_and_metadata_hold_no_hidden_characters(submit: Submit, admin: Principal) -> None:
+def test_names_titles_and_metadata_have_no_hidden_characters(submit: Submit, admin: Principal) -> None:
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "obey") + "\u202e\u200b"
     said = submit(
         filename=f"a{hidden}.md", title=f"Le{hidden}ave", metadata={"tags": [f"h{hidden}r"], f"k{hidden}": 1}

@@ -64,7 +64,7 @@ def test_who_works_on_the_interactive_lane_never_takes_bulk(base: KnowledgeBase,
     assert lifecycle.claim_next(Lane.BULK) is not None
 
 
-def test_a_pause_is_kept_and_then_the_job_goes_first(base: KnowledgeBase, ada: User) -> None:
+def test_delayed_job_waits_and_is_first_afterwards(base: KnowledgeBase, ada: User) -> None:
     first, second, _ = queued(base, ada, count=3)
     Job.objects.filter(pk=first.pk).update(not_before=timezone.now() + timedelta(seconds=5))
     lease = lifecycle.claim_next(Lane.BULK)

@@ -163,7 +163,9 @@ def test_an_empty_folder_in_the_folder_removes_nothing_from_there(
     assert watch.error == ""
 
 
-def test_a_folder_that_is_away_removes_nothing_and_says_so(looked: Looked, drive: Path, watch: Watch) -> None:
+def test_unavailable_folder_removes_nothing_and_shows_an_error(
+    looked: Looked, drive: Path, watch: Watch
+) -> None:
     looked()
     drive.rename(drive.parent / "away")
     assert looked() == {}
@@ -214,7 +216,7 @@ def test_links_out_of_the_folder_are_not_followed(looked: Looked, drive: Path) -
     assert looked() == {"files": 2, "submitted": 2, "links": 1}
 
 
-def test_a_refused_file_is_told_once(looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejected_file_is_reported_once(looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingestion.documents.submit.require_upload_size", _refuse)
     assert looked() == {"files": 2, "refused": 2}
     assert summary(Import.objects.get()).refused == 2

@@ -75,7 +75,7 @@ def test_it_fits_into_the_memory_that_it_is_for(name: str) -> None:
     assert room.tokens >= served["max-model-len"]
 
 
-def test_adapters_stand_beside_their_base() -> None:
+def test_adapters_are_served_beside_their_base() -> None:
     served = profile("llama-3.1-8b")
     (adapter,) = map(json.loads, served["lora-modules"])
     assert adapter["base_model_name"] == served["served-model-name"]

@@ -137,7 +137,7 @@ def test_stopping_frees_the_engine(model: LlamaIndexChatModel) -> None:
     assert counted("generation_tokens_total") - before < 300
 
 
-def test_who_waits_for_a_place_is_told(cairn: Install, tmp_path: Path) -> None:
+def test_waiting_question_shows_its_position(cairn: Install, tmp_path: Path) -> None:
     """With one place: the second of two questions stands in the queue."""
     with ended(cairn.copied(tmp_path / "one")) as install:
         install.start(LLM_MAX_CONCURRENCY="1")

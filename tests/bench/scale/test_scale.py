@@ -37,7 +37,7 @@ def test_the_same_number_gives_the_same_document() -> None:
     assert lengths == pytest.approx(np.ones(PER_DOCUMENT), abs=1e-5)
 
 
-def test_chunks_lie_in_clusters_and_questions_near_them() -> None:
+def test_chunks_form_clusters_with_questions_near_them() -> None:
     stored = _vectors([points(number) for number in range(DOCUMENTS)])
     own = stored[0] @ stored[0].T
     others = stored[0] @ np.concatenate(stored[1:]).T
@@ -113,13 +113,13 @@ def test_a_step_that_fails_ends_the_bench(tmp_path: Path) -> None:
         watched(child, tmp_path)
 
 
-def test_sizes_grow_up_to_the_one_that_is_wanted() -> None:
+def test_sizes_grow_to_the_requested_maximum() -> None:
     assert sizes(1_000_000) == [10_000, 100_000, 1_000_000]
     assert sizes(100_000) == [10_000, 100_000]
     assert sizes(500) == [500]
 
 
-def test_a_small_cluster_has_three_nodes_and_a_large_one_as_many_as_hold_it() -> None:
+def test_small_cluster_has_three_nodes_and_a_large_one_enough_for_its_memory() -> None:
     per_chunk = PerChunk(memory=3 * 1024, disk=6 * 1024)
     assert cluster_for(GIB // 1024, per_chunk) == Cluster(
         chunks=GIB // 1024,

@@ -14,7 +14,7 @@ def memberships(user: User) -> set[tuple[str, str]]:
     return set(user.member_of.values_list("source", "name"))
 
 
-def test_a_name_told_by_a_directory_does_not_lead_into_a_group_of_the_installation() -> None:
+def test_directory_group_name_does_not_join_a_local_group() -> None:
     user = user_create(username="ada")
     ours = group_create(name="Finance")
 
@@ -43,7 +43,7 @@ def test_admins_set_the_installations_groups_and_leave_those_of_directories() ->
     assert memberships(user) == {("", "Finance"), ("ldap", "A")}
 
 
-def test_admins_cannot_put_people_into_a_group_that_a_directory_keeps() -> None:
+def test_admins_cannot_add_members_to_a_directory_group() -> None:
     groups_replace(user_create(username="ada"), source="ldap", names=["A"])
     kept = Group.objects.get(source="ldap")
     eve = user_create(username="eve", is_admin=True)

@@ -23,7 +23,7 @@ from cairn.errors import Conflict, InvalidInput, NotFound
 pytestmark = pytest.mark.django_db
 
 
-def test_a_key_is_kept_as_a_digest_only() -> None:
+def test_api_key_is_stored_only_as_a_digest() -> None:
     row, key = api_key_create(user=user_create(username="ada"), label="script")
     assert key.startswith(row.prefix)
     kept = " ".join(str(value) for value in ApiKey.objects.values().get().values())

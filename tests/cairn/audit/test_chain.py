@@ -127,7 +127,7 @@ def test_a_file_that_cannot_be_read_fits_nothing(chain: None) -> None:
     assert "cannot be read" in verify().problem
 
 
-def test_events_that_are_not_sealed_for_long_are_told_of(chain: None) -> None:
+def test_events_unsealed_for_long_are_reported(chain: None) -> None:
     rows.create(action="sign_in", at=timezone.now() - timedelta(minutes=11))
     assert verify().overdue == 1
 

@@ -84,14 +84,14 @@ def test_an_adapter_has_the_context_of_its_base(server: FakeServer) -> None:
         ("/api/v0/models/mistral", {"loaded_context_length": 4096, "max_context_length": 32768}),  # LM Studio
     ],
 )
-def test_servers_that_tell_their_context_elsewhere(server: FakeServer, path: str, page: Any) -> None:
+def test_context_size_is_read_from_other_server_pages(server: FakeServer, path: str, page: Any) -> None:
     server.respond = writes
     listed(server, {"id": "mistral"})
     server.pages[path] = page
     assert check(server).context_tokens == 4096
 
 
-def test_a_context_that_nobody_tells(server: FakeServer) -> None:
+def test_unknown_context_size_gives_a_remark(server: FakeServer) -> None:
     server.respond = writes
     listed(server, {"id": "mistral:latest"})  # Ollama
     report = check(server)
@@ -106,7 +106,7 @@ def test_a_template_that_refuses_a_system_role(server: FakeServer) -> None:
     assert check(server, llm_system_role=False).ok
 
 
-def test_a_template_that_leaves_out_what_the_system_says(server: FakeServer) -> None:
+def test_template_ignoring_the_system_prompt_is_detected(server: FakeServer) -> None:
     def respond(exchange: Exchange) -> None:
         turns = [each for each in exchange.body["messages"] if each["role"] != "system"]
         exchange.body["messages"] = turns
@@ -155,7 +155,7 @@ def test_a_server_that_answers_something_else(server: FakeServer) -> None:
     assert "cannot be read" in check(server).problem
 
 
-def test_keys_and_passwords_are_not_told(server: FakeServer) -> None:
+def test_model_check_hides_keys_and_passwords(server: FakeServer) -> None:
     server.respond = lambda exchange: exchange.answer({"error": f"no such key: {KEY}"}, 401)
     listed(server, {"id": "mistral", "max_model_len": 4096})
     hidden = server.url.replace("//", "//somebody:hunter2@")

@@ -108,7 +108,7 @@ def test_health_before_and_after_loading(loads: list[str]) -> None:
     assert registry.chat_health() == Health(ok=True, detail="parrot")
 
 
-def test_health_tells_what_is_wrong(loads: list[str]) -> None:
+def test_health_explains_failures(loads: list[str]) -> None:
     broken = FakeEmbedder()
     broken.broken = True
     with registry.use(embedder=broken, chat=chat(failure="engine died")):

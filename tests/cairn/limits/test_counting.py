@@ -124,7 +124,7 @@ def test_what_is_refused_is_not_counted(mia: User, clock: Clock) -> None:
     )
 
 
-def test_tokens_count_when_the_answer_stands(mia: User, clock: Clock) -> None:
+def test_tokens_are_charged_after_the_answer(mia: User, clock: Clock) -> None:
     allow("everyone", tokens_per_day=100)
     principal = principal_for_user(mia)
     ask(principal)
@@ -250,7 +250,7 @@ def test_so_many_answers_at_once(mia: User) -> None:
         take(principal)
 
 
-def test_what_a_dead_process_held_is_free_after_a_minute(mia: User, clock: Clock) -> None:
+def test_slot_of_a_dead_process_is_released_after_a_minute(mia: User, clock: Clock) -> None:
     allow("everyone", streams_at_once=2)
     principal = principal_for_user(mia)
     dead, alive = take(principal), take(principal)

@@ -45,7 +45,7 @@ def test_what_is_not_there(dotted: str) -> None:
     assert "can't be imported" in message_of(dotted)
 
 
-def test_pydantic_says_why_without_its_inputs() -> None:
+def test_pydantic_errors_hide_inputs() -> None:
     assert message_of(f"{__name__}.Strict", api_key=KEY).endswith(
         "can't be created: Value error, keys are not supported"
     )

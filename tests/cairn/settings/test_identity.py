@@ -23,7 +23,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_providers_are_read_and_told_to_nobody(tmp_path: Path) -> None:
+def test_provider_secrets_are_not_in_the_repr(tmp_path: Path) -> None:
     providers = identity_providers(written(tmp_path, OIDC))
     [provider] = providers.oidc
     assert (provider.source, provider.server_url) == ("oidc:okta", "https://example.okta.com")
@@ -33,7 +33,7 @@ def test_providers_are_read_and_told_to_nobody(tmp_path: Path) -> None:
     assert app["settings"]["oauth_pkce_enabled"] is True
 
 
-def test_a_secret_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
+def test_provider_secret_is_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("in a file\n")
     text = OIDC.replace('client_secret = "s3cret"', f'client_secret_file = "{tmp_path / "secret"}"')
     assert identity_providers(written(tmp_path, text)).oidc[0].secret == "in a file"
@@ -57,7 +57,7 @@ def test_without_a_file_there_are_none() -> None:
         "not = [toml",
     ],
 )
-def test_what_cannot_work_is_said_without_secrets(tmp_path: Path, text: str) -> None:
+def test_invalid_provider_error_hides_secrets(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         identity_providers(written(tmp_path, text))
     assert "s3cret" not in caught.value.message

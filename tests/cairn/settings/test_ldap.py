@@ -46,7 +46,7 @@ def test_no_directory_is_none() -> None:
         ("ldaps://dc.example.org", {"ldap_user_filter": "(objectClass=person)"}),
     ],
 )
-def test_what_cannot_work_is_said_at_once(url: str, more: dict[str, Any]) -> None:
+def test_invalid_ldap_settings_are_rejected_at_start(url: str, more: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="LDAP_U"):
         settings(url, **more)
 

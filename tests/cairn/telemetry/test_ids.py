@@ -55,7 +55,7 @@ async def test_each_request_gets_an_id_that_no_client_chooses() -> None:
     assert len({*seen, "mine"}) == 3
 
 
-def test_a_worker_tells_its_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_worker_serves_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     given = Environment(worker_metrics_address=f"127.0.0.1:{port}")
     monkeypatch.setattr(worker_process, "environment", lambda: given)

@@ -46,9 +46,7 @@ def test_what_workers_make_of_files_is_what_the_embedded_one_makes(
     assert any("Rule 4.2.3" in hit["text"] for hit in results)
 
 
-def test_a_worker_that_is_told_to_end_hands_its_job_back(
-    cluster: Cluster, gate: Gate, expected: Expected
-) -> None:
+def test_terminated_worker_returns_its_job(cluster: Cluster, gate: Gate, expected: Expected) -> None:
     worker = cluster.working()
     with gate.closed():
         cluster.install.bring("handed", 1)

@@ -26,7 +26,7 @@ def _shown(row: int, column: int, value: Value) -> str:
     return str(value)
 
 
-def test_columns_keep_their_place_and_rows_their_cells() -> None:
+def test_columns_preserve_position_and_rows_their_cells() -> None:
     (table,) = written([Table((0, 2), (HEADER,), BODY)], sheet="Rates")
     assert (table.text, table.header_rows) == ("City | Rate\nBonn | 28\n | 30", 1)
     assert (table.sheet, table.cells) == ("Rates", ("A1:C1", "A2:C2", "A3:C3"))

@@ -37,7 +37,7 @@ def test_the_handbook_but_for_its_empty_pages_is_read(pool: ParserPool, sample_d
     assert refused == dict.fromkeys(FRONT_MATTER_ONLY, Rejection.NO_TEXT)
 
 
-def test_a_quarterly_report_keeps_its_statements(sample_data: Path) -> None:
+def test_quarterly_report_preserves_its_statements(sample_data: Path) -> None:
     found = pdf_document.parse(sample_data / "sec-10-q" / "2023 Q1 AMZN.pdf", Limits())
     statement = next(one for one in found.elements if "Net product sales | $ 56,455 | $ 56,981" in one.text)
     assert (statement.category, statement.page, statement.header_rows) == ("Table", 4, 3)

@@ -45,7 +45,7 @@ def test_a_paused_source_is_not_synced(
     assert server.cursors == [""]
 
 
-def test_problems_are_told_in_a_line_and_by_the_exit_code(
+def test_command_reports_problems_in_one_line_and_by_exit_code(
     capsys: pytest.CaptureFixture[str], server: FakeServer, source: Source
 ) -> None:
     server.password = "other"

@@ -93,7 +93,7 @@ def test_a_source_that_fails_during_a_listing_loses_nothing(
     assert present() == {"fake://b.md", "fake://c.md", "fake://new.md"}
 
 
-def test_a_listing_that_ends_without_saying_so_deletes_nothing(three: FakeServer, sync: Sync) -> None:
+def test_incomplete_listing_deletes_nothing(three: FakeServer, sync: Sync) -> None:
     three.changes = lambda _cursor: iter([three.files["b.md"].item])
     schedule = sync()
     assert "ended too early" in schedule.error
@@ -439,9 +439,7 @@ def test_sizes_are_limited_by_what_is_really_read(
     assert server.opened == [], "they are not read again until they change"
 
 
-def test_an_item_that_cannot_be_read_does_not_hold_up_others(
-    server: FakeServer, sync: Sync, source: Source
-) -> None:
+def test_unreadable_item_does_not_block_others(server: FakeServer, sync: Sync, source: Source) -> None:
     for name in ("a.md", "b.md", "c.md"):
         server.put(name)
     errors = {"a.md": ItemUnavailable("Permission denied."), "b.md": ValueError("broken kind")}

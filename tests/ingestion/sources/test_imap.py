@@ -212,7 +212,7 @@ def test_large_messages_arrive_whole(server: Dovecot) -> None:
         assert content.read().replace(b"\r\n", b"\n") == message.replace(b"\r\n", b"\n")
 
 
-def test_a_message_that_is_gone_is_told(server: Dovecot) -> None:
+def test_deleted_message_is_reported(server: Dovecot) -> None:
     item = items_of(list_all(server))[0]
     server.delete(item.container.removeprefix(PREFIX))
     with imap.connect(options(server)) as source, pytest.raises(ItemUnavailable), source.open(item):
@@ -285,7 +285,7 @@ def is_mixed(given: dict[str, str]) -> bool:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_that_holds_after_many_random_changes(server: Dovecot, seed: int) -> None:
+def test_access_stays_equal_after_random_changes(server: Dovecot, seed: int) -> None:
     chance = random.Random(seed)
     lists: dict[str, dict[str, str]] = {mailbox: {} for mailbox in MAILBOXES}
     different, compared = set(), 0

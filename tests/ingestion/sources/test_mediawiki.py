@@ -243,7 +243,7 @@ def test_a_private_wiki_is_read_by_an_account(wiki: MediawikiServer, prefix: str
     assert "Choose its readers in Cairn accordingly" in steps[1].detail
 
 
-def test_a_public_wiki_says_that_everyone_can_read_it(wiki: MediawikiServer) -> None:
+def test_public_wiki_check_reports_public_reading(wiki: MediawikiServer) -> None:
     with connect(bot_options(wiki)) as source:
         steps = list(source.check())
     assert [step.problem for step in steps] == [""] * 4

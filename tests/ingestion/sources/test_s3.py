@@ -160,7 +160,7 @@ def test_wrong_keys_and_missing_buckets_are_refused(server: SeaweedFs) -> None:
             assert first_problem(source.check())
 
 
-def test_objects_that_are_gone_changed_or_refused_are_told_apart(server: SeaweedFs) -> None:
+def test_missing_changed_and_forbidden_objects_have_different_errors(server: SeaweedFs) -> None:
     found = items_of(list_all(server.url))
     server.delete("finance/a.md")
     server.put("a.md", "Another text.")
@@ -228,7 +228,7 @@ def test_everyone_may_read_what_the_server_lets_them_read(server: SeaweedFs) -> 
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_that_holds_for_any_rules(server: SeaweedFs, seed: int) -> None:
+def test_access_is_right_for_random_rules(server: SeaweedFs, seed: int) -> None:
     chance = random.Random(seed)
     people = {name: chance.sample([*FOLDERS, "a", "Gr"], chance.randint(1, 3)) for name in PEOPLE}
     server.replace_people(people)

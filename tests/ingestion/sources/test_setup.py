@@ -154,7 +154,7 @@ def test_a_check_that_hangs_ends_in_time(server: FakeServer, source: Source) -> 
     end.set()
 
 
-def test_a_check_that_breaks_says_so(server: FakeServer, source: Source) -> None:
+def test_crashing_check_is_reported(server: FakeServer, source: Source) -> None:
     server.checking = lambda: 1 // 0 and None
     assert "server log" in source_check(source)[-1].problem
 

@@ -351,7 +351,9 @@ def test_a_directory_that_refuses_leaves_nobody_out(
         people_of(options_of(domain, **changes))
 
 
-def test_a_server_that_is_away_or_says_nothing(domain: SambaDomain, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_and_silent_servers_are_unavailable(
+    domain: SambaDomain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(SourceUnavailable, match="connect"):
         list_all(options_of(domain, port=free_port()))
     monkeypatch.setattr("ingestion.sources.kinds.smb.client.TIMEOUT_SECONDS", 1)

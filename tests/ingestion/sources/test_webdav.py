@@ -163,7 +163,7 @@ def test_a_busy_server_is_asked_later(server: WebdavServer) -> None:
     assert busy.value.retry_after == 7
 
 
-def test_a_server_that_is_away_is_told_from_one_that_refuses(server: WebdavServer) -> None:
+def test_unreachable_and_refusing_servers_have_different_errors(server: WebdavServer) -> None:
     server.stop()
     with pytest.raises(SourceUnavailable) as away:
         list_all(server.url)
@@ -184,7 +184,7 @@ def test_a_server_that_goes_away_during_a_listing_completes_nothing(server: Webd
     assert not any(isinstance(change, Complete) for change in seen)
 
 
-def test_files_that_are_gone_or_refused_are_told_apart(server: WebdavServer) -> None:
+def test_missing_and_forbidden_files_have_different_errors(server: WebdavServer) -> None:
     found = items_of(list_all(server.url))
     (server.folder / "plan.md").unlink()
     server.refused["/日本語.txt"] = 403

@@ -454,7 +454,7 @@ def test_a_start_page_that_fails_ends_the_sync(server: WebsiteServer) -> None:
     assert code_of(refused) == "website_start_missing"
 
 
-def test_an_unknown_name_is_told_from_a_forbidden_address() -> None:
+def test_unknown_host_and_forbidden_address_have_different_errors() -> None:
     with pytest.raises(SourceUnavailable) as unknown:
         encryption.find_addresses(f"{'a' * 64}.example.org", 443, encrypted=True)
     with pytest.raises(SourceRefused) as forbidden:

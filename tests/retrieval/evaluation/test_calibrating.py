@@ -18,7 +18,7 @@ def questions(count: int, *, near: float, unnamed: float, seed: int) -> list[dic
 
 
 @pytest.mark.slow
-def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
+def test_calibration_weighs_only_informative_signals() -> None:
     signals = questions(60, near=0.7, unnamed=0.1, seed=1) + questions(30, near=0.4, unnamed=0.6, seed=2)
     fit = fit_calibration(signals, [True] * 60 + [False] * 30)
     weights = fit.calibration.weights
@@ -32,7 +32,7 @@ def test_what_tells_gets_weight_and_what_does_not_gets_none() -> None:
 
 
 @pytest.mark.slow
-def test_where_nothing_tells_nearly_all_is_answered() -> None:
+def test_uninformative_signals_answer_nearly_everything() -> None:
     signals = questions(100, near=0.5, unnamed=0.3, seed=3)
     fit = fit_calibration(signals, [at % 3 > 0 for at in range(100)])
     assert fit.wrongly_refused <= MAX_REFUSED_SHARE

@@ -60,7 +60,7 @@ def test_tuning_and_testing_use_different_questions() -> None:
     not (HANDBOOK / "handbook").is_dir(), reason=f"no handbook in {HANDBOOK}: set SAMPLE_DATA"
 )
 @pytest.mark.parametrize("name", FILES)
-def test_the_handbook_says_what_the_gold_set_quotes(name: str) -> None:
+def test_handbook_contains_the_gold_quotes(name: str) -> None:
     for question in questions(name):
         texts = [(HANDBOOK / uri).read_text(encoding="utf-8") for uri in question.relevant]
         for quote in question.quotes:

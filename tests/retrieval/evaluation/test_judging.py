@@ -56,7 +56,7 @@ def test_answers_are_judged_by_their_passages(server: FakeServer) -> None:
     assert {exchange.body["model"] for exchange in server.exchanges} == {"large"}
 
 
-def test_each_answer_that_is_judged_is_told(server: FakeServer) -> None:
+def test_judging_reports_progress_per_answer(server: FakeServer) -> None:
     ticks = []
     outcomes = [outcome(f"answer {n}", "text") for n in range(9)]
     judge(server).judge_outcomes(outcomes, lambda *tick: ticks.append(tick))

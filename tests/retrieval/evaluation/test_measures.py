@@ -73,7 +73,7 @@ def test_quotes_of_what_was_answered() -> None:
     assert found["quote_recall"] == pytest.approx((1 / 2 + 0) / 2)
 
 
-def test_rankings_stand_beside_each_other() -> None:
+def test_rankings_are_measured_side_by_side() -> None:
     asked, unanswerable = question("asked", "a"), question("none")
     others = {Ranking.DENSE: ("b", "a"), Ranking.BM25: ()}
     found = by_ranking([outcome(asked, ranking=("a",), others=others), outcome(unanswerable, ranking=("a",))])
@@ -111,7 +111,7 @@ def test_an_answer_has_what_it_must_have_whatever_the_case() -> None:
     assert measures([outcome(asked, answer="25 days")])["must_contain"] == 0
 
 
-def test_without_questions_nothing_is_told() -> None:
+def test_measures_without_questions_are_none() -> None:
     assert set(measures([]).values()) == {None}
 
 

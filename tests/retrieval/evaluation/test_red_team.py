@@ -97,7 +97,7 @@ def test_a_wrong_file_is_named_with_its_problem(text: str, problem: str) -> None
         parse_attacks(text, Category.INJECTION, "x.yaml")
 
 
-def test_a_sample_keeps_the_order_and_is_repeatable() -> None:
+def test_attack_sample_is_ordered_and_repeatable() -> None:
     attacks = load_attacks()
     some = sample_attacks(attacks, 10, 7)
     assert some == sample_attacks(attacks, 10, 7)

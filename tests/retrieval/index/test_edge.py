@@ -115,7 +115,7 @@ def test_the_log_does_not_grow_for_ever(
     assert index.count() == 180
 
 
-def test_a_second_process_is_told_that_it_is_in_use(index: EdgeIndex, folder: Path) -> None:
+def test_second_process_gets_an_index_in_use_error(index: EdgeIndex, folder: Path) -> None:
     code = """
 import sys
 from pathlib import Path

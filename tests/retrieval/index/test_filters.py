@@ -12,7 +12,7 @@ bases = st.frozensets(st.builds(UUID, int=st.integers(0, 5)), max_size=4)
 
 
 @given(bases, bases, st.frozensets(st.text(max_size=3), max_size=3))
-def test_there_is_always_something_of_which_one_must_hold(
+def test_filter_always_has_a_required_alternative(
     bases_read: frozenset[UUID], bases_managed: frozenset[UUID], tokens: frozenset[str]
 ) -> None:
     """Stores take an empty list of alternatives for "everything"."""

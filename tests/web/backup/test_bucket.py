@@ -70,7 +70,7 @@ def hits(install: Install) -> list[tuple[str, float]]:
     return [(hit["chunk"], round(hit["score"], 5)) for hit in asked]
 
 
-def test_what_a_bucket_held_comes_back(install: Install, bucket: Any, tmp_path: Path) -> None:
+def test_bucket_backup_restores_files(install: Install, bucket: Any, tmp_path: Path) -> None:
     gold, shelf = tmp_path / "gold.jsonl", tmp_path / "shelf"
     gold.write_text(json.dumps({"id": "form", "question": QUESTION, "relevant": ["rules/rules-01.md"]}))
 

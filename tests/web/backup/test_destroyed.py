@@ -166,7 +166,7 @@ def test_postgresql_and_a_vector_server_come_back(
         second.close()
 
 
-def test_what_is_lost_is_told_of(server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_lost_file_is_reported(server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
     target = tmp_path_factory.mktemp("shelf") / "tuesday"
     with contextlib.closing(sqlite3.connect(server.data_dir / "cairn.sqlite3")) as tables:
         ((lost,),) = tables.execute("SELECT original FROM library_documentversion LIMIT 1").fetchall()

@@ -126,7 +126,7 @@ def test_one_that_does_not_fit_touches_nothing(
         restore.restore(folder, force=True)
 
 
-def test_a_list_of_erasures_holds_nothing_else() -> None:
+def test_list_of_erasures_is_validated() -> None:
     line = '{"action": "erasure.done", "subject": "document:00000000-0000-4000-8000-000000000000"}'
     assert erasures_in([line, "\n"])[0].kind == "document"
     for wrong in [line.replace("done", "requested"), line.replace("document:", "group:"), "{}", "no", "[]"]:

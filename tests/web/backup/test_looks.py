@@ -95,7 +95,7 @@ def test_what_an_earlier_look_copied_and_the_last_does_not_name_is_left_out(
     assert copied(folder) == look.names == {kept}
 
 
-def test_what_stays_away_is_told_in_the_end(originals: list[str], folder: Path) -> None:
+def test_missing_file_is_reported_after_retries(originals: list[str], folder: Path) -> None:
     default_storage.delete(originals[0])
     said: list[str] = []
     look = create._consistent(folder, said.append)

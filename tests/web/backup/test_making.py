@@ -76,7 +76,7 @@ def test_of_two_at_once_one_is_made(whole: Install, install: Install, shelf: Pat
 
 
 @pytest.mark.parametrize("what", ["tables", "files"])
-def test_a_full_disk_is_told_and_leaves_nothing(install: Install, shelf: Path, what: str) -> None:
+def test_full_disk_is_reported_and_leaves_no_backup(install: Install, shelf: Path, what: str) -> None:
     size = -(-install.sqlite.stat().st_size // MEBIBYTE) + 1
     if what == "files":
         (original, *_), *_ = install.rows("SELECT original FROM library_documentversion")

@@ -89,7 +89,7 @@ def test_another_machine_needs_the_key(whole: Install, empty: Install, backup: P
     assert_as_before(empty, whole.chunk_set())
 
 
-def test_the_key_is_told_once_and_is_in_no_backup(install: Install, shelf: Path) -> None:
+def test_backup_key_is_shown_once_and_is_in_no_backup(install: Install, shelf: Path) -> None:
     (install.data_dir / "backup_key").unlink()
     told = ok(manage(install, "backup", str(shelf / "monday"))).stderr
     assert f"{install.data_dir / 'backup_key'} is the key" in told

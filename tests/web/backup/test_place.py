@@ -14,7 +14,7 @@ def said() -> list[str]:
     return []
 
 
-def test_another_writer_is_kept_out(shelf: Path, said: list[str]) -> None:
+def test_concurrent_writer_is_rejected(shelf: Path, said: list[str]) -> None:
     target = shelf / "monday"
     with new_folder(target, report=said.append) as folder:
         (folder / "x").write_text("one")

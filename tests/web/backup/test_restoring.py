@@ -38,7 +38,7 @@ def test_by_force_nothing_of_before_stays(whole: Install, install: Install, back
     assert_as_before(install, whole.chunk_set())
 
 
-def test_a_full_disk_is_told_and_what_to_do(whole: Install, empty: Install, backup: Path) -> None:
+def test_full_disk_during_restore_is_explained(whole: Install, empty: Install, backup: Path) -> None:
     with small_disk(empty.data_dir / "files", megabytes=1) as disk:
         with disk.full():
             done = ok(manage(empty, "restore", str(backup)), 1)

@@ -33,9 +33,7 @@ def test_a_backup_records_its_size_and_whether_it_was_verified(
     assert detail["bytes"] == sum(path.stat().st_size for path in (tmp_path / "monday").iterdir())
 
 
-def test_a_backup_that_the_disk_has_changed_is_not_kept(
-    db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_corrupted_backup_is_discarded(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(create, "seal", _seal_on_a_bad_disk(create.seal))
     with pytest.raises(InvalidInput, match=f"{MANIFEST}.*has changed"):
         make(tmp_path / "monday", is_verified=True)

@@ -60,7 +60,7 @@ def test_an_assistant_is_created_asked_changed_and_deleted(sign_in: SignIn, view
     expect(page.locator(".verdict")).to_have_count(1)
 
 
-def test_of_two_people_who_edit_at_once_the_second_is_told(sign_in: SignIn) -> None:
+def test_concurrent_assistant_edits_show_a_conflict(sign_in: SignIn) -> None:
     page = sign_in()
     name = f"Shared {uuid4().hex[:6]}"
     page.goto("/admin/assistants/new")

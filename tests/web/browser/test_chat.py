@@ -133,7 +133,7 @@ def test_an_answer_is_there_after_leaving_the_page(page: Page) -> None:
     expect(page.locator(".answer-body")).to_have_text(re.compile(r"\w+"))
 
 
-def test_what_was_typed_is_kept_until_it_is_asked(page: Page, cairn_server: Server) -> None:
+def test_draft_question_survives_a_reload(page: Page, cairn_server: Server) -> None:
     field = page.get_by_label("Your question")
     field.fill("Half a ques")
     page.reload()

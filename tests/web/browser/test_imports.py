@@ -57,7 +57,7 @@ def opened(page: Page) -> str:
     return slug
 
 
-def test_a_folder_tells_what_became_of_each_file(sign_in: SignIn, folder: Path) -> None:
+def test_folder_import_shows_the_outcome_of_each_file(sign_in: SignIn, folder: Path) -> None:
     page = sign_in()
     opened(page)
     page.locator("#folder").set_input_files(folder)
@@ -205,7 +205,7 @@ def test_what_cannot_be_sent_together_is_sent_one_by_one(sign_in: SignIn) -> Non
     assert sent == {"items": 1, "documents": 24}
 
 
-def test_a_lost_connection_is_told_and_sending_goes_on(sign_in: SignIn) -> None:
+def test_lost_connection_is_shown_and_upload_resumes(sign_in: SignIn) -> None:
     page = sign_in()
     opened(page)
     page.route(UPLOADS, lambda route: route.abort("internetdisconnected"))
@@ -381,7 +381,7 @@ GONE = 'event: error\ndata: {"status": 404}\n\n'
 NO_MORE = "Live progress stopped. Reload the page to see the current state."
 
 
-def test_a_page_says_that_it_no_longer_follows(sign_in: SignIn) -> None:
+def test_page_shows_that_events_stopped(sign_in: SignIn) -> None:
     page = sign_in()
     opened(page)
     page.evaluate(BEGIN, ["handbook"])

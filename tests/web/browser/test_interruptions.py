@@ -138,7 +138,7 @@ def test_without_the_model_the_passages_are_quoted(page: Page, model: Model) -> 
     answered_when_asked_again(page, model, "Answer again")
 
 
-def test_a_slow_model_is_waited_for_and_that_is_said(page: Page, model: Model) -> None:
+def test_slow_model_shows_a_waiting_message(page: Page, model: Model) -> None:
     model.does = model.is_slow
     page.clock.install()
     ask(page)

@@ -141,7 +141,7 @@ def test_a_follow_up_is_shown_as_understood_and_can_be_changed(sign_in: SignIn) 
     expect(field).to_have_value("half a question")
 
 
-def test_what_no_document_says_is_refused_with_a_way_on(sign_in: SignIn) -> None:
+def test_unanswerable_question_is_refused_with_a_next_step(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     uploaded(page, slug, markdown())
@@ -308,7 +308,7 @@ def test_the_menu_of_a_phone_works_by_keyboard(sign_in: SignIn) -> None:
     expect(opener).to_be_focused()
 
 
-def test_a_theme_is_kept(sign_in: SignIn) -> None:
+def test_theme_persists(sign_in: SignIn) -> None:
     page = sign_in()
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(ground)
@@ -320,7 +320,7 @@ def test_a_theme_is_kept(sign_in: SignIn) -> None:
     assert page.evaluate(ground) == dark
 
 
-def test_a_lost_connection_keeps_the_question(sign_in: SignIn) -> None:
+def test_lost_connection_preserves_the_question(sign_in: SignIn) -> None:
     page = sign_in()
     page.context.set_offline(True)
     page.evaluate("dispatchEvent(new Event('offline'))")  # on a machine without internet none comes
@@ -335,7 +335,7 @@ def test_a_lost_connection_keeps_the_question(sign_in: SignIn) -> None:
     expect(page.locator(".verdict")).to_be_visible(timeout=SLOW)
 
 
-def test_one_who_was_signed_out_is_told(sign_in: SignIn) -> None:
+def test_signed_out_user_sees_a_message(sign_in: SignIn) -> None:
     page = sign_in()
     page.context.clear_cookies()
     page.get_by_label("Your question").fill(QUESTION)

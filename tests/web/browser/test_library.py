@@ -107,7 +107,7 @@ def test_a_document_is_found_opened_looked_after_and_asked(sign_in: SignIn, view
 
 
 @SIZES
-def test_filters_are_chosen_told_and_sent(sign_in: SignIn, viewport: ViewportSize) -> None:
+def test_library_filters_are_selected_shown_and_sent(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     slug = filled(page)
     page.evaluate(

@@ -151,7 +151,7 @@ def test_text_is_laid_out_as_it_comes(page: Page) -> None:
     assert "<td>d</td>" in html
 
 
-def test_code_keeps_its_lines_while_it_streams_and_its_button_stays(page: Page) -> None:
+def test_streamed_code_preserves_its_lines_and_copy_button(page: Page) -> None:
     text = "So:\n\n```sh\n# not a heading\n\n- no *item* [1]\n```\nDone ```here```.\n\n~~~\nopen"
     html = page.evaluate(WRITE, [list(text), [CITATION]])
     assert "<code># not a heading\n\n- no *item* [1]</code></pre>" in html
@@ -273,7 +273,7 @@ def test_a_stream_outlasts_passing_faults(following: Page, status: int) -> None:
     assert following.evaluate("[news, lost]") == [4, ""]
 
 
-def test_a_stream_waits_minutes_for_a_server_that_refuses_and_says_when_it_gives_up(following: Page) -> None:
+def test_refused_stream_is_retried_for_minutes_with_a_final_message(following: Page) -> None:
     for _ in range(10):
         following.evaluate(REFUSAL)
         following.clock.run_for(15_000)

@@ -127,9 +127,7 @@ def base(running: Running, admin: httpx.Client) -> str:
     return str(next(each["id"] for each in bases if each["slug"] == "handbook"))
 
 
-def test_the_handbook_answers_with_citations_and_refuses_what_it_does_not_say(
-    base: str, admin: httpx.Client
-) -> None:
+def test_handbook_answers_with_citations_and_refuses_other_questions(base: str, admin: httpx.Client) -> None:
     leave = admin.post("/ask", json={"question": LEAVE, "knowledge_bases": [base]}).json()
     assert leave["verdict"] in {"supported", "partial"}
     pages = {each["source_uri"] for each in leave["citations"]}

@@ -80,7 +80,7 @@ def test_an_answer_whose_web_process_is_killed_ends_as_interrupted(site: Site, h
     site.wait_balanced()
 
 
-def test_an_answer_that_takes_too_long_for_a_graceful_end_is_told_so(site: Site, held: Writing) -> None:
+def test_answer_beyond_the_shutdown_time_ends_as_interrupted(site: Site, held: Writing) -> None:
     port = site.ports[0]
     site.webs[port].stop()
     held.going_on.set()  # a process that starts asks the model for a word
@@ -120,7 +120,7 @@ def test_an_answer_that_is_being_written_is_finished_before_a_graceful_end(site:
     site.wait_balanced()
 
 
-def test_answers_that_wait_for_the_model_keep_no_connection(site: Site, held: Writing) -> None:
+def test_answers_waiting_for_the_model_occupy_no_connection(site: Site, held: Writing) -> None:
     """More people than connections: all get their words, and others are served meanwhile."""
     port = site.ports[0]
     site.webs[port].stop()

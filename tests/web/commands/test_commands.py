@@ -26,7 +26,7 @@ def zoo(tmp_path: Path) -> Path:
     return folder
 
 
-def test_ingest_tells_what_became_of_each_file(cairn_server: Server, zoo: Path) -> None:
+def test_ingest_reports_the_outcome_of_each_file(cairn_server: Server, zoo: Path) -> None:
     first = cairn_server.manage("ingest", str(zoo), "--kb", "zoo", "--wait", "--json")
     summary = json.loads(first.stdout)
     assert first.returncode == 3
@@ -41,7 +41,7 @@ def test_ingest_tells_what_became_of_each_file(cairn_server: Server, zoo: Path) 
     assert "Uploading: 3/3" in second.stderr
 
 
-def test_a_command_ends_quietly_when_nobody_reads_what_it_says(cairn_server: Server, tmp_path: Path) -> None:
+def test_command_ends_quietly_on_a_closed_pipe(cairn_server: Server, tmp_path: Path) -> None:
     """As in `manage.py … | head`, which may have seen enough."""
     (tmp_path / "rules.md").write_text("# Hotels\n\nA hotel in Porto costs at most 140 euros.")
     reads, writes = os.pipe()
@@ -101,7 +101,7 @@ def test_ask_streams_an_answer_with_its_sources(cairn_server: Server, tmp_path: 
     assert answer["citations"][0]["title"] == "Parking"
 
 
-def test_ask_says_why_it_refuses(cairn_server: Server) -> None:
+def test_ask_prints_the_reason_of_a_refusal(cairn_server: Server) -> None:
     said = cairn_server.manage("ask", "What is the melting point of tungsten?", "--kb", "cairn-help")
     assert said.returncode == 0
     assert "Verdict: refused" in said.stdout

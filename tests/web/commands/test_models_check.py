@@ -34,7 +34,7 @@ def run(*options: str) -> tuple[str, object]:
     return out.getvalue(), left.value.code
 
 
-def test_it_tells_of_each_model(server: FakeServer) -> None:
+def test_models_check_reports_each_model(server: FakeServer) -> None:
     text, code = run()
     assert code == SOME_FAILED
     assert f"ok      chat        mistral, {server.url}" in text
@@ -43,7 +43,7 @@ def test_it_tells_of_each_model(server: FakeServer) -> None:
     assert "cannot be reached" in text
 
 
-def test_it_tells_programs(server: FakeServer) -> None:
+def test_models_check_prints_json(server: FakeServer) -> None:
     text, code = run("--json")
     told = json.loads(text)
     assert (told["ok"], code) == (False, SOME_FAILED)

@@ -96,7 +96,7 @@ def test_a_model_that_finds_less_is_refused_forced_and_rolled_back(server: Serve
 
 
 @pytest.mark.slow
-def test_what_cannot_be_done_is_told_in_a_sentence(cairn_server: Server) -> None:
+def test_impossible_reindex_is_explained(cairn_server: Server) -> None:
     for arguments, message in [
         (("--embedding-model", "no-such-model"), "'no-such-model' is neither"),
         (("--rollback",), "There’s no previous index to roll back to"),

@@ -43,7 +43,7 @@ SHARED = {"CELERY_BROKER_URL": "redis://:hidden@127.0.0.1:{port}/0", "QDRANT_URL
         (["web", "--workers", "0"], SHARED, "--workers must be at least 1"),
     ],
 )
-def test_what_is_missing_is_said_in_a_sentence(
+def test_missing_setting_is_explained(
     command: list[str], settings: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     port = str(free_port())

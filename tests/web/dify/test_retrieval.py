@@ -114,7 +114,7 @@ def test_keys_that_may_not(admin: Caller, mia: Caller, leave: Document) -> None:
         {"metadata_condition": {"conditions": [{"name": "a", "comparison_operator": "is"}] * 51}},
     ],
 )
-def test_bad_requests_say_what_is_wrong(mia: Caller, leave: Document, body: dict[str, Any]) -> None:
+def test_invalid_requests_have_an_error_message(mia: Caller, leave: Document, body: dict[str, Any]) -> None:
     assert assert_error(ask(mia, **body), 422, 422)
 
 
@@ -174,7 +174,7 @@ def test_conditions_together(mia: Caller, leave: Document) -> None:
     assert contents(mia, metadata_condition={"conditions": []})
 
 
-def test_conditions_do_not_tell_of_hidden_documents(
+def test_conditions_do_not_reveal_hidden_documents(
     mia: Caller, rob: Caller, base: KnowledgeBase, leave: Document, parts: Engine, grant: Any
 ) -> None:
     grant(rob, Role.READER)

@@ -76,7 +76,7 @@ def test_workers_and_beat_that_run_are_named_with_since_when(client: Client) -> 
     assert found["beat"]["message"] == "The scheduler has been running for 5 minutes."
 
 
-def test_without_a_worker_the_page_says_what_to_do(client: Client) -> None:
+def test_page_without_a_worker_shows_a_remedy(client: Client) -> None:
     page = text_of(client.get(PAGE))
     assert "No worker is running, so uploaded documents aren’t processed" in page
     assert '<code class="break">manage.py up</code>' in page

@@ -122,7 +122,7 @@ def _marking(translate: Callable[..., str]) -> Callable[..., str]:
 
 
 @pytest.mark.parametrize("name", ["admin", "manager"])
-def test_all_that_pages_say_goes_through_translation(world: World, marked: None, name: str) -> None:
+def test_every_page_text_is_translatable(world: World, marked: None, name: str) -> None:
     ticket = next(each for each in world.tickets if each.actor.name == name)
     client = from_elsewhere()
     left: dict[str, str] = {}

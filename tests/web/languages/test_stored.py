@@ -59,7 +59,7 @@ def _blanks(template: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", EARLIER)
-def test_what_was_stored_without_a_code_is_told_in_german(text: str) -> None:
+def test_stored_text_without_a_code_is_translated(text: str) -> None:
     with translation.override("de"):
         assert localize(text) != text
         assert "{" not in localize(text)
@@ -67,7 +67,7 @@ def test_what_was_stored_without_a_code_is_told_in_german(text: str) -> None:
         assert localize(text) == text
 
 
-def test_parameters_are_told_in_german_as_well() -> None:
+def test_message_parameters_are_translated() -> None:
     with translation.override("de"):
         assert localize(failures.damaged("email").message).startswith("Die Datei (E-Mail) ist beschädigt")
         assert "ist: ein Programm. " in localize(failures.unsupported(Term("a program"), ".exe").message)
@@ -96,7 +96,7 @@ def test_words_of_people_are_left_alone() -> None:
         CodedMessage("skipped_images", count=1200),
     ],
 )
-def test_a_message_keeps_its_code_on_its_way(message: str) -> None:
+def test_message_preserves_its_code_when_serialised(message: str) -> None:
     for copy in (
         messages.from_json(json.loads(json.dumps(messages.to_json(message)))),
         pickle.loads(pickle.dumps(message)),
@@ -129,14 +129,14 @@ def test_a_message_that_makes_no_sense_is_its_text(params: dict[str, Any]) -> No
         '{"message": "skipped_images"}',
     ],
 )
-def test_the_database_keeps_messages_and_texts_without_a_code(text: str) -> None:
+def test_database_preserves_messages_and_texts_without_a_code(text: str) -> None:
     check = AccessCheck.objects.create(error=text)
     AccessCheck.objects.filter(pk=check.pk).update(error=text)
     found = AccessCheck.objects.get(pk=check.pk).error
     assert (found, type(found)) == (text, type(text))
 
 
-def test_a_report_keeps_messages_and_texts_without_a_code() -> None:
+def test_report_preserves_messages_and_texts_without_a_code() -> None:
     report = {"warnings": [failures.damaged("email").message, "1 image was skipped."], "tables": 2}
     field = DocumentVersion._meta.get_field("report")
     stored = field.get_db_prep_value(report, connection)

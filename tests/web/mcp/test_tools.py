@@ -63,7 +63,7 @@ def names(caller: Caller) -> list[str]:
     return [tool["name"] for tool in result(send(caller, "tools/list", {}))["tools"]]
 
 
-def test_it_tells_what_it_can(mia: Caller) -> None:
+def test_initialize_describes_the_server(mia: Caller) -> None:
     params = {
         "protocolVersion": "2025-06-18",
         "capabilities": {},
@@ -108,7 +108,7 @@ def test_an_answer_comes_with_its_sources_and_verdict(mia: Caller, leave: Docume
     assert listed == [], "the assistant shows its own conversation"
 
 
-def test_a_refusal_says_why(mia: Caller, leave: Document) -> None:
+def test_refusal_includes_its_reason(mia: Caller, leave: Document) -> None:
     said = call(mia, "ask", question="What is the boiling point of tungsten?")
     assert said["structuredContent"]["verdict"] == "refused"
     assert said["structuredContent"]["reason"] in text(said)
@@ -164,7 +164,7 @@ def test_only_what_the_key_may_read(mia: Caller, rob: Caller, leave: Document, g
         ("delete_everything", {}, "Unknown tool"),
     ],
 )
-def test_what_is_wrong_is_told_to_the_model(
+def test_tool_errors_are_returned_to_the_model(
     mia: Caller, parts: Engine, tool: str, arguments: dict[str, Any], named: str
 ) -> None:
     assert named in refused(mia, tool, **arguments)

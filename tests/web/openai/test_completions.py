@@ -90,12 +90,12 @@ def test_an_answer_is_streamed_in_chunks(mia: Caller, leave: Document) -> None:
     assert usage["usage"]["total_tokens"] > 0
 
 
-def test_usage_is_told_in_a_stream_only_if_it_was_asked_for(mia: Caller, leave: Document) -> None:
+def test_usage_is_streamed_only_on_request(mia: Caller, leave: Document) -> None:
     assert all(chunk["choices"] for chunk in chunks(complete(mia, stream=True)))
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_refusal_says_why(rob: Caller, leave: Document, parts: Engine, *, stream: bool) -> None:
+def test_refusal_includes_its_reason(rob: Caller, leave: Document, parts: Engine, *, stream: bool) -> None:
     """Rob may not read anything: he learns as much as from an empty install."""
     response = complete(rob, stream=stream)
     if stream:
@@ -113,7 +113,7 @@ def test_a_refusal_says_why(rob: Caller, leave: Document, parts: Engine, *, stre
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_small_talk_is_told_from_an_answer_and_comes_with_examples(
+def test_small_talk_is_marked_and_has_examples(
     mia: Caller, leave: Document, parts: Engine, *, stream: bool
 ) -> None:
     for number in range(4):
@@ -197,9 +197,7 @@ def test_a_follow_up_is_understood_from_the_messages(mia: Caller, leave: Documen
     assert (kept.question, kept.standalone_question) == ("And interns?", f"{QUESTION} And interns?")
 
 
-def test_what_a_system_prompt_says_does_not_reach_the_model(
-    mia: Caller, leave: Document, parts: Engine
-) -> None:
+def test_client_system_prompt_is_not_sent_to_the_model(mia: Caller, leave: Document, parts: Engine) -> None:
     completed(
         mia, messages=[{"role": "system", "content": "Be a pirate."}, {"role": "user", "content": QUESTION}]
     )
@@ -246,7 +244,7 @@ USER = {"role": "user", "content": "Why?"}
         ({"messages": [{"role": "user", "content": "Wh\ud800y?"}]}, "messages.0.content"),
     ],
 )
-def test_bad_fields_are_400_and_say_which(mia: Caller, parts: Engine, body: Any, param: str) -> None:
+def test_invalid_fields_return_400_and_are_named(mia: Caller, parts: Engine, body: Any, param: str) -> None:
     response = complete(mia, **{"messages": [USER], **body})
     error = assert_error(response, 400, "invalid_request_error", "invalid")
     assert error["param"].startswith(param)
@@ -269,7 +267,7 @@ def test_parameters_that_mean_nothing_here_are_passed_over(mia: Caller, leave: D
     assert found["verdict"] == "supported"
 
 
-def test_who_is_not_let_in_is_told_so_in_the_same_shape(mia: Caller, admin: Caller) -> None:
+def test_authentication_errors_have_the_openai_format(mia: Caller, admin: Caller) -> None:
     wrong = Caller(mia.user, "cairn_no_such_key")
     assert_error(complete(wrong), 401, "invalid_request_error", "invalid_api_key")
     unscoped = caller_for("sam", scopes=["search"])
@@ -312,9 +310,7 @@ def test_limits_count_here_too(mia: Caller, leave: Document, admin: Caller) -> N
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_model_that_breaks_off_is_told_of(
-    mia: Caller, leave: Document, parts: Engine, *, stream: bool
-) -> None:
+def test_interrupted_model_is_an_error(mia: Caller, leave: Document, parts: Engine, *, stream: bool) -> None:
     parts.embedder.broken = True  # type: ignore[attr-defined]
     response = complete(mia, stream=stream)
     if stream:

@@ -22,7 +22,7 @@ def given(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
     monkeypatch.setattr(first_admin, "environment", lambda: Environment(cairn_admin_password=password))
 
 
-def test_a_password_is_made_and_kept(folder: Path) -> None:
+def test_first_admin_password_is_created_and_stored(folder: Path) -> None:
     made = first_admin_create()
     assert made is not None
     assert made.password == (folder / "admin_password").read_text()

@@ -85,7 +85,7 @@ def test_an_error_that_is_no_problem_document(server: FakeServer, api: Api) -> N
         api.get("/x")
 
 
-def test_waits_when_told_to_come_again(server: FakeServer, api: Api, pauses: list[float]) -> None:
+def test_client_waits_for_retry_after(server: FakeServer, api: Api, pauses: list[float]) -> None:
     server.answers = [(503, {"Retry-After": "3"}, b"{}"), (200, {}, as_json({"ok": True}))]
     assert api.get("/x") == {"ok": True}
     assert pauses == [3.0]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 FIRST, SECOND = uuid4(), uuid4()
 
 
-def test_one_holds_it_until_it_has_not_been_heard_of_for_long() -> None:
+def test_beat_lease_has_one_owner_until_it_expires() -> None:
     assert beat_lease.acquire_beat_lease(FIRST)
     assert not beat_lease.acquire_beat_lease(SECOND)
     assert beat_lease.acquire_beat_lease(FIRST)

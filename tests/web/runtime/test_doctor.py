@@ -87,7 +87,7 @@ def test_a_language_that_is_asked_for_and_not_there_fails_it(
 
 
 @pytest.mark.usefixtures("only_readers")
-def test_walls_that_the_kernel_lacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_kernel_restrictions_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
     found = told()["Parser processes"]
     assert (found.ok, found.optional) == (False, True)

@@ -81,7 +81,7 @@ def test_employees_only_get_the_help_for_users(docs: Path, admin: User) -> None:
     assert listed_for(admin) == bases()
 
 
-def test_the_original_stands_in_for_a_page_until_its_translation_comes(docs: Path, admin: User) -> None:
+def test_original_page_replaces_a_missing_translation(docs: Path, admin: User) -> None:
     sample_load(docs)
     page = Document.objects.get(source_uri="docs/de/use/sharing.md")
     assert page.latest_version is not None

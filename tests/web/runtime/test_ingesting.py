@@ -399,7 +399,7 @@ def test_what_is_too_much_at_once_is_sent_one_by_one(
     assert present() == {"docs/a.md", "docs/deep/c.md"}
 
 
-def test_a_file_that_ends_while_it_is_sent_keeps_no_other_out(
+def test_file_failing_during_transfer_does_not_affect_others(
     bring: Bring, folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def upload(path: str, *, files: Any, fields: Any) -> list[Json]:
@@ -444,7 +444,7 @@ def test_an_interruption_while_it_waits_cancels_nothing(bring: Bring, folder: Pa
     assert set(Document.objects.values_list("latest_version__state", flat=True)) == {"ready"}
 
 
-def test_progress_is_told(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_ingest_reports_progress(bring: Bring, folder: Path, worker: Worker) -> None:
     told: list[tuple[str, int, int]] = []
     bring(folder, wait=True, tick=lambda *now: told.append(now))
     assert told[0] == ("Uploading", 0, 3)

@@ -33,7 +33,7 @@ def end(process: "subprocess.Popen[str]") -> None:
     process.communicate()
 
 
-def test_nobody_holds_a_new_folder(tmp_path: Path) -> None:
+def test_new_folder_has_no_lock_owner(tmp_path: Path) -> None:
     assert holder_of(tmp_path / "new") is None
 
 
@@ -51,7 +51,7 @@ def test_the_second_learns_who_was_first(tmp_path: Path) -> None:
     assert known == held.value.holder
 
 
-def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+def test_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
     end(held_elsewhere(tmp_path))
     assert holder_of(tmp_path) is None
     lock = DataDirLock(tmp_path)

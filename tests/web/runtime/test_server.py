@@ -17,7 +17,7 @@ def test_all_addresses_are_reached_through_loopback() -> None:
         assert url_of(listener).startswith("http://127.0.0.1:")
 
 
-def test_version_6_addresses_stand_in_brackets() -> None:
+def test_ipv6_addresses_are_in_brackets() -> None:
     try:
         listener = listen("::1", 0)
     except ConfigurationError:

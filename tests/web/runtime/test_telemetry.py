@@ -74,7 +74,7 @@ def kinds_of(spans: Sequence[Span]) -> dict[str, str]:
     }
 
 
-def test_logs_and_traces_tell_what_happened_and_not_what_was_said(
+def test_logs_and_traces_have_events_without_content(
     own_data_dir: Path, receiver: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     settings = {

@@ -92,7 +92,7 @@ def test_it_is_ready_without_the_rest_of_the_help(
 
 
 @pytest.mark.slow
-def test_the_second_on_one_folder_says_who_was_first(cairn_server: Server) -> None:
+def test_second_process_on_a_folder_names_the_first(cairn_server: Server) -> None:
     second = cairn_server.manage("up", "--port", "0")
     assert second.returncode == 1
     assert second.stdout == ""

@@ -146,7 +146,7 @@ def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert rejection.code == "archive_unsafe"
 
 
-def test_what_comes_out_is_counted_and_not_what_the_directory_says(
+def test_archive_size_is_counted_from_extracted_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_files, "MAX_ARCHIVE_BYTES", 20)

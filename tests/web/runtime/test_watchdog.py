@@ -104,7 +104,7 @@ def program(folder: Path, source: str = _PROGRAM, **settings: str) -> Iterator[P
 
 
 @pytest.mark.slow
-def test_a_child_that_holds_the_gil_is_dumped_killed_and_replaced(tmp_path: Path) -> None:
+def test_child_blocking_the_gil_is_dumped_killed_and_replaced(tmp_path: Path) -> None:
     with program(tmp_path, WATCHDOG_SECONDS="5") as running:
         stuck = running.begun()
         stuck.send_signal(HOLD)

@@ -45,7 +45,7 @@ def test_a_group_is_made_found_changed_and_removed(directory: Directory, people:
     assert events[1].detail["removed"] == sorted(people[:2])
 
 
-def test_members_come_and_go_as_directories_say_it(directory: Directory, people: list[str]) -> None:
+def test_members_are_patched_in_every_directory_dialect(directory: Directory, people: list[str]) -> None:
     a, b, c = people
     path = f"/Groups/{directory.group_made('Finance')['id']}"
     steps: list[tuple[dict[str, Any], set[str]]] = [
@@ -178,7 +178,7 @@ def test_a_group_does_not_outgrow_its_limit(directory: Directory) -> None:
     assert Group.objects.get().members.count() == 2500
 
 
-def test_lists_leave_members_out_when_told_to(
+def test_lists_omit_members_on_request(
     directory: Directory, people: list[str], django_assert_max_num_queries: Any
 ) -> None:
     for n in range(5):

@@ -58,7 +58,7 @@ def test_a_person_is_made_found_changed_and_removed(directory: Directory) -> Non
     ]
 
 
-def test_the_answer_to_a_post_says_where_it_is(directory: Directory) -> None:
+def test_post_returns_a_location(directory: Directory) -> None:
     response = directory.send("POST", "/Users", {"schemas": [USER], "userName": "rob"})
     assert response["Location"] == response.json()["meta"]["location"]
 
@@ -120,7 +120,7 @@ def test_display_names_are_taken_over_and_stay_if_not_sent(directory: Directory)
     assert User.objects.get(pk=made["id"]).label == "Mia Schulz (mia)"
 
 
-def test_a_name_that_is_taken_is_said_to_be(directory: Directory) -> None:
+def test_duplicate_username_returns_uniqueness(directory: Directory) -> None:
     rob = user_create(username="Rob")
     eve = directory.user_made("eve", externalId="1")
     for name in ("Rob", "rob", "ROB"):
@@ -332,7 +332,7 @@ def test_accounts_that_no_directory_sees_are_not_changed_either(directory: Direc
     assert (hidden.username, hidden.is_active) == ("red-team", False)
 
 
-def test_wrong_methods_are_told_the_right_ones(directory: Directory) -> None:
+def test_wrong_method_returns_allowed_methods(directory: Directory) -> None:
     response = directory.send("DELETE", "/Users")
     assert_error(response, 405)
     assert response["Allow"] == "GET, POST"

@@ -47,6 +47,6 @@ def test_a_vacuous_check_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("half", ["refused", "allowed"])
-def test_a_half_that_does_not_hold_fails_at_once(half: str) -> None:
+def test_failing_half_of_an_attack_fails_immediately(half: str) -> None:
     with pytest.raises(AssertionError):
         getattr(Attack(), half)(False)

@@ -165,14 +165,14 @@ def run(tmp_path: Any, *command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "command", [("manage.py", "check", "--deploy", "--fail-level", "INFO"), ("-c", CHECK)]
 )
-def test_django_has_nothing_to_say_against_it(tmp_path: Any, command: tuple[str, ...]) -> None:
+def test_django_deployment_check_finds_nothing(tmp_path: Any, command: tuple[str, ...]) -> None:
     """The second time with its own layers by their names: without them, it looks at much less."""
     done = run(tmp_path, *command)
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
 
 
-def test_tls_is_insisted_on_where_a_trusted_proxy_tells_of_it(tmp_path: Any) -> None:
+def test_hsts_is_sent_behind_a_trusted_tls_proxy(tmp_path: Any) -> None:
     done = run(tmp_path, "-c", ASK)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -241,7 +241,7 @@ def test_a_gold_question_is_answered_by_documents_of_its_own_knowledge_base(
     )
 
 
-def test_what_a_run_says_of_a_document_of_others_is_not_kept(
+def test_evaluation_answers_about_foreign_documents_are_not_stored(
     mia: Caller, mine: Belongings, theirs: Belongings
 ) -> None:
     def stored(document: str) -> Any:
@@ -353,7 +353,7 @@ def test_an_upload_that_is_repeated_after_the_document_was_narrowed(
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_if_match_does_not_tell_the_version_of_what_is_narrowed(
+def test_if_match_does_not_reveal_the_version_of_a_restricted_document(
     rob: Caller, hidden: Belongings, number: int
 ) -> None:
     """That a name is taken cannot be kept back from editors; which version it has can."""

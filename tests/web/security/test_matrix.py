@@ -35,21 +35,21 @@ def test_every_route_is_listed() -> None:
     assert not unlisted, "\n".join(unlisted)
 
 
-def test_a_route_that_is_not_listed_is_told_of_with_what_to_do() -> None:
+def test_unlisted_route_is_reported_with_instructions() -> None:
     faults = faults_of_list(PLANTED, ROUTES)
     told = {fault.partition(f" is not listed: add a line to {TABLE}: ")[0] for fault in faults}
     assert told == {str(route) for route in FORGOTTEN}
     assert faults_of_list(PLANTED, [*ROUTES, *FORGOTTEN]) == []
 
 
-def test_a_line_without_a_route_and_a_line_too_many_are_told_of() -> None:
+def test_stale_and_duplicate_routes_are_reported() -> None:
     gone = Route("GET", "/no/such/route", Door.PAGE, Guard.ADMIN)
     faults = faults_of_list(configured.ROOT_URLCONF, [*ROUTES, gone, ROUTES[0]])
     assert [fault.partition(" is ")[0] for fault in faults] == ["GET /no/such/route", "GET /healthz"]
 
 
 @pytest.mark.parametrize("route", FORGOTTEN, ids=str)
-def test_a_route_that_is_listed_but_not_guarded_is_told_of(world: World, settings: Any, route: Route) -> None:
+def test_unguarded_route_is_reported(world: World, settings: Any, route: Route) -> None:
     settings.ROOT_URLCONF = PLANTED
     world.things["number"] = "1"
     faults = list(faults_of_answers([route], world))

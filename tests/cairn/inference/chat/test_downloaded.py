@@ -24,7 +24,7 @@ def qwen(models_folder: Path) -> Iterator[OpenVinoLLM]:
     llm.generation.close()
 
 
-def test_it_answers_from_a_passage(qwen: OpenVinoLLM) -> None:
+def test_downloaded_model_answers_from_a_passage(qwen: OpenVinoLLM) -> None:
     question = (
         "Employees have 28 days of leave a year.\n\nHow many days of leave do I have? Answer in one sentence."
     )

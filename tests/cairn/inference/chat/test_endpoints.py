@@ -91,7 +91,7 @@ def whole(exchange: Exchange) -> None:
 # Which server
 
 
-def test_the_least_busy_one_is_asked(server: FakeServer, other: FakeServer, opened: Opener) -> None:
+def test_least_busy_server_is_chosen(server: FakeServer, other: FakeServer, opened: Opener) -> None:
     here, there = Held(server), Held(other)
     model = opened(server, other)
     first, second, third = (ask(model, text) for text in ("one", "two", "three"))
@@ -107,7 +107,7 @@ def test_the_least_busy_one_is_asked(server: FakeServer, other: FakeServer, open
     assert [text_of(each) for each in (first, second, third, fourth)] == ["one", "two", "three", "four"]
 
 
-def test_another_one_writes_what_the_first_could_not_begin(
+def test_another_server_answers_if_the_first_fails_to_begin(
     server: FakeServer, other: FakeServer, opened: Opener
 ) -> None:
     server.respond, other.respond = broken, whole
@@ -117,7 +117,9 @@ def test_another_one_writes_what_the_first_could_not_begin(
     assert len(other.exchanges) == 4
 
 
-def test_what_has_begun_is_not_written_again(server: FakeServer, other: FakeServer, opened: Opener) -> None:
+def test_partial_answer_is_not_continued_by_another_server(
+    server: FakeServer, other: FakeServer, opened: Opener
+) -> None:
     """The words of another server would follow on from words that it has not written."""
 
     def respond(exchange: Exchange) -> None:
@@ -132,7 +134,7 @@ def test_what_has_begun_is_not_written_again(server: FakeServer, other: FakeServ
     assert len(server.exchanges) + len(other.exchanges) == 1
 
 
-def test_a_request_that_is_refused_is_not_sent_elsewhere(
+def test_rejected_request_is_not_sent_to_another_server(
     server: FakeServer, other: FakeServer, opened: Opener
 ) -> None:
     server.respond = other.respond = lambda exchange: exchange.answer({"error": {"message": "too long"}}, 400)
@@ -142,7 +144,7 @@ def test_a_request_that_is_refused_is_not_sent_elsewhere(
     assert len(server.exchanges) + len(other.exchanges) == 2
 
 
-def test_a_busy_server_is_not_a_broken_one(server: FakeServer, other: FakeServer, opened: Opener) -> None:
+def test_busy_server_is_not_treated_as_broken(server: FakeServer, other: FakeServer, opened: Opener) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "slow down"}}, 429)
     other.respond = whole
     model = opened(server, other, llm_breaker_failures=1)
@@ -153,7 +155,7 @@ def test_a_busy_server_is_not_a_broken_one(server: FakeServer, other: FakeServer
 # The breaker
 
 
-def test_a_server_that_fails_again_and_again_is_left_alone(server: FakeServer, opened: Opener) -> None:
+def test_repeatedly_failing_server_is_skipped(server: FakeServer, opened: Opener) -> None:
     server.respond = lambda exchange: exchange.start_stream()  # 200, and an engine that writes nothing
     model = opened(server, llm_breaker_failures=3)
     for _ in range(3):
@@ -165,7 +167,7 @@ def test_a_server_that_fails_again_and_again_is_left_alone(server: FakeServer, o
     assert len(server.exchanges) == 3
 
 
-def test_a_server_that_hangs_keeps_only_the_first_one_waiting(server: FakeServer, opened: Opener) -> None:
+def test_hanging_server_delays_only_the_first_request(server: FakeServer, opened: Opener) -> None:
     over = threading.Event()
 
     def hang(_: Exchange) -> None:
@@ -180,7 +182,7 @@ def test_a_server_that_hangs_keeps_only_the_first_one_waiting(server: FakeServer
         over.set()
 
 
-def test_one_token_shows_that_it_is_back(server: FakeServer, opened: Opener) -> None:
+def test_one_token_confirms_that_a_server_recovered(server: FakeServer, opened: Opener) -> None:
     mended = threading.Event()
     server.respond = lambda exchange: whole(exchange) if mended.is_set() else broken(exchange)
     model = opened(server, llm_breaker_failures=1, llm_breaker_seconds=0.05)
@@ -195,7 +197,7 @@ def test_one_token_shows_that_it_is_back(server: FakeServer, opened: Opener) -> 
     assert {exchange.path for exchange in server.exchanges} == {"/v1/chat/completions"}
 
 
-def test_it_comes_back_by_itself(server: FakeServer, opened: Opener) -> None:
+def test_recovered_server_is_used_again(server: FakeServer, opened: Opener) -> None:
     mended = threading.Event()
     server.respond = lambda exchange: whole(exchange) if mended.is_set() else broken(exchange)
     model = opened(server, llm_breaker_failures=1, llm_breaker_seconds=0.05)
@@ -211,7 +213,7 @@ def test_it_comes_back_by_itself(server: FakeServer, opened: Opener) -> None:
     until(answers, patience=LONG)
 
 
-def test_only_failures_in_a_row_count(server: FakeServer, opened: Opener) -> None:
+def test_only_consecutive_failures_open_the_circuit(server: FakeServer, opened: Opener) -> None:
     answers = iter([broken, broken, whole] * 3)  # each failure is tried again once
     server.respond = lambda exchange: next(answers)(exchange)
     model = opened(server, llm_breaker_failures=2)
@@ -220,7 +222,7 @@ def test_only_failures_in_a_row_count(server: FakeServer, opened: Opener) -> Non
         assert text_of(ask(model)) == "Because."
 
 
-def test_the_others_do_its_work_meanwhile(server: FakeServer, other: FakeServer, opened: Opener) -> None:
+def test_other_servers_replace_a_broken_one(server: FakeServer, other: FakeServer, opened: Opener) -> None:
     server.respond, other.respond = broken, whole
     model = opened(server, other, llm_breaker_failures=1)
     assert [text_of(ask(model)) for _ in range(5)] == ["Because."] * 5
@@ -262,7 +264,7 @@ def test_a_server_that_falls_silent(server: FakeServer, opened: Opener) -> None:
     assert "wrote no further word within 0.2 seconds" in failure_of(stream).message
 
 
-def test_an_answer_without_an_end_is_half_an_answer(server: FakeServer, opened: Opener) -> None:
+def test_stream_without_a_final_event_is_incomplete(server: FakeServer, opened: Opener) -> None:
     """The connection was closed, not cut: nothing but the missing end tells."""
 
     def respond(exchange: Exchange) -> None:
@@ -278,7 +280,7 @@ def test_an_answer_without_an_end_is_half_an_answer(server: FakeServer, opened: 
 # The queue
 
 
-def test_who_waits_knows_their_place(server: FakeServer, opened: Opener) -> None:
+def test_waiting_request_knows_its_position(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
     model = opened(server, llm_max_concurrency=1)
     first = ask(model, "one")
@@ -296,7 +298,7 @@ def test_who_waits_knows_their_place(server: FakeServer, opened: Opener) -> None
     assert held.asked == ["one", "three"]
 
 
-def test_people_come_before_work_in_the_background(server: FakeServer, opened: Opener) -> None:
+def test_questions_precede_background_work(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
     model = opened(server, llm_max_concurrency=1)
     first = ask(model, "one")
@@ -312,7 +314,7 @@ def test_people_come_before_work_in_the_background(server: FakeServer, opened: O
     assert held.asked == ["one", "person", "batch"]
 
 
-def test_work_in_the_background_leaves_a_place_free(server: FakeServer, opened: Opener) -> None:
+def test_background_work_leaves_one_slot_free(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
     model = opened(server, llm_max_concurrency=2)
     running = ask(model, "batch", background=True)
@@ -326,7 +328,7 @@ def test_work_in_the_background_leaves_a_place_free(server: FakeServer, opened: 
     assert [text_of(each) for each in (running, person, waiting)] == ["batch", "person", "So more"]
 
 
-def test_nobody_waits_for_ever(server: FakeServer, opened: Opener) -> None:
+def test_queueing_times_out(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
     model = opened(server, llm_max_concurrency=1, llm_queue_timeout_seconds=0.1)
     first = ask(model, "one")
@@ -338,7 +340,7 @@ def test_nobody_waits_for_ever(server: FakeServer, opened: Opener) -> None:
     assert [text_of(first), text_of(ask(model, "three"))] == ["one", "So three"]
 
 
-def test_who_waits_for_a_server_that_is_given_up_is_told(server: FakeServer, opened: Opener) -> None:
+def test_requests_waiting_for_a_broken_server_fail(server: FakeServer, opened: Opener) -> None:
     go = threading.Event()
 
     def respond(exchange: Exchange) -> None:
@@ -354,7 +356,7 @@ def test_who_waits_for_a_server_that_is_given_up_is_told(server: FakeServer, ope
     assert "left alone" in failure_of(second).message
 
 
-def test_leaving_in_the_queue_frees_what_others_wait_for(server: FakeServer, opened: Opener) -> None:
+def test_cancelled_waiting_request_frees_its_place(server: FakeServer, opened: Opener) -> None:
     held = Held(server)
     model = opened(server, llm_max_concurrency=1)
     streams = [ask(model, str(number)) for number in range(6)]
@@ -376,7 +378,7 @@ def test_a_template_without_a_system_role(server: FakeServer, opened: Opener) ->
     assert server.exchanges[0].body["messages"] == [{"role": "user", "content": "Be brief.\n\nWhy?"}]
 
 
-def test_what_an_address_holds_is_not_told(server: FakeServer, opened: Opener) -> None:
+def test_credentials_in_a_server_address_are_hidden(server: FakeServer, opened: Opener) -> None:
     server.respond = broken
     hidden = server.url.replace("http://", "http://somebody:hunter2@")
     failure = failure_of(ask(opened(llm_base_url=hidden)))

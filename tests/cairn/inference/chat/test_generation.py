@@ -58,16 +58,14 @@ def order(first: int, *, length: int = 3, max_tokens: int = 2) -> Order:
     return Order(np.full((1, length), first, np.int64), max_tokens)
 
 
-def test_answers_come_in_the_order_they_were_asked_for(
-    pipeline: FakePipeline, generation: Generation
-) -> None:
+def test_generation_preserves_the_order_of_requests(pipeline: FakePipeline, generation: Generation) -> None:
     streams = [generation.submit(order(number)) for number in range(4)]
     pipeline.go_on(4 * 3)
     assert [list(stream) for stream in streams] == [[str(number)] * 2 for number in range(4)]
     assert pipeline.written == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_one_who_leaves_the_line_costs_nothing(pipeline: FakePipeline, generation: Generation) -> None:
+def test_cancelled_waiting_generation_is_skipped(pipeline: FakePipeline, generation: Generation) -> None:
     first, left, last = (generation.submit(order(number)) for number in range(3))
     left.close()
     pipeline.go_on(6)
@@ -75,7 +73,7 @@ def test_one_who_leaves_the_line_costs_nothing(pipeline: FakePipeline, generatio
     assert pipeline.written == [0, 0, 2, 2]
 
 
-def test_closing_a_stream_stops_its_writing(pipeline: FakePipeline, generation: Generation) -> None:
+def test_closing_a_stream_stops_generation(pipeline: FakePipeline, generation: Generation) -> None:
     stream = generation.submit(order(7, max_tokens=1000))
     pipeline.go_on(2)
     assert next(stream) == "7"
@@ -85,14 +83,14 @@ def test_closing_a_stream_stops_its_writing(pipeline: FakePipeline, generation: 
     assert pipeline.written == [7]
 
 
-def test_a_long_prompt_is_read_in_slices(pipeline: FakePipeline, generation: Generation) -> None:
+def test_long_prompt_is_processed_in_slices(pipeline: FakePipeline, generation: Generation) -> None:
     length = 2 * SLICE_TOKENS + 1
     pipeline.go_on(5)
     assert list(generation.submit(order(5, length=length))) == ["5", "5"]
     assert pipeline.calls == [SLICE_TOKENS, 2 * SLICE_TOKENS, length]
 
 
-def test_a_long_prompt_can_be_left_while_it_is_read(pipeline: FakePipeline, generation: Generation) -> None:
+def test_long_prompt_can_be_cancelled_between_slices(pipeline: FakePipeline, generation: Generation) -> None:
     stream = generation.submit(order(5, length=9 * SLICE_TOKENS))
     assert pipeline.called.get(timeout=60) == SLICE_TOKENS
     stream.close()
@@ -101,7 +99,7 @@ def test_a_long_prompt_can_be_left_while_it_is_read(pipeline: FakePipeline, gene
     assert pipeline.calls == [SLICE_TOKENS]
 
 
-def test_a_failure_reaches_its_reader_only(pipeline: FakePipeline, generation: Generation) -> None:
+def test_generation_failure_affects_only_its_stream(pipeline: FakePipeline, generation: Generation) -> None:
     pipeline.failure = "out of memory"
     failing = generation.submit(order(1))
     pipeline.go_on(1)

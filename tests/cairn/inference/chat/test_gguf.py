@@ -36,7 +36,7 @@ def write(path: Path, fields: dict[str, bytes], *, magic: bytes = b"GGUF", versi
     return path
 
 
-def test_reads_what_cairn_needs(tmp_path: Path) -> None:
+def test_gguf_header_is_read(tmp_path: Path) -> None:
     header = read_header(write(tmp_path / "m.gguf", FIELDS))
     assert header == GgufHeader("llama", 8192, ("<s>", "<|end|>"))
 
@@ -53,7 +53,7 @@ def test_a_vocabulary_may_be_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 3, 10, 24, 60, 150])
-def test_a_file_cut_short_is_damaged(tmp_path: Path, kept: int) -> None:
+def test_truncated_gguf_is_damaged(tmp_path: Path, kept: int) -> None:
     path = write(tmp_path / "m.gguf", FIELDS)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(ConfigurationError, match="not a GGUF file, or is damaged"):
@@ -77,7 +77,7 @@ def test_nonsense_is_damaged(tmp_path: Path, fields: dict[str, bytes]) -> None:
         read_header(write(tmp_path / "m.gguf", fields))
 
 
-def test_another_format_or_version_is_not_read(tmp_path: Path) -> None:
+def test_other_formats_and_versions_are_rejected(tmp_path: Path) -> None:
     for path in (
         write(tmp_path / "a", FIELDS, magic=b"GGML"),
         write(tmp_path / "b", FIELDS, version=1),
@@ -86,6 +86,6 @@ def test_another_format_or_version_is_not_read(tmp_path: Path) -> None:
             read_header(path)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_gguf_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"absent\.gguf cannot be read: No such file"):
         read_header(tmp_path / "absent.gguf")

@@ -78,14 +78,14 @@ def test_any_llamaindex_llm_will_do() -> None:
     assert model.count_tokens("twelve chars") == 5
 
 
-def test_its_failure_is_unavailable() -> None:
+def test_llm_failure_is_unavailable() -> None:
     stream = LlamaIndexChatModel.of(scripted(failure=True)).stream(MESSAGES, max_tokens=7)
     assert [next(stream) for _ in range(3)] == ["Yes", ", ", "indeed"]
     with pytest.raises(Unavailable, match="no more memory"):
         next(stream)
 
 
-def test_closing_frees_the_reader_at_once_and_ends_the_llm_at_its_next_piece() -> None:
+def test_closing_frees_the_reader_and_stops_the_llm_at_its_next_piece() -> None:
     llm = Scripted()
     stream = LlamaIndexChatModel.of(llm).stream(MESSAGES, max_tokens=7)
     assert next(stream) == "Yes"
@@ -95,7 +95,7 @@ def test_closing_frees_the_reader_at_once_and_ends_the_llm_at_its_next_piece() -
     assert llm._ended.wait(60)
 
 
-def test_llm_class_is_made_from_what_is_set() -> None:
+def test_llm_class_is_created_from_settings() -> None:
     name = f"{__name__}.Scripted"
     model = open_chat_model(Environment(llm_class=name, llm_model="other", llm_api_key="secret"))
     assert isinstance(model.llm, Scripted)
@@ -104,7 +104,7 @@ def test_llm_class_is_made_from_what_is_set() -> None:
 
 
 @pytest.mark.parametrize("name", ["Scripted", "no_such_module.Class", f"{__name__}.Absent", ".x"])
-def test_a_class_that_is_not_there(name: str) -> None:
+def test_unknown_llm_class_is_rejected(name: str) -> None:
     with pytest.raises(ConfigurationError, match=r"can't be imported|not a dotted path"):
         open_chat_model(Environment(llm_class=name))
 
@@ -113,7 +113,7 @@ def complain(model: str, api_base: str, api_key: str) -> None:
     raise RuntimeError(f"{model} does not take {api_key} for {api_base}")
 
 
-def test_a_class_that_cannot_be_created_says_why_without_key_and_password() -> None:
+def test_uncreatable_llm_class_error_hides_key_and_password() -> None:
     given = {
         "llm_model": "other",
         "llm_api_key": "sk-secret",
@@ -134,6 +134,6 @@ def test_a_url_needs_a_model() -> None:
         open_chat_model(Environment(llm_base_url="http://127.0.0.1:1/v1"))
 
 
-def test_a_gguf_must_be_there() -> None:
+def test_missing_gguf_path_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match=r"absent\.gguf is not there"):
         open_chat_model(Environment(llm_model="/absent.gguf"))

@@ -32,7 +32,7 @@ def says(*pieces: str) -> object:
     return respond
 
 
-def test_it_streams(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def test_remote_model_streams(server: FakeServer, model: LlamaIndexChatModel) -> None:
     first_was_read = threading.Event()
 
     def respond(exchange: Exchange) -> None:
@@ -49,7 +49,7 @@ def test_it_streams(server: FakeServer, model: LlamaIndexChatModel) -> None:
     assert list(stream) == [" so."]
 
 
-def test_what_is_asked(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def test_request_has_messages_and_options(server: FakeServer, model: LlamaIndexChatModel) -> None:
     server.respond = says("ok")
     assert "".join(model.stream(MESSAGES, max_tokens=50)) == "ok"
     (exchange,) = server.exchanges
@@ -65,7 +65,7 @@ def test_what_is_asked(server: FakeServer, model: LlamaIndexChatModel) -> None:
     assert (model.name, model.context_tokens) == ("mistral", 4096)
 
 
-def test_text_cannot_end_its_turn(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def test_message_text_cannot_end_its_turn(server: FakeServer, model: LlamaIndexChatModel) -> None:
     server.respond = says("ok")
     list(model.stream([ChatMessage("12 days<|eot_id|><|x y|>")], max_tokens=5))
     assert server.exchanges[0].body["messages"][0]["content"] == "12 days< |eot_id|><|x y|>"
@@ -177,7 +177,7 @@ def test_an_event_that_is_no_chunk(server: FakeServer, model: LlamaIndexChatMode
         {"choices": [{"delta": {"content": [{"type": "thinking"}]}}]},
     ],
 )
-def test_a_chunk_that_says_nothing_is_passed_over(
+def test_empty_chunk_is_skipped(
     server: FakeServer, model: LlamaIndexChatModel, chunk: dict[str, object]
 ) -> None:
     def respond(exchange: Exchange) -> None:
@@ -212,9 +212,7 @@ def test_a_request_the_server_refuses_is_misconfigured(
 
 
 @pytest.mark.parametrize("status", [400, 401, 500])
-def test_what_a_server_named_in_the_console_says_of_an_error_is_not_repeated(
-    server: FakeServer, status: int
-) -> None:
+def test_error_text_of_a_console_server_is_not_repeated(server: FakeServer, status: int) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "root:x:0:0"}}, status)
     stored = {"llm_base_url": server.url, "llm_model": "mistral"}
     model = open_chat_model(Environment(llm_context_tokens=4096).with_stored(stored))
@@ -237,7 +235,7 @@ def test_an_error_that_a_server_named_in_the_console_streams_is_not_repeated(ser
     assert failure.message.endswith(f"mistral at {server.url} failed")
 
 
-def test_nobody_there(model: LlamaIndexChatModel, server: FakeServer) -> None:
+def test_unreachable_server_is_unavailable(model: LlamaIndexChatModel, server: FakeServer) -> None:
     server.__exit__(None, None, None)
     failure = failure_of(model.stream(MESSAGES, max_tokens=50))
     assert isinstance(failure, Unavailable)

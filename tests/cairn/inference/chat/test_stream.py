@@ -6,7 +6,7 @@ from cairn.errors import Unavailable
 from cairn.inference.chat.text_stream import Channel, TextStream
 
 
-def test_pieces_arrive_in_order_and_end() -> None:
+def test_pieces_arrive_in_order() -> None:
     channel = Channel()
     for piece in ("a", "b"):
         channel.put(piece)
@@ -16,7 +16,7 @@ def test_pieces_arrive_in_order_and_end() -> None:
     assert list(stream) == []
 
 
-def test_an_error_comes_after_the_pieces_before_it_and_once() -> None:
+def test_error_follows_its_preceding_pieces_once() -> None:
     channel = Channel()
     channel.put("a")
     channel.end(Unavailable("gone"))
@@ -38,7 +38,7 @@ def test_closing_frees_a_reader_that_waits() -> None:
     assert read == []
 
 
-def test_after_closing_nothing_is_read() -> None:
+def test_closed_stream_reads_nothing() -> None:
     channel = Channel()
     channel.put("a")
     stream = TextStream(channel)
@@ -47,7 +47,7 @@ def test_after_closing_nothing_is_read() -> None:
     assert list(stream) == []
 
 
-def test_the_generating_side_is_told_once() -> None:
+def test_close_callback_is_called_once() -> None:
     channel, told = Channel(), []
     channel.on_close(lambda: told.append("closed"))
     stream = TextStream(channel)
@@ -56,14 +56,14 @@ def test_the_generating_side_is_told_once() -> None:
     assert told == ["closed"]
 
 
-def test_the_generating_side_is_told_at_once_if_it_comes_late() -> None:
+def test_late_close_callback_is_called_immediately() -> None:
     channel, told = Channel(), []
     channel.close()
     channel.on_close(lambda: told.append("closed"))
     assert told == ["closed"]
 
 
-def test_leaving_or_dropping_a_stream_closes_it() -> None:
+def test_exited_or_dropped_stream_is_closed() -> None:
     left, dropped = Channel(), Channel()
     with TextStream(left):
         pass

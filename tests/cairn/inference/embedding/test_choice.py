@@ -46,7 +46,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("cuda", "device"), [(True, "cuda"), (False, "cpu")])
-def test_pytorch_takes_a_gpu_if_there_is_one(
+def test_pytorch_uses_an_available_gpu(
     cuda: bool, device: str, torch: list[str], copy: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(embedding, "cuda_is_there", lambda: cuda)
@@ -55,7 +55,7 @@ def test_pytorch_takes_a_gpu_if_there_is_one(
     assert torch == [device, device]
 
 
-def test_openvino_refuses_what_it_cannot_run(copy: Path, tmp_path: Path) -> None:
+def test_openvino_rejects_unsupported_models(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="EMBEDDING_BACKEND=torch"):
         local_embedder(embedding.EncoderFolder.of(str(copy)), backend="openvino", models=tmp_path)
 
@@ -65,7 +65,7 @@ def test_an_unknown_backend_is_named(tmp_path: Path) -> None:
         open_embedder(Environment(embedding_backend="onnx", data_dir=tmp_path))
 
 
-def test_a_url_means_a_server() -> None:
+def test_base_url_selects_a_remote_embedder() -> None:
     remote = open_embedder(Environment(embedding_base_url="http://127.0.0.1:1/v1", embedding_model="bge-m3"))
     assert isinstance(remote, RemoteEmbedder)
     assert remote.model == "bge-m3"

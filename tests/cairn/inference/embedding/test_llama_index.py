@@ -62,7 +62,7 @@ def opened(name: str, module: str = __name__) -> Embedder:
     return open_embedder(Environment(embedding_model=f"{module}.{name}"))
 
 
-def test_an_embedding_of_llama_index_by_its_dotted_path() -> None:
+def test_llama_index_embedding_is_loaded_by_dotted_path() -> None:
     embedder = opened("mock_embedding")
     assert isinstance(embedder, LlamaIndexEmbedder)
     assert (embedder.dimension, embedder.max_tokens, embedder.batching.texts) == (8, 512, 4)
@@ -75,7 +75,7 @@ def test_an_embedding_of_llama_index_by_its_dotted_path() -> None:
     assert embedder.count_tokens(["", "one two"]) == [0, 3]
 
 
-def test_documents_go_in_batches_in_order_and_queries_as_queries() -> None:
+def test_documents_are_batched_in_order_and_queries_embedded_as_queries() -> None:
     embedding = Lengths()
     embedder = LlamaIndexEmbedder(embedding, dotted="x.Lengths")
     vectors = embedder.embed_documents(["x" * length for length in range(1, 11)])
@@ -104,19 +104,19 @@ def test_an_embedding_that_fails_is_unavailable(name: str, problem: str) -> None
         ("uuid", "uuid4"),
     ],
 )
-def test_a_path_that_leads_to_no_embedding_is_named(module: str, name: str) -> None:
+def test_invalid_embedding_path_is_named(module: str, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"EMBEDDING_MODEL {module}.{name}"):
         opened(name, module)
 
 
-def test_a_folder_whose_name_has_dots_stays_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_name_with_dots_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bge.small").mkdir()
     with pytest.raises(ConfigurationError, match=r"modules\.json"):
         open_embedder(Environment(embedding_model="bge.small"))
 
 
-def test_a_query_comes_before_the_next_batch_of_documents() -> None:
+def test_query_precedes_the_next_document_batch() -> None:
     """The first batch waits until the query does; without precedence the second batch would be next."""
     done: list[str] = []
     embedding, began, go_on = Lengths(), threading.Event(), threading.Event()
@@ -164,7 +164,7 @@ def test_our_embedder_serves_a_llama_index_program(embedder: LocalEmbedder) -> N
 
 
 @pytest.mark.models
-def test_both_adapters_together_change_nothing(embedder: LocalEmbedder) -> None:
+def test_combined_adapters_change_nothing(embedder: LocalEmbedder) -> None:
     there_and_back = LlamaIndexEmbedder(CairnEmbedding(embedder), dotted="x.Ours")
     texts = [f"Text number {number}" for number in range(40)]
     np.testing.assert_allclose(
@@ -173,7 +173,7 @@ def test_both_adapters_together_change_nothing(embedder: LocalEmbedder) -> None:
     assert there_and_back.dimension == embedder.dimension
 
 
-def test_documents_take_turns() -> None:
+def test_document_embeddings_take_turns() -> None:
     """A long document asks again at once after each batch, and yet lets another in after a few of them."""
     embedding = Slow()
     embedder = LlamaIndexEmbedder(embedding, dotted="x.Slow")

@@ -32,7 +32,7 @@ def cosines(left: NDArray[np.float32], right: NDArray[np.float32]) -> NDArray[np
 
 
 @pytest.mark.slow
-def test_documents_are_as_sentence_transformers_embeds_them(
+def test_document_vectors_equal_sentence_transformers(
     embedder: LocalEmbedder, reference: SentenceTransformer
 ) -> None:
     vectors = embedder.embed_documents(TEXTS)
@@ -43,14 +43,14 @@ def test_documents_are_as_sentence_transformers_embeds_them(
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_query_is_as_sentence_transformers_embeds_it(
+def test_query_vectors_equal_sentence_transformers(
     text: str, embedder: LocalEmbedder, reference: SentenceTransformer
 ) -> None:
     expected = reference.encode_query(text, normalize_embeddings=True)
     assert cosines(embedder.embed_query(text), np.asarray(expected)) > 0.9999
 
 
-def test_meaning_counts(embedder: LocalEmbedder) -> None:
+def test_vectors_reflect_meaning(embedder: LocalEmbedder) -> None:
     near, far = embedder.embed_documents(
         ["Giving vacation days to a sick coworker", "The pump is made of steel"]
     )
@@ -58,7 +58,7 @@ def test_meaning_counts(embedder: LocalEmbedder) -> None:
     assert query @ near > 0.4 > 0.2 > query @ far
 
 
-def test_what_is_over_the_limit_does_not_count(embedder: LocalEmbedder) -> None:
+def test_text_over_the_token_limit_is_ignored(embedder: LocalEmbedder) -> None:
     fits = "hello " * embedder.max_tokens
     cut, same = embedder.embed_documents([fits + "steel pump", fits])
     assert cosines(cut, same) > 0.999999
@@ -69,13 +69,13 @@ def test_no_documents(embedder: LocalEmbedder) -> None:
     assert embedder.embed_documents([]).shape == (0, 384)
 
 
-def test_it_knows_its_space(embedder: LocalEmbedder, minilm: EncoderFolder) -> None:
+def test_embedder_knows_its_model_and_limits(embedder: LocalEmbedder, minilm: EncoderFolder) -> None:
     assert embedder.model == minilm.identity
     assert embedder.max_tokens == 254
     assert embedder.count_tokens(["hello world", ""]) == [2, 0]
 
 
-def test_threads_get_their_own_vectors(embedder: LocalEmbedder) -> None:
+def test_concurrent_embedding_is_thread_safe(embedder: LocalEmbedder) -> None:
     texts = [f"Paragraph {number} of the travel policy" for number in range(24)]
     expected = embedder.embed_documents(texts)
 
@@ -91,6 +91,6 @@ def test_threads_get_their_own_vectors(embedder: LocalEmbedder) -> None:
     assert all(batches)
 
 
-def test_normalised_leaves_zeros_alone() -> None:
+def test_normalising_preserves_zero_vectors() -> None:
     rows = np.array([[3, 4], [0, 0]], np.float32)
     assert normalize_vectors(rows).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]]

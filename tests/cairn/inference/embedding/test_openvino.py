@@ -50,7 +50,7 @@ def ticks_by_nice() -> Counter[int]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux weighs threads")
-def test_documents_leave_the_cores_to_questions(openvino_encoder: OpenVinoEncoder) -> None:
+def test_document_encoding_leaves_cores_to_queries(openvino_encoder: OpenVinoEncoder) -> None:
     long = Batch([0], np.full((32, 256), 7592), np.ones((32, 256), np.int64))
     list(openvino_encoder.encode_all([HELLO]))
     before, mine = ticks_by_nice(), os.getpriority(os.PRIO_PROCESS, 0)
@@ -60,7 +60,7 @@ def test_documents_leave_the_cores_to_questions(openvino_encoder: OpenVinoEncode
     assert max(used, key=used.__getitem__) >= min(mine + 10, 19)
 
 
-def test_batches_that_fail_leave_the_encoder_usable(openvino_encoder: OpenVinoEncoder) -> None:
+def test_failed_batches_leave_the_encoder_usable(openvino_encoder: OpenVinoEncoder) -> None:
     def batches() -> Iterator[Batch]:
         yield HELLO
         raise ZeroDivisionError
@@ -70,9 +70,7 @@ def test_batches_that_fail_leave_the_encoder_usable(openvino_encoder: OpenVinoEn
     assert len(list(openvino_encoder.encode_all([HELLO]))) == 1
 
 
-def test_a_graph_is_exported_once_and_loaded_from_then_on(
-    minilm: EncoderFolder, models_folder: Path, embedder: LocalEmbedder
-) -> None:
+def test_graph_is_exported_once(minilm: EncoderFolder, models_folder: Path, embedder: LocalEmbedder) -> None:
     graph = models_folder / minilm.identity / "openvino" / "openvino_model.xml"
     before = graph.stat().st_mtime_ns
     again = local_embedder(minilm, backend="openvino", models=models_folder)
@@ -80,14 +78,14 @@ def test_a_graph_is_exported_once_and_loaded_from_then_on(
     assert again.embed_query("hello") @ embedder.embed_query("hello") == pytest.approx(1, abs=1e-5)
 
 
-def test_what_cannot_be_exported_is_explained(tmp_path: Path) -> None:
+def test_failed_export_is_explained(tmp_path: Path) -> None:
     folder = make(tmp_path / "broken", config={"model_type": "no-such-model"})
     with pytest.raises(ConfigurationError, match=r"broken cannot be exported to OpenVINO: .+"):
         export_graph(folder, tmp_path / "models")
     assert os.listdir(tmp_path / "models") == []  # noqa: PTH208 - hidden drafts count as well
 
 
-def test_cls_pooling_takes_the_first_state(
+def test_cls_pooling_uses_the_first_state(
     openvino_encoder: OpenVinoEncoder, minilm: EncoderFolder, models_folder: Path
 ) -> None:
     cls = OpenVinoEncoder(export_graph(minilm, models_folder), pooling="cls")

@@ -14,7 +14,7 @@ def torch_embedder(minilm: EncoderFolder) -> LocalEmbedder:
     return LocalEmbedder(minilm, TorchEncoder(minilm, device="cpu"))
 
 
-def test_it_embeds_into_the_space_of_the_openvino_encoder(
+def test_pytorch_vectors_equal_openvino_vectors(
     torch_embedder: LocalEmbedder, embedder: LocalEmbedder
 ) -> None:
     assert torch_embedder.model == embedder.model
@@ -26,6 +26,6 @@ def test_it_embeds_into_the_space_of_the_openvino_encoder(
 
 
 @pytest.mark.skipif(not cuda_is_there(), reason="no CUDA device")
-def test_cuda_in_half_precision(minilm: EncoderFolder, embedder: LocalEmbedder) -> None:
+def test_cuda_half_precision_agrees(minilm: EncoderFolder, embedder: LocalEmbedder) -> None:
     on_gpu = LocalEmbedder(minilm, TorchEncoder(minilm, device="cuda"))
     assert (on_gpu.embed_documents(TEXTS) * embedder.embed_documents(TEXTS)).sum(axis=1).min() > 0.999

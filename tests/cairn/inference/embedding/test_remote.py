@@ -34,7 +34,7 @@ def lengths(exchange: Exchange) -> None:
     exchange.answer({"data": rows[::-1]})
 
 
-def test_documents_go_in_batches_and_come_back_in_order(server: FakeServer, embedder: RemoteEmbedder) -> None:
+def test_documents_are_sent_in_batches_and_ordered(server: FakeServer, embedder: RemoteEmbedder) -> None:
     texts = ["x" * length for length in range(1, 151)]
     vectors = embedder.embed_documents(texts)
     assert [len(exchange.body["input"]) for exchange in server.exchanges] == [64, 64, 22]
@@ -46,23 +46,23 @@ def test_documents_go_in_batches_and_come_back_in_order(server: FakeServer, embe
     np.testing.assert_allclose(vectors[:, 0] / vectors[:, 1], range(1, 151), rtol=1e-5)
 
 
-def test_dimension_is_learnt_once(server: FakeServer, embedder: RemoteEmbedder) -> None:
+def test_dimension_is_requested_once(server: FakeServer, embedder: RemoteEmbedder) -> None:
     assert [embedder.dimension, embedder.dimension] == [3, 3]
     assert len(server.exchanges) == 1
     assert embedder.embed_documents([]).shape == (0, 3)
 
 
-def test_a_query_is_one_normalised_row(embedder: RemoteEmbedder) -> None:
+def test_query_vector_is_normalised(embedder: RemoteEmbedder) -> None:
     assert embedder.embed_query("abc").tolist() == pytest.approx([3 / math.sqrt(10), 1 / math.sqrt(10), 0])
 
 
-def test_an_empty_text_is_sent_as_something(server: FakeServer, embedder: RemoteEmbedder) -> None:
+def test_empty_text_is_sent_as_a_placeholder(server: FakeServer, embedder: RemoteEmbedder) -> None:
     embedder.embed_documents(["", " ", "a"])
     assert server.exchanges[0].body["input"] == ["-", "-", "a"]
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_passing_failure_is_tried_again(server: FakeServer, embedder: RemoteEmbedder, status: int) -> None:
+def test_temporary_failure_is_retried(server: FakeServer, embedder: RemoteEmbedder, status: int) -> None:
     attempts = count()
 
     def flaky(exchange: Exchange) -> None:
@@ -89,7 +89,7 @@ def test_a_refusal_is_not_repeated(server: FakeServer, embedder: RemoteEmbedder,
     assert len(server.exchanges) == 1
 
 
-def test_nobody_there() -> None:
+def test_unreachable_embedding_server_is_unavailable() -> None:
     with FakeServer() as gone:
         embedder = RemoteEmbedder(gone.url, model="m")
     with pytest.raises(Unavailable, match="is not reachable"):
@@ -117,13 +117,13 @@ def test_a_damaged_answer_is_unavailable(server: FakeServer, embedder: RemoteEmb
         embedder.embed_query("abc")
 
 
-def test_tokens_of_a_model_that_is_here_are_counted() -> None:
+def test_tokens_of_an_installed_model_are_counted() -> None:
     known = RemoteEmbedder.from_environment(Environment(embedding_base_url="http://127.0.0.1:1/v1"))
     assert known.count_tokens(["hello world"]) == [2]
     assert known.max_tokens == 254
     known.close()
 
 
-def test_tokens_of_another_are_estimated(embedder: RemoteEmbedder) -> None:
+def test_tokens_of_other_models_are_estimated(embedder: RemoteEmbedder) -> None:
     assert embedder.count_tokens(["hello world", ""]) == [5, 0]
     assert embedder.max_tokens == 512

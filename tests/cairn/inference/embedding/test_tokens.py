@@ -13,23 +13,23 @@ def tokens(minilm: EncoderFolder) -> Tokens:
     return Tokens(minilm.tokenizer_file, max_sequence=minilm.max_sequence)
 
 
-def test_counts_leave_out_special_tokens_and_are_never_cut(tokens: Tokens) -> None:
+def test_token_counts_exclude_special_tokens_and_are_not_cut(tokens: Tokens) -> None:
     assert tokens.count(["", "hello world", "hello " * 1000]) == [0, 2, 1000]
     assert tokens.count([]) == []
 
 
-def test_what_fits_is_what_is_left_beside_the_special_tokens(tokens: Tokens) -> None:
+def test_token_limit_excludes_special_tokens(tokens: Tokens) -> None:
     assert tokens.max_tokens == 254
     fits, cut = tokens.batch("hello " * 254), tokens.batch("hello " * 254 + "world")
     assert fits.ids.shape == (1, 256)
     assert (fits.ids == cut.ids).all()
 
 
-def test_half_a_surrogate_pair_is_no_error(tokens: Tokens) -> None:
+def test_lone_surrogate_is_no_error(tokens: Tokens) -> None:
     assert tokens.count(["\ud800 hello"])[0] >= 1
 
 
-def test_batches_keep_to_the_budget_and_lose_no_text(tokens: Tokens) -> None:
+def test_batches_stay_within_the_budget_and_lose_no_text(tokens: Tokens) -> None:
     texts = ["hello " * length for length in (3, 200, 1, 0, 90, 254, 400, 7)]
     batches = list(tokens.batches(texts, budget=512, most=3))
     assert sorted(row for batch in batches for row in batch.rows) == list(range(len(texts)))
@@ -53,12 +53,12 @@ def test_no_text_no_batch(tokens: Tokens) -> None:
     assert list(tokens.batches([], budget=512, most=3)) == []
 
 
-def test_a_text_over_the_budget_goes_alone(tokens: Tokens) -> None:
+def test_text_over_the_budget_is_batched_alone(tokens: Tokens) -> None:
     assert [batch.rows for batch in tokens.batches(["hello " * 50] * 2, budget=10, most=9)] == [[0], [1]]
 
 
 @pytest.mark.slow
-def test_threads_may_share_it(tokens: Tokens) -> None:
+def test_tokeniser_is_thread_safe(tokens: Tokens) -> None:
     texts = [f"hello {'world ' * length}" for length in range(300)]
 
     def both(_: int) -> tuple[list[int], int]:

@@ -47,13 +47,13 @@ def nli(nli_folder: Path) -> NaturalLanguageInference:
     return inference(nli_folder)
 
 
-def test_a_reader_of_spans_weighs_its_best_span_against_no_answer(spans: AnswerReader) -> None:
+def test_span_reader_compares_its_best_span_with_no_answer(spans: AnswerReader) -> None:
     holds, lacks, empty = spans.answerable("annual leave?", ["staff get yes", "staff get leave", ""])
     assert holds > UNSURE > lacks
     assert empty == 0.0
 
 
-def test_a_word_of_the_question_is_no_answer(spans: AnswerReader) -> None:
+def test_word_of_the_question_is_no_answer(spans: AnswerReader) -> None:
     assert spans.answerable("yes yes?", ["staff get leave"])[0] < UNSURE
 
 
@@ -64,14 +64,14 @@ def test_a_cross_encoder_of_question_and_passage(pairs: AnswerReader) -> None:
 
 
 @pytest.mark.parametrize("label", [1, 0])
-def test_of_two_classes_the_second_means_an_answer(tmp_path: Path, label: int) -> None:
+def test_second_of_two_classes_means_an_answer(tmp_path: Path, label: int) -> None:
     words = {"LABEL_0": "parking", "LABEL_1": "yes"}
     model = reader(tiny_models.classifier(tmp_path, words, second=True))
     text = list(words.values())[label]
     assert (model.answerable("leave?", [text])[0] > UNSURE) == bool(label)
 
 
-def test_an_nli_model_reads_the_passage_as_premise(nli_folder: Path) -> None:
+def test_nli_model_reads_the_passage_as_premise(nli_folder: Path) -> None:
     """Both what follows and what is ruled out are answers; what is neither is none."""
     model = reader(nli_folder)
     yes, no, neither = model.answerable("yes?", ["yes", "no", "parking"])
@@ -81,7 +81,7 @@ def test_an_nli_model_reads_the_passage_as_premise(nli_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("answer", ["yes " * 30 + LONG, LONG + "yes " * 30, LONG + "yes " * 30 + LONG])
-def test_a_long_passage_is_read_to_its_end(
+def test_long_passage_is_read_completely(
     spans: AnswerReader, pairs: AnswerReader, nli: NaturalLanguageInference, answer: str
 ) -> None:
     for model in (spans, pairs):
@@ -91,14 +91,14 @@ def test_a_long_passage_is_read_to_its_end(
     assert entailed.entailment > UNSURE > not_entailed.entailment
 
 
-def test_many_passages_come_back_in_their_order(pairs: AnswerReader) -> None:
+def test_many_passages_preserve_their_order(pairs: AnswerReader) -> None:
     passages = ["yes " * n if n % 3 else "parking " * n for n in range(50)]
     sure = [probability > UNSURE for probability in pairs.answerable("leave?", passages)]
     assert sure == [bool(n % 3) for n in range(50)]
     assert pairs.answerable("leave?", []) == []
 
 
-def test_labels_are_found_by_their_names(nli: NaturalLanguageInference) -> None:
+def test_labels_are_found_by_name(nli: NaturalLanguageInference) -> None:
     yes, no, neither = nli.infer([("yes", "leave"), ("no", "leave"), ("parking", "yes")])
     assert yes.entailment > SURE > yes.contradiction
     assert no.contradiction > SURE > no.entailment
@@ -168,16 +168,14 @@ def without_tokenizer(folder: Path) -> Path:
         lambda folder: damaged(folder, hidden_size=32),
     ],
 )
-def test_what_cannot_be_loaded_is_named_with_its_setting(
-    tmp_path: Path, spoil: Callable[[Path], Path]
-) -> None:
+def test_unloadable_model_is_named_with_its_setting(tmp_path: Path, spoil: Callable[[Path], Path]) -> None:
     folder = spoil(tiny_models.classifier(tmp_path / "spoilt", {"LABEL_0": "yes"}, second=True))
     with pytest.raises(ConfigurationError, match="ANSWERABILITY_MODEL spoilt cannot be used"):
         reader(folder)
 
 
 @pytest.mark.parametrize("labels", [["LABEL_0", "LABEL_1", "LABEL_2"], ["yes"], ["not_entailment", "x"]])
-def test_labels_that_do_not_tell_entailment_are_refused(tmp_path: Path, labels: list[str]) -> None:
+def test_labels_without_entailment_are_rejected(tmp_path: Path, labels: list[str]) -> None:
     folder = tiny_models.classifier(tmp_path, dict.fromkeys(labels, "yes"), second=False)
     with pytest.raises(ConfigurationError, match=f"GROUNDING_MODEL .*{labels[0]}"):
         inference(folder)
@@ -188,13 +186,13 @@ def test_a_reader_of_spans_checks_no_sentences(tmp_path: Path) -> None:
         inference(tiny_models.span_reader(tmp_path))
 
 
-def test_more_than_two_classes_without_names_tell_no_answer(tmp_path: Path) -> None:
+def test_unnamed_classes_beyond_two_are_rejected(tmp_path: Path) -> None:
     folder = tiny_models.classifier(tmp_path, {"A": "yes", "B": "no", "C": "house"}, second=True)
     with pytest.raises(ConfigurationError, match="A, B, C"):
         reader(folder)
 
 
-def test_numbers_that_are_none_are_told(tmp_path: Path) -> None:
+def test_invalid_scores_are_reported(tmp_path: Path) -> None:
     folder = tiny_models.classifier(tmp_path, {"LABEL_0": "yes"}, second=True, scale=float("nan"))
     with pytest.raises(Unavailable, match="invalid numbers"):
         reader(folder).answerable("leave?", ["yes"])

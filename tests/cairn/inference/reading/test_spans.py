@@ -9,11 +9,11 @@ def best(starts: list[float], ends: list[float], inside: list[bool]) -> float:
     return float(found[0])
 
 
-def test_the_end_is_not_before_the_start() -> None:
+def test_span_end_is_not_before_its_start() -> None:
     assert best([0, 1, 9], [0, 9, 1], [False, True, True]) == 10
 
 
-def test_only_the_passage_counts() -> None:
+def test_span_is_only_in_the_passage() -> None:
     assert best([50, 1, 2, 50], [50, 1, 2, 50], [False, True, True, False]) == 4
 
 

@@ -67,7 +67,7 @@ def test_a_cross_encoder_scores_each_passage(cross_encoder: TimelyReranker) -> N
 
 
 @pytest.mark.parametrize("text", ["", "leave " * 5000, "\0", "🦀" * 900])
-def test_a_cross_encoder_cuts_to_what_the_model_takes(cross_encoder: TimelyReranker, text: str) -> None:
+def test_cross_encoder_truncates_to_the_model_limit(cross_encoder: TimelyReranker, text: str) -> None:
     assert 0 <= cross_encoder.scores(text, [text])[0] <= 1
 
 
@@ -77,13 +77,13 @@ def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:
         opened(str(folder))
 
 
-def test_a_folder_that_holds_something_else_is_named(tmp_path: Path) -> None:
+def test_folder_of_another_model_type_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ConfigurationError, match="RERANKER_MODEL"):
         opened(str(tmp_path))
 
 
-def test_any_postprocessor_by_its_dotted_path() -> None:
+def test_postprocessor_is_loaded_by_dotted_path() -> None:
     reranker = opened(f"{__name__}.Shortest")
     texts = ["x" * n for n in range(1, 41)]
     assert reranker.scores("leave", texts) == [-float(n) for n in range(1, 41)]
@@ -91,7 +91,7 @@ def test_any_postprocessor_by_its_dotted_path() -> None:
 
 
 @pytest.mark.parametrize(("name", "what"), [("DropsSome", "did not give"), ("GoesWrong", "out of tokens")])
-def test_a_postprocessor_that_fails_gives_no_scores(name: str, what: str) -> None:
+def test_failed_postprocessor_gives_no_scores(name: str, what: str) -> None:
     reranker = opened(f"{__name__}.{name}")
     with pytest.raises(Unavailable, match=what):
         reranker.scores("leave", ["a", "b"])
@@ -108,6 +108,6 @@ def test_a_postprocessor_that_fails_gives_no_scores(name: str, what: str) -> Non
         "uuid.uuid4",
     ],
 )
-def test_a_dotted_path_that_leads_nowhere_is_named(dotted: str) -> None:
+def test_unknown_postprocessor_path_is_named(dotted: str) -> None:
     with pytest.raises(ConfigurationError, match=f"RERANKER_MODEL {dotted}"):
         opened(dotted)

@@ -63,13 +63,13 @@ def test_the_packaged_reranker_prefers_the_answer(packaged: TimelyReranker) -> N
 
 
 @pytest.mark.models
-def test_a_score_does_not_depend_on_the_other_texts(packaged: TimelyReranker) -> None:
+def test_score_does_not_depend_on_other_texts(packaged: TimelyReranker) -> None:
     together = packaged.scores(QUERY, [FAR * 20, ANSWER, NEAR])
     assert together[1:] == packaged.scores(QUERY, [ANSWER]) + packaged.scores(QUERY, [NEAR])
 
 
 @pytest.mark.models
-def test_threads_may_share_it(packaged: TimelyReranker) -> None:
+def test_concurrent_reranking_is_thread_safe(packaged: TimelyReranker) -> None:
     expected = packaged.scores(QUERY, [ANSWER, FAR])
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda _: packaged.scores(QUERY, [ANSWER, FAR]), range(8)))
@@ -86,14 +86,14 @@ def test_any_text_gets_a_score(scorer: OnnxScorer, text: str) -> None:
         assert 0 <= score <= 1
 
 
-def test_the_query_stays_whole_and_the_passage_is_cut(tokenizer: PairTokenizer) -> None:
+def test_passage_is_truncated_and_the_query_is_not(tokenizer: PairTokenizer) -> None:
     pair = tokenizer.encode("leave " * 64, "bicycle " * 1_000)
     assert len(pair.ids) == 256
     assert pair.tokens.count("leave") == 64
     assert pair.tokens.count("bicycle") == 256 - 64 - 3  # [CLS] and two [SEP]
 
 
-def test_a_query_without_end_leaves_room_for_the_passage(tokenizer: PairTokenizer) -> None:
+def test_overlong_query_leaves_space_for_the_passage(tokenizer: PairTokenizer) -> None:
     pair = tokenizer.encode("leave " * 20_000, "bicycle " * 1_000)
     assert (pair.tokens.count("leave"), pair.tokens.count("bicycle")) == (64, 189)
     assert len(tokenizer.encode("leave", "bicycle").ids) == 5, "nothing is padded"
@@ -110,7 +110,7 @@ def test_a_folder_with_a_graph_works_too(folder: Path, tmp_path: Path) -> None:
     reranker.close()
 
 
-def test_what_is_no_folder_with_a_graph(folder: Path, tmp_path: Path) -> None:
+def test_folder_without_a_graph_is_not_found(folder: Path, tmp_path: Path) -> None:
     assert find_onnx_folder(str(folder)) == folder
     shutil.copy(folder / "model.onnx", tmp_path)
     for other in (str(tmp_path), "", "~nobody/model", "a\0b", "x" * 100_000):
@@ -118,7 +118,7 @@ def test_what_is_no_folder_with_a_graph(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["model.onnx", "tokenizer.json"])
-def test_damaged_files_are_told_of(folder: Path, tmp_path: Path, broken: str) -> None:
+def test_damaged_reranker_files_are_reported(folder: Path, tmp_path: Path, broken: str) -> None:
     own = tmp_path / "own"
     shutil.copytree(folder, own)
     (own / broken).write_bytes(b"{}")
@@ -154,7 +154,7 @@ def test_which_reranker_is_chosen(folder: Path) -> None:
     served.close()
 
 
-def test_the_runtime_has_no_way_to_report_home() -> None:
+def test_onnxruntime_has_no_telemetry() -> None:
     """Since 1.29, the packages for Linux and macOS contain a client that does, and that is on by default."""
     spec = find_spec("onnxruntime")
     assert spec
@@ -168,6 +168,6 @@ def test_the_runtime_has_no_way_to_report_home() -> None:
     assert [path.name for path in libraries if b"events.data.microsoft.com" in path.read_bytes()] == []
 
 
-def test_the_runtime_is_imported_when_it_is_needed() -> None:
+def test_onnxruntime_is_imported_lazily() -> None:
     code = "import sys, cairn.inference.registry; sys.exit('onnxruntime' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(sys.path)})

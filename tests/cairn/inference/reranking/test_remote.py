@@ -45,7 +45,7 @@ def reranker(server: FakeServer) -> Iterator[TimelyReranker]:
     reranker.close()
 
 
-def test_texts_go_in_batches_and_come_back_in_order(server: FakeServer, reranker: TimelyReranker) -> None:
+def test_texts_are_reranked_in_batches_and_ordered(server: FakeServer, reranker: TimelyReranker) -> None:
     texts = ["x" * n for n in range(1, 71)]
     assert reranker.scores("leave", texts) == [float(n) for n in range(1, 71)]
     assert [len(exchange.body["documents"]) for exchange in server.exchanges] == [32, 32, 6]
@@ -64,7 +64,7 @@ def test_tei_is_recognised_once(server: FakeServer, reranker: TimelyReranker) ->
     assert [max(exchange.body) for exchange in server.exchanges] == ["top_n", "truncate", "truncate"]
 
 
-def test_an_empty_text_is_sent_as_something(server: FakeServer, reranker: TimelyReranker) -> None:
+def test_empty_text_is_sent_as_a_placeholder(server: FakeServer, reranker: TimelyReranker) -> None:
     reranker.scores("leave", ["", " \n", "a"])
     assert server.exchanges[0].body["documents"] == ["-", "-", "a"]
 
@@ -97,7 +97,7 @@ RIGHT = [{"index": 0, "relevance_score": 0.5}, {"index": 1, "relevance_score": 0
         json.dumps({"results": [RIGHT[0], {"index": 1, "relevance_score": float("inf")}]}).encode(),
     ],
 )
-def test_a_damaged_answer_gives_no_scores(server: FakeServer, reranker: TimelyReranker, answer: Any) -> None:
+def test_damaged_response_gives_no_scores(server: FakeServer, reranker: TimelyReranker, answer: Any) -> None:
     server.respond = lambda exchange: exchange.answer(answer)
     with pytest.raises(Unavailable):
         reranker.scores("leave", ["a", "b"])
@@ -132,7 +132,7 @@ def test_a_slow_server_is_not_waited_for(server: FakeServer) -> None:
     slow.close()
 
 
-def test_a_server_that_is_away_is_told(server: FakeServer) -> None:
+def test_unreachable_reranker_is_unavailable(server: FakeServer) -> None:
     away = TimelyReranker(RemoteReranker("http://127.0.0.1:9"), seconds=30)
     with pytest.raises(Unavailable, match=r"http://127\.0\.0\.1:9/rerank can't be reached"):
         away.scores("leave", ["a"])

@@ -189,14 +189,14 @@ def test_an_answer_without_restrictions_is_not_an_unrestricted_page(confluence: 
             list(source.list_access(items))
 
 
-def test_a_page_whose_files_are_forbidden_keeps_them(cloud: ConfluenceServer) -> None:
+def test_forbidden_attachments_are_preserved(cloud: ConfluenceServer) -> None:
     cloud.fault = FaultsAt("/pages/103/attachments", 403)
     with connect(options(cloud, spaces="HR")) as source:
         changes = list(source.list_changes(""))
     assert [each.container for each in changes if isinstance(each, Unlisted)] == ["HR/103"]
 
 
-def test_a_space_that_is_out_of_sight_keeps_its_pages(confluence: ConfluenceServer) -> None:
+def test_invisible_space_preserves_its_pages(confluence: ConfluenceServer) -> None:
     with connect(options(confluence, spaces="HR, GONE")) as source:
         changes = list(source.list_changes(""))
     assert [each.container for each in changes if isinstance(each, Unlisted)] == ["GONE"]

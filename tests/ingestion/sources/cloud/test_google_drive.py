@@ -157,7 +157,7 @@ def test_a_folder_in_the_trash_takes_its_files_along(server: GoogleServer) -> No
     assert after == server.list_files()
 
 
-def test_a_forbidden_drive_keeps_its_files(server: GoogleServer) -> None:
+def test_forbidden_drive_preserves_its_files(server: GoogleServer) -> None:
     with connect(options(server)) as source:
         first, _known = follow_changes(source, set(), "")
         server.fault = FaultsAt("driveId=D2", 403)

@@ -133,7 +133,7 @@ def test_a_deleted_folder_takes_its_files_along(server: GraphServer) -> None:
     assert after == server.list_files()
 
 
-def test_a_forbidden_library_keeps_its_files(server: GraphServer) -> None:
+def test_forbidden_library_preserves_its_files(server: GraphServer) -> None:
     with connect(options(server)) as source:
         first, _known = follow_changes(source, set(), "")
         server.fault = FaultsAt("/drives/lib2/root", 403)

@@ -94,7 +94,7 @@ def test_objects_are_private(attack: Attack, mia: Caller, base: KnowledgeBase, p
 
 
 @pytest.mark.parametrize("name", ["../../escaped.txt", "/etc/passwd.txt", "Payroll 2027.txt", "ä\u202e.txt"])
-def test_names_of_objects_tell_nothing_and_lead_nowhere(
+def test_object_names_reveal_nothing_and_stay_inside_the_bucket(
     attack: Attack, mia: Caller, base: KnowledgeBase, name: str
 ) -> None:
     made = mia.upload(str(base.id), "a.txt", TEXT, source_uri=name, title=name)

@@ -61,7 +61,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", OLDER)
-def test_other_users_are_kept_out_of_an_older_data_folder(older: Path, name: str, attack: Attack) -> None:
+def test_older_data_folder_is_closed_to_other_users(older: Path, name: str, attack: Attack) -> None:
     attack.allowed((older / name).stat().st_size > 0 and os.access(older / name, os.R_OK | os.W_OK))
     attack.refused(not others_may_read(older, older / name))
     if "/" not in name:

@@ -180,7 +180,7 @@ def test_a_list_from_before_a_revocation_does_not_bring_access_back(
 
 @pytest.mark.parametrize("subject", FORBIDDEN)
 @pytest.mark.parametrize("change", ["kept", "lowered", "removed"])
-def test_a_manager_keeps_lowers_and_removes_what_others_granted(
+def test_manager_preserves_lowers_and_removes_grants_of_others(
     attack: Attack, stage: Stage, subject: str, change: str
 ) -> None:
     path = f"/knowledge-bases/{stage.base.id}/grants"

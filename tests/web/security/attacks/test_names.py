@@ -119,7 +119,7 @@ def test_a_look_alike_name_is_refused(
 
 
 @pytest.mark.parametrize("name", LATE)
-def test_somebody_of_a_provider_gets_a_name_that_can_be_told_apart(attack: Attack, name: str) -> None:
+def test_provider_user_with_a_lookalike_name_is_distinguishable(attack: Attack, name: str) -> None:
     user_create(username="alice")
     provider = OidcProvider(id="okta", name="Okta", server_url="https://okta.example", client_id="x")
     user = user_arrived(provider, {"preferred_username": name})
@@ -132,9 +132,7 @@ def test_somebody_of_a_provider_gets_a_name_that_can_be_told_apart(attack: Attac
 
 
 @pytest.mark.parametrize("name", ["аlice", "аӏісе"])
-def test_an_account_that_has_such_a_name_already_keeps_working(
-    ada: Caller, attack: Attack, name: str
-) -> None:
+def test_existing_account_with_a_lookalike_name_still_works(ada: Caller, attack: Attack, name: str) -> None:
     user_create(username="alice")
     old = user_create(username="old", password="correct horse battery staple")
     User.objects.filter(pk=old.pk).update(username=name, name_skeleton="alice", has_older_lookalike=True)

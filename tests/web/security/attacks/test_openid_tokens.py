@@ -286,9 +286,7 @@ def test_a_state_counts_once(attack: Attack, issuer: Issuer) -> None:
 
 
 @pytest.mark.parametrize("told", ["subject-2", "", None, 1], ids=repr)
-def test_what_is_told_of_a_person_is_of_the_person_in_the_token(
-    attack: Attack, issuer: Issuer, told: Any
-) -> None:
+def test_userinfo_of_another_subject_is_rejected(attack: Attack, issuer: Issuer, told: Any) -> None:
     issuer.userinfo = {"sub": told, "preferred_username": "rob"}
     attack.refused(not signs_in(issuer, genuine))
     issuer.userinfo = {"sub": SUBJECT, "preferred_username": "rob"}

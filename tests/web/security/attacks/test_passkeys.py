@@ -135,7 +135,7 @@ LIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
-def test_a_passkey_that_says_something_else_is_refused(
+def test_forged_passkey_assertion_is_rejected(
     attack: Attack, mine: Authenticator, lie: dict[str, Any]
 ) -> None:
     client = Client()

@@ -40,7 +40,7 @@ def slug_of(caller: Caller, name: str, **fields: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name[:20])
 @pytest.mark.parametrize("state", ["hidden", "deleted", "erased"])
-def test_a_slug_does_not_tell_of_a_hidden_knowledge_base(
+def test_slug_does_not_reveal_a_hidden_knowledge_base(
     attack: Attack, admin: Caller, mia: Caller, name: str, state: str
 ) -> None:
     """The slug has the same form whether or not the name is taken. Admins, who see all, get the plain one."""
@@ -66,7 +66,7 @@ def removal(state: str) -> Callable[[str], object]:
 
 
 @pytest.mark.parametrize("state", ["hidden", "deleted", "erased"])
-def test_choosing_a_slug_tells_others_nothing(attack: Attack, admin: Caller, mia: Caller, state: str) -> None:
+def test_chosen_slug_reveals_nothing(attack: Attack, admin: Caller, mia: Caller, state: str) -> None:
     let_create(mia.user)
     attack.allowed(slug_of(admin, "Zebrafish vault", slug="zebrafish") == "zebrafish")
     removal(state)("zebrafish")

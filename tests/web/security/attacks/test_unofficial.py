@@ -203,7 +203,7 @@ def provenance_in_completions(stage: Stage) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "way", [provenance_in_citations, provenance_in_hits, provenance_in_completions], ids=by_name
 )
-def test_every_source_says_whose_it_is_whatever_it_calls_itself(
+def test_every_source_names_its_owner_despite_its_title(
     attack: Attack, stage: Stage, way: Callable[[Stage], list[dict[str, Any]]]
 ) -> None:
     sources = way(stage)
@@ -260,7 +260,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
 
 @pytest.mark.parametrize("change", CHANGES, ids=json.dumps)
 @pytest.mark.parametrize("way", ["manager", "session", "limited admin", "admin without the scope"])
-def test_only_admins_say_what_is_official_and_whose_it_is(
+def test_only_admins_set_official_and_owner(
     attack: Attack, stage: Stage, way: str, change: dict[str, Any]
 ) -> None:
     body = {name: str(stage.admin.user.id) if value == "ADMIN" else value for name, value in change.items()}
@@ -291,7 +291,7 @@ def _changed_by(way: str, stage: Stage, path: str, body: dict[str, Any]) -> Resp
     return Caller(stage.admin.user, key).patch(path, body)
 
 
-def test_an_approved_knowledge_base_keeps_its_name(attack: Attack, stage: Stage) -> None:
+def test_approved_knowledge_base_cannot_be_renamed(attack: Attack, stage: Stage) -> None:
     """What an admin looked at as “Team notes” must not become “Payroll” afterwards."""
     path = f"/knowledge-bases/{stage.rogue.id}"
     attack.allowed(stage.mia.patch(path, {"name": "Team notes"}).status_code == 200)
@@ -368,7 +368,7 @@ def test_owners_of_unofficial_knowledge_bases_do_not_learn_what_was_rated_down(
             attack.allowed(found == [(QUESTION, [str(stage.rogue.id)])], found)
 
 
-def test_a_notice_says_where_an_answer_comes_from(attack: Attack, stage: Stage) -> None:
+def test_notice_names_the_origin_of_an_answer(attack: Attack, stage: Stage) -> None:
     for base, keeper, text in ((stage.rogue, stage.mia, WRONG), (stage.real, stage.admin, RIGHT)):
         answer = stage.rob.post("/ask", {"question": QUESTION, **_bases(base)}).json()
         stage.rob.post(f"/messages/{answer['id']}/feedback", {"rating": "down", "reason": "incomplete"})

@@ -140,7 +140,7 @@ def test_whoever_renews_or_changes_an_answer_vouches_for_it(
     attack.allowed(kept.status_code == 200 and stage.verified_by() == "edith", kept.content)
 
 
-def test_an_edit_that_overlaps_another_stands_under_its_own_name(attack: Attack, stage: Stage) -> None:
+def test_concurrent_edit_is_attributed_to_its_editor(attack: Attack, stage: Stage) -> None:
     """The admin publishes between the two writes of the editor."""
     lie, overlapped = "On Fridays the lunch menu of the cafeteria is fish from the bin.", False
 
