@@ -62,6 +62,19 @@ def test_identifiers_use_the_terms_of_the_field() -> None:
     assert_listed("identifiers", {name for name in defined if banned & split_words(name)})
 
 
+def test_names_of_tests_use_the_terms_of_the_field() -> None:
+    banned = set(RULES["banned_words"].split())
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    names = {
+        f"{file.relative_to(ROOT)}::{node.name}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, Function) and node.name.startswith("test_")
+    }
+    assert len(names) > 4000
+    assert not {name for name in names if banned & split_words(name.partition("::")[2])}
+
+
 def test_log_messages_use_the_terms_of_the_field() -> None:
     messages = {text for _, node in nodes() for text in logged_texts(node)}
     banned = set(f"{RULES['banned_words']} {RULES['banned_log_words']}".split())

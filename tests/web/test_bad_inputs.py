@@ -157,7 +157,7 @@ def test_hostile_files_inside_others_end_with_a_reason(
     assert _marks(server) == before
 
 
-def test_hostile_names_are_kept_as_text(
+def test_hostile_file_names_are_stored_as_text(
     api: httpx.Client, base: str, server: Server, bad: ModuleType
 ) -> None:
     answers = []

@@ -130,7 +130,7 @@ def test_a_cut_replacement_leaves_the_document_as_it_was(
     assert (again.status_code, again.json()["document"]["id"]) == (202, made["id"])
 
 
-def test_who_was_overtaken_while_sending_is_told(api: httpx.Client, base: str) -> None:
+def test_overtaken_slow_upload_conflicts(api: httpx.Client, base: str) -> None:
     upload(api, base, "plan.md", b"# Plan\n\nThe first.")
     body = f"{part('plan.md')}# Plan\n\nThe slow one.\r\n--{BOUNDARY}--\r\n"
     path = f"/api/v1/knowledge-bases/{base}/documents"

@@ -111,7 +111,7 @@ def test_a_question_gets_a_cited_answer(admin: Api, base: str) -> None:
         assert citation["quote"] in LEAVE
 
 
-def test_what_the_documents_do_not_tell_is_refused(admin: Api, base: str) -> None:
+def test_question_outside_the_documents_is_refused(admin: Api, base: str) -> None:
     admin.upload(base, "leave.md", LEAVE.encode())
     answer = admin.ask("What is the cafeteria's lunch menu on Fridays?", knowledge_bases=[base])
     assert (answer["verdict"], answer["mode"], answer["citations"]) == ("refused", "none", [])
@@ -214,7 +214,7 @@ def two_pages() -> bytes:
         ("song.mp3", b"ID3\x03\x00" + b"\0" * 64, "unsupported_type"),
     ],
 )
-def test_a_bad_file_says_why_and_the_next_one_works(
+def test_bad_file_has_an_error_and_the_next_one_works(
     admin: Api, base: str, name: str, data: bytes, code: str
 ) -> None:
     bad = admin.upload(base, name, data)

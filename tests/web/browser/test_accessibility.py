@@ -57,7 +57,7 @@ def overflow(page: Page, told: str) -> list[str]:
 
 
 @pytest.mark.parametrize("visit", VISITS, ids=str)
-def test_every_page_is_open_to_everyone_at_every_width(tour: Tour, visit: Visit) -> None:
+def test_every_page_is_accessible_at_every_width(tour: Tour, visit: Visit) -> None:
     with tour.visit(visit) as page:
         page.evaluate(Axe().axe_script)
         found = faults(page, ALL, "light")
@@ -70,7 +70,7 @@ def test_every_page_is_open_to_everyone_at_every_width(tour: Tour, visit: Visit)
     assert not found, "\n".join(found)
 
 
-def test_no_page_route_is_left_out() -> None:
+def test_every_page_route_is_visited() -> None:
     """New routes come from the access matrix, which knows all that there are: none has to be added here."""
     visited = {visit.path.partition("?")[0] for visit in VISITS}
     assert set(page_routes()) - visited == set(ELSEWHERE)

@@ -12,7 +12,7 @@ SIZES = {"desktop": ViewportSize(width=1280, height=800), "phone": ViewportSize(
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_daily_work_needs_no_shell(sign_in: Callable[..., Page], size: str) -> None:
+def test_daily_administration_works_in_the_browser(sign_in: Callable[..., Page], size: str) -> None:
     page = sign_in(viewport=SIZES[size])
 
     def go_to(section: str) -> None:

@@ -35,7 +35,7 @@ def answered(page: Page, turns: int = 1) -> None:
     expect(page.get_by_role("button", name="Ask", exact=True)).to_be_visible(timeout=SLOW)
 
 
-def test_an_answer_is_made_again_and_a_question_is_changed(page: Page) -> None:
+def test_answer_is_regenerated_and_its_question_edited(page: Page) -> None:
     ask(page, QUESTION)
     answered(page)
     page.get_by_role("button", name="Answer again").click()
@@ -90,7 +90,7 @@ def test_an_answer_is_made_again_and_a_question_is_changed(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
 
 
-def test_an_answer_is_exported_from_its_menu(page: Page) -> None:
+def test_answer_is_exported_from_its_menu(page: Page) -> None:
     ask(page, QUESTION)
     answered(page)
     menu = page.get_by_role("button", name="Export answer")
@@ -107,7 +107,7 @@ def test_an_answer_is_exported_from_its_menu(page: Page) -> None:
     expect(menu).to_be_focused()
 
 
-def test_an_answer_is_shared_from_its_button(page: Page) -> None:
+def test_answer_is_shared_from_its_button(page: Page) -> None:
     ask(page, QUESTION)
     answered(page)
     button = page.get_by_role("button", name="Share answer")
@@ -124,7 +124,7 @@ def test_an_answer_is_shared_from_its_button(page: Page) -> None:
     expect(page.locator("main").get_by_role("heading", name=QUESTION).first).to_be_visible()
 
 
-def test_an_answer_is_there_after_leaving_the_page(page: Page) -> None:
+def test_answer_is_shown_after_leaving_and_returning(page: Page) -> None:
     ask(page, QUESTION)
     page.locator(".turn[data-message]").wait_for()
     page.goto("/")
@@ -169,7 +169,7 @@ def again(page: Page, server: Server) -> None:
     page.wait_for_url("**/?kb=cairn-help")
 
 
-def test_who_presses_enter_before_the_script_is_there_has_asked(page: Page) -> None:
+def test_enter_before_the_script_loads_submits_the_question(page: Page) -> None:
     held: list[Route] = []
     page.route("**/chat*.js", lambda route: held.append(route))
     page.goto("/?kb=cairn-help", wait_until="commit")

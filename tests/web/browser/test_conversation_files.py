@@ -40,7 +40,7 @@ def file(name: str, text: str) -> FilePayload:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_a_question_about_attached_files(
+def test_attached_files_are_answered_from(
     sign_in: SignIn,
     cairn_server: Server,  # noqa: F811
     viewport: dict[str, int],

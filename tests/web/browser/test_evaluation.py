@@ -64,7 +64,7 @@ def test_an_answer_becomes_a_gold_question_and_is_measured(
     expect(page.get_by_role("row")).to_have_count(2)  # the head, and the other run
 
 
-def test_the_pages_fit_a_phone(sign_in: Callable[..., Page], cairn_server: Server) -> None:
+def test_evaluation_pages_fit_a_phone(sign_in: Callable[..., Page], cairn_server: Server) -> None:
     page = sign_in(viewport=PHONE)
     slug = create_knowledge_base(page)
     for path in ("", f"/knowledge-bases/{slug}", f"/gold-questions/new?kb={slug}"):

@@ -89,7 +89,7 @@ def tab_to(page: Page, selector: str) -> None:
     raise AssertionError(f"{selector} cannot be reached with Tab")
 
 
-def test_everything_is_done_with_the_keyboard_alone(
+def test_first_steps_work_with_the_keyboard(
     open_page: Callable[..., Page], cairn_server: Server, shelf: str
 ) -> None:
     page = open_page()
@@ -127,7 +127,7 @@ def test_everything_is_done_with_the_keyboard_alone(
     focused(page)
 
 
-def test_the_focus_comes_back_from_menus_and_dialogs(sign_in: SignIn, shelf: str) -> None:
+def test_focus_returns_from_menus_and_dialogs(sign_in: SignIn, shelf: str) -> None:
     page = sign_in()
     page.goto(f"/?kb={shelf}")
     page.keyboard.type(QUESTION)
@@ -147,7 +147,7 @@ def test_the_focus_comes_back_from_menus_and_dialogs(sign_in: SignIn, shelf: str
         expect(page.get_by_role("button", name="Conversation options")).to_be_focused()
 
 
-def test_an_answer_is_announced_in_few_words_not_token_by_token(sign_in: SignIn, shelf: str) -> None:
+def test_answer_is_announced_once_instead_of_per_token(sign_in: SignIn, shelf: str) -> None:
     page = sign_in()
     page.goto(f"/?kb={shelf}")
     page.evaluate("""() => {

@@ -31,7 +31,7 @@ def appears(page: Page, path: str, wanted: Callable[[], Locator]) -> Locator:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_a_refused_question_is_answered_by_somebody_who_vouches_for_it(
+def test_refused_question_gets_a_verified_answer(
     sign_in: Callable[..., Page], viewport: ViewportSize
 ) -> None:
     page = sign_in(viewport=viewport)

@@ -14,7 +14,7 @@ SignIn = Callable[..., Page]
 WIDE = ViewportSize(width=1280, height=800)
 
 
-def test_a_few_letters_lead_to_a_document_and_back_to_the_conversation(sign_in: SignIn) -> None:
+def test_palette_opens_a_document_and_returns_to_the_conversation(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     uploaded(page, slug, markdown(f"rules-{uuid4().hex[:6]}.md"))
@@ -46,7 +46,7 @@ def test_a_few_letters_lead_to_a_document_and_back_to_the_conversation(sign_in: 
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_arrows_walk_what_was_found(sign_in: SignIn, viewport: ViewportSize) -> None:
+def test_arrow_keys_select_palette_results(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     page.goto("/account")
     if viewport is PHONE:
@@ -97,7 +97,7 @@ def test_keys_help_outside_of_fields_only(sign_in: SignIn) -> None:
     expect(sheet).to_contain_text("New chat")
 
 
-def test_a_mac_has_keys_of_its_own(sign_in: SignIn) -> None:
+def test_mac_has_its_own_shortcuts(sign_in: SignIn) -> None:
     page = sign_in()
     page.add_init_script(
         "Object.defineProperty(navigator, 'platform', { get: () => 'MacIntel' });"

@@ -155,7 +155,7 @@ PAGES = [
 ]
 
 
-def test_what_is_hostile_is_shown_as_text(sign_in: SignIn, planted: Planted) -> None:
+def test_hostile_content_is_shown_as_text(sign_in: SignIn, planted: Planted) -> None:
     page = sign_in()
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
@@ -172,7 +172,7 @@ def test_what_is_hostile_is_shown_as_text(sign_in: SignIn, planted: Planted) -> 
     assert dialogs == []
 
 
-def test_a_hostile_citation_is_opened_beside_its_answer(sign_in: SignIn, planted: Planted) -> None:
+def test_hostile_citation_opens_beside_its_answer(sign_in: SignIn, planted: Planted) -> None:
     page = sign_in()
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))

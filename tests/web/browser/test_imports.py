@@ -81,7 +81,7 @@ def test_folder_import_shows_the_outcome_of_each_file(sign_in: SignIn, folder: P
     expect(page.locator("[data-list]")).to_contain_text("Ready, 1 passage")
 
 
-def test_the_same_folder_again_is_no_work(sign_in: SignIn, folder: Path) -> None:
+def test_unchanged_folder_import_is_no_work(sign_in: SignIn, folder: Path) -> None:
     page = sign_in()
     opened(page)
     for name in ("empty.txt", "deep/void.md"):
@@ -92,7 +92,7 @@ def test_the_same_folder_again_is_no_work(sign_in: SignIn, folder: Path) -> None
     expect(page.locator("[data-sum]").first).to_have_text("0 of 2 ready · 2 unchanged", timeout=SLOW)
 
 
-def test_failures_are_tried_again_all_at_once(sign_in: SignIn, folder: Path) -> None:
+def test_failed_files_are_retried_together(sign_in: SignIn, folder: Path) -> None:
     page = sign_in()
     opened(page)
     page.locator("#folder").set_input_files(folder)
@@ -116,7 +116,7 @@ def test_failures_are_tried_again_all_at_once(sign_in: SignIn, folder: Path) -> 
     expect(group.locator("summary")).to_be_focused()
 
 
-def test_an_import_that_a_reload_cut_off_is_finished(sign_in: SignIn, folder: Path) -> None:
+def test_import_interrupted_by_a_reload_is_completed(sign_in: SignIn, folder: Path) -> None:
     page = sign_in()
     opened(page)
     page.on("dialog", lambda dialog: dialog.accept())
@@ -132,7 +132,7 @@ def test_an_import_that_a_reload_cut_off_is_finished(sign_in: SignIn, folder: Pa
     expect(unsent).to_be_hidden()
 
 
-def test_bar_share_and_time_left_agree(sign_in: SignIn, folder: Path) -> None:
+def test_progress_bar_percentage_and_remaining_time_agree(sign_in: SignIn, folder: Path) -> None:
     """Fourteen files of which none is ready: all figures are about the passages that are done."""
     page = sign_in()
     opened(page)
@@ -194,7 +194,7 @@ def test_many_small_files_are_sent_together(sign_in: SignIn, tmp_path: Path) -> 
     expect(page.locator("section.failure-group")).to_contain_text("drive/0/0.md")
 
 
-def test_what_cannot_be_sent_together_is_sent_one_by_one(sign_in: SignIn) -> None:
+def test_rejected_batch_is_sent_file_by_file(sign_in: SignIn) -> None:
     """As through a proxy that lets small requests pass alone."""
     page = sign_in()
     opened(page)
@@ -238,7 +238,7 @@ def offsets_sent(page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE])
-def test_a_large_file_goes_on_after_a_broken_connection_and_a_closed_page(
+def test_large_upload_resumes_after_a_lost_connection_and_a_closed_page(
     sign_in: SignIn, large: Path, viewport: ViewportSize
 ) -> None:
     page = sign_in(viewport=viewport)
@@ -273,7 +273,7 @@ def breaking_after(count: int) -> Callable[[Route], None]:
     return handle
 
 
-def test_one_large_file_is_cancelled_while_it_is_sent(sign_in: SignIn, large: Path) -> None:
+def test_large_file_is_cancelled_during_its_upload(sign_in: SignIn, large: Path) -> None:
     page = sign_in()
     opened(page)
     cut_up(page)
@@ -287,7 +287,7 @@ def test_one_large_file_is_cancelled_while_it_is_sent(sign_in: SignIn, large: Pa
     expect(page.locator("[data-sum]")).to_have_text("0 of 1 ready", timeout=SLOW)
 
 
-def test_a_large_file_is_cancelled_while_its_upload_is_being_begun(sign_in: SignIn, large: Path) -> None:
+def test_large_file_is_cancelled_while_its_upload_starts(sign_in: SignIn, large: Path) -> None:
     page = sign_in()
     opened(page)
     cut_up(page)
@@ -306,7 +306,7 @@ def test_a_large_file_is_cancelled_while_its_upload_is_being_begun(sign_in: Sign
     expect(page.locator("[data-sum]")).to_have_text("0 of 1 ready", timeout=SLOW)
 
 
-def test_an_import_is_cancelled_while_it_is_sent(sign_in: SignIn, folder: Path) -> None:
+def test_import_is_cancelled_during_its_upload(sign_in: SignIn, folder: Path) -> None:
     page = sign_in()
     opened(page)
     page.route(UPLOADS, letting_through(1))
@@ -319,7 +319,7 @@ def test_an_import_is_cancelled_while_it_is_sent(sign_in: SignIn, folder: Path) 
     expect(page.get_by_role("button", name="Cancel all")).to_be_hidden()
 
 
-def test_a_file_that_is_too_large_is_refused_at_once(sign_in: SignIn) -> None:
+def test_too_large_file_is_rejected_immediately(sign_in: SignIn) -> None:
     page = sign_in()
     opened(page)
     page.locator("#drop").evaluate("(drop) => { drop.dataset.maxBytes = '1024'; }")
@@ -329,7 +329,7 @@ def test_a_file_that_is_too_large_is_refused_at_once(sign_in: SignIn) -> None:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_a_refused_file_has_its_reason_beside_it(sign_in: SignIn, viewport: ViewportSize) -> None:
+def test_rejected_file_shows_its_reason(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     opened(page)
     page.locator("#files").set_input_files([text("leave.txt"), text("setup.exe", "MZ\0")])
@@ -340,7 +340,7 @@ def test_a_refused_file_has_its_reason_beside_it(sign_in: SignIn, viewport: View
     assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
 
-def test_passages_are_shown_as_they_are_searched(sign_in: SignIn, folder: Path) -> None:
+def test_passages_are_shown_as_indexed(sign_in: SignIn, folder: Path) -> None:
     page = sign_in()
     opened(page)
     page.locator("#files").set_input_files([folder / "deep" / "pay.csv"])
@@ -416,7 +416,7 @@ TURN = """(hidden) => {
 }"""
 
 
-def test_a_page_follows_one_import_by_a_stream_and_none_while_it_is_hidden(sign_in: SignIn) -> None:
+def test_page_follows_one_import_and_none_while_hidden(sign_in: SignIn) -> None:
     page = sign_in()
     opened(page)
     begun = set(page.evaluate(BEGIN, ["first", "second", "third"]))

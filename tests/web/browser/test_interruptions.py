@@ -122,7 +122,7 @@ def answered_when_asked_again(page: Page, model: Model, button: str | re.Pattern
     expect(page.locator(".tag-incomplete")).to_have_count(0)
 
 
-def test_a_model_that_breaks_off_leaves_an_incomplete_answer(page: Page, model: Model) -> None:
+def test_interrupted_model_leaves_an_incomplete_answer(page: Page, model: Model) -> None:
     model.does = model.is_cut_off
     ask(page)
     answered(page, "The language model stopped early, so this answer is incomplete.")
@@ -149,7 +149,7 @@ def test_slow_model_shows_a_waiting_message(page: Page, model: Model) -> None:
     answered(page, "Supported by 1 passage")
 
 
-def test_an_answer_goes_on_after_a_reload_and_is_stopped(page: Page, model: Model) -> None:
+def test_answer_continues_after_a_reload_and_is_stopped(page: Page, model: Model) -> None:
     model.does = model.stops_in_the_middle
     ask(page)
     expect(page.locator(".answer-body")).to_contain_text("42 hours")
@@ -162,7 +162,7 @@ def test_an_answer_goes_on_after_a_reload_and_is_stopped(page: Page, model: Mode
     expect(page.locator(".answer-body")).to_contain_text("42 hours")
 
 
-def test_who_is_signed_out_while_an_answer_is_written_comes_back_to_it(
+def test_user_signed_out_during_an_answer_returns_to_it(
     page: Page, model: Model, cairn_server: Server
 ) -> None:
     model.does = model.stops_in_the_middle
@@ -194,7 +194,7 @@ def restart(server: Server, settings: dict[str, str], number: signal.Signals) ->
 
 @pytest.mark.faults
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["told to end", "killed"])
-def test_a_page_finds_its_answer_when_the_server_is_back(
+def test_page_finds_its_answer_after_a_server_restart(
     sign_in: SignIn,
     model: Model,
     cairn_server: Server,

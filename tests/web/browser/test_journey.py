@@ -104,7 +104,7 @@ def test_from_sign_in_to_a_cited_answer(sign_in: SignIn) -> None:
     expect(page.locator(".answer-body button.cite").first).to_be_visible()
 
 
-def test_a_citation_of_a_pdf_is_drawn_on_its_page(sign_in: SignIn) -> None:
+def test_pdf_citation_is_highlighted_on_its_page(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     uploaded(page, slug, pdf())
@@ -121,7 +121,7 @@ def test_a_citation_of_a_pdf_is_drawn_on_its_page(sign_in: SignIn) -> None:
     assert download.value.path().read_bytes().startswith(b"%PDF")
 
 
-def test_a_follow_up_is_shown_as_understood_and_can_be_changed(sign_in: SignIn) -> None:
+def test_rewritten_follow_up_is_shown_and_editable(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     uploaded(page, slug, markdown())
@@ -151,7 +151,7 @@ def test_unanswerable_question_is_refused_with_a_next_step(sign_in: SignIn) -> N
     expect(page.locator(".nearest")).to_contain_text("Try different words")
 
 
-def test_a_deleted_document_is_gone_from_its_answers(sign_in: SignIn) -> None:
+def test_deleted_document_disappears_from_its_answers(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     uploaded(page, slug, markdown())
@@ -184,7 +184,7 @@ def test_a_conversation_is_renamed_and_deleted(sign_in: SignIn) -> None:
     expect(page.locator("#conversations")).not_to_contain_text("An empty shelf")
 
 
-def test_a_group_is_given_access(sign_in: SignIn) -> None:
+def test_group_is_granted_access(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     user, group = f"user-{uuid4().hex[:8]}", f"Team {uuid4().hex[:8]}"
@@ -223,7 +223,7 @@ def test_a_group_is_given_access(sign_in: SignIn) -> None:
     expect(why).to_contain_text(f"Member of “{group}” (editor).")
 
 
-def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_out(sign_in: SignIn) -> None:
+def test_document_is_restricted_after_a_preview_of_excluded_people(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     user = f"user-{uuid4().hex[:8]}"
@@ -265,7 +265,7 @@ def test_a_document_is_closed_to_chosen_readers_after_a_look_at_whom_that_shuts_
     expect(page.locator("#documents .tag-ready")).to_have_count(1)
 
 
-def test_a_knowledge_base_is_deleted_only_with_its_name(sign_in: SignIn) -> None:
+def test_knowledge_base_is_deleted_only_with_its_typed_name(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     button = page.get_by_role("button", name="Delete knowledge base")
@@ -277,7 +277,7 @@ def test_a_knowledge_base_is_deleted_only_with_its_name(sign_in: SignIn) -> None
     assert status(page, f"/library/{slug}") == 404
 
 
-def test_a_phone_has_room_for_everything(sign_in: SignIn) -> None:
+def test_pages_fit_a_phone(sign_in: SignIn) -> None:
     page = sign_in(viewport=PHONE, touch=True)
     slug = create_knowledge_base(page)
     uploaded(page, slug, markdown(f"{'a-name-without-any-place-to-break-it-' * 3}.md"))

@@ -57,7 +57,7 @@ def test_the_sign_in_page_offers_languages(open_page: Callable[..., Page]) -> No
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_nothing_sticks_out_from_right_to_left(sign_in: SignIn, viewport: ViewportSize) -> None:
+def test_right_to_left_pages_have_no_overflow(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     for path in ("/", "/library", "/library/cairn-help", "/account", "/admin/users", "/admin/ingestion"):
         page.goto(path)

@@ -40,7 +40,7 @@ def photographed(page: Page, name: str) -> None:
 
 
 @SIZES
-def test_a_document_is_found_opened_looked_after_and_asked(sign_in: SignIn, viewport: ViewportSize) -> None:
+def test_library_document_is_found_opened_reviewed_and_asked(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     slug = filled(page)
     page.goto("/library")
@@ -147,7 +147,7 @@ def test_library_filters_are_selected_shown_and_sent(sign_in: SignIn, viewport: 
 
 
 @SIZES
-def test_pages_of_a_pdf_are_looked_at(sign_in: SignIn, viewport: ViewportSize) -> None:
+def test_pdf_pages_are_browsed(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     slug = create_knowledge_base(page)
     upload(page, slug, pdf(f"{slug}.pdf"))

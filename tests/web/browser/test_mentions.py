@@ -48,7 +48,7 @@ def send(page: Page, question: str = "What do zebras eat?") -> list[str] | None:
     return asked(page, lambda: page.get_by_label("Your question").press("Enter"))
 
 
-def test_chips_limit_a_conversation_and_a_mention_one_question(page: Page, bases: dict[str, str]) -> None:
+def test_chips_limit_a_conversation_and_mentions_one_question(page: Page, bases: dict[str, str]) -> None:
     (grazing, first), (stripes, second) = bases.items()
     chips = page.get_by_role("list", name="Search in")
     picked = page.locator("#picked button")

@@ -111,7 +111,7 @@ def test_a_quote_is_found_in_the_text(page: Page, texts: list[str], quote: str, 
     assert page.evaluate(LOCATE, [elements(*texts), quote]) == found
 
 
-def test_of_two_equal_passages_the_cited_one_is_found(page: Page) -> None:
+def test_cited_passage_of_two_equal_ones_is_found(page: Page) -> None:
     twice = elements("Same words.", "Other words.", "Same words.")
     assert page.evaluate(LOCATE, [twice, "Same words."]) == [[0, "Same words."]]
     assert page.evaluate(LOCATE, [twice, "Same words.", {"page": 3}]) == [[2, "Same words."]]
@@ -128,20 +128,20 @@ def test_of_two_equal_passages_the_cited_one_is_found(page: Page) -> None:
         ["| <svg/onload=alert(1)> | `<u>` |"],
     ],
 )
-def test_hostile_text_stays_text_while_it_streams(page: Page, deltas: list[str]) -> None:
+def test_hostile_text_is_escaped_while_streaming(page: Page, deltas: list[str]) -> None:
     html = page.evaluate(WRITE, [deltas, []])
     for tag in ("<img", "<script", "<b>", "<i>", "<u>", "<svg", "<a "):
         assert tag not in html
 
 
-def test_markers_become_buttons_when_their_citation_is_known(page: Page) -> None:
+def test_markers_become_buttons_with_their_citation(page: Page) -> None:
     html = page.evaluate(WRITE, [["Yes [", "1]", " and [2]."], [CITATION]])
     assert html.count("<button") == 1
     assert 'data-marker="1"' in html
     assert "[2]" in html
 
 
-def test_text_is_laid_out_as_it_comes(page: Page) -> None:
+def test_streamed_text_is_formatted_incrementally(page: Page) -> None:
     text = "So **it** is.\n\n- one\n- two\n\n1. first\n\n> said\n\n| a | b |\n|---|---|\n| c | d |"
     html = page.evaluate(WRITE, [list(text), []])
     for part in ("<strong>it</strong>", "<ul><li>one</li><li>two</li></ul>", "<ol><li>first</li></ol>"):
@@ -166,7 +166,7 @@ def test_streamed_code_preserves_its_lines_and_copy_button(page: Page) -> None:
 
 
 @pytest.mark.parametrize("category", ["NarrativeText", "Table"])
-def test_links_of_a_text_lead_away_safely_and_show_where(page: Page, category: str) -> None:
+def test_external_links_are_safe_and_show_their_host(page: Page, category: str) -> None:
     text = "😀 Please see https://a.example/x now, or the form."
     urls = {"https://a.example/x": "https://a.example/x", "the form": "https://xn--bcher-kva.example/<b>"}
     links = [
@@ -184,7 +184,7 @@ def test_links_of_a_text_lead_away_safely_and_show_where(page: Page, category: s
     assert f">{'<mark>the form</mark>' if category == 'Table' else 'the form'}</a> {host}" in html
 
 
-def test_escaped_text_and_numbers_show_as_written_while_they_stream(page: Page) -> None:
+def test_escaped_text_and_numbers_are_shown_verbatim_while_streaming(page: Page) -> None:
     text = (
         "> Open \\[the page\\] \\*now\\*.\n\n12. twelfth\n13. next\n\n15\\. apart\n\n| a\\|b | c |\n|---|---|"
     )
@@ -195,7 +195,7 @@ def test_escaped_text_and_numbers_show_as_written_while_they_stream(page: Page) 
     assert "<th>a|b</th><th>c</th>" in html
 
 
-def test_events_are_read_however_they_are_cut(page: Page) -> None:
+def test_events_are_parsed_at_any_chunk_boundary(page: Page) -> None:
     delta = 'event: delta\ndata: {"text":\ndata: "ü"}\n\n'
     stream = f": ping\n\n{delta}event: done\r\ndata: {{}}\r\n\r\ndata: unfinished"
     expected = [["delta", {"text": "ü"}], ["done", {}]]
@@ -203,7 +203,7 @@ def test_events_are_read_however_they_are_cut(page: Page) -> None:
     assert page.evaluate(PARSE, list(stream)) == expected
 
 
-def test_a_page_goes_on_after_signing_in_again_elsewhere(
+def test_page_works_after_signing_in_again_in_another_tab(
     sign_in: Callable[..., Page], cairn_server: Server
 ) -> None:
     page = sign_in()
@@ -229,7 +229,7 @@ def posted(page: Page) -> int:
     return answers[-1]
 
 
-def test_a_page_that_gets_no_new_token_asks_for_a_reload(sign_in: Callable[..., Page]) -> None:
+def test_page_without_a_new_token_asks_for_a_reload(sign_in: Callable[..., Page]) -> None:
     page = sign_in()
     page.evaluate(WITH_A_BUTTON)
     page.evaluate("document.querySelector('meta[name=csrf-token]').content = 'old'")
@@ -289,7 +289,7 @@ def test_refused_stream_is_retried_for_minutes_with_a_final_message(following: P
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
-def test_a_stream_ends_where_there_is_nothing_to_follow(following: Page, status: int) -> None:
+def test_stream_ends_if_there_is_nothing_to_follow(following: Page, status: int) -> None:
     following.evaluate(FAULT, status)
     following.clock.run_for(600_000)
     assert following.evaluate("[streams.length, lost]") == [1, NO_MORE]

@@ -53,7 +53,7 @@ def test_many_users_are_put_into_a_group_and_disabled(sign_in: SignIn, viewport:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_members_are_added_by_a_picker_and_removed_all_at_once(sign_in: SignIn) -> None:
+def test_group_members_are_added_by_a_picker_and_removed_together(sign_in: SignIn) -> None:
     page = sign_in()
     word = uuid4().hex[:8]
     group = _create(page, "/groups", {"name": f"Team {word}"})
@@ -68,7 +68,7 @@ def test_members_are_added_by_a_picker_and_removed_all_at_once(sign_in: SignIn) 
     expect(page.get_by_text("No members yet.")).to_be_visible()
 
 
-def test_all_that_match_are_changed_in_portions(sign_in: SignIn) -> None:
+def test_matching_users_are_changed_in_batches(sign_in: SignIn) -> None:
     """More than one page of the list and more than one request."""
     page = sign_in()
     word = uuid4().hex[:8]

@@ -30,7 +30,7 @@ def listed(page: Page) -> None:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_an_entry_is_pinned_renamed_and_deleted_from_its_menu(
+def test_sidebar_entry_is_pinned_renamed_and_deleted_from_its_menu(
     sign_in: SignIn, viewport: ViewportSize
 ) -> None:
     page = sign_in(viewport=viewport, touch=viewport is PHONE)

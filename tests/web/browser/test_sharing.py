@@ -36,9 +36,7 @@ def printed(page: Page) -> str:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_a_conversation_is_shared_read_printed_and_taken_back(
-    sign_in: SignIn, viewport: ViewportSize
-) -> None:
+def test_conversation_is_shared_read_printed_and_unshared(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     reader = person(page)
     slug = create_knowledge_base(page)
@@ -116,7 +114,7 @@ def printed_of(page: Page, address: str) -> str:
     return printed(page)
 
 
-def test_a_conversation_is_saved_as_a_file(sign_in: SignIn) -> None:
+def test_conversation_is_saved_as_a_file(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     ask(page, slug, "Is anything in here?")

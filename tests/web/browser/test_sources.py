@@ -44,7 +44,7 @@ def focus(page: Page) -> str:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_dialog_leads_to_synced_documents(
+def test_source_dialog_ends_with_synced_documents(
     sign_in: Callable[..., Page], server: WebdavServer, size: str
 ) -> None:
     page = sign_in(viewport=SIZES[size])
@@ -105,7 +105,7 @@ def test_the_dialog_leads_to_synced_documents(
     expect(page.get_by_role("link", name=f"Cloud {size}")).to_have_count(0)
 
 
-def test_an_error_of_the_server_opens_its_step(sign_in: Callable[..., Page]) -> None:
+def test_server_error_opens_its_form_step(sign_in: Callable[..., Page]) -> None:
     page = sign_in()
     page.goto("/admin/sources/new/webdav")
     page.get_by_label("Name", exact=True).fill("Cloud")

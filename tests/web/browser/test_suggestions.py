@@ -15,9 +15,7 @@ SLOW = 120_000  # milliseconds: answering on a busy machine
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_a_greeting_leads_to_examples_and_an_answer_to_follow_ups(
-    sign_in: SignIn, viewport: ViewportSize
-) -> None:
+def test_greeting_shows_examples_and_an_answer_follow_ups(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     page.goto("/?kb=cairn-help")
     page.get_by_label("Your question").fill("hi")

@@ -51,7 +51,7 @@ def switch_on(page: Page) -> None:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_it_is_erased_when_its_page_is_left(
+def test_temporary_chat_is_erased_on_leaving_its_page(
     sign_in: SignIn,
     cairn_server: Server,  # noqa: F811
     viewport: dict[str, int],
@@ -76,7 +76,7 @@ def test_it_is_erased_when_its_page_is_left(
     expect(page.get_by_label("Your question")).to_have_value("")
 
 
-def test_leaving_while_the_answer_is_written_erases_it(
+def test_leaving_during_an_answer_erases_a_temporary_chat(
     sign_in: SignIn,
     cairn_server: Server,  # noqa: F811
     model: Model,  # noqa: F811
@@ -92,7 +92,7 @@ def test_leaving_while_the_answer_is_written_erases_it(
     expect(page.get_by_role("heading", name="What would you like to know?")).to_be_visible()
 
 
-def test_switched_off_again_it_is_an_ordinary_chat(
+def test_disabled_temporary_mode_gives_an_ordinary_chat(
     sign_in: SignIn,
     cairn_server: Server,  # noqa: F811
 ) -> None:

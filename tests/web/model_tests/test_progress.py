@@ -179,7 +179,7 @@ def test_the_command_names_the_option_for_a_reason(
     assert registered_models.activate_model("bad", "It costs half.") == "bad answers from now on."
 
 
-def test_the_page_says_that_a_model_was_never_compared(
+def test_page_shows_that_a_model_was_never_compared(
     admin: Caller, browser: Client, base: KnowledgeBase
 ) -> None:
     register("good", GOOD)

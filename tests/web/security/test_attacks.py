@@ -56,9 +56,7 @@ def let_in(route: Route, response: Response) -> bool:
     return status < 400 if route.lets_in is None else status == route.lets_in
 
 
-def test_fields_of_forms_that_nobody_offered_are_not_assigned(
-    mia: Caller, base: KnowledgeBase, rob: Caller
-) -> None:
+def test_undocumented_form_fields_are_not_assigned(mia: Caller, base: KnowledgeBase, rob: Caller) -> None:
     sent = mia.upload(str(base.id), "a.md", b"a", status="ready", owner=str(rob.user.id), version="7")
     assert_problem(sent, 422, "invalid")
     mia.client.force_login(mia.user)
@@ -105,7 +103,7 @@ QUOTED = (
 
 
 @pytest.mark.parametrize("text", QUOTED)
-def test_quotes_in_an_id_are_an_id_of_nothing(world: World, text: str) -> None:
+def test_quotes_in_an_id_match_nothing(world: World, text: str) -> None:
     """In every parameter of every path that names a thing: as an id that is not there."""
     client = from_elsewhere()
     named = {name for name in world.things if name.endswith("_id")}
@@ -121,7 +119,7 @@ def test_quotes_in_an_id_are_an_id_of_nothing(world: World, text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["'", '"', "' OR '1'='1", '"]}', "%", "_", "*", "\\", "\\' OR 1=1 --", "a'); --"]
 )
-def test_quotes_in_filters_match_nothing_but_themselves(
+def test_quotes_in_filters_match_only_literally(
     mia: Caller, document: Document, parts: Engine, text: str
 ) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.")
@@ -194,7 +192,7 @@ class Marks:
         return os.mkdir, (str(self.folder),)
 
 
-def test_the_queue_takes_no_pickles(tmp_path: Path) -> None:
+def test_queue_accepts_no_pickles(tmp_path: Path) -> None:
     """Whoever gets at the broker must not run what they like in a worker."""
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_serializer == app.conf.result_serializer == "json"
@@ -219,7 +217,7 @@ def test_the_queue_takes_no_pickles(tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_same_upload_twice_at_once_is_done_once(mia: Caller, base: KnowledgeBase) -> None:
+def test_concurrent_equal_uploads_are_processed_once(mia: Caller, base: KnowledgeBase) -> None:
     def upload(_: int) -> tuple[int, Any]:
         try:
             caller = Caller(mia.user, mia.key)
@@ -252,7 +250,7 @@ def _pages_that_redirect() -> Iterator[tuple[str, dict[str, str]]]:
 
 @pytest.mark.parametrize("target", ELSEWHERE)
 @pytest.mark.parametrize("in_query", [True, False])
-def test_no_redirect_leads_elsewhere(db: None, target: str, in_query: bool) -> None:
+def test_redirects_stay_on_the_site(db: None, target: str, in_query: bool) -> None:
     """Signing in, out, and ending a view: whatever `next` says, in the address or in the form."""
     user = user_create(username="rob", password=PASSWORD)
     for path, form in _pages_that_redirect():

@@ -152,15 +152,13 @@ def assert_stored(recorded: dict[str, Any]) -> None:
         assert shape(stored[name]) == shape(example), f"{name}: run this test with UPDATE_DOCS=1"
 
 
-def test_examples_are_what_the_server_answers(recorded: dict[str, Any]) -> None:
+def test_examples_match_server_responses(recorded: dict[str, Any]) -> None:
     assert_stored(recorded)
     assert load_examples().keys() - recorded.keys() == {"ask"}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_example_of_an_answer_is_what_the_server_answers(
-    mia: Caller, document: Document, parts: Engine
-) -> None:
+def test_answer_example_matches_the_server_response(mia: Caller, document: Document, parts: Engine) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.")
     response = mia.post("/ask", QUESTION)
     assert response.status_code == 200
@@ -170,7 +168,7 @@ def test_the_example_of_an_answer_is_what_the_server_answers(
 
 
 @pytest.mark.parametrize("route", OPERATIONS, ids=str)
-def test_examples_fit_the_description(route: Route) -> None:
+def test_examples_match_the_openapi_schema(route: Route) -> None:
     operation = operation_of(route)
     example = load_examples().get(operation["operationId"], {})
     if "request" in example:
@@ -189,7 +187,7 @@ def validator(schema: dict[str, Any]) -> Draft202012Validator:
 
 
 @pytest.mark.parametrize("route", OPERATIONS, ids=str)
-def test_what_has_a_json_body_has_an_example(route: Route) -> None:
+def test_every_json_body_has_an_example(route: Route) -> None:
     operation = operation_of(route)
     example = load_examples().get(operation["operationId"], {})
     if JSON in operation.get("requestBody", {}).get("content", {}) and route.body not in (None, {}):

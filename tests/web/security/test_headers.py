@@ -69,7 +69,7 @@ def faults(route: Route, response: Any) -> Iterator[str]:
         yield f"{route}: has inline {found[0]!r}"
 
 
-def test_every_route_has_them_and_no_page_has_anything_inline(world: World) -> None:
+def test_every_route_has_security_headers_and_no_inline_code(world: World) -> None:
     client = from_elsewhere()
     visitors = [ticket for ticket in world.tickets if ticket.actor.name in VISITORS]
     assert len(visitors) == len(VISITORS)
@@ -83,7 +83,7 @@ def test_every_route_has_them_and_no_page_has_anything_inline(world: World) -> N
     assert not found, "\n".join(found)
 
 
-def test_what_is_not_there_and_what_is_refused_has_them_too(db: None) -> None:
+def test_errors_have_security_headers(db: None) -> None:
     client = Client(raise_request_exception=False)
     nowhere = Route("GET", "/no/such/page", ROUTES[0].door, ROUTES[0].guard)
     for response in (client.get("/no/such/page"), client.get("/", headers={"Host": "evil.example"})):
@@ -91,7 +91,7 @@ def test_what_is_not_there_and_what_is_refused_has_them_too(db: None) -> None:
         assert list(faults(nowhere, response)) == []
 
 
-def test_files_of_the_pages_have_them(db: None) -> None:
+def test_static_files_have_security_headers(db: None) -> None:
     response = Client().get("/static/css/cairn.css")
     assert response.status_code == 200
     assert response["X-Content-Type-Options"] == "nosniff"

@@ -85,7 +85,9 @@ def hide_more(world: World, parts: Engine) -> None:
 
 
 @pytest.mark.parametrize("name", PEOPLE)
-def test_nothing_changes_for_who_may_not_read_them(world: World, parts: Engine, name: str) -> None:
+def test_hidden_documents_change_nothing_for_unauthorised_users(
+    world: World, parts: Engine, name: str
+) -> None:
     [ticket] = [ticket for ticket in world.tickets if ticket.actor.name == name]
     client = from_elsewhere()
     before = everything_told(ticket, world, client)

@@ -217,7 +217,7 @@ def test_in_a_body(
 
 
 @pytest.mark.parametrize("whose", ["theirs", "also_mine"])
-def test_an_import_takes_nothing_for_another_knowledge_base(
+def test_import_accepts_nothing_for_another_knowledge_base(
     mia: Caller, mine: Belongings, whose: str, request: pytest.FixtureRequest
 ) -> None:
     """Neither one of others, nor one of mine into another knowledge base."""
@@ -229,7 +229,7 @@ def test_an_import_takes_nothing_for_another_knowledge_base(
 
 
 @pytest.mark.parametrize("whose", ["theirs", "also_mine"])
-def test_a_gold_question_is_answered_by_documents_of_its_own_knowledge_base(
+def test_gold_question_accepts_only_documents_of_its_knowledge_base(
     mia: Caller, mine: Belongings, whose: str, request: pytest.FixtureRequest
 ) -> None:
     document = request.getfixturevalue(whose).ids["document"]
@@ -278,9 +278,7 @@ def test_in_the_address_of_a_page(
     assert "Elsewhere" not in found.content.decode()
 
 
-def test_a_chunk_of_another_document_of_mine_is_not_shown_beside_this_one(
-    mia: Caller, mine: Belongings, also_mine: Belongings
-) -> None:
+def test_chunk_of_another_document_is_not_shown(mia: Caller, mine: Belongings, also_mine: Belongings) -> None:
     mia.client.force_login(mia.user)
     page = f"/library/documents/{mine.ids['document']}?chunk="
     found = alike(lambda value: mia.client.get(page + value), also_mine.ids["chunk"], 200)
@@ -300,7 +298,7 @@ def test_in_the_forms_of_keys(mia: Caller, mine: Belongings, theirs: Belongings)
     assert key.revoked_at is None
 
 
-def test_for_admins_what_is_not_there(admin: Caller, mine: Belongings) -> None:
+def test_ids_of_another_kind_are_unknown_to_admins_too(admin: Caller, mine: Belongings) -> None:
     """Ids of another kind are ids of nothing, for admins too."""
     for path, body in (
         ("/users", lambda value: {"username": "new", "groups": [value]}),
@@ -319,7 +317,7 @@ def hidden(mia: Caller, mine: Belongings, rob: Caller) -> Belongings:
     return mine
 
 
-def test_of_a_document_that_is_narrowed_to_others(rob: Caller, hidden: Belongings) -> None:
+def test_restricted_document_ids_are_unknown(rob: Caller, hidden: Belongings) -> None:
     document, job = hidden.ids["document"], hidden.ids["job"]
     own = import_open(knowledge_base=hidden.base, label="rob's", user=rob.user.id)
     for path in ("", "/content", "/rendition", "/chunks", "/pages/1.png", "?version=1"):

@@ -26,7 +26,7 @@ def names_in(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
-def test_the_test_of_a_promise_is_there(row: list[str]) -> None:
+def test_documented_promises_name_existing_tests(row: list[str]) -> None:
     assert len(row) == 4, row
     named = re.findall(r"`([\w/]+\.py)::(\w+)`", row[2])
     assert named, row[2]

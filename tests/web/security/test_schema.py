@@ -142,7 +142,7 @@ def as_person(name: str, world: World, **options: Any) -> Caller:
 
 @pytest.mark.faults
 @pytest.mark.parametrize("name", [pytest.param("reader", marks=pytest.mark.acceptance), "admin"])
-def test_every_operation_keeps_to_its_description(world: World, name: str) -> None:
+def test_every_response_matches_the_openapi_description(world: World, name: str) -> None:
     # A stream gives its place back in another thread, which would wait for what is to be taken back here.
     limit_set(subject="everyone", values={Measure.FOLLOWED_AT_ONCE: None}, actor=None)
     caller = as_person(name, world)
@@ -155,7 +155,7 @@ def test_every_operation_keeps_to_its_description(world: World, name: str) -> No
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("name", ["reader", "admin"])
-def test_asking_keeps_to_its_description(world: World, name: str) -> None:
+def test_ask_responses_match_the_openapi_description(world: World, name: str) -> None:
     """The answer is written in a thread of its own, so nothing can be taken back."""
     caller = as_person(name, world, taken_back=False)
     [ask] = [each for each in operations(caller) if (each.method, each.path) == ASK]

@@ -57,7 +57,7 @@ def _scopes(route: Route) -> set[str]:
     return {"admin"} if route.guard is Guard.ADMIN else set(route.scopes or SCOPES)
 
 
-def test_the_table_says_what_each_operation_takes() -> None:
+def test_scopes_table_matches_the_enforced_scopes() -> None:
     assert documented() == enforced()
     assert set(SCOPES) == set(KeyScope.values)
 
@@ -75,7 +75,7 @@ def read(document: Document) -> Document:
 @pytest.mark.parametrize(
     ("scope", "content"), [("search", True), ("ingest", False), ("manage", False), (None, True)]
 )
-def test_state_holds_content_only_for_keys_that_may_read(
+def test_document_state_has_content_only_for_keys_with_read_scope(
     mia: Caller, read: Document, scope: str | None, content: bool
 ) -> None:
     caller = mia if scope is None else with_scopes(mia, scope)
@@ -93,7 +93,7 @@ def with_scopes(caller: Caller, *scopes: str) -> Caller:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_gold_question_from_a_conversation_takes_the_scope_to_ask(
+def test_gold_question_from_a_conversation_needs_the_ask_scope(
     mia: Caller, read: Document, parts: Engine
 ) -> None:
     message = mia.post("/ask", {"question": "Why?"}).json()["id"]

@@ -114,7 +114,7 @@ def test_each_danger_would_be_found(source: str, found: str) -> None:
         "Model(path, trust_remote_code=False)",
     ],
 )
-def test_what_is_harmless_is_not_reported(harmless: str) -> None:
+def test_harmless_serialisation_is_not_reported(harmless: str) -> None:
     assert list(dangers(harmless)) == []
 
 

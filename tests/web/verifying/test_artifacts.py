@@ -122,7 +122,7 @@ def test_a_removal_that_is_killed_goes_on_the_next_time(
     assert Receipt.objects.filter(object__contains="knowledge-base:").count() == 1
 
 
-def test_the_records_say_that_cairn_itself_removed_it(check: AccessCheck, admin: Caller) -> None:
+def test_removal_of_check_artifacts_is_audited(check: AccessCheck, admin: Caller) -> None:
     create_everything(check)
     remove_all_artifacts()
     removed = Event.objects.filter(action="access_check.removed", subject=f"access-check:{check.id}")
@@ -153,9 +153,7 @@ def test_events_of_removals_are_marked_even_if_a_worker_completes_them(
     }
 
 
-def test_what_cannot_be_removed_stays_on_the_list_and_keeps_nothing_else(
-    check: AccessCheck, admin: Caller
-) -> None:
+def test_undeletable_artifact_stays_listed_and_others_are_removed(check: AccessCheck, admin: Caller) -> None:
     """The last active admin cannot be deleted, whoever put them on the list."""
     CheckArtifact.objects.create(check_run=check, kind=ArtifactKind.USER, object_id=admin.user.id)
     create_everything(check)

@@ -188,7 +188,7 @@ def test_a_forgotten_rule_of_a_source_is_found(check: Check, monkeypatch: pytest
     assert not SourceSubject.objects.exists()
 
 
-def test_a_leak_is_told_to_admins_on_every_page_of_the_console(
+def test_leak_is_shown_to_admins_on_every_console_page(
     admin: Caller,
     mia: Caller,
 ) -> None:

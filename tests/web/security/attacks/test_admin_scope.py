@@ -27,7 +27,7 @@ def approves(key: Caller, base: KnowledgeBase) -> Response:
 
 
 @pytest.mark.parametrize("act", [chooses_a_slug, grants_everyone, renames, approves])
-def test_a_key_without_the_scope_admin_does_not_act_as_one(
+def test_key_without_the_admin_scope_has_no_admin_rights(
     attack: Attack, admin: Caller, base: KnowledgeBase, act: Callable[[Caller, KnowledgeBase], Response]
 ) -> None:
     def key(*scopes: str) -> Caller:
@@ -37,7 +37,7 @@ def test_a_key_without_the_scope_admin_does_not_act_as_one(
     attack.allowed(act(key("manage", "admin"), base).status_code in {200, 201})
 
 
-def test_what_such_a_key_creates_is_unofficial(attack: Attack, admin: Caller) -> None:
+def test_knowledge_base_created_by_a_limited_admin_key_is_unofficial(attack: Attack, admin: Caller) -> None:
     def created(*scopes: str) -> object:
         key = Caller(admin.user, api_key_create(user=admin.user, label="test", scopes=scopes)[1])
         return key.post("/knowledge-bases", {"name": "Payroll"}).json()["official"]

@@ -98,9 +98,7 @@ def is_refused(way: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
-def test_what_happened_is_not_changed_unnoticed(
-    attack: Attack, sealed: None, way: Callable[[], object]
-) -> None:
+def test_tampered_audit_log_is_detected(attack: Attack, sealed: None, way: Callable[[], object]) -> None:
     record("sign_in", actor=uuid4())
     attack.allowed(seal_all() == 1 and verify().problem == "", "a new event is taken")
     attack.refused(is_refused(way) or bool(verify().problem) or verify().count < 6)

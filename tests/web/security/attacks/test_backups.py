@@ -261,7 +261,7 @@ def test_a_manipulated_backup_is_refused(
 
 
 @pytest.mark.parametrize("name", [SQLITE, KEY_FILE, AUDIT_HEAD, FIRST])
-def test_a_file_that_changes_after_it_was_verified_is_not_used(
+def test_backup_file_changed_after_verification_is_not_used(
     backup: Path, name: str, tmp_path: Path, attack: Attack
 ) -> None:
     whole = verify(backup, key=KEY)
@@ -281,7 +281,7 @@ def test_a_file_that_changes_after_it_was_verified_is_not_used(
     "name",
     [f"{FILES}/../x", f"{FILES}/originals/../../x", f"{FILES}/originals/a\\b", f"{FILES}/x", "x", "../x"],
 )
-def test_even_a_signed_list_names_nothing_elsewhere(backup: Path, name: str, attack: Attack) -> None:
+def test_signed_backup_list_cannot_name_files_elsewhere(backup: Path, name: str, attack: Attack) -> None:
     attack.allowed(verify(backup, key=KEY).authentic)
     with (backup / SUMS).open("a", encoding="utf-8") as lines:
         lines.write(f"{sha256(b'x').hexdigest()}  {name}\n")

@@ -54,7 +54,7 @@ def versioned() -> Any:
     default_storage.bucket.object_versions.delete()
 
 
-def test_an_erasure_reaches_all_versions(
+def test_erasure_deletes_every_object_version(
     attack: Attack, mia: Caller, base: KnowledgeBase, parts: Engine, versioned: None
 ) -> None:
     document = upload(mia, base).json()["document"]["id"]
@@ -69,7 +69,7 @@ def test_an_erasure_reaches_all_versions(
     attack.refused("DeleteMarkers" not in client().list_object_versions(Bucket=BUCKET))
 
 
-def test_an_erasure_leaves_files_of_a_longer_name_alone(
+def test_erasure_preserves_objects_with_a_longer_name(
     attack: Attack, mia: Caller, base: KnowledgeBase, parts: Engine, versioned: None
 ) -> None:
     document = upload(mia, base).json()["document"]["id"]
@@ -110,7 +110,7 @@ PLACES = (
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_no_address_of_the_bucket_is_given_out(
+def test_bucket_addresses_are_never_revealed(
     attack: Attack, mia: Caller, base: KnowledgeBase, parts: Engine, between: Any, place: str
 ) -> None:
     """Whoever has a presigned address could pass it on, and it would outlast the permission."""

@@ -113,7 +113,7 @@ WITHOUT = [
 
 
 @pytest.mark.parametrize("become", WITHOUT, ids=lambda become: become.__name__)
-def test_whoever_lacks_the_permission_creates_nothing(
+def test_creating_a_knowledge_base_needs_the_permission(
     attack: Attack, mia: Caller, rob: Caller, become: Callable[[Caller], Caller]
 ) -> None:
     let_create(mia.user)
@@ -124,7 +124,9 @@ def test_whoever_lacks_the_permission_creates_nothing(
 
 
 @pytest.mark.parametrize("is_admin", [True, False], ids=["admin", "creator"])
-def test_an_admin_who_views_as_somebody_creates_nothing(attack: Attack, world: World, is_admin: bool) -> None:
+def test_admin_viewing_as_a_user_cannot_create_knowledge_bases(
+    attack: Attack, world: World, is_admin: bool
+) -> None:
     client = from_elsewhere()
     viewing = sent(CREATION, world, client, world.ticket("admin viewing as reader"))
     attack.refused(viewing.status_code == 403, viewing.content)
@@ -133,7 +135,9 @@ def test_an_admin_who_views_as_somebody_creates_nothing(attack: Attack, world: W
 
 
 @pytest.mark.parametrize("route", CHANGING, ids=str)
-def test_no_operation_creates_one_for_ordinary_people(attack: Attack, world: World, route: Route) -> None:
+def test_no_operation_creates_a_knowledge_base_for_ordinary_users(
+    attack: Attack, world: World, route: Route
+) -> None:
     """Whatever the interface: REST, pages, OpenAI, MCP, Dify or SCIM."""
     client, before = from_elsewhere(), KnowledgeBase.objects.count()
     for name in ("manager", "manager's key: manage"):
@@ -146,7 +150,7 @@ def test_no_operation_creates_one_for_ordinary_people(attack: Attack, world: Wor
 
 @pytest.mark.parametrize("who", ["ordinary", "creator", "group manager", "limited admin key", "manage key"])
 @pytest.mark.parametrize("change", ["PATCH", "POST"])
-def test_only_admins_give_the_permission(
+def test_only_admins_grant_the_creation_permission(
     attack: Attack, admin: Caller, rob: Caller, who: str, change: str
 ) -> None:
     group = (

@@ -214,7 +214,7 @@ def test_no_byte_of_an_erased_document_stays_on_disk(
     attack.allowed(bool(hits), "what was not erased is found as before")
 
 
-def test_a_dictionary_recovers_no_word_from_the_index(
+def test_dictionary_attack_recovers_no_word_from_the_index(
     attack: Attack, mia: Caller, base: KnowledgeBase, index_folder: Path, tmp_path: Path
 ) -> None:
     canary = Canary()

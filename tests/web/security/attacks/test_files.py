@@ -68,14 +68,14 @@ def test_older_data_folder_is_closed_to_other_users(older: Path, name: str, atta
         attack.refused(not (older / name).stat().st_mode & 0o077, "the file itself stayed open")
 
 
-def test_what_a_command_makes_is_private(older: Path, attack: Attack) -> None:
+def test_files_created_by_a_command_are_private(older: Path, attack: Attack) -> None:
     """Also with a umask that lets everybody read."""
     made = [path for path in older.iterdir() if path.name not in {Path(name).parts[0] for name in OLDER}]
     attack.allowed(bool(made))
     attack.refused(not [path for path in made if path.stat().st_mode & 0o077], made)
 
 
-def test_a_database_elsewhere_is_private_too(tmp_path: Path, attack: Attack) -> None:
+def test_database_outside_the_data_folder_is_private(tmp_path: Path, attack: Attack) -> None:
     data, elsewhere = tmp_path / "data", tmp_path / "elsewhere" / "cairn.sqlite3"
     for path in (data, elsewhere.parent):
         path.mkdir(mode=0o755)
@@ -88,7 +88,7 @@ def test_a_database_elsewhere_is_private_too(tmp_path: Path, attack: Attack) -> 
     attack.allowed(beside.stat().st_mode & 0o777 == 0o644)
 
 
-def test_doctor_names_what_stays_open(tmp_path: Path, settings: Any, attack: Attack) -> None:
+def test_doctor_names_files_open_to_others(tmp_path: Path, settings: Any, attack: Attack) -> None:
     """A folder of another owner, whose mode Cairn may not change."""
     (tmp_path / "data" / "tmp").mkdir(parents=True)
     settings.DATA_DIR = tmp_path / "data"
@@ -102,7 +102,7 @@ def test_doctor_names_what_stays_open(tmp_path: Path, settings: Any, attack: Att
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["plain", "JSON"])
-def test_the_first_password_goes_to_a_terminal_alone(
+def test_first_password_is_shown_only_on_a_terminal(
     db: None, tmp_path: Path, settings: Any, attack: Attack, as_json: bool
 ) -> None:
     settings.DATA_DIR = tmp_path

@@ -40,7 +40,7 @@ def tried(route: Route, world: World, client: Client, **headers: str) -> Any:
 
 
 @pytest.mark.parametrize("route", BY_SESSION, ids=str)
-def test_nothing_is_changed_without_a_token(attack: Attack, world: World, route: Route) -> None:
+def test_nothing_changes_without_a_csrf_token(attack: Attack, world: World, route: Route) -> None:
     """The counterpart is the same request without the check, since a token makes no other difference."""
     client = from_elsewhere(enforce_csrf_checks=True)
     for name, token in FORGED.items():
@@ -62,9 +62,7 @@ HOSTS = ("https://evil.example", "http://testserver.evil.example", "https://test
 
 
 @pytest.mark.parametrize("origin", HOSTS)
-def test_a_genuine_token_from_another_origin_changes_nothing(
-    attack: Attack, world: World, origin: str
-) -> None:
+def test_csrf_token_from_another_origin_changes_nothing(attack: Attack, world: World, origin: str) -> None:
     [route] = [each for each in ROUTES if str(each) == "POST /notices/read"]
     client = from_elsewhere(enforce_csrf_checks=True)
     token = token_of(client, world, "manager")
@@ -81,7 +79,7 @@ def test_a_genuine_token_from_another_origin_changes_nothing(
     attack.allowed(status(Origin="http://testserver") < 400)
 
 
-def test_a_token_is_of_its_own_browser(attack: Attack, world: World) -> None:
+def test_csrf_token_is_bound_to_its_browser(attack: Attack, world: World) -> None:
     """The attacker's own token, in the victim's browser."""
     attacker, victim = (from_elsewhere(enforce_csrf_checks=True) for _ in range(2))
     theirs, own = token_of(attacker, world, "reader"), token_of(victim, world, "manager")
@@ -89,7 +87,7 @@ def test_a_token_is_of_its_own_browser(attack: Attack, world: World) -> None:
     attack.allowed(victim.post("/notices/read", {}, headers={"X-CSRFToken": own}).status_code < 400)
 
 
-def test_a_key_counts_alone(attack: Attack, world: World) -> None:
+def test_api_key_ignores_the_session(attack: Attack, world: World) -> None:
     """A key needs no token, and brings no session along that a browser would send by itself."""
     client = from_elsewhere(enforce_csrf_checks=True)
     [route] = [each for each in ROUTES if str(each) == "DELETE /api/v1/documents/{document_id}"]

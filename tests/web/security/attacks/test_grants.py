@@ -139,7 +139,7 @@ def by_name(value: Any) -> str:
 @pytest.mark.parametrize("role", ["reader", "editor", "manager"])
 @pytest.mark.parametrize("subject", FORBIDDEN)
 @pytest.mark.parametrize("way", WAYS, ids=by_name)
-def test_a_manager_does_not_let_in_whom_only_others_may(
+def test_manager_cannot_grant_beyond_their_rights(
     attack: Attack, stage: Stage, way: Put, subject: str, role: str
 ) -> None:
     refused = way(stage, stage.mia, stage.entries((subject, role)))
@@ -154,9 +154,7 @@ def test_a_manager_does_not_let_in_whom_only_others_may(
 
 @pytest.mark.parametrize("subject", FORBIDDEN)
 @pytest.mark.parametrize("way", [by_key, by_session, by_preview, as_a_raised_role], ids=by_name)
-def test_an_admin_lets_in_whom_a_manager_may_not(
-    attack: Attack, stage: Stage, way: Put, subject: str
-) -> None:
+def test_admin_grants_what_a_manager_cannot(attack: Attack, stage: Stage, way: Put, subject: str) -> None:
     entries = stage.entries((subject, "reader"))
     attack.refused(way(stage, stage.mia, entries).status_code == 403)
     allowed = way(stage, stage.admin, entries)
@@ -165,7 +163,7 @@ def test_an_admin_lets_in_whom_a_manager_may_not(
 
 
 @pytest.mark.parametrize("subject", FORBIDDEN)
-def test_a_list_from_before_a_revocation_does_not_bring_access_back(
+def test_resent_grant_list_does_not_restore_revoked_access(
     attack: Attack, stage: Stage, subject: str
 ) -> None:
     """Sending a list again keeps what is there, and adds nothing that an admin has taken away."""
@@ -191,7 +189,7 @@ def test_manager_preserves_lowers_and_removes_grants_of_others(
     attack.refused(stage.mia.put(path, stage.entries((subject, "manager"))).status_code == 403)
 
 
-def test_a_group_manager_who_is_one_no_more_grants_nothing(attack: Attack, stage: Stage) -> None:
+def test_former_group_manager_grants_nothing(attack: Attack, stage: Stage) -> None:
     path, entries = f"/knowledge-bases/{stage.base.id}/grants", stage.entries(("a group of mine", "reader"))
     group = f"/groups/{stage.groups['a group of mine'].id}"
     attack.allowed(stage.mia.put(path, entries).status_code == 200)
@@ -201,7 +199,7 @@ def test_a_group_manager_who_is_one_no_more_grants_nothing(attack: Attack, stage
     attack.refused(not stage.reaches_rob())
 
 
-def test_managing_a_group_does_not_open_knowledge_bases_of_others(attack: Attack, stage: Stage) -> None:
+def test_managing_a_group_opens_no_foreign_knowledge_bases(attack: Attack, stage: Stage) -> None:
     closed = make_base(name="Board", principal=stage.admin.principal)
     entries = stage.entries(("a group of mine", "reader"))
     attack.refused(stage.mia.put(f"/knowledge-bases/{closed.id}/grants", entries).status_code == 404)
@@ -222,7 +220,7 @@ def test_only_admins_change_groups(attack: Attack, stage: Stage, change: dict[st
     attack.allowed(stage.admin.patch(path, body).status_code == 200)
 
 
-def test_a_directory_makes_nobody_a_manager_of_a_group(attack: Attack, stage: Stage) -> None:
+def test_directory_cannot_make_group_managers(attack: Attack, stage: Stage) -> None:
     """Not even with the key that provisions people: who may grant is decided here."""
     made = _scim(stage, "POST", "/Groups", {"displayName": "Sales", "managers": [_value(stage.mia)]})
     attack.allowed(made.status_code == 201, made.content)
@@ -288,7 +286,7 @@ def _json(readers: list[str]) -> str:
 
 @pytest.mark.parametrize("subject", [*FORBIDDEN, "a group of mine"])
 @pytest.mark.parametrize("way", [in_an_upload, in_a_change, in_an_import, in_parts], ids=by_name)
-def test_readers_of_a_document_let_nobody_into_its_knowledge_base(
+def test_document_readers_gain_no_access_to_the_knowledge_base(
     attack: Attack, stage: Stage, way: Sending, subject: str
 ) -> None:
     """Readers only narrow: naming everyone or any group shows the document to nobody new."""
@@ -307,7 +305,7 @@ def test_readers_of_a_document_let_nobody_into_its_knowledge_base(
 
 
 @pytest.mark.parametrize("subject", FORBIDDEN)
-def test_services_decide_also_where_no_request_came(attack: Attack, stage: Stage, subject: str) -> None:
+def test_services_enforce_grants_without_a_request(attack: Attack, stage: Stage, subject: str) -> None:
     """Whatever interface calls them, with a key that is limited to this very knowledge base, too."""
     row, _ = api_key_create(user=stage.mia.user, label="job", knowledge_bases=[stage.base.id])
     principals = stage.mia.principal, principal_for_key(ApiKey.objects.select_related("user").get(pk=row.pk))
@@ -333,7 +331,7 @@ def _parsed(stage: Stage, subject: str) -> tuple[None, Any]:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("subject", FORBIDDEN)
-def test_a_race_with_a_revocation_brings_nothing_back(attack: Attack, stage: Stage, subject: str) -> None:
+def test_concurrent_grants_do_not_undo_a_revocation(attack: Attack, stage: Stage, subject: str) -> None:
     """An admin takes access away while the manager sends the old list again and again."""
     path = f"/knowledge-bases/{stage.base.id}/grants"
     before, after = stage.entries((subject, "reader")), stage.entries()
@@ -356,7 +354,7 @@ def test_a_race_with_a_revocation_brings_nothing_back(attack: Attack, stage: Sta
     attack.refused(not stage.reaches_rob())
 
 
-def test_whoever_stopped_managing_does_not_let_themselves_in_again(attack: Attack, stage: Stage) -> None:
+def test_former_manager_cannot_regain_access(attack: Attack, stage: Stage) -> None:
     """The right is looked up when the list is changed, not when the request came."""
     principal, entries = stage.mia.principal, [(f"user:{stage.mia.user.id}", Role.MANAGER)]
     grants_replace(knowledge_base=stage.base, grants=entries, principal=principal)

@@ -39,6 +39,8 @@ def test_an_operation_is_closed_to_strangers(attack: Attack, world: World, route
 
 @pytest.mark.acceptance  # the test above tries those on whom it depends
 @pytest.mark.parametrize("route", GUARDED, ids=str)
-def test_an_operation_answers_everyone_as_it_should(attack: Attack, world: World, route: Route) -> None:
+def test_every_operation_enforces_its_guard_for_every_visitor(
+    attack: Attack, world: World, route: Route
+) -> None:
     """Sessions of every role, keys with each scope, and keys that are expired, revoked or limited."""
     try_operation(attack, world, route, world.tickets)

@@ -39,7 +39,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_a_changed_key_opens_nothing(attack: Attack, mia: Caller, change: Callable[[str], str]) -> None:
+def test_altered_api_key_is_rejected(attack: Attack, mia: Caller, change: Callable[[str], str]) -> None:
     attack.refused(status(bearer(change(mia.key))) == 401)
     attack.allowed(status(bearer(mia.key)) == 200)
 
@@ -56,7 +56,7 @@ WAYS: dict[str, Callable[[str], tuple[dict[str, str], str]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
-def test_a_key_counts_in_its_header_alone(attack: Attack, mia: Caller, way: Any) -> None:
+def test_api_key_is_accepted_only_in_its_header(attack: Attack, mia: Caller, way: Any) -> None:
     headers, path = way(mia.key)
     attack.refused(status(headers, path) in (401, 302))
     attack.allowed(status(bearer(mia.key)) == 200)

@@ -152,7 +152,7 @@ OPERATIONS: list[tuple[str, str, Any]] = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), OPERATIONS)
-def test_no_operation_reaches_a_conversation_about_another_base(
+def test_limited_key_reaches_no_conversation_about_another_base(
     attack: Attack, place: Place, method: str, path: str, body: Any
 ) -> None:
     theirs, own = place.ask(place.outside), place.ask(place.inside)
@@ -174,7 +174,7 @@ def _filled(body: Any, made: Made) -> Any:
     return {name: value.format(**made) if isinstance(value, str) else value for name, value in body.items()}
 
 
-def test_a_copy_of_a_shared_conversation_is_about_the_same_bases(attack: Attack, place: Place) -> None:
+def test_copied_share_has_the_same_knowledge_bases(attack: Attack, place: Place) -> None:
     copies = []
     for base in (place.outside, place.inside):
         path = f"/conversations/{place.ask(base)['conversation']}/share"
@@ -197,7 +197,7 @@ def gap(*bases: KnowledgeBase, message: str) -> Gap:
 
 
 @pytest.mark.parametrize("both", [False, True], ids=["of another base", "of both bases"])
-def test_gaps_of_another_base_are_not_reached(attack: Attack, place: Place, both: bool) -> None:
+def test_limited_key_reaches_no_gaps_of_another_base(attack: Attack, place: Place, both: bool) -> None:
     bases = (place.inside, place.outside) if both else (place.outside,)
     theirs = gap(*bases, message=place.ask(*bases)["message"])
     own = gap(place.inside, message=place.ask(place.inside)["message"])
@@ -210,7 +210,9 @@ def test_gaps_of_another_base_are_not_reached(attack: Attack, place: Place, both
 
 
 @pytest.mark.parametrize("kind", [NoticeKind.ANSWERED, NoticeKind.ASSIGNED])
-def test_notices_about_another_base_are_not_reached(attack: Attack, place: Place, kind: NoticeKind) -> None:
+def test_limited_key_reaches_no_notices_about_another_base(
+    attack: Attack, place: Place, kind: NoticeKind
+) -> None:
     theirs, own = (notice(place, base, kind) for base in (place.outside, place.inside))
     listed = [item["id"] for item in place.limited.get("/notices").json()["items"]]
     attack.refused(str(theirs.id) not in listed)
@@ -229,7 +231,7 @@ def notice(place: Place, base: KnowledgeBase, kind: NoticeKind) -> Notice:
 
 
 @pytest.mark.parametrize("kind", ["documents", "knowledge-bases"])
-def test_receipts_of_another_base_are_not_reached(attack: Attack, place: Place, kind: str) -> None:
+def test_limited_key_reaches_no_receipts_of_another_base(attack: Attack, place: Place, kind: str) -> None:
     receipts = []
     for base in (place.outside, place.inside):
         uploaded = place.mia.upload(str(base.id), "a.md", b"# A").json()["document"]["id"]
@@ -242,7 +244,7 @@ def test_receipts_of_another_base_are_not_reached(attack: Attack, place: Place, 
     attack.allowed(place.mia.get(f"/receipts/{theirs}").status_code == 200)
 
 
-def test_uploads_into_another_base_are_not_reached(attack: Attack, place: Place) -> None:
+def test_limited_key_reaches_no_uploads_into_another_base(attack: Attack, place: Place) -> None:
     theirs, own = (
         place.mia.post("/uploads", {"knowledge_base": str(base.id), "filename": "a.md", "size": 4}).json()[
             "id"
@@ -256,7 +258,9 @@ def test_uploads_into_another_base_are_not_reached(attack: Attack, place: Place)
 
 
 @pytest.mark.parametrize("what", ["imports", "jobs"])
-def test_work_on_another_base_is_not_reached(attack: Attack, place: Place, what: str) -> None:
+def test_limited_key_reaches_no_jobs_or_imports_of_another_base(
+    attack: Attack, place: Place, what: str
+) -> None:
     made = []
     for base in (place.outside, place.inside):
         path = f"/knowledge-bases/{base.id}/imports"

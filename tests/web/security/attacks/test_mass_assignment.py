@@ -42,7 +42,7 @@ def cases() -> Iterator[Route]:
 
 
 @pytest.mark.parametrize("route", list(cases()), ids=str)
-def test_fields_that_nobody_offered_are_not_assigned(attack: Attack, world: World, route: Route) -> None:
+def test_undocumented_fields_are_not_assigned(attack: Attack, world: World, route: Route) -> None:
     client = from_elsewhere()
     for name in ASSIGNED.keys() - REAL.get(str(route), set()) - route.body.keys():
         body = {**route.body, name: ASSIGNED[name]}

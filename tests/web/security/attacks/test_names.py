@@ -105,7 +105,7 @@ def looks_like_alice(user: User) -> bool:
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("kind", FORGED)
-def test_a_look_alike_name_is_refused(
+def test_lookalike_username_is_rejected(
     ada: Caller, attack: Attack, way: Callable[[Caller, str], bool], kind: str
 ) -> None:
     """White space around a name is dropped before, so that such a name is just taken."""

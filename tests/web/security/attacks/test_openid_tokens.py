@@ -243,14 +243,14 @@ FORGED: dict[str, Forge] = {
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
-def test_a_forged_token_signs_nobody_in(attack: Attack, issuer: Issuer, forge: Forge) -> None:
+def test_forged_id_token_signs_nobody_in(attack: Attack, issuer: Issuer, forge: Forge) -> None:
     attack.refused(not signs_in(issuer, forge))
     attack.refused(not User.objects.exists(), "no account is made for it either")
     attack.allowed(signs_in(issuer, genuine))
 
 
 @pytest.mark.parametrize("audience", [[CLIENT, "another"], ["another", CLIENT]], ids=str)
-def test_a_token_for_several_clients_was_asked_for_by_this_one(
+def test_token_for_several_clients_needs_this_authorized_party(
     attack: Attack, issuer: Issuer, audience: list[str]
 ) -> None:
     """A client of the same provider must not sign in here with a token that it got for itself."""
@@ -259,14 +259,14 @@ def test_a_token_for_several_clients_was_asked_for_by_this_one(
     attack.allowed(signs_in(issuer, signed(aud=audience, azp=CLIENT)))
 
 
-def test_a_token_counts_for_the_sign_in_it_was_made_for(attack: Attack, issuer: Issuer) -> None:
+def test_id_token_is_bound_to_its_sign_in(attack: Attack, issuer: Issuer) -> None:
     """Replayed: a genuine token of an earlier sign-in, with the state of a new one."""
     attack.allowed(signs_in(issuer, genuine))
     used = issuer.token
     attack.refused(not signs_in(issuer, lambda *_: used))
 
 
-def test_a_token_of_somebody_elses_sign_in_is_not_swapped_in(attack: Attack, issuer: Issuer) -> None:
+def test_id_token_of_another_persons_sign_in_is_rejected(attack: Attack, issuer: Issuer) -> None:
     """Both browsers have begun: the attacker's comes back with the token that was made for the victim's."""
     victim, attacker = Client(), Client()
     sent_by_victim, sent_by_attacker = begin(victim), begin(attacker)
@@ -276,7 +276,7 @@ def test_a_token_of_somebody_elses_sign_in_is_not_swapped_in(attack: Attack, iss
     attack.allowed(come_back(victim, sent_by_victim["state"]))
 
 
-def test_a_state_counts_once(attack: Attack, issuer: Issuer) -> None:
+def test_oauth_state_works_once(attack: Attack, issuer: Issuer) -> None:
     client = Client()
     sent = begin(client)
     issuer.token = issuer.sign(sent["nonce"])
@@ -318,7 +318,7 @@ def send_deep_list(wire: BinaryIO) -> None:
 
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"])
 @pytest.mark.parametrize("send", [send_too_much, redirect, send_endless_headers, send_deep_list])
-def test_a_provider_that_misbehaves_signs_nobody_in(
+def test_misbehaving_provider_signs_nobody_in(
     attack: Attack, issuer: Issuer, monkeypatch: pytest.MonkeyPatch, path: str, send: Misbehaviour
 ) -> None:
     client = Client()
@@ -340,7 +340,7 @@ def test_a_provider_that_misbehaves_signs_nobody_in(
 @pytest.mark.parametrize(
     "target", ["http://localhost:{port}/", "http://169.254.169.254/latest/", "http://[::1/"]
 )
-def test_a_provider_does_not_lead_into_our_network(
+def test_provider_endpoints_cannot_reach_the_internal_network(
     attack: Attack, issuer: Issuer, name: str, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = issuer.server.server_port

@@ -42,7 +42,7 @@ def cases() -> Iterator[tuple[Route, str, Actor]]:
 
 
 @pytest.mark.parametrize(("route", "name", "caller"), list(cases()), ids=str)
-def test_a_thing_of_others_is_answered_like_one_that_does_not_exist(
+def test_foreign_objects_look_like_missing_ones(
     attack: Attack, world: World, route: Route, name: str, caller: Actor
 ) -> None:
     client = from_elsewhere()

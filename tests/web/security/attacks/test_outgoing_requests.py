@@ -157,7 +157,7 @@ DISGUISED = (
     ("host", "code"),
     [*((host, 302) for host in DISGUISED), *((INSIDE, code) for code in (301, 303, 307, 308))],
 )
-def test_a_redirect_does_not_lead_inside(
+def test_redirect_to_an_internal_address_is_not_followed(
     attack: Attack, internet: Internet, fetch: Fetch, host: str, code: int
 ) -> None:
     attack.refused(is_refused(fetch, internet.led_by(internet.url(host), code)))
@@ -205,7 +205,7 @@ REBINDING = {
 
 @pytest.mark.parametrize("answers", REBINDING.values(), ids=REBINDING.keys())
 @pytest.mark.parametrize("by_redirect", [True, False], ids=["by redirect", "directly"])
-def test_a_name_does_not_change_its_mind(
+def test_dns_rebinding_is_prevented(
     attack: Attack, internet: Internet, fetch: Fetch, answers: list[list[str]], by_redirect: bool
 ) -> None:
     """What was checked is what is connected to; and each request is checked anew."""
@@ -224,7 +224,7 @@ def test_a_name_does_not_change_its_mind(
 
 
 @pytest.mark.parametrize("name", ["models.example", "MODELS.example.", "127.0.0.1.models.example"])
-def test_a_name_like_the_configured_one_is_not_trusted(
+def test_name_similar_to_the_configured_host_is_not_trusted(
     attack: Attack, internet: Internet, fetch: Fetch, name: str
 ) -> None:
     internet.names[name.lower().rstrip(".")] = [[INSIDE]]

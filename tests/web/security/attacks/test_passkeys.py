@@ -163,7 +163,7 @@ CHANGED: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED.keys())
-def test_a_passkey_that_was_changed_on_the_way_is_refused(
+def test_altered_passkey_assertion_is_rejected(
     attack: Attack, mine: Authenticator, change: Callable[[dict[str, Any]], Any]
 ) -> None:
     client = Client()
@@ -171,7 +171,7 @@ def test_a_passkey_that_was_changed_on_the_way_is_refused(
     attack.allowed(honest_enters(mine))
 
 
-def test_an_answer_counts_once(attack: Attack, mine: Authenticator) -> None:
+def test_passkey_assertion_works_once(attack: Attack, mine: Authenticator) -> None:
     client = Client()
     answer = mine.assertion(challenge(client))
     attack.allowed(enters(client, answer) == "rob")
@@ -181,7 +181,7 @@ def test_an_answer_counts_once(attack: Attack, mine: Authenticator) -> None:
     attack.refused(enters(client, answer) == "", "with the next challenge")
 
 
-def test_an_answer_to_somebody_elses_challenge_is_refused(attack: Attack, mine: Authenticator) -> None:
+def test_assertion_for_another_browsers_challenge_is_rejected(attack: Attack, mine: Authenticator) -> None:
     """What the attacker caught from one browser is sent by another."""
     victim, attacker = Client(), Client()
     answer = mine.assertion(challenge(victim))
@@ -191,7 +191,7 @@ def test_an_answer_to_somebody_elses_challenge_is_refused(attack: Attack, mine: 
     attack.allowed(enters(victim, answer) == "rob")
 
 
-def test_a_passkey_opens_its_owners_account_only(
+def test_passkey_opens_only_its_owners_account(
     attack: Attack, mine: Authenticator, admins: Authenticator
 ) -> None:
     client = Client()
@@ -202,7 +202,7 @@ def test_a_passkey_opens_its_owners_account_only(
     attack.allowed(honest_enters(admins))
 
 
-def test_a_second_step_takes_the_passkey_of_who_gave_the_password(
+def test_second_step_accepts_only_the_passkey_of_the_same_user(
     attack: Attack, mine: Authenticator, admins: Authenticator
 ) -> None:
     def gives(passkey: Authenticator) -> bool:
@@ -218,7 +218,7 @@ def test_a_second_step_takes_the_passkey_of_who_gave_the_password(
 
 
 @pytest.mark.parametrize("behind", [0, 1, 5], ids=["the same", "one behind", "far behind"])
-def test_a_clone_is_noticed_by_its_counter(attack: Attack, mine: Authenticator, behind: int) -> None:
+def test_cloned_passkey_is_detected_by_its_counter(attack: Attack, mine: Authenticator, behind: int) -> None:
     mine.counter = 10
     attack.allowed(honest_enters(mine))
     client = Client()
@@ -227,7 +227,7 @@ def test_a_clone_is_noticed_by_its_counter(attack: Attack, mine: Authenticator, 
     attack.allowed(honest_enters(mine))
 
 
-def test_a_counter_does_not_go_back_to_none(attack: Attack, mine: Authenticator) -> None:
+def test_passkey_counter_cannot_return_to_zero(attack: Attack, mine: Authenticator) -> None:
     """Zero stands for an authenticator that does not count, such as one that is kept in step by a cloud."""
     client = Client()
     attack.allowed(enters(client, mine.assertion(challenge(client), counter=0)) == "rob")
@@ -239,13 +239,13 @@ def test_a_counter_does_not_go_back_to_none(attack: Attack, mine: Authenticator)
     attack.refused(enters(client, mine.assertion(challenge(client), counter=0)) == "")
 
 
-def test_a_passkey_that_was_removed_opens_nothing(attack: Attack, mine: Authenticator) -> None:
+def test_removed_passkey_is_rejected(attack: Attack, mine: Authenticator) -> None:
     attack.allowed(honest_enters(mine))
     Passkey.objects.filter(user=mine.user).delete()
     attack.refused(not honest_enters(mine))
 
 
-def test_a_disabled_person_does_not_come_in_by_passkey(attack: Attack, mine: Authenticator) -> None:
+def test_disabled_user_cannot_sign_in_by_passkey(attack: Attack, mine: Authenticator) -> None:
     attack.allowed(honest_enters(mine))
     User.objects.filter(pk=mine.user.pk).update(is_active=False)
     attack.refused(not honest_enters(mine))
@@ -272,7 +272,7 @@ REGISTERING: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("lie", REGISTERING.values(), ids=REGISTERING.keys())
-def test_a_passkey_made_for_something_else_is_not_added(
+def test_passkey_registration_for_another_purpose_is_rejected(
     attack: Attack, db: None, lie: dict[str, Any]
 ) -> None:
     user, client = user_create(username="rob", password=PASSWORD), Client()

@@ -106,7 +106,7 @@ def test_tesseract_reads_only_the_document(lane: _ChildPool, folder: Path, attac
         attack.refused(SECRET not in run_confined(lane, document, *arguments), picture)
 
 
-def test_tesseract_writes_nothing_outside(
+def test_tesseract_cannot_write_outside(
     lane: _ChildPool, folder: Path, tmp_path: Path, attack: Attack
 ) -> None:
     paper.needs(programs.TESSERACT)
@@ -128,7 +128,7 @@ def test_libreoffice_reads_only_the_document(
     attack.refused(SECRET not in run_confined(lane, own, programs.SOFFICE, *secret))
 
 
-def test_libreoffice_writes_nothing_outside(
+def test_libreoffice_cannot_write_outside(
     lane: _ChildPool, folder: Path, tmp_path: Path, attack: Attack
 ) -> None:
     paper.needs(programs.SOFFICE)
@@ -140,7 +140,7 @@ def test_libreoffice_writes_nothing_outside(
     attack.allowed([file.name for file in out.iterdir()] == ["own.txt"])
 
 
-def test_a_document_does_not_make_libreoffice_call_anyone(
+def test_document_cannot_make_libreoffice_connect(
     requests: tuple[str, list[str]], tmp_path: Path, attack: Attack
 ) -> None:
     """A picture that a Word document links to is fetched by LibreOffice wherever it can reach a network."""

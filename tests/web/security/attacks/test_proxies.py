@@ -90,7 +90,7 @@ def test_no_header_opens_the_metrics(attack: Attack, forged: str) -> None:
 
 
 @pytest.mark.parametrize("forged", LOCAL)
-def test_the_client_of_a_trusted_proxy_is_never_this_machine(attack: Attack, forged: str) -> None:
+def test_forwarded_client_is_never_the_local_machine(attack: Attack, forged: str) -> None:
     address = request_from(INSIDE, ("X-Forwarded-For", forged)).META["REMOTE_ADDR"]
     attack.refused(address == INSIDE, address)
     honest = request_from(INSIDE, ("X-Forwarded-For", "192.0.2.7")).META["REMOTE_ADDR"]
@@ -109,6 +109,6 @@ def test_a_request_that_a_proxy_passed_on_is_not_local(server: Server, attack: A
 
 
 @pytest.mark.django_db
-def test_a_client_without_the_servers_scope_is_judged_by_its_address(attack: Attack) -> None:
+def test_client_without_the_servers_scope_is_identified_by_address(attack: Attack) -> None:
     attack.refused(Client().get("/metrics", REMOTE_ADDR="192.0.2.7").status_code == 401)
     attack.allowed(Client().get("/metrics", REMOTE_ADDR="127.0.0.1").status_code == 200)

@@ -132,7 +132,7 @@ def give(admin: httpx.Client, base: str, *grants: tuple[str, str]) -> httpx.Resp
 
 
 @pytest.mark.parametrize("measure", ["uploads_per_minute", "uploads_per_day"])
-def test_no_more_uploads_than_allowed(
+def test_concurrent_uploads_stay_within_limits(
     attack: Attack, person: Make, both: Sequence[httpx.Client], measure: str
 ) -> None:
     rob, base = person(), new_base(both[0])
@@ -144,7 +144,9 @@ def test_no_more_uploads_than_allowed(
     attack.allowed(found[202] == 3, found)
 
 
-def test_no_more_questions_than_allowed(attack: Attack, person: Make, both: Sequence[httpx.Client]) -> None:
+def test_concurrent_questions_stay_within_limits(
+    attack: Attack, person: Make, both: Sequence[httpx.Client]
+) -> None:
     rob = person()
     said = {"subject": f"user:{rob.id}", "limits": {"questions_per_day": 2}}
     assert both[0].put("/limits", json=said).status_code == 200
@@ -156,7 +158,7 @@ def test_no_more_questions_than_allowed(attack: Attack, person: Make, both: Sequ
 # Idempotency ----------------------------------------------------------------------------------------------
 
 
-def test_the_same_upload_is_done_once(attack: Attack, both: Sequence[httpx.Client]) -> None:
+def test_concurrent_equal_uploads_are_processed_once(attack: Attack, both: Sequence[httpx.Client]) -> None:
     base, key = new_base(both[0]), new_name()
     name = f"{new_name()}.md"
     answers = spread(both, 10, lambda client: upload(client, base, name, **{"Idempotency-Key": key}))
@@ -166,7 +168,9 @@ def test_the_same_upload_is_done_once(attack: Attack, both: Sequence[httpx.Clien
     attack.allowed(statuses(answers)[202] >= 1, statuses(answers))
 
 
-def test_one_key_for_different_uploads_takes_one(attack: Attack, both: Sequence[httpx.Client]) -> None:
+def test_idempotency_key_for_different_uploads_accepts_one(
+    attack: Attack, both: Sequence[httpx.Client]
+) -> None:
     base, key = new_base(both[0]), new_name()
     answers = spread(both, 8, lambda client: upload(client, base, **{"Idempotency-Key": key}))
     listed = both[1].get(f"/knowledge-bases/{base}/documents").json()["items"]
@@ -174,7 +178,9 @@ def test_one_key_for_different_uploads_takes_one(attack: Attack, both: Sequence[
     attack.allowed(statuses(answers)[202] == 1, statuses(answers))
 
 
-def test_an_upload_in_parts_is_completed_once(attack: Attack, both: Sequence[httpx.Client]) -> None:
+def test_concurrent_completions_of_an_upload_succeed_once(
+    attack: Attack, both: Sequence[httpx.Client]
+) -> None:
     base, content = new_base(both[0]), b"# In parts"
     begun = (
         both[0]
@@ -222,7 +228,7 @@ READS: dict[str, Callable[[httpx.Client, str], bool]] = {
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
-def test_a_revocation_counts_in_the_other_process_at_once(
+def test_revocation_applies_immediately_in_other_processes(
     attack: Attack, person: Make, both: Sequence[httpx.Client], readable: str, read: Any
 ) -> None:
     """Readers ask the one process without pause, while the grant is taken away through the other. No request
@@ -251,7 +257,7 @@ def test_a_revocation_counts_in_the_other_process_at_once(
     attack.refused(len(late) == 3 and not any(late), late)
 
 
-def test_a_revoked_key_is_refused_by_the_other_process_at_once(
+def test_revoked_key_is_rejected_immediately_by_other_processes(
     attack: Attack, person: Make, both: Sequence[httpx.Client]
 ) -> None:
     rob = person()
@@ -262,7 +268,7 @@ def test_a_revoked_key_is_refused_by_the_other_process_at_once(
 
 
 @pytest.mark.parametrize("turn", range(3))
-def test_one_admin_stays_however_many_are_demoted_at_once(
+def test_concurrent_demotions_leave_one_admin(
     attack: Attack, person: Make, both: Sequence[httpx.Client], turn: int
 ) -> None:
     """The admins demote one another, each through another process."""
@@ -282,7 +288,7 @@ def test_one_admin_stays_however_many_are_demoted_at_once(
         assert both[0].patch(f"/users/{second.id}", json={"is_admin": False}).status_code == 200
 
 
-def test_sharing_and_unsharing_leaves_nothing_open(
+def test_concurrent_sharing_and_unsharing_leaves_nothing_shared(
     attack: Attack, person: Make, both: Sequence[httpx.Client]
 ) -> None:
     rob = person()
@@ -313,7 +319,7 @@ def test_sharing_and_unsharing_leaves_nothing_open(
 # Names ----------------------------------------------------------------------------------------------------
 
 
-def test_knowledge_bases_of_one_name_never_share_a_slug(attack: Attack, both: Sequence[httpx.Client]) -> None:
+def test_concurrent_knowledge_bases_never_share_a_slug(attack: Attack, both: Sequence[httpx.Client]) -> None:
     name = new_name()
     answers = spread(both, 10, lambda client: client.post("/knowledge-bases", json={"name": name}))
     slugs = [each.json()["slug"] for each in answers if each.status_code == 201]
@@ -321,9 +327,7 @@ def test_knowledge_bases_of_one_name_never_share_a_slug(attack: Attack, both: Se
     attack.allowed(len(slugs) >= 1, statuses(answers))
 
 
-def test_the_slug_of_an_erased_knowledge_base_is_not_taken_meanwhile(
-    attack: Attack, both: Sequence[httpx.Client]
-) -> None:
+def test_slug_of_an_erased_knowledge_base_is_not_reused(attack: Attack, both: Sequence[httpx.Client]) -> None:
     """While it is deleted through one process, the other makes ones of its name."""
     name = new_name()
     made = both[0].post("/knowledge-bases", json={"name": name}).json()
@@ -339,7 +343,9 @@ def test_the_slug_of_an_erased_knowledge_base_is_not_taken_meanwhile(
 
 
 @pytest.mark.parametrize("change", [str, str.upper], ids=["the same", "other case"])
-def test_a_user_name_is_taken_once(attack: Attack, both: Sequence[httpx.Client], change: Any) -> None:
+def test_concurrent_users_cannot_share_a_name(
+    attack: Attack, both: Sequence[httpx.Client], change: Any
+) -> None:
     name = new_name()
     names = [name if number % 2 else change(name) for number in range(8)]
     answers = at_once(
@@ -356,7 +362,9 @@ def test_a_user_name_is_taken_once(attack: Attack, both: Sequence[httpx.Client],
 # Work -----------------------------------------------------------------------------------------------------
 
 
-def test_a_job_is_claimed_once(attack: Attack, site: Site, both: Sequence[httpx.Client]) -> None:
+def test_concurrent_workers_claim_a_job_once(
+    attack: Attack, site: Site, both: Sequence[httpx.Client]
+) -> None:
     """By two processes that empty the queue at once, next to the worker that is running."""
     environment = server_environment(site.install.data_dir, **site.install.settings)
     path = f"{ROOT}:{ROOT}/platform"
@@ -380,7 +388,7 @@ def test_a_job_is_claimed_once(attack: Attack, site: Site, both: Sequence[httpx.
 # Signing in -----------------------------------------------------------------------------------------------
 
 
-def test_passwords_are_not_guessed_faster_by_guessing_at_once(
+def test_concurrent_guessing_is_throttled_like_sequential_guessing(
     attack: Attack, site: Site, person: Make, both: Sequence[httpx.Client]
 ) -> None:
     password = "a long enough passphrase"

@@ -70,7 +70,7 @@ def held(mia: Caller, parts: Engine, question: str, claim: str) -> bool:
 
 
 @pytest.mark.parametrize(("passage", "forged", "honest"), CASES, ids=[case[1] for case in CASES])
-def test_a_restriction_that_no_passage_makes_is_not_shown(
+def test_unsupported_restriction_is_not_shown(
     mia: Caller, parts: Engine, attack: Attack, passage: str, forged: str, honest: str
 ) -> None:
     document_saying(passage, mia, parts)

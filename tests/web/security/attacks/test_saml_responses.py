@@ -188,7 +188,7 @@ UNFIT: dict[str, Forge] = {
 
 
 @pytest.mark.parametrize("forge", UNFIT.values(), ids=UNFIT.keys())
-def test_a_forged_response_signs_nobody_in(attack: Attack, forge: Forge) -> None:
+def test_forged_saml_response_signs_nobody_in(attack: Attack, forge: Forge) -> None:
     forged_fails(attack, forge)
 
 
@@ -269,7 +269,7 @@ WRAPPINGS = (
 
 
 @pytest.mark.parametrize("wrap", WRAPPINGS, ids=lambda each: each.__name__)
-def test_a_wrapped_signature_does_not_vouch_for_another_assertion(attack: Attack, wrap: Any) -> None:
+def test_saml_signature_wrapping_is_rejected(attack: Attack, wrap: Any) -> None:
     client = Client()
     response = etree.fromstring(base64.b64decode(genuine(request_id(client))))
     wrap(response, response.find("saml:Assertion", NAMES))
@@ -282,7 +282,7 @@ def test_a_wrapped_signature_does_not_vouch_for_another_assertion(attack: Attack
 
 
 @pytest.mark.parametrize("comment", ["<!---->", "<!-- a -->", "<?a b?>", "<![CDATA[]]>"])
-def test_a_comment_does_not_cut_a_name_short(attack: Attack, comment: str) -> None:
+def test_xml_comment_does_not_truncate_a_name(attack: Attack, comment: str) -> None:
     """Canonicalisation drops comments, so that the signature stays valid: the whole name must count."""
     client, whole = Client(), f"{VICTIM}.evil.example"
     asked = request_id(client)
@@ -297,7 +297,7 @@ def test_a_comment_does_not_cut_a_name_short(attack: Attack, comment: str) -> No
 # Replayed and swapped -------------------------------------------------------------------------------------
 
 
-def test_a_response_counts_once(attack: Attack) -> None:
+def test_saml_response_works_once(attack: Attack) -> None:
     client = Client()
     response = genuine(request_id(client))
     attack.allowed(signs_in(client, response))
@@ -306,7 +306,7 @@ def test_a_response_counts_once(attack: Attack) -> None:
     attack.refused(not signs_in(Client(), response))
 
 
-def test_an_assertion_counts_once_in_a_new_response(attack: Attack) -> None:
+def test_saml_assertion_works_once_in_any_response(attack: Attack) -> None:
     client = Client()
     attack.allowed(signs_in(client, genuine(request_id(client), assertion_id="_once")))
     other = Client()
@@ -314,7 +314,7 @@ def test_an_assertion_counts_once_in_a_new_response(attack: Attack) -> None:
 
 
 @pytest.mark.parametrize("around", ["victim", "attacker"])
-def test_an_assertion_for_somebody_elses_request_is_not_swapped_in(attack: Attack, around: str) -> None:
+def test_assertion_for_another_persons_request_is_rejected(attack: Attack, around: str) -> None:
     """The attacker's browser brings the victim's assertion, in a response that names either request."""
     victim, attacker = Client(), Client()
     asked = {"victim": request_id(victim), "attacker": request_id(attacker)}
@@ -323,7 +323,7 @@ def test_an_assertion_for_somebody_elses_request_is_not_swapped_in(attack: Attac
     attack.allowed(signs_in(victim, genuine(asked["victim"])))
 
 
-def test_an_assertion_for_another_installation_is_refused(attack: Attack) -> None:
+def test_assertion_for_another_installation_is_rejected(attack: Attack) -> None:
     """Genuine in everything, but made for a program next door that trusts the same provider."""
     forged_fails(
         attack, saying(audience="http://next-door/saml/house/metadata", recipient="http://next-door/acs")

@@ -111,7 +111,7 @@ TRIES = [
 
 @pytest.mark.parametrize("by_program", [False, True], ids=["the parser", "its program"])
 @pytest.mark.parametrize(("name", "target"), TRIES, ids=lambda each: each or "process")
-def test_nothing_outside_is_reached(
+def test_sandbox_blocks_outside_resources(
     lane: _ChildPool,
     folder: Path,
     targets: dict[str, str],
@@ -182,7 +182,7 @@ def test_the_original_that_is_read_is_not_changed(
 @pytest.mark.parametrize(
     "name", [*outside_attempts.calls(outside_attempts.ON_PROCESSES), *outside_attempts.SIGNALS_BY_FILES]
 )
-def test_no_other_process_is_slowed_limited_or_signalled(
+def test_sandbox_blocks_slowing_limiting_and_signalling_processes(
     older: _ChildPool, folder: Path, neighbour: int, attack: Attack, name: str, by_program: bool
 ) -> None:
     attack.allowed(bool(attempt(name, "", neighbour)), "not possible outside of the sandbox either")
@@ -201,7 +201,7 @@ def test_the_parent_is_not_slowed_limited_or_signalled(
 @pytest.mark.parametrize(
     "name", [*outside_attempts.calls(outside_attempts.ON_THE_KERNEL), "leave_the_session"]
 )
-def test_no_way_around_the_file_system_is_open(
+def test_sandbox_blocks_ways_around_the_file_system(
     older: _ChildPool, folder: Path, attack: Attack, name: str, by_program: bool
 ) -> None:
     """Landlock covers neither shared memory nor queues, namespaces and groups of processes."""
@@ -221,13 +221,15 @@ def test_privileges_of_the_service_are_of_no_use(
 
 
 @pytest.mark.parametrize("name", ["read_environment", "read_environment_of_a_thread", "list_files"])
-def test_the_parent_is_not_looked_into(lane: _ChildPool, folder: Path, attack: Attack, name: str) -> None:
+def test_sandbox_blocks_inspecting_the_parent(
+    lane: _ChildPool, folder: Path, attack: Attack, name: str
+) -> None:
     attack.allowed(bool(attempt(name, "", os.getpid())))
     tried = {"name": name, "target": "", "pid": os.getpid(), "program": False}
     attack.refused(lane.ask(_Request(folder / "document", tried, Limits())).body == b"")
 
 
-def test_a_child_is_given_neither_secrets_nor_open_files(
+def test_sandboxed_child_inherits_no_secrets_or_open_files(
     lane: _ChildPool, folder: Path, attack: Attack
 ) -> None:
     """The parent has both, also a file that an ordinary child would inherit."""

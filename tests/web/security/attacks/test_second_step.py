@@ -95,7 +95,7 @@ def wrong_passkeys(times: int, address: str, client: Client) -> list[int]:
 
 @pytest.mark.parametrize("tries", [guess, wrong_passkeys], ids=lambda tries: tries.__name__)
 @pytest.mark.parametrize("factor", [with_app, with_recovery_codes, with_passkey], ids=lambda f: f.__name__)
-def test_guessing_a_second_factor_locks_out_no_known_device_or_address(
+def test_guessing_a_second_factor_does_not_lock_out_known_devices_or_addresses(
     rob: User, attack: Attack, factor: Callable[[User], Answer], tries: Callable[..., list[int]]
 ) -> None:
     answer = factor(rob)
@@ -120,7 +120,7 @@ def test_guessing_from_many_addresses_is_limited(rob: User, attack: Attack) -> N
     attack.allowed(answer(password_given(browser, ELSEWHERE), ELSEWHERE) == IN)
 
 
-def test_a_right_code_does_not_clear_the_count(rob: User, attack: Attack) -> None:
+def test_correct_code_does_not_reset_the_attempt_count(rob: User, attack: Attack) -> None:
     """Nor that of passwords at the address."""
     answer = with_recovery_codes(rob)
     client = password_given(Client(), ATTACKER)
@@ -135,7 +135,7 @@ def test_a_right_code_does_not_clear_the_count(rob: User, attack: Attack) -> Non
     attack.refused(fresh.post("/login", body, REMOTE_ADDR=ATTACKER).status_code == WAIT)
 
 
-def test_a_known_device_is_no_way_to_guess_a_second_factor(rob: User, attack: Attack) -> None:
+def test_known_device_cannot_guess_a_second_factor(rob: User, attack: Attack) -> None:
     answer = with_recovery_codes(rob)
     browser = password_given(known_client(answer), VICTIM)
     statuses = guess(11, VICTIM, browser)

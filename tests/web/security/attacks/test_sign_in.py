@@ -45,13 +45,15 @@ def known_client(address: str = VICTIM, name: str = "rob") -> Client:
 
 
 @pytest.mark.parametrize("name", ["rob", "ROB", " rob", "rob "])
-def test_guessing_from_elsewhere_locks_nobody_out(rob: User, attack: Attack, name: str) -> None:
+def test_guessing_from_another_address_does_not_lock_out_the_user(
+    rob: User, attack: Attack, name: str
+) -> None:
     attack.refused(guess(11, name=name)[-1] == WAIT)
     attack.refused(sign_in(Client(), PASSWORD, address=ATTACKER) == WAIT, "the right password, guessed last")
     attack.allowed(sign_in(Client(), PASSWORD, address=VICTIM) == IN)
 
 
-def test_spellings_of_a_name_share_one_count(rob: User, attack: Attack) -> None:
+def test_spellings_of_a_name_share_one_attempt_count(rob: User, attack: Attack) -> None:
     """Directories find a person by many spellings of the name, and PostgreSQL by some."""
     wide = ("\uff52ob", "r\uff4fb", "ro\uff42", "\uff52\uff4fb", "\uff52o\uff42", "r\uff4f\uff42", "\uff32OB")
     spellings = ("rob", "ROB", *wide, "r\u00adob")
@@ -64,7 +66,7 @@ def test_spellings_of_a_name_share_one_count(rob: User, attack: Attack) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rob", "nobody"])
-def test_guessing_at_the_same_address_does_not_lock_a_known_device(
+def test_guessing_at_the_same_address_does_not_lock_out_a_known_device(
     rob: User, attack: Attack, name: str
 ) -> None:
     """Such as in one office: neither the name there, nor the address by other names."""
@@ -94,7 +96,7 @@ def test_guessing_from_very_many_addresses_is_limited(rob: User, attack: Attack)
         ("::ffff:192.0.2.10", "::ffff:192.0.2.11", False),
     ],
 )
-def test_addresses_of_one_customer_count_as_one(
+def test_addresses_of_one_network_share_an_attempt_count(
     rob: User, attack: Attack, mine: str, theirs: str, same: bool
 ) -> None:
     """Providers hand out networks of /64, in which a guesser may choose any address."""
@@ -107,7 +109,7 @@ def test_addresses_of_one_customer_count_as_one(
         attack.allowed(sign_in(Client(), PASSWORD, address=mine) == IN)
 
 
-def test_a_known_device_is_no_way_to_guess(rob: User, attack: Attack) -> None:
+def test_known_device_cannot_guess_passwords(rob: User, attack: Attack) -> None:
     browser = known_client()
     statuses = guess(12, client=browser)
     attack.refused(statuses[-1] == WAIT)
@@ -115,7 +117,7 @@ def test_a_known_device_is_no_way_to_guess(rob: User, attack: Attack) -> None:
     attack.allowed(sign_in(known_client("192.0.2.30"), PASSWORD, address=VICTIM) == IN)
 
 
-def test_a_device_known_for_somebody_else_counts_for_nothing(rob: User, attack: Attack) -> None:
+def test_device_known_for_another_user_has_no_effect(rob: User, attack: Attack) -> None:
     """An attacker with an account of their own has a valid cookie, but not for the victim's name."""
     attacker = known_client(ATTACKER, name="eve")
     statuses = guess(11, client=attacker)
@@ -125,7 +127,7 @@ def test_a_device_known_for_somebody_else_counts_for_nothing(rob: User, attack: 
 
 
 @pytest.mark.parametrize("forged", ["", "x", "e30:1:abc", "stolen", "null"])
-def test_a_forged_device_counts_for_nothing(rob: User, attack: Attack, forged: str) -> None:
+def test_forged_device_cookie_has_no_effect(rob: User, attack: Attack, forged: str) -> None:
     browser = known_client()
     real = browser.cookies[DEVICE].value
     if forged == "stolen":
@@ -139,20 +141,20 @@ def test_a_forged_device_counts_for_nothing(rob: User, attack: Attack, forged: s
     attack.allowed(sign_in(attacker, PASSWORD, address=ATTACKER) == IN, "the same client with the real one")
 
 
-def test_the_cookie_is_out_of_reach_and_names_nobody(rob: User, attack: Attack) -> None:
+def test_device_cookie_is_http_only_and_names_nobody(rob: User, attack: Attack) -> None:
     cookie = known_client().cookies[DEVICE]
     attack.refused(bool(cookie["httponly"]) and cookie["samesite"] == "Lax", cookie)
     attack.refused("rob" not in str(signing.loads(cookie.value, salt="cairn.known_device")))
     attack.allowed(cookie["max-age"] > 300 * 24 * 3600)
 
 
-def test_one_address_does_not_try_many_names(rob: User, attack: Attack) -> None:
+def test_guessing_many_names_from_one_address_is_throttled(rob: User, attack: Attack) -> None:
     statuses = [guess(1, name=f"user-{n}")[0] for n in range(21)]
     attack.refused(statuses[-1] == WAIT)
     attack.allowed(sign_in(Client(), PASSWORD, address=VICTIM) == IN)
 
 
-def test_signing_in_meanwhile_does_not_reset_the_count(rob: User, attack: Attack) -> None:
+def test_own_sign_in_does_not_reset_the_attempt_count(rob: User, attack: Attack) -> None:
     """An attacker with an account of their own signs in now and then."""
     for _ in range(2):
         guess(5)
@@ -161,9 +163,7 @@ def test_signing_in_meanwhile_does_not_reset_the_count(rob: User, attack: Attack
 
 
 @pytest.mark.parametrize("path", ["/login/code", "/account/confirm", "/account/confirm/code"])
-def test_nobody_uses_up_attempts_of_a_second_step_without_the_first(
-    rob: User, attack: Attack, path: str
-) -> None:
+def test_second_step_attempts_need_the_first_step(rob: User, attack: Attack, path: str) -> None:
     for n in range(12):
         response = Client().post(path, {"code": f"{n:06}", "password": "x"}, REMOTE_ADDR=ATTACKER)
         attack.refused(
@@ -172,7 +172,7 @@ def test_nobody_uses_up_attempts_of_a_second_step_without_the_first(
     attack.allowed(sign_in(Client(), PASSWORD, address=VICTIM) == IN)
 
 
-def test_guessed_keys_lock_no_key_out(rob: User, attack: Attack) -> None:
+def test_guessed_api_keys_lock_nobody_out(rob: User, attack: Attack) -> None:
     """Keys have 256 random bits: nothing has to be counted, so nothing can be used up."""
     _, key = api_key_create(user=rob, label="mine")
     for n in range(150):

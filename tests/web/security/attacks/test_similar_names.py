@@ -48,9 +48,7 @@ def check(
     return run
 
 
-def test_a_check_deletes_what_it_created_and_nothing_with_a_similar_name(
-    attack: Attack, check: Check, admin: Caller
-) -> None:
+def test_access_check_deletes_only_its_own_objects(attack: Attack, check: Check, admin: Caller) -> None:
     for name in NAMES:
         base = admin.post("/knowledge-bases", {"name": name}).json()["id"]
         assert admin.upload(base, "steps.md", b"# Steps\n\nLock the door.").status_code == 202
@@ -69,7 +67,7 @@ def test_a_check_deletes_what_it_created_and_nothing_with_a_similar_name(
 
 
 @pytest.mark.parametrize("name", ["access-check-nosy", "access-check-0123abcd-reader"])
-def test_somebody_with_a_similar_name_counts_as_a_person_in_spot_checks(
+def test_user_with_a_similar_name_is_included_in_spot_checks(
     attack: Attack, check: Check, admin: Caller, mia: Caller, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """A leak to the person or of the knowledge base must be found. What a check created does not count."""
@@ -83,7 +81,7 @@ def test_somebody_with_a_similar_name_counts_as_a_person_in_spot_checks(
 
 
 @pytest.mark.parametrize("name", ["access-check-nosy", "access-check-0123abcd-reader"])
-def test_a_refused_question_of_somebody_with_a_similar_name_is_a_gap(
+def test_refused_question_of_a_user_with_a_similar_name_is_a_gap(
     attack: Attack, parts: Engine, mia: Caller, name: str
 ) -> None:
     base = str(make_base(name="Handbook", principal=mia.principal).id)

@@ -78,7 +78,7 @@ def test_chosen_slug_reveals_nothing(attack: Attack, admin: Caller, mia: Caller,
 
 
 @pytest.mark.parametrize("state", ["hidden", "deleted", "erased"])
-def test_a_slug_is_never_used_again(attack: Attack, admin: Caller, state: str) -> None:
+def test_slug_is_never_reused(attack: Attack, admin: Caller, state: str) -> None:
     """Not even by admins: a script that names the old knowledge base must not find another one."""
     first = slug_of(admin, "Payroll 2027")
     removal(state)(first)
@@ -106,7 +106,7 @@ def test_reserved_slugs_stay(attack: Attack, admin: Caller, how: str) -> None:
 
 @pytest.mark.parametrize("explicit", [True, False], ids=["chosen", "from the name"])
 @pytest.mark.django_db(transaction=True)
-def test_of_many_at_once_one_gets_the_slug(attack: Attack, admin: Caller, explicit: bool) -> None:
+def test_concurrent_slug_requests_succeed_once(attack: Attack, admin: Caller, explicit: bool) -> None:
     principal, together = admin.principal, Barrier(THREADS)
 
     def create(_number: int) -> str:
@@ -127,7 +127,9 @@ def test_of_many_at_once_one_gets_the_slug(attack: Attack, admin: Caller, explic
     attack.refused(ReservedSlug.objects.count() == len(set(slugs) - {""}), slugs)
 
 
-def test_a_slug_is_made_without_looking_at_others(attack: Attack, admin: Caller, mia: Caller) -> None:
+def test_slug_generation_time_does_not_depend_on_other_names(
+    attack: Attack, admin: Caller, mia: Caller
+) -> None:
     """The same statements, so that the time it takes tells nothing."""
     let_create(mia.user)
     for _ in range(3):

@@ -55,7 +55,7 @@ def visitor(route: Route, world: World) -> Ticket:
 
 
 @pytest.mark.parametrize("route", PAGES, ids=str)
-def test_markup_is_shown_as_text(attack: Attack, hostile: World, route: Route) -> None:
+def test_stored_markup_is_escaped(attack: Attack, hostile: World, route: Route) -> None:
     response: Any = sent(route, hostile, from_elsewhere(), visitor(route, hostile))
     attack.allowed(let_in(route, response), response.status_code)
     if not response.streaming:

@@ -184,7 +184,7 @@ def has_ended_early(body: bytes) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("ask", [ask_rest, ask_detached, ask_openai, ask_page], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("revoke", REVOCATIONS, ids=lambda f: f.__name__)
-def test_a_stream_ends_soon_after_access_was_revoked(
+def test_stream_ends_soon_after_access_is_revoked(
     stage: Stage, parts: Engine, attack: Attack, revoke: Revocation, ask: Callable[[Caller], Response]
 ) -> None:
     """The same stream goes on when something is revoked that does not concern it."""
@@ -226,7 +226,7 @@ async def follow(
 
 @pytest.mark.parametrize("path", ["/jobs/events", "/jobs/{job}/events"])
 @pytest.mark.parametrize("revoke", ["disable", "revoke_key", "remove_grant", "delete_base"])
-def test_a_followed_job_ends_soon_after_access_was_revoked(
+def test_job_events_end_soon_after_access_is_revoked(
     stage: Stage, attack: Attack, path: str, revoke: str
 ) -> None:
     """The stream of all jobs shows less after a grant was removed; everything else ends with an error."""

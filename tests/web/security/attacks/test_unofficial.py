@@ -134,7 +134,7 @@ def by_name(value: Any) -> str:
 
 
 @pytest.mark.parametrize("way", WAYS, ids=by_name)
-def test_excluded_unofficial_documents_come_into_no_answer(
+def test_excluded_unofficial_documents_are_in_no_answer(
     attack: Attack, stage: Stage, excluding: None, way: Asking
 ) -> None:
     unscoped = way(stage, None)
@@ -146,7 +146,7 @@ def test_excluded_unofficial_documents_come_into_no_answer(
 
 @pytest.mark.parametrize("official", [False, True], ids=["unofficial", "approved"])
 @pytest.mark.parametrize("way", [searched, found_by_an_assistant, found_in_the_library], ids=by_name)
-def test_once_approved_it_is_covered(
+def test_approved_documents_are_included(
     attack: Attack, stage: Stage, excluding: None, way: Asking, official: bool
 ) -> None:
     document = str(stage.documents[WRONG].id)
@@ -155,14 +155,14 @@ def test_once_approved_it_is_covered(
     attack.allowed((document in way(stage, None)) == official)
 
 
-def test_naming_a_document_names_its_knowledge_base(attack: Attack, stage: Stage, excluding: None) -> None:
+def test_document_filter_selects_its_knowledge_base(attack: Attack, stage: Stage, excluding: None) -> None:
     body = {"query": QUESTION, "filters": {"document_ids": [str(stage.documents[WRONG].id)]}}
     attack.allowed("99 days" in _text(stage.rob.post("/search", body)))
     other = {"query": QUESTION, "filters": {"document_ids": [str(stage.documents[RIGHT].id)]}}
     attack.refused("99 days" not in _text(stage.rob.post("/search", other)))
 
 
-def test_a_scope_made_before_an_approval_was_taken_back_shows_nothing_after_it(
+def test_scope_from_before_a_withdrawn_approval_shows_nothing(
     attack: Attack, stage: Stage, excluding: None
 ) -> None:
     path = f"/knowledge-bases/{stage.rogue.id}"
@@ -233,7 +233,7 @@ def as_a_page(stage: Stage, message: str) -> str:
 
 
 @pytest.mark.parametrize("way", [as_markdown, as_an_export, as_a_page], ids=by_name)
-def test_wherever_an_answer_is_written_down_its_unofficial_sources_are_marked(
+def test_unofficial_sources_are_marked_in_every_format(
     attack: Attack, stage: Stage, way: Callable[[Stage, str], str]
 ) -> None:
     answers = [
@@ -304,9 +304,7 @@ def test_approved_knowledge_base_cannot_be_renamed(attack: Attack, stage: Stage)
 
 
 @pytest.mark.parametrize("field", ["official", "owner"])
-def test_whoever_creates_a_knowledge_base_does_not_approve_it(
-    attack: Attack, stage: Stage, field: str
-) -> None:
+def test_creator_cannot_approve_a_knowledge_base(attack: Attack, stage: Stage, field: str) -> None:
     value: Any = {"official": True, "owner": str(stage.admin.user.id)}[field]
     refused = stage.mia.post("/knowledge-bases", {"name": "Payroll", field: value})
     attack.refused(refused.status_code in {403, 422}, refused.content)
@@ -334,7 +332,7 @@ def _bait(stage: Stage, parts: Engine, text: str) -> None:
 
 
 @pytest.mark.parametrize("reads_official", [True, False], ids=["reads an official one", "reads none"])
-def test_owners_of_unofficial_knowledge_bases_do_not_learn_what_was_asked_of_all(
+def test_owners_of_unofficial_bases_do_not_see_questions_to_all_bases(
     attack: Attack, stage: Stage, parts: Engine, reads_official: bool
 ) -> None:
     _bait(stage, parts, BAIT)
@@ -350,9 +348,7 @@ def test_owners_of_unofficial_knowledge_bases_do_not_learn_what_was_asked_of_all
     attack.allowed(_gaps(stage.mia) == [(LUNCH, [str(stage.rogue.id)])], _gaps(stage.mia))
 
 
-def test_owners_of_unofficial_knowledge_bases_do_not_learn_what_was_rated_down(
-    attack: Attack, stage: Stage, parts: Engine
-) -> None:
+def test_owners_of_unofficial_bases_do_not_see_ratings(attack: Attack, stage: Stage, parts: Engine) -> None:
     assert isinstance(parts.chat, FakeChat)
     parts.chat._lines = ("Employees get 99 days of leave a year [1].",)
     grants_replace(knowledge_base=stage.real, grants=[], principal=stage.admin.principal)

@@ -87,7 +87,7 @@ def stage(
 
 @pytest.mark.parametrize("attacker", ["edith", "mia"])
 @pytest.mark.parametrize("named", ["admin", "colleague"])
-def test_nobody_vouches_in_somebody_elses_name(
+def test_verified_answer_cannot_name_another_verifier(
     attack: Attack, stage: Stage, attacker: str, named: str
 ) -> None:
     caller: Caller = getattr(stage, attacker)
@@ -128,7 +128,7 @@ def _edited(stage: Stage, caller: Caller) -> Response:
 
 
 @pytest.mark.parametrize("change", [_renewed, _edited], ids=["renewed", "edited"])
-def test_whoever_renews_or_changes_an_answer_vouches_for_it(
+def test_renewing_or_editing_an_answer_makes_one_its_verifier(
     attack: Attack, stage: Stage, change: Callable[[Stage, Caller], Response]
 ) -> None:
     stage.publish(stage.admin, owner=stage.admin)
@@ -163,7 +163,7 @@ def test_concurrent_edit_is_attributed_to_its_editor(attack: Attack, stage: Stag
     attack.allowed((row.text, row.owner) == (TEXT, stage.admin.user))
 
 
-def test_an_answer_that_changes_while_it_is_renewed_is_not_renewed_in_its_former_owners_name(
+def test_answer_changed_during_renewal_is_not_renewed_for_its_former_owner(
     attack: Attack, stage: Stage
 ) -> None:
     stage.publish(stage.admin)
@@ -187,7 +187,7 @@ def test_an_answer_that_changes_while_it_is_renewed_is_not_renewed_in_its_former
 
 
 @pytest.mark.parametrize("caller", ["edith", "mia"])
-def test_the_owner_of_the_document_does_not_vouch_for_it(attack: Attack, stage: Stage, caller: str) -> None:
+def test_document_owner_is_not_the_verifier(attack: Attack, stage: Stage, caller: str) -> None:
     stage.publish(stage.edith)
     document = VerifiedAnswer.objects.get().document
     assert document is not None
@@ -198,7 +198,7 @@ def test_the_owner_of_the_document_does_not_vouch_for_it(attack: Attack, stage: 
     attack.refused(shown["owner"] == str(stage.edith.user.id), shown)
 
 
-def test_the_console_offers_only_those_whom_one_may_name(attack: Attack, stage: Stage) -> None:
+def test_console_offers_only_permitted_verifiers(attack: Attack, stage: Stage) -> None:
     field = '<select class="input" id="answer-owner"'
     for caller in (stage.edith, stage.mia):
         page = _page(stage, caller)
@@ -218,7 +218,7 @@ def _page(stage: Stage, caller: Caller) -> str:
     return str(response.content.decode())
 
 
-def test_an_editor_who_cannot_read_an_answer_does_not_change_its_text(attack: Attack, stage: Stage) -> None:
+def test_editor_without_read_access_cannot_edit_a_verified_answer(attack: Attack, stage: Stage) -> None:
     """Otherwise whoever renews it would publish the editor's text under their own name."""
     stage.publish(stage.mia)
     document = VerifiedAnswer.objects.get().document
