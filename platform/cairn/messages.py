@@ -613,6 +613,27 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "managed_elsewhere": _("“{group}” is managed in a directory. Change it there."),
     "viewing_as": _("You’re viewing Cairn as {username} (read-only)."),
     "not_in_group": _("You signed in with {name}, but you aren’t in a group that has access to Cairn."),
+    "sign_in_unreachable": _("Cairn couldn’t reach the provider."),
+    "sign_in_certificate": _("Cairn doesn’t trust the TLS certificate of the provider."),
+    "sign_in_http_status": _("The provider answered a request by Cairn with status {status}."),
+    "sign_in_secret": _(
+        "The provider gave Cairn no token: check the client ID, the secret and the redirect address."
+    ),
+    "sign_in_issuer": _("The provider’s issuer isn’t the one configured in Cairn."),
+    "sign_in_audience": _(
+        "The provider’s response was for another application: check the client ID or the entity ID."
+    ),
+    "sign_in_signature": _(
+        "The signature of the provider’s response isn’t valid: check its certificate or keys."
+    ),
+    "sign_in_time": _(
+        "The provider’s response had expired or wasn’t valid yet: check the clocks of both servers."
+    ),
+    "sign_in_invalid": _("The provider’s response wasn’t valid, or lacked something that Cairn needs."),
+    "sign_in_not_begun": _("The sign-in wasn’t started in this browser, took too long or was repeated."),
+    "sign_in_declined": _("The provider refused, or the person cancelled there."),
+    "sign_in_group": _("The person isn’t in a group that has access to Cairn."),
+    "sign_in_disabled": _("The person’s account is disabled in Cairn."),
     "limit_reached": _("You’ve reached your limit of {limit}. Try again {when}."),
     "questions_per_minute": _("{most} questions per minute"),
     "searches_per_minute": _("{most} searches per minute"),

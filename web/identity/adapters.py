@@ -18,6 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 
 from cairn.accounts.models import User
+from cairn.accounts.sign_in_failures import sign_in_failure_record
 from cairn.errors import Unavailable
 from cairn.http.proxy_headers import parse_address
 from cairn.messages import CodedMessage
@@ -26,6 +27,7 @@ from cairn.settings.stored.encryption import decrypt, encrypt
 from web.i18n.localize import localize
 from web.identity.configured_providers import identity_providers, provider_from
 from web.identity.error_pages import render_failure, render_refusal
+from web.identity.failure_causes import find_cause
 from web.identity.jit_users import (
     find_scim_user,
     groups_in,
@@ -135,12 +137,15 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         groups = groups_in(provider, sociallogin.claims)
         if not may_enter(provider, groups):
             message = CodedMessage("not_in_group", name=provider.name)
+            sign_in_failure_record(source=provider.source, cause=CodedMessage("sign_in_group"))
             raise ImmediateHttpResponse(render_refusal(request, message))
         sociallogin.state["process"] = "login"
         sociallogin.email_addresses = []
         if not sociallogin.is_existing and (user := find_scim_user(provider, sociallogin.claims)):
             _join(sociallogin, user)
-        if sociallogin.is_existing and sociallogin.user.is_active:
+        if sociallogin.is_existing and not sociallogin.user.is_active:
+            sign_in_failure_record(source=provider.source, cause=CodedMessage("sign_in_disabled"))
+        elif sociallogin.is_existing:
             rights_set(sociallogin.user, provider, groups)
             profile_complete(sociallogin.user, provider, sociallogin.claims)
 
@@ -160,7 +165,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         exception: Exception | None = None,
         extra_context: dict[str, Any] | None = None,
     ) -> None:
-        reason = (extra_context or {}).get("saml_last_error_reason") or exception or error
+        context = extra_context or {}
+        sign_in_failure_record(source=provider.sub_id, cause=find_cause(exception or error, context))
+        reason = context.get("saml_last_error_reason") or exception or error
         log.warning("signing in with %s failed: %s", provider.sub_id, str(reason)[:MAX_LOGGED])
         raise ImmediateHttpResponse(render_failure(request, provider.name))
 

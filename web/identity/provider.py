@@ -19,7 +19,9 @@ from django.utils.crypto import constant_time_compare
 from onelogin.saml2.auth import OneLogin_Saml2_Auth
 from onelogin.saml2.response import OneLogin_Saml2_Response
 
+from cairn.accounts.sign_in_failures import sign_in_failure_record
 from web.identity.error_pages import render_failure
+from web.identity.failure_causes import INVALID, ResponseRefused
 
 SUBJECT_LENGTH = 191
 SKEW_SECONDS = 60
@@ -54,7 +56,7 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
         config: dict[str, Any] = super().openid_config
         server_url = self.get_provider().app.settings["server_url"]
         if str(config.get("issuer", "")).rstrip("/") != server_url:
-            raise OAuth2Error("The provider's issuer doesn't match its address.")
+            raise ResponseRefused("The provider's issuer doesn't match its address.", "sign_in_issuer")
         return config
 
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> SocialLogin:
@@ -82,9 +84,9 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
             options={"require": REQUIRED},
         )
         if not self.nonce or not constant_time_compare(str(claims["nonce"]), self.nonce):
-            raise OAuth2Error("The token isn't for this sign-in.")
+            raise ResponseRefused("The token isn't for this sign-in.", "sign_in_not_begun")
         if _authorized_party(claims) != app.client_id:
-            raise OAuth2Error("The token was issued for another application.")
+            raise ResponseRefused("The token was issued for another application.", "sign_in_audience")
         return claims
 
 
@@ -135,6 +137,7 @@ class SamlProvider(_Source, SAMLProvider):
         lasting = response.get_nameid_format() != TRANSIENT or subject != response.get_nameid()
         named = bool(subject) and len(subject) <= SUBJECT_LENGTH
         if not (assertion and fresh and lasting and named and _names_an_audience(response)):
+            sign_in_failure_record(source=self.sub_id, cause=INVALID)
             raise ImmediateHttpResponse(render_failure(request, self.app.name))
         login = super().sociallogin_from_response(request, response)
         login.claims = response.get_attributes()

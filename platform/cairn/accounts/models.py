@@ -260,3 +260,20 @@ class PasswordLink(models.Model):
 
     def __str__(self) -> str:
         return f"password link of {self.user_id}"
+
+
+class SignInFailure(models.Model):
+    """Why somebody could not sign in with an identity provider. `source`: of the provider. `cause` tells
+    admins what to check. Neither the person nor anything that the provider sent is stored.
+    """
+
+    source = models.CharField(max_length=60)
+    cause = MessageField()
+    at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["source", "-at"], name="sign_in_failure_source")]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.cause}"

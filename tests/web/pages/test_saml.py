@@ -20,7 +20,8 @@ from cryptography.x509.oid import NameOID
 from django.test import Client
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
-from cairn.accounts.models import User
+from cairn.accounts.models import SignInFailure, User
+from cairn.messages import CodedMessage
 from cairn.settings.identity import IdentityProviders, SamlProvider, allauth_settings
 from tests.web.pages.conftest import text_of
 
@@ -150,15 +151,15 @@ def test_saml_sign_in_does_not_take_over_a_local_account(make_user: Callable[...
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "cause"),
     [
-        {"key": OTHER_KEY, "certificate": OTHER_CERTIFICATE},
-        {"key": OTHER_KEY},
-        {"audience": "https://other.example.org"},
-        {"ends": -5},
-        {"recipient": "http://other.example.org/acs"},
-        {"name_format": TRANSIENT},
-        {"subject": ""},
+        ({"key": OTHER_KEY, "certificate": OTHER_CERTIFICATE}, "sign_in_signature"),
+        ({"key": OTHER_KEY}, "sign_in_signature"),
+        ({"audience": "https://other.example.org"}, "sign_in_audience"),
+        ({"ends": -5}, "sign_in_time"),
+        ({"recipient": "http://other.example.org/acs"}, "sign_in_invalid"),
+        ({"name_format": TRANSIENT}, "sign_in_invalid"),
+        ({"subject": ""}, "sign_in_invalid"),
     ],
     ids=[
         "another signer",
@@ -170,9 +171,12 @@ def test_saml_sign_in_does_not_take_over_a_local_account(make_user: Callable[...
         "nobody",
     ],
 )
-def test_invalid_saml_response_is_rejected(said: dict[str, Any]) -> None:
+def test_invalid_saml_response_is_rejected_with_its_cause(said: dict[str, Any], cause: str) -> None:
     client = Client()
     assert is_refused(sign_in(client, **said), client)
+    (failure,) = SignInFailure.objects.all()
+    assert isinstance(failure.cause, CodedMessage)
+    assert (failure.source, failure.cause.code) == ("saml:house", cause)
 
 
 def test_a_changed_response_is_refused() -> None:

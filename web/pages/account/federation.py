@@ -18,10 +18,12 @@ from lxml.etree import LxmlError
 from onelogin.saml2.errors import OneLogin_Saml2_Error, OneLogin_Saml2_ValidationError
 from requests import RequestException
 
+from cairn.accounts.sign_in_failures import sign_in_failure_record
 from cairn.errors import PayloadTooLarge
 from cairn.settings.identity import SamlProvider
 from web.identity.configured_providers import identity_providers
 from web.identity.error_pages import render_failure
+from web.identity.failure_causes import INVALID, explain_exception
 from web.identity.provider import OpenIdAdapter
 from web.pages.account.sign_in import render_throttled
 
@@ -72,6 +74,7 @@ def _oidc(kind: Any, request: HttpRequest, provider_id: str) -> HttpResponse:
         response: HttpResponse = kind.adapter_view(OpenIdAdapter(request, provider_id))(request)
     except (OAuth2Error, RequestException, KeyError) as error:
         log.warning("signing in with %s failed: %s: %s", found.source, type(error).__name__, error)
+        sign_in_failure_record(source=found.source, cause=explain_exception(error))
         return render_failure(request, found.name)
     return response
 
@@ -114,6 +117,7 @@ def saml_finish(request: HttpRequest, organization_slug: str) -> HttpResponse:
     except ImmediateHttpResponse as answer:
         return answer.response  # type: ignore[no-any-return]
     except UNREADABLE:
+        sign_in_failure_record(source=found.source, cause=INVALID)
         return render_failure(request, found.name)
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
-from cairn.accounts.models import User
+from cairn.accounts.models import SignInFailure, User
 from cairn.errors import InvalidInput
 from cairn.inference.reranking import reranker_name
 from cairn.settings.stored.models import Logo, StoredSection
@@ -25,6 +25,7 @@ from retrieval.index.generations import active_generation
 from web.configuration.connection_tests import ConnectionResult, run_test
 from web.configuration.services import logo_remove, logo_set, section_change, section_with
 from web.i18n.localize import localize
+from web.identity.configured_providers import identity_providers
 from web.model_tests.gate import WORSE_CODE
 from web.pages.settings.fields import FORMS, SectionForm, list_fields, read_changes
 from web.pages.shell.decorators import fragment, page, show
@@ -129,6 +130,7 @@ def _render_page(
         "reason": entered.get(REASON, ""),
         **(_list_models() if form.section is LanguageModel else {}),
         **(_describe_provider(request, values) if isinstance(values, SignIn) else {}),
+        **(_list_failures() if form.section is SignIn else {}),
         "has_logo": form.section is Branding and Logo.objects.exists(),
     }
     status = error.status if isinstance(error, InvalidInput) else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -154,6 +156,13 @@ def _describe_provider(request: HttpRequest, values: SignIn) -> dict[str, Any]:
         "provider": provider.name,
         "provider_users": User.objects.active().filter(socialaccount__provider=provider.source).count(),
     }
+
+
+def _list_failures() -> dict[str, Any]:
+    """Return the last failed sign-ins of each provider, also of those that a file on the server names."""
+    providers = {provider.source: provider.name for provider in identity_providers().all}
+    rows = SignInFailure.objects.filter(source__in=providers)
+    return {"failures": [(row.at, providers[row.source], row.cause) for row in rows]}
 
 
 def _list_models() -> dict[str, Any]:
