@@ -131,7 +131,7 @@ def versions(name: str) -> int:
     return DocumentVersion.objects.filter(document__source_uri=f"{BASE}/{name}").count()
 
 
-def test_what_is_in_a_file_becomes_documents(pack: Pack, index: FakeIndex, admin: Principal) -> None:
+def test_embedded_files_become_documents(pack: Pack, index: FakeIndex, admin: Principal) -> None:
     pack(a="The first.", b="The second.")
     work()
     assert answering() == {"a": "The first.", "b": "The second."}
@@ -143,7 +143,7 @@ def test_what_is_in_a_file_becomes_documents(pack: Pack, index: FakeIndex, admin
     )
 
 
-def test_doing_it_twice_changes_nothing(pack: Pack, index: FakeIndex) -> None:
+def test_repeated_job_changes_nothing(pack: Pack, index: FakeIndex) -> None:
     job = pack(a="The first.", b="The second.")
     work()
     points = dict(index.points)
@@ -153,7 +153,7 @@ def test_doing_it_twice_changes_nothing(pack: Pack, index: FakeIndex) -> None:
     assert (Job.objects.count(), Document.objects.count()) == (3, 3)
 
 
-def test_what_stops_in_the_middle_goes_on(pack: Pack, parsers: FakeContainers) -> None:
+def test_interrupted_job_continues(pack: Pack, parsers: FakeContainers) -> None:
     job = pack(a="The first.", b="The second.", c="The third.")
 
     def stop(place: int) -> None:
@@ -170,7 +170,7 @@ def test_what_stops_in_the_middle_goes_on(pack: Pack, parsers: FakeContainers) -
     assert (versions("a"), Job.objects.count()) == (1, 4)
 
 
-def test_a_new_version_redoes_what_has_changed_only(pack: Pack, index: FakeIndex) -> None:
+def test_new_version_reprocesses_only_changed_children(pack: Pack, index: FakeIndex) -> None:
     pack(same="The same.", changed="The old.", gone="The gone.")
     work()
     gone = Document.objects.get(source_uri=f"{BASE}/gone")
@@ -186,9 +186,7 @@ def test_a_new_version_redoes_what_has_changed_only(pack: Pack, index: FakeIndex
     assert not Document.objects.filter(pk=gone.pk).exists()
 
 
-def test_a_new_version_that_fails_takes_nothing_away(
-    pack: Pack, parsers: FakeContainers, index: FakeIndex
-) -> None:
+def test_failed_new_version_removes_nothing(pack: Pack, parsers: FakeContainers, index: FakeIndex) -> None:
     pack(a="The first.", b="The second.")
     work()
     job = pack(a="The first.")
@@ -207,7 +205,7 @@ def test_container_without_children_removes_previous_children(pack: Pack) -> Non
     assert answering() == {}
 
 
-def test_what_came_in_a_file_that_fails_is_not_found(
+def test_children_of_a_failed_container_are_not_found(
     pack: Pack, index: FakeIndex, parsers: FakeContainers, admin: Principal
 ) -> None:
     job = pack(a="The first.", b=json.dumps({"c": "The third."}))
@@ -231,7 +229,7 @@ def test_what_came_in_a_file_that_fails_is_not_found(
     assert Document.objects.get(source_uri=f"{BASE}/b/c").status == "ready"
 
 
-def test_a_version_that_fails_changes_nothing_inside(pack: Pack, index: FakeIndex) -> None:
+def test_failed_version_changes_no_children(pack: Pack, index: FakeIndex) -> None:
     pack(a="The old.", b="The second.")
     work()
     job = pack(a="The new.", c="The third.")
@@ -243,7 +241,7 @@ def test_a_version_that_fails_changes_nothing_inside(pack: Pack, index: FakeInde
     assert answering() == {"a": "The old.", "b": "The second."}
 
 
-def test_a_part_that_cannot_be_had_does_not_stop_the_others(pack: Pack) -> None:
+def test_unavailable_child_does_not_stop_others(pack: Pack) -> None:
     pack(a="The first.", b=None, c="The third.")
     work()
     assert answering() == {"a": "The first.", "c": "The third."}
@@ -252,7 +250,7 @@ def test_a_part_that_cannot_be_had_does_not_stop_the_others(pack: Pack) -> None:
     assert [warning.startswith("b: The file is damaged") for warning in shown.report["warnings"]] == [True]
 
 
-def test_a_part_that_could_be_had_before_goes_on_answering(pack: Pack) -> None:
+def test_previously_available_child_stays_searchable(pack: Pack) -> None:
     pack(a="The first.")
     work()
     pack(a=None)
@@ -260,7 +258,7 @@ def test_a_part_that_could_be_had_before_goes_on_answering(pack: Pack) -> None:
     assert answering() == {"a": "The first."}
 
 
-def test_a_part_that_cannot_be_read_fails_alone(pack: Pack) -> None:
+def test_unreadable_child_fails_individually(pack: Pack) -> None:
     pack(a="", b="The second.")
     work()
     assert container().status == "ready"
@@ -268,7 +266,7 @@ def test_a_part_that_cannot_be_read_fails_alone(pack: Pack) -> None:
     assert answering() == {"b": "The second."}
 
 
-def test_a_document_deleted_meanwhile_leaves_nothing(
+def test_document_deleted_during_processing_leaves_nothing(
     pack: Pack, parsers: FakeContainers, index: FakeIndex, admin: Principal
 ) -> None:
     job = pack(a="The first.", b="The second.")
@@ -293,7 +291,7 @@ def _folders(name: str) -> list[str]:
     return list(default_storage.listdir(name)[0])
 
 
-def test_of_two_versions_at_once_the_newer_counts(pack: Pack, parsers: FakeContainers) -> None:
+def test_newer_of_two_concurrent_versions_is_used(pack: Pack, parsers: FakeContainers) -> None:
     pack(a="The old.", b="The old.", c="The old.")
 
     def overtake(place: int) -> None:
@@ -309,9 +307,7 @@ def test_of_two_versions_at_once_the_newer_counts(pack: Pack, parsers: FakeConta
     assert not Document.objects.filter(source_uri=f"{BASE}/c").exists()
 
 
-def test_a_newer_version_that_cannot_be_read_does_not_stop_an_older_one(
-    pack: Pack, parsers: FakeContainers
-) -> None:
+def test_unreadable_newer_version_does_not_stop_an_older_one(pack: Pack, parsers: FakeContainers) -> None:
     pack(a="The old.", b="The old.")
 
     def overtake(_place: int) -> None:
@@ -341,7 +337,7 @@ def replaced(text: str) -> Job:
     return found.job
 
 
-def test_cancelling_ends_what_came_out_so_far_and_a_retry_takes_it_up(
+def test_cancelling_ends_children_and_a_retry_resumes_them(
     pack: Pack, parsers: FakeContainers, admin: Principal
 ) -> None:
     job = pack(a="The first.", b="The second.", c="The third.")
@@ -360,7 +356,7 @@ def test_cancelling_ends_what_came_out_so_far_and_a_retry_takes_it_up(
     assert answering() == {"a": "The first.", "b": "The second.", "c": "The third."}
 
 
-def test_the_files_of_an_archive_are_one_import(pack: Pack, parsers: FakeContainers) -> None:
+def test_files_of_an_archive_are_one_import(pack: Pack, parsers: FakeContainers) -> None:
     parsers.media_type = formats.ZIP
     job = pack(a="The first.", b=None, c="The third.")
     work()
@@ -377,7 +373,7 @@ def test_the_files_of_an_archive_are_one_import(pack: Pack, parsers: FakeContain
     assert outcomes == [("removed", f"{BASE}/c"), ("unchanged", f"{BASE}/a")]
 
 
-def test_a_second_attempt_goes_on_with_the_same_import(pack: Pack, parsers: FakeContainers) -> None:
+def test_second_attempt_continues_the_same_import(pack: Pack, parsers: FakeContainers) -> None:
     parsers.media_type = formats.ZIP
     pack(a="The first.", b=None, c="The third.")
 
@@ -413,7 +409,7 @@ def test_cancelling_the_import_of_an_archive_stops_the_unpacking(
     assert answering() == {"a": "The first.", "b": "The second."}
 
 
-def test_an_archive_whose_import_was_cancelled_is_not_unpacked_again(
+def test_archive_with_a_cancelled_import_is_not_unpacked_again(
     pack: Pack, parsers: FakeContainers, index: FakeIndex, admin: Principal
 ) -> None:
     parsers.media_type = formats.ZIP
@@ -444,13 +440,13 @@ def stages() -> dict[str, str]:
     return dict(Job.objects.values_list("version__document__source_uri", "stage"))
 
 
-def test_cancelling_an_import_reaches_what_came_in_its_files(mailed: Import, admin: Principal) -> None:
+def test_cancelling_an_import_cancels_children(mailed: Import, admin: Principal) -> None:
     import_cancel(batch=mailed, principal=admin)
     ended = {BASE: Stage.READY, f"{BASE}/a": Stage.CANCELLED}
     assert stages() == {**ended, f"{BASE}/b": Stage.READY, f"{BASE}/b/c": Stage.CANCELLED}
 
 
-def test_cancelling_an_import_leaves_what_came_in_a_newer_version(mailed: Import, admin: Principal) -> None:
+def test_cancelling_an_import_spares_children_of_a_newer_version(mailed: Import, admin: Principal) -> None:
     run.run(replaced(json.dumps({"a": "The newer."})).id)
     import_cancel(batch=mailed, principal=admin)
     work()
@@ -476,7 +472,7 @@ def nested(depth: int) -> str:
     return inner
 
 
-def test_files_in_files_are_taken_out_to_a_depth(submit: Submit, index: FakeIndex, parsers: object) -> None:
+def test_nested_files_are_unpacked_to_a_depth(submit: Submit, index: FakeIndex, parsers: object) -> None:
     submit(nested(MAX_NESTING_DEPTH + 2), BASE)
     work()
     assert Document.objects.count() == 1 + MAX_NESTING_DEPTH
@@ -486,7 +482,7 @@ def test_files_in_files_are_taken_out_to_a_depth(submit: Submit, index: FakeInde
     assert "archives or emails" in deepest.active_version.report["warnings"][0]
 
 
-def test_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nested_files_are_counted_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_files, "MAX_FILES", 5)
     pack(a=json.dumps({"c": "c", "d": "d"}), b=json.dumps({"e": "e", "f": "f"}))
     work()
@@ -500,7 +496,7 @@ def test_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPat
     assert "more than 5 files" in refused[0][0]
 
 
-def test_bytes_of_files_in_files_count_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bytes_of_nested_files_are_counted_together(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded_files, "MAX_BYTES", 150)
     pack(a=json.dumps({"c": "c" * 40}), b=json.dumps({"d": "d" * 40}))
     work()
@@ -508,7 +504,7 @@ def test_bytes_of_files_in_files_count_together(pack: Pack, monkeypatch: pytest.
     assert not Document.objects.filter(source_uri__endswith="/d").exists()
 
 
-def test_another_document_of_the_same_source_is_left_alone(pack: Pack, submit: Submit) -> None:
+def test_other_document_of_the_same_source_is_unchanged(pack: Pack, submit: Submit) -> None:
     submit("My own.", source_uri=f"{BASE}/a")
     pack(a="The first.", b="The second.")
     work()
@@ -517,7 +513,7 @@ def test_another_document_of_the_same_source_is_left_alone(pack: Pack, submit: S
     assert (mine.parent, mine.versions.count()) == (None, 1)
 
 
-def test_an_upload_does_not_replace_what_came_in_a_file(pack: Pack, submit: Submit) -> None:
+def test_upload_cannot_replace_a_child(pack: Pack, submit: Submit) -> None:
     pack(a="The first.")
     work()
     with pytest.raises(Conflict, match="part of an email or archive"):
@@ -532,7 +528,7 @@ def test_long_child_names_are_cut_and_stay_distinct(pack: Pack) -> None:
     assert all(len(source) <= 1000 and source.endswith(".txt") for source in sources)
 
 
-def test_without_an_uploader_the_file_itself_is_still_read(pack: Pack) -> None:
+def test_container_without_an_uploader_is_still_parsed(pack: Pack) -> None:
     pack(a="The first.")
     User.objects.all().delete()
     work()
@@ -577,7 +573,7 @@ def test_a_part_may_be_narrowed_and_never_widened(pack: Pack, base: KnowledgeBas
     assert (readable(ada), readable(bob)) == ({"a", "b"}, set())
 
 
-def test_a_part_stays_narrowed_when_its_container_is_replaced(pack: Pack, admin: Principal) -> None:
+def test_child_stays_restricted_when_its_container_is_replaced(pack: Pack, admin: Principal) -> None:
     pack(a="The old.")
     work()
     child = Document.objects.get(source_uri=f"{BASE}/a")
@@ -606,7 +602,7 @@ def test_readers_that_change_while_a_part_is_indexed_are_learnt_later(
     assert Document.objects.get(source_uri=f"{BASE}/a").index_stale
 
 
-def test_deleting_a_container_erases_what_came_in_it(pack: Pack, index: FakeIndex, admin: Principal) -> None:
+def test_deleting_a_container_erases_its_children(pack: Pack, index: FakeIndex, admin: Principal) -> None:
     pack(a="The first.", b=json.dumps({"c": "The third."}))
     work()
     receipt = document_delete(document=container(), principal=admin)
@@ -619,9 +615,7 @@ def test_deleting_a_container_erases_what_came_in_it(pack: Pack, index: FakeInde
     assert not Document.objects.exists()
 
 
-def test_a_worker_on_a_part_has_to_let_go_before_the_erasure(
-    pack: Pack, index: FakeIndex, admin: Principal
-) -> None:
+def test_erasure_waits_for_a_worker_on_a_child(pack: Pack, index: FakeIndex, admin: Principal) -> None:
     pack(a="The first.")
     work()
     job = Job.objects.get(version__document__parent=container())
@@ -638,7 +632,7 @@ def test_a_worker_on_a_part_has_to_let_go_before_the_erasure(
     assert not Document.objects.exists()
 
 
-def test_a_part_may_be_deleted_alone(pack: Pack, index: FakeIndex, admin: Principal) -> None:
+def test_child_can_be_deleted_individually(pack: Pack, index: FakeIndex, admin: Principal) -> None:
     pack(a="The first.", b="The second.")
     work()
     child = Document.objects.get(source_uri=f"{BASE}/a")
@@ -647,7 +641,7 @@ def test_a_part_may_be_deleted_alone(pack: Pack, index: FakeIndex, admin: Princi
     assert container().status == "ready"
 
 
-def test_a_knowledge_base_goes_with_all_that_came_in_files(
+def test_deleting_a_knowledge_base_deletes_children(
     pack: Pack, index: FakeIndex, base: KnowledgeBase, admin: Principal
 ) -> None:
     pack(a="The first.", b=json.dumps({"c": "The third."}))

@@ -60,7 +60,7 @@ def test_no_chunk_crosses_a_section() -> None:
     ]
 
 
-def test_sections_of_the_same_name_stay_apart() -> None:
+def test_sections_with_equal_names_stay_separate() -> None:
     found = chunks(
         ("Title", "Costs"),
         ("NarrativeText", "In May.", ("Costs",)),
@@ -81,12 +81,12 @@ def test_the_context_line_names_title_and_section_once() -> None:
     ]
 
 
-def test_a_heading_with_nothing_under_it_can_be_found() -> None:
+def test_heading_without_text_is_searchable() -> None:
     found = chunks(("Title", "Offices"), ("Title", "Contact us"), ("NarrativeText", "Call.", ("Contact us",)))
     assert [draft.text for draft in found] == ["Offices", "Call."]
 
 
-def test_a_long_context_leaves_room_for_the_text() -> None:
+def test_long_context_leaves_space_for_the_text() -> None:
     path = tuple(f"A heading of many words, number {number}, that goes on and on" for number in range(9))
     (found,) = chunks(("NarrativeText", "Short text.", path))
     assert found.text == "Short text."
@@ -102,7 +102,7 @@ def test_long_paragraphs_are_cut_after_sentences_into_like_parts() -> None:
     assert max(sizes) - min(sizes) <= 15
 
 
-def test_an_endless_word_is_cut_and_nothing_lost() -> None:
+def test_endless_word_is_cut_without_loss() -> None:
     found = chunks(("NarrativeText", "a" * 10_000))
     assert "".join(draft.text for draft in found) == "a" * 10_000
     assert max(len(draft.text) for draft in found) <= 600
@@ -177,7 +177,7 @@ element_texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]),
         max_size=12,
     )
 )
-def test_every_word_lands_in_a_chunk_that_fits(parts: list[tuple[str, str]]) -> None:
+def test_every_word_is_in_a_chunk_that_fits(parts: list[tuple[str, str]]) -> None:
     source = rendition(*(part for part in parts if part[1].strip()))
     found = chunk(source, title="Leave", count_tokens=count, max_tokens=60)
     together = "".join(draft.text for draft in found)

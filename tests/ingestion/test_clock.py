@@ -82,7 +82,7 @@ def test_a_clock_that_jumps_between_claim_and_renewal_loses_no_lease(
 
 
 @OFF
-def test_a_pause_before_another_attempt_is_no_day_long(
+def test_retry_delay_does_not_depend_on_the_clock_of_the_process(
     submit: Submit, set_clock: SetClock, off: timedelta
 ) -> None:
     job = submit().job
@@ -148,7 +148,7 @@ def test_a_pause_that_a_wrong_clock_wrote_is_not_shown(submit: Submit) -> None:
 
 
 @OFF
-def test_lost_messages_are_sent_again_whoever_wrote_the_time(
+def test_lost_messages_are_sent_again_despite_clock_differences(
     submit: Submit, set_clock: SetClock, sent: list[object], off: timedelta
 ) -> None:
     """A web process with a wrong clock took the upload; a worker with a wrong one finished the last job."""
@@ -181,9 +181,7 @@ def test_an_erasure_waits_for_the_worker_that_is_on_the_document(
     assert Document.objects.filter(pk=submission.document.pk).exists()
 
 
-def test_a_web_process_that_is_days_ahead_forgets_no_idempotency_key(
-    submit: Submit, set_clock: SetClock
-) -> None:
+def test_process_with_a_fast_clock_forgets_no_idempotency_key(submit: Submit, set_clock: SetClock) -> None:
     first = submit(idempotency_key="one")
     set_clock(2 * DAY)
     submit("other words", filename="b.md", idempotency_key="two")
@@ -192,15 +190,13 @@ def test_a_web_process_that_is_days_ahead_forgets_no_idempotency_key(
     assert (again.document, again.job, again.created_job) == (first.document, first.job, True)
 
 
-def test_an_erasure_from_tomorrow_is_not_forgotten_till_then(sent: list[object]) -> None:
+def test_erasure_with_a_future_time_is_not_forgotten(sent: list[object]) -> None:
     receipt = Receipt.objects.create(object="document:x", created_at=timezone.now() + DAY)
     assert sweeper.sweep() == 1
     assert sent == [("ingestion.erase", str(receipt.id))]
 
 
-def test_an_index_refresh_from_tomorrow_is_not_forgotten_till_then(
-    submit: Submit, sent: list[object]
-) -> None:
+def test_index_refresh_with_a_future_time_is_not_forgotten(submit: Submit, sent: list[object]) -> None:
     document = submit().document
     Document.objects.update(index_stale=True, updated_at=timezone.now() + DAY)
     sent.clear()

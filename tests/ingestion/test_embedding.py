@@ -112,7 +112,7 @@ def test_batch_stays_within_encoder_limits(ask: Ask, embedder: HeldEmbedder) -> 
         assert max(tokens(embedder, call)) * len(call) <= 400
 
 
-def test_what_is_urgent_goes_first(
+def test_urgent_texts_are_embedded_first(
     ask: Ask, shared: Batcher, embedder: HeldEmbedder, threads: ThreadPoolExecutor
 ) -> None:
     first = threads.submit(ask, "first")
@@ -127,7 +127,7 @@ def test_what_is_urgent_goes_first(
     assert embedder.calls[1] == ["urgent"]
 
 
-def test_a_small_job_does_not_wait_for_all_of_a_large_one(
+def test_small_job_does_not_wait_for_a_large_one(
     ask: Ask, shared: Batcher, embedder: HeldEmbedder, threads: ThreadPoolExecutor
 ) -> None:
     """They take turns, though the small one's text is unlike all others in length."""
@@ -143,7 +143,7 @@ def test_a_small_job_does_not_wait_for_all_of_a_large_one(
     assert any(LONG in call for call in embedder.calls[1:4])
 
 
-def test_a_job_that_gives_up_takes_its_texts_away(
+def test_cancelled_job_removes_its_texts(
     ask: Ask, shared: Batcher, embedder: HeldEmbedder, threads: ThreadPoolExecutor
 ) -> None:
     class Cancelled(Exception):
@@ -163,7 +163,7 @@ def test_a_job_that_gives_up_takes_its_texts_away(
     assert not any("unwanted" in text for call in embedder.calls for text in call)
 
 
-def test_one_bad_text_fails_its_own_job_only(
+def test_bad_text_fails_only_its_own_job(
     ask: Ask, shared: Batcher, embedder: HeldEmbedder, threads: ThreadPoolExecutor
 ) -> None:
     embedder.poison = "bad text"
@@ -178,7 +178,7 @@ def test_one_bad_text_fails_its_own_job_only(
     assert good.result(30).shape == (1, embedder.dimension)
 
 
-def test_a_model_that_is_away_fails_all_who_wait_for_it(
+def test_unavailable_model_fails_all_waiting_jobs(
     ask: Ask, embedder: HeldEmbedder, threads: ThreadPoolExecutor
 ) -> None:
     embedder.broken = True
@@ -188,7 +188,7 @@ def test_a_model_that_is_away_fails_all_who_wait_for_it(
             job.result(30)
 
 
-def test_closing_lets_nobody_wait(
+def test_closing_releases_waiting_jobs(
     ask: Ask, shared: Batcher, embedder: HeldEmbedder, threads: ThreadPoolExecutor
 ) -> None:
     jobs = [threads.submit(ask, f"text {number}") for number in range(5)]

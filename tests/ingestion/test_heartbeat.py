@@ -47,7 +47,7 @@ def test_heartbeat_renews_every_lease_in_one_thread(leases: list[Lease]) -> None
     assert heartbeats() == 0
 
 
-def test_a_job_learns_that_it_is_to_be_cancelled(leases: list[Lease]) -> None:
+def test_job_learns_of_its_cancellation(leases: list[Lease]) -> None:
     heartbeat = Heartbeat(0.02)
     with heartbeat.maintain(leases[0]), heartbeat.maintain(leases[1]):
         Job.objects.filter(pk=leases[0].job).update(cancel_requested=True)
@@ -55,7 +55,7 @@ def test_a_job_learns_that_it_is_to_be_cancelled(leases: list[Lease]) -> None:
         assert not leases[1].is_interrupted()
 
 
-def test_a_job_that_somebody_else_has_now_stops(leases: list[Lease]) -> None:
+def test_job_with_a_lost_lease_stops(leases: list[Lease]) -> None:
     heartbeat = Heartbeat(0.02)
     with heartbeat.maintain(leases[0]):
         Job.objects.filter(pk=leases[0].job).update(lease=None)

@@ -37,12 +37,12 @@ def reread(job: Job) -> Job:
     return Job.objects.select_related("version__document").get(pk=job.pk)
 
 
-def test_a_job_is_claimed_by_one(job: Job) -> None:
+def test_job_is_claimed_once(job: Job) -> None:
     claimed(job)
     assert lifecycle.claim(job.id) is None
 
 
-def test_a_worker_that_comes_back_after_its_lease_changes_nothing(job: Job) -> None:
+def test_worker_with_an_expired_lease_changes_nothing(job: Job) -> None:
     late = claimed(job)
     expire(job)
     claimed(job)
@@ -56,14 +56,14 @@ def test_a_worker_that_comes_back_after_its_lease_changes_nothing(job: Job) -> N
     assert reread(job).version.document.active_version is None
 
 
-def test_the_flip_makes_a_version_answer(job: Job) -> None:
+def test_activation_makes_a_version_searchable(job: Job) -> None:
     assert lifecycle.activate(claimed(job), title="Title").idle is None
     document = reread(job).version.document
     assert document.status == "ready"
     assert document.title == "Title"
 
 
-def test_until_the_flip_the_old_version_answers_and_after_it_is_left_over(submit: Submit, job: Job) -> None:
+def test_old_version_is_active_until_the_switch_and_idle_afterwards(submit: Submit, job: Job) -> None:
     lifecycle.activate(claimed(job), title="one")
     newer = submit("two").job
     assert newer is not None
@@ -73,7 +73,7 @@ def test_until_the_flip_the_old_version_answers_and_after_it_is_left_over(submit
     assert reread(newer).version.document.active_version == newer.version
 
 
-def test_an_older_version_that_comes_late_does_not_answer(submit: Submit, job: Job) -> None:
+def test_late_older_version_is_not_activated(submit: Submit, job: Job) -> None:
     slow = claimed(job)
     newer = submit("two").job
     assert newer is not None
@@ -82,7 +82,7 @@ def test_an_older_version_that_comes_late_does_not_answer(submit: Submit, job: J
     assert reread(job).version.document.active_version == newer.version
 
 
-def test_a_document_deleted_meanwhile_is_not_made_to_answer(job: Job) -> None:
+def test_document_deleted_during_processing_is_not_activated(job: Job) -> None:
     lease = claimed(job)
     Document.objects.update(deleted_at=timezone.now())
     with pytest.raises(LeaseLost):
@@ -105,7 +105,7 @@ def test_pauses_grow_and_attempts_are_capped(job: Job) -> None:
     assert row.version.error_code == "embedding_failed"
 
 
-def test_a_job_that_kills_its_workers_is_given_up(job: Job) -> None:
+def test_job_killing_its_workers_fails_after_its_attempts(job: Job) -> None:
     for _ in range(environment().job_max_attempts):
         claimed(job)
         expire(job)
@@ -131,7 +131,7 @@ def test_a_cancelled_job_ends_at_its_next_check(job: Job) -> None:
     assert reread(job).stage == Stage.CANCELLED
 
 
-def test_a_job_cancelled_after_its_last_check_does_not_answer(job: Job) -> None:
+def test_job_cancelled_after_its_last_check_is_not_activated(job: Job) -> None:
     lease = claimed(job)
     Job.objects.update(cancel_requested=True)
     with pytest.raises(DocumentRejected) as caught:
@@ -150,16 +150,14 @@ def test_a_lease_or_a_pause_longer_than_can_be_was_written_by_a_wrong_clock(job:
     assert lifecycle.claim(job.id) is not None
 
 
-def test_a_worker_whose_clock_is_a_day_ahead_steals_nothing(
-    job: Job, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_worker_with_a_fast_clock_steals_nothing(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     claimed(job)
     monkeypatch.setattr("django.utils.timezone.now", lambda: datetime.now(UTC) + timedelta(days=1))
     assert lifecycle.claim(job.id) is None
     assert lifecycle.requeue_dropped_jobs() == 0
 
 
-def test_what_a_worker_dropped_is_queued_again_and_its_attempt_counts(job: Job) -> None:
+def test_dropped_job_is_queued_again_with_its_attempt_counted(job: Job) -> None:
     claimed(job)
     assert lifecycle.requeue_dropped_jobs() == 0, "held"
     expire(job)
@@ -171,7 +169,7 @@ def test_what_a_worker_dropped_is_queued_again_and_its_attempt_counts(job: Job) 
     assert row.version.state == "queued"
 
 
-def test_a_dropped_job_that_was_cancelled_ends(job: Job) -> None:
+def test_dropped_cancelled_job_ends(job: Job) -> None:
     claimed(job)
     expire(job)
     Job.objects.update(cancel_requested=True)
@@ -189,13 +187,13 @@ def test_the_last_error_is_remembered_through_another_attempt(job: Job) -> None:
     assert reread(job).last_error == "Unavailable while embedding"
 
 
-def test_a_job_of_a_deleted_document_ends_when_its_turn_comes(job: Job) -> None:
+def test_job_of_a_deleted_document_ends_at_its_turn(job: Job) -> None:
     Document.objects.update(deleted_at=timezone.now())
     assert lifecycle.claim_next(Lane.INTERACTIVE) is None
     assert reread(job).stage == Stage.CANCELLED
 
 
-def test_a_process_alone_with_its_database_frees_the_leases_of_the_dead(job: Job) -> None:
+def test_single_process_start_releases_dead_leases(job: Job) -> None:
     claimed(job)
     assert sweeper.leases_release_all() == 1
     assert lifecycle.claim(job.id) is not None

@@ -82,6 +82,6 @@ def test_a_document_without_a_rendition_is_split_at_blank_lines() -> None:
     assert parsed(Document(text=" \n\n ")) == []
 
 
-def test_it_is_a_step_of_an_ingestion_pipeline() -> None:
+def test_node_parser_works_in_an_ingestion_pipeline() -> None:
     pipeline = IngestionPipeline(transformations=[CairnNodeParser(FakeEmbedder())])
     assert len(pipeline.run(documents=[RenditionDocument(HANDBOOK)])) == 2

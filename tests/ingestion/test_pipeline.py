@@ -92,7 +92,7 @@ def test_a_file_becomes_searchable(job: Job, index: FakeIndex) -> None:
     assert default_storage.exists(done.version.rendition)
 
 
-def test_doing_it_twice_changes_nothing(job: Job, index: FakeIndex) -> None:
+def test_repeated_job_changes_nothing(job: Job, index: FakeIndex) -> None:
     run.run(job.id)
     points, chunks = set(index.points), set(Chunk.objects.values_list("id", flat=True))
     Job.objects.update(stage=Stage.QUEUED)
@@ -144,7 +144,7 @@ def test_what_is_asked_about_a_document_is_of_the_version_that_answers(
 
 
 @pytest.mark.parametrize("lost", ["nothing", "points", "title"])
-def test_only_what_changed_is_embedded(
+def test_only_changed_chunks_are_embedded(
     submit: Submit, index: FakeIndex, embedder: FakeEmbedder, parsers: FakeParsers, lost: str
 ) -> None:
     """Each line is a passage of its own, and all have the title before them."""
@@ -174,7 +174,7 @@ def test_unavailable_index_is_not_reported_as_the_embedding_model(
     assert reread(newer).last_error == "Unavailable while indexing"
 
 
-def test_the_old_version_answers_until_the_flip(submit: Submit, job: Job, index: FakeIndex) -> None:
+def test_old_version_is_active_until_the_switch(submit: Submit, job: Job, index: FakeIndex) -> None:
     run.run(job.id)
     newer = made(submit, "Other words.")
     seen: list[set[uuid.UUID]] = []
@@ -189,7 +189,7 @@ def test_the_old_version_answers_until_the_flip(submit: Submit, job: Job, index:
     assert set(Chunk.objects.active().values_list("version", flat=True)) == {newer.version_id}
 
 
-def test_a_new_version_that_fails_leaves_the_old_one_answering(
+def test_failed_new_version_leaves_the_old_one_active(
     submit: Submit, job: Job, index: FakeIndex, parsers: FakeParsers
 ) -> None:
     run.run(job.id)
@@ -203,7 +203,7 @@ def test_a_new_version_that_fails_leaves_the_old_one_answering(
     assert answering_versions(index) == {job.version_id}
 
 
-def test_a_rejected_file_fails_with_its_code_and_nothing_is_searchable(
+def test_rejected_file_has_a_code_and_is_not_searchable(
     job: Job, index: FakeIndex, parsers: FakeParsers
 ) -> None:
     parsers.failure = DocumentRejected(Rejection.PASSWORD_PROTECTED, "Remove the password.")
@@ -221,7 +221,7 @@ def test_a_file_without_text_fails(submit: Submit, index: FakeIndex, parsers: Fa
 
 
 @pytest.mark.parametrize(("part", "code"), [("embedder", "embedding_failed"), ("index", "index_unavailable")])
-def test_a_part_that_is_away_is_tried_again_then_named(
+def test_unavailable_backend_is_retried_and_then_named(
     job: Job, index: FakeIndex, embedder: FakeEmbedder, part: str, code: str
 ) -> None:
     broken: FakeIndex | FakeEmbedder = index if part == "index" else embedder
@@ -233,7 +233,7 @@ def test_a_part_that_is_away_is_tried_again_then_named(
     assert reread(job).version.error_code == code
 
 
-def test_a_part_that_comes_back_is_used(job: Job, index: FakeIndex) -> None:
+def test_recovered_backend_is_used(job: Job, index: FakeIndex) -> None:
     index.broken = True
     run.run(job.id)
     index.broken = False
@@ -242,14 +242,14 @@ def test_a_part_that_comes_back_is_used(job: Job, index: FakeIndex) -> None:
     assert reread(job).stage == Stage.READY
 
 
-def test_an_unexpected_error_is_not_the_end_of_the_worker(job: Job, parsers: FakeParsers) -> None:
+def test_unexpected_error_does_not_end_the_worker(job: Job, parsers: FakeParsers) -> None:
     parsers.failure = RuntimeError("a bug")
     run.run(job.id)
     assert reread(job).stage == Stage.QUEUED
     assert reread(job).not_before is not None
 
 
-def test_a_process_that_ends_hands_the_job_back(job: Job, parsers: FakeParsers) -> None:
+def test_ending_process_returns_its_job(job: Job, parsers: FakeParsers) -> None:
     parsers.while_parsing = lifecycle.stopping.set
     try:
         run.run(job.id)
@@ -262,7 +262,7 @@ def test_a_process_that_ends_hands_the_job_back(job: Job, parsers: FakeParsers) 
     assert reread(job).stage == Stage.READY
 
 
-def test_a_document_deleted_while_it_is_indexed_leaves_nothing(
+def test_document_deleted_during_indexing_leaves_nothing(
     job: Job, index: FakeIndex, admin: Principal
 ) -> None:
     document = job.version.document
@@ -282,7 +282,7 @@ def test_a_document_deleted_while_it_is_indexed_leaves_nothing(
     assert not Document.objects.exists()
 
 
-def test_a_job_cancelled_in_its_last_step_leaves_nothing_to_be_found(
+def test_job_cancelled_in_its_last_step_is_not_searchable(
     job: Job, index: FakeIndex, admin: Principal
 ) -> None:
     def cancel() -> None:
@@ -333,7 +333,7 @@ def test_erasing_a_knowledge_base_erases_its_documents(
     assert not Document.objects.exists()
 
 
-def test_what_nobody_cleaned_up_the_sweeper_does(submit: Submit, job: Job, index: FakeIndex) -> None:
+def test_sweeper_removes_leftovers(submit: Submit, job: Job, index: FakeIndex) -> None:
     run.run(job.id)
     kept = dict(index.points)
     chunk = Chunk.objects.get()
@@ -362,7 +362,7 @@ def test_changed_readers_reach_the_index(job: Job, index: FakeIndex, admin: Prin
     assert not Document.objects.get().index_stale
 
 
-def test_readers_that_change_while_the_index_learns_them_are_learnt_next_time(
+def test_readers_changed_during_an_index_refresh_are_indexed_next_time(
     job: Job, index: FakeIndex, admin: Principal
 ) -> None:
     run.run(job.id)
@@ -382,7 +382,7 @@ def test_readers_that_change_while_the_index_learns_them_are_learnt_next_time(
     assert not Document.objects.get().index_stale
 
 
-def test_page_pictures_are_drawn_once(job: Job, parsers: FakeParsers) -> None:
+def test_page_pictures_are_rendered_once(job: Job, parsers: FakeParsers) -> None:
     run.run(job.id)
     version = reread(job).version
     version.media_type, version.pages = "application/pdf", 2

@@ -77,7 +77,7 @@ def _remains(folder: Path, text: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
-def test_what_was_deleted_is_gone_and_the_rest_answers_as_before(place: Place) -> None:
+def test_rewrite_removes_deleted_points_and_preserves_results(place: Place) -> None:
     kept = point(sparse=words(RARE), tags=("plain",))
     gone = point(sparse=words(RARE), tags=(MARK,), source_uri=f"{MARK}.pdf")
     place.index.upsert([kept, gone, *(point() for _ in range(200))])
@@ -281,7 +281,7 @@ def test_full_disk_leaves_the_old_index_active_and_is_in_the_receipt(
             assert _remains(disk.folder, MARK) == []
 
 
-def test_what_an_interrupted_rewrite_left_is_removed_by_its_recorded_name(edge_place: Place) -> None:
+def test_interrupted_rewrite_is_removed_by_its_recorded_name(edge_place: Place) -> None:
     mine = point()
     edge_place.index.upsert([mine])
     index_backend().create("half-copied", DIMENSION).close()

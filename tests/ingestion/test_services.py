@@ -43,7 +43,7 @@ def fail(job: Job, reason: Rejection) -> None:
     lifecycle.fail(lease, DocumentRejected(reason, "because"))
 
 
-def test_an_upload_makes_a_document_a_version_and_a_job(submit: Submit) -> None:
+def test_upload_creates_a_document_a_version_and_a_job(submit: Submit) -> None:
     found = submit()
     assert found.created_job
     assert found.job is not None
@@ -53,14 +53,14 @@ def test_an_upload_makes_a_document_a_version_and_a_job(submit: Submit) -> None:
     assert default_storage.exists(found.document.latest_version.original)
 
 
-def test_the_same_bytes_make_no_work(submit: Submit) -> None:
+def test_unchanged_bytes_create_no_work(submit: Submit) -> None:
     first, again = submit(), submit()
     assert again.document == first.document
     assert not again.created_job
     assert Job.objects.count() == 1
 
 
-def test_other_bytes_of_the_same_source_make_a_new_version(submit: Submit) -> None:
+def test_changed_bytes_create_a_new_version(submit: Submit) -> None:
     first = submit("one", source_uri="wiki/a")
     second = submit("two", filename="b.md", source_uri="wiki/a")
     assert second.document == first.document
@@ -68,7 +68,7 @@ def test_other_bytes_of_the_same_source_make_a_new_version(submit: Submit) -> No
     assert second.document.latest_version.number == 2
 
 
-def test_bytes_that_cannot_work_are_not_tried_again_but_bad_luck_is(submit: Submit) -> None:
+def test_permanent_failures_are_not_retried_and_temporary_ones_are(submit: Submit) -> None:
     job = submit().job
     assert job is not None
     fail(job, Rejection.NO_TEXT)
@@ -78,7 +78,7 @@ def test_bytes_that_cannot_work_are_not_tried_again_but_bad_luck_is(submit: Subm
     assert submit().created_job
 
 
-def test_an_idempotency_key_gives_the_first_answer_again(submit: Submit) -> None:
+def test_idempotency_key_returns_the_first_result(submit: Submit) -> None:
     first = submit(idempotency_key="k")
     again = submit(idempotency_key="k")
     assert (again.document, again.job) == (first.document, first.job)
@@ -94,7 +94,7 @@ def test_readers_are_updated_for_unchanged_bytes(submit: Submit) -> None:
     assert readers_of(Document.objects.get(pk=document.pk)) == [f"user:{user.id}"]
 
 
-def test_an_editor_does_not_replace_what_is_hidden_from_them(submit: Submit, base: KnowledgeBase) -> None:
+def test_editor_cannot_replace_a_hidden_document(submit: Submit, base: KnowledgeBase) -> None:
     editor = user_create(username="editor")
     grant_give(knowledge_base=base, subject=f"user:{editor.id}", role=Role.EDITOR, principal=SETUP)
     document = submit("secret", readers=[]).document
@@ -156,14 +156,14 @@ def test_tags_and_review_dates_are_checked(submit: Submit, admin: Principal) -> 
         document_update(document=document, principal=admin, changes={"owner": str(document.id)})
 
 
-def test_deleting_twice_finds_nothing_the_second_time(submit: Submit, admin: Principal) -> None:
+def test_second_deletion_finds_nothing(submit: Submit, admin: Principal) -> None:
     document = submit().document
     assert document_delete(document=document, principal=admin).state == "pending"
     with pytest.raises(NotFound):
         document_delete(document=document, principal=admin)
 
 
-def test_nothing_is_uploaded_into_a_deleted_knowledge_base(
+def test_deleted_knowledge_base_accepts_no_uploads(
     submit: Submit, base: KnowledgeBase, admin: Principal
 ) -> None:
     knowledge_base_delete(knowledge_base=base, principal=admin)
@@ -171,7 +171,7 @@ def test_nothing_is_uploaded_into_a_deleted_knowledge_base(
         submit()
 
 
-def test_a_source_may_come_back_after_its_deletion(submit: Submit, admin: Principal) -> None:
+def test_source_uri_is_reusable_after_deletion(submit: Submit, admin: Principal) -> None:
     first = submit().document
     document_delete(document=first, principal=admin)
     assert submit().document != first
@@ -227,9 +227,7 @@ def replace_at_once(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_who_replace_a_document_at_once_one_wins(
-    submit: Submit, base: KnowledgeBase, admin: Principal
-) -> None:
+def test_concurrent_replacements_conflict(submit: Submit, base: KnowledgeBase, admin: Principal) -> None:
     other = principal_for_user(user_create(username="other", is_admin=True))
     document = submit("the first").document
     for number in range(100):
@@ -246,9 +244,7 @@ def test_of_two_who_replace_a_document_at_once_one_wins(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_who_send_the_same_bytes_at_once_agree(
-    submit: Submit, base: KnowledgeBase, admin: Principal
-) -> None:
+def test_concurrent_equal_uploads_agree(submit: Submit, base: KnowledgeBase, admin: Principal) -> None:
     submit("the first")
     answers = replace_at_once(base, (admin, admin), "new", "new")
     assert sorted(answer.created_job for answer in answers if isinstance(answer, Submission)) == [False, True]
@@ -266,20 +262,20 @@ def test_an_upload_for_another_version_than_the_latest_is_refused(submit: Submit
     assert len(stored()) == 3
 
 
-def test_what_is_part_of_a_mail_is_not_replaced_from_outside(submit: Submit) -> None:
+def test_part_of_a_mail_cannot_be_replaced(submit: Submit) -> None:
     mail = submit("mail", filename="mail.eml").document
     submit("part", source_uri="mail.eml/part.txt", part=EmbeddedFile(mail, Lane.BULK, lambda: None))
     with pytest.raises(Conflict, match="part of an email"):
         submit("mine", source_uri="mail.eml/part.txt")
 
 
-def test_the_same_bytes_are_not_even_stored(submit: Submit) -> None:
+def test_unchanged_bytes_are_not_stored(submit: Submit) -> None:
     submit()
     submit()
     assert len(stored()) == 1
 
 
-def test_a_trouble_with_the_broker_after_the_commit_loses_no_file(
+def test_broker_failure_after_the_commit_loses_no_file(
     submit: Submit, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     def fail(*_: object, **__: object) -> None:

@@ -43,16 +43,14 @@ def test_a_lane_that_sleeps_is_woken_by_a_few_messages(
     assert sent == [("ingestion.work", Lane.BULK.value, True)] * sweeper.TOKENS
 
 
-def test_no_more_messages_than_jobs(base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]) -> None:
+def test_messages_never_exceed_jobs(base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]) -> None:
     queued(base, ada, lane=Lane.INTERACTIVE)
     queued(base, ada, count=2)
     age_all()
     assert sweeper.wake() == len(sent) == 3
 
 
-def test_a_lane_that_is_worked_on_is_left_alone(
-    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
-) -> None:
+def test_active_lane_is_not_woken(base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]) -> None:
     queued(base, ada, count=5)
     age_all()
     lifecycle.claim_next(Lane.BULK)
@@ -62,7 +60,7 @@ def test_a_lane_that_is_worked_on_is_left_alone(
     assert sweeper.wake() > 0, "its jobs say nothing about the other lane"
 
 
-def test_what_is_paused_wakes_nobody_until_its_time(
+def test_delayed_job_wakes_no_worker_before_its_time(
     base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
 ) -> None:
     queued(base, ada)

@@ -39,7 +39,7 @@ def served(count: int, lane: Lane = Lane.BULK) -> list[str]:
     return names
 
 
-def test_users_take_turns_however_many_jobs_one_has(base: KnowledgeBase, ada: User, bob: User) -> None:
+def test_users_take_turns_regardless_of_their_job_count(base: KnowledgeBase, ada: User, bob: User) -> None:
     queued(base, ada, count=50)
     assert served(10) == ["ada"] * 10
     queued(base, bob, count=3)
@@ -52,13 +52,13 @@ def test_oldest_first_within_a_user(base: KnowledgeBase, ada: User) -> None:
     assert [lease.job for lease in taken if lease] == [job.id for job in jobs]
 
 
-def test_interactive_goes_before_bulk(base: KnowledgeBase, ada: User, bob: User) -> None:
+def test_interactive_lane_precedes_bulk(base: KnowledgeBase, ada: User, bob: User) -> None:
     queued(base, ada, count=5)
     queued(base, bob, lane=Lane.INTERACTIVE)
     assert served(2) == ["bob", "ada"]
 
 
-def test_who_works_on_the_interactive_lane_never_takes_bulk(base: KnowledgeBase, ada: User) -> None:
+def test_interactive_worker_never_takes_bulk_jobs(base: KnowledgeBase, ada: User) -> None:
     queued(base, ada, count=5)
     assert lifecycle.claim_next(Lane.INTERACTIVE) is None
     assert lifecycle.claim_next(Lane.BULK) is not None
@@ -76,9 +76,7 @@ def test_delayed_job_waits_and_is_first_afterwards(base: KnowledgeBase, ada: Use
     assert lease.job == first.id
 
 
-def test_what_waits_for_another_attempt_gives_nobody_an_advantage(
-    base: KnowledgeBase, ada: User, bob: User
-) -> None:
+def test_delayed_retry_gives_no_advantage(base: KnowledgeBase, ada: User, bob: User) -> None:
     (old,) = queued(base, ada)
     Job.objects.filter(pk=old.pk).update(not_before=timezone.now() + timedelta(seconds=30))
     queued(base, ada, count=20)
@@ -87,7 +85,7 @@ def test_what_waits_for_another_attempt_gives_nobody_an_advantage(
     assert served(4) == ["ada", "bob", "ada", "bob"]
 
 
-def test_a_job_handed_back_need_not_wait_again(base: KnowledgeBase, ada: User, bob: User) -> None:
+def test_returned_job_preserves_its_turn(base: KnowledgeBase, ada: User, bob: User) -> None:
     queued(base, ada, count=10)
     lease = lifecycle.claim_next(Lane.BULK)
     assert lease is not None
@@ -98,7 +96,7 @@ def test_a_job_handed_back_need_not_wait_again(base: KnowledgeBase, ada: User, b
     assert again.job == lease.job
 
 
-def test_who_has_many_interactive_jobs_waiting_gets_the_bulk_lane(base: KnowledgeBase, ada: User) -> None:
+def test_user_with_many_interactive_jobs_gets_the_bulk_lane(base: KnowledgeBase, ada: User) -> None:
     assert lane_for(ada.id) == Lane.INTERACTIVE
     queued(base, ada, lane=Lane.INTERACTIVE, count=MAX_INTERACTIVE_JOBS)
     assert lane_for(ada.id) == Lane.BULK
@@ -120,7 +118,7 @@ def test_claiming_costs_the_same_however_many_wait(base: KnowledgeBase, ada: Use
 
 
 @pytest.mark.django_db(transaction=True)
-def test_workers_that_come_at_once_get_different_jobs(base: KnowledgeBase, ada: User) -> None:
+def test_concurrent_workers_get_different_jobs(base: KnowledgeBase, ada: User) -> None:
     queued(base, ada, count=40)
 
     def take(_: int) -> object:

@@ -67,7 +67,7 @@ def present() -> set[str]:
     return set(Document.objects.present().values_list("source_key", flat=True))
 
 
-def test_what_is_new_is_brought_in_as_one_import(looked: Looked, watch: Watch) -> None:
+def test_new_files_are_one_import(looked: Looked, watch: Watch) -> None:
     assert looked() == {"files": 2, "submitted": 2}
     assert present() == {"drive/a.md", "drive/b/c.md"}
     batch = Import.objects.get()
@@ -78,9 +78,7 @@ def test_what_is_new_is_brought_in_as_one_import(looked: Looked, watch: Watch) -
     assert watch.busy_until is None
 
 
-def test_what_has_not_changed_is_not_even_read(
-    looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unchanged_files_are_not_read(looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked()
     read: list[object] = []
     real = storage.sha256_of
@@ -93,14 +91,14 @@ def test_what_has_not_changed_is_not_even_read(
     assert Import.objects.count() == 2, "a look that changes nothing is no import"
 
 
-def test_a_new_time_with_the_same_bytes_makes_no_work(looked: Looked, drive: Path) -> None:
+def test_changed_time_with_equal_bytes_creates_no_work(looked: Looked, drive: Path) -> None:
     looked()
     os.utime(drive / "a.md", (time.time() - 30, time.time() - 30))
     assert looked() == {"files": 2, "unchanged": 2}
     assert Import.objects.count() == 1
 
 
-def test_what_vanishes_is_removed_if_asked(
+def test_deleted_files_are_removed_only_if_configured(
     looked: Looked, drive: Path, watch: Watch, admin: Principal
 ) -> None:
     looked()
@@ -114,7 +112,7 @@ def test_what_vanishes_is_removed_if_asked(
     assert looked() == {"files": 1, "unchanged": 1}
 
 
-def test_only_what_came_from_the_folder_is_removed(
+def test_only_documents_from_the_folder_are_removed(
     looked: Looked, drive: Path, submit: Callable[..., object]
 ) -> None:
     submit("by hand", source_uri="drive/by-hand.md")

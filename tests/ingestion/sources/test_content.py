@@ -64,7 +64,7 @@ def test_new_items_become_documents_of_one_import(server: FakeServer, sync: Sync
     assert item_counts(source).synced == 2
 
 
-def test_what_has_not_changed_is_not_read(server: FakeServer, sync: Sync) -> None:
+def test_unchanged_items_are_not_read(server: FakeServer, sync: Sync) -> None:
     server.put("a.md")
     server.put("b.md")
     sync()
@@ -75,7 +75,7 @@ def test_what_has_not_changed_is_not_read(server: FakeServer, sync: Sync) -> Non
     assert Document.objects.get(source_uri="fake://b.md").versions.count() == 2
 
 
-def test_a_new_version_of_the_same_bytes_is_not_processed_again(server: FakeServer, sync: Sync) -> None:
+def test_new_version_with_equal_bytes_is_not_processed(server: FakeServer, sync: Sync) -> None:
     server.put("a.md", "the same")
     sync()
     server.put("a.md", "the same")
@@ -83,7 +83,7 @@ def test_a_new_version_of_the_same_bytes_is_not_processed_again(server: FakeServ
     assert Job.objects.count() == 1
 
 
-def test_a_source_without_versions_is_compared_by_its_bytes(server: FakeServer, sync: Sync) -> None:
+def test_source_without_versions_is_compared_by_bytes(server: FakeServer, sync: Sync) -> None:
     server.put("a.md", version="")
     assert sync().result["submitted"] == 1
     assert sync().result["same_bytes"] == 1
@@ -91,7 +91,7 @@ def test_a_source_without_versions_is_compared_by_its_bytes(server: FakeServer, 
     assert sync().result["submitted"] == 1
 
 
-def test_renamed_and_moved_items_are_not_processed_again(server: FakeServer, sync: Sync) -> None:
+def test_renamed_and_moved_items_are_not_processed(server: FakeServer, sync: Sync) -> None:
     server.put("a.md")
     sync()
     document = Document.objects.get()
@@ -118,7 +118,7 @@ def test_a_new_extension_is_a_new_format(server: FakeServer, sync: Sync) -> None
     assert sync().result.get("submitted") is None
 
 
-def test_what_a_complete_listing_lacks_is_deleted(server: FakeServer, sync: Sync) -> None:
+def test_items_missing_in_a_complete_listing_are_deleted(server: FakeServer, sync: Sync) -> None:
     server.put("a.md")
     server.put("b.md")
     sync()
@@ -128,7 +128,7 @@ def test_what_a_complete_listing_lacks_is_deleted(server: FakeServer, sync: Sync
     assert SourceItem.objects.get().external_id == "b.md"
 
 
-def test_changes_since_the_cursor_delete_only_what_they_name(server: FakeServer, sync: Sync) -> None:
+def test_incremental_changes_delete_only_named_items(server: FakeServer, sync: Sync) -> None:
     for name in ("a.md", "b.md", "c.md"):
         server.put(name)
     sync()
@@ -146,7 +146,7 @@ def test_changes_since_the_cursor_delete_only_what_they_name(server: FakeServer,
 
 
 @pytest.mark.parametrize("batch", [1, 500])
-def test_the_same_item_under_two_paths_is_one_document(
+def test_item_under_two_paths_is_one_document(
     server: FakeServer, sync: Sync, monkeypatch: pytest.MonkeyPatch, batch: int
 ) -> None:
     monkeypatch.setattr(listing, "BATCH_SIZE", batch)
@@ -164,7 +164,7 @@ def test_the_same_item_under_two_paths_is_one_document(
     assert (schedule.result.get("renamed"), Job.objects.count()) == (None, 1)
 
 
-def test_documents_of_a_source_that_are_deleted_here_stay_away(
+def test_locally_deleted_source_documents_stay_deleted(
     server: FakeServer, sync: Sync, source: Source, admin: Principal
 ) -> None:
     server.put("a.md")
@@ -180,9 +180,7 @@ def test_documents_of_a_source_that_are_deleted_here_stay_away(
     assert (present(), item_counts(source).excluded) == ({"fake://a.md"}, 0)
 
 
-def test_expired_documents_come_back_only_when_they_change(
-    server: FakeServer, sync: Sync, source: Source
-) -> None:
+def test_expired_documents_return_only_when_changed(server: FakeServer, sync: Sync, source: Source) -> None:
     server.put("a.md")
     sync()
     base = source.knowledge_base
@@ -196,12 +194,12 @@ def test_expired_documents_come_back_only_when_they_change(
     assert present() == {"fake://a.md"}
 
 
-def test_uploads_cannot_take_the_place_of_an_item(submit: Submit, source: Source) -> None:
+def test_upload_cannot_replace_a_source_item(submit: Submit, source: Source) -> None:
     with pytest.raises(InvalidInput, match="Only a source"):
         submit("words", source_uri=f"source:{source.id}/a.md")
 
 
-def test_new_documents_are_for_those_whom_the_source_allows(
+def test_new_documents_are_readable_as_in_the_source(
     server: FakeServer, sync: Sync, source: Source, person: Principal, admin: Principal
 ) -> None:
     source_update(source=source, principal=admin, match_email=True)
@@ -371,7 +369,7 @@ def test_access_is_followed_before_new_content_is_fetched(
     assert readable == [False]
 
 
-def test_content_that_was_read_before_opens_to_nobody_new(
+def test_previously_read_content_gains_no_new_readers(
     server: FakeServer, sync: Sync, source: Source, person: Principal, admin: Principal
 ) -> None:
     """The new permissions are those of a version that Cairn doesn't have, or hasn't processed yet."""
@@ -403,7 +401,7 @@ def test_content_that_was_read_before_opens_to_nobody_new(
     assert readable() == {f"fake://{name}" for name in accesses}
 
 
-def test_content_whose_readers_are_unknown_is_not_fetched(
+def test_content_with_unknown_readers_is_not_fetched(
     server: FakeServer, sync: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> Iterator[tuple[str, SourceAccess]]:
@@ -483,7 +481,7 @@ class NoPoints:
         pass
 
 
-def test_with_a_knowledge_base_the_people_of_its_sources_are_erased(
+def test_deleting_a_knowledge_base_deletes_the_people_of_its_sources(
     server: FakeServer, sync: Sync, source: Source, admin: Principal
 ) -> None:
     server.people.append(ANN)
@@ -497,7 +495,7 @@ def test_with_a_knowledge_base_the_people_of_its_sources_are_erased(
     assert (SourceSubject.objects.count(), AccessList.objects.count()) == (0, 0)
 
 
-def test_a_run_with_old_options_ends_when_they_change(
+def test_run_with_outdated_options_ends(
     server: FakeServer, sync: Sync, source: Source, admin: Principal
 ) -> None:
     for name in ("a.md", "b.md"):

@@ -184,7 +184,7 @@ def drop_repeated(rules: list[str]) -> list[str]:
     return [f"{key} {level}" for key, level in dict(rule.rsplit(" ", 1) for rule in rules).items()]
 
 
-def test_everyone_finds_what_the_wiki_shows_them_also_after_changes(
+def test_dokuwiki_access_stays_equal_after_random_changes(
     world: DokuwikiServer, following: FollowingBase
 ) -> None:
     world.rules = [rule.partition("  #")[0] for rule in world.rules]
@@ -220,9 +220,7 @@ def test_documents_follow_the_wiki(world: DokuwikiServer, following: FollowingBa
         assert following.list_synced(login) == world.list_shown(login), login
 
 
-def test_a_rule_that_is_repeated_shows_nobody_more_than_the_wiki(
-    world: DokuwikiServer, following: FollowingBase
-) -> None:
+def test_repeated_rule_grants_no_more_than_the_wiki(world: DokuwikiServer, following: FollowingBase) -> None:
     world.rules = [
         "* @ALL 1",
         "it:* @it 1",
@@ -274,7 +272,7 @@ def test_only_the_chosen_namespace_without_files(world: DokuwikiServer) -> None:
     assert not [item for item in items if not item.name.endswith(".dokuwiki")]
 
 
-def test_what_changes_between_listing_and_reading_is_refused(world: DokuwikiServer) -> None:
+def test_page_changed_between_listing_and_reading_is_rejected(world: DokuwikiServer) -> None:
     with connect(options(world)) as source:
         items = {item.id: item for item in list_items(source)}
         world.write_page("p0", "Other text.")
@@ -293,7 +291,7 @@ def test_what_changes_between_listing_and_reading_is_refused(world: DokuwikiServ
         assert read(source, again["page:p0"]) == b"Other text."
 
 
-def test_an_account_that_loses_its_rights_while_listing_deletes_nothing(world: DokuwikiServer) -> None:
+def test_account_losing_its_rights_during_a_listing_deletes_nothing(world: DokuwikiServer) -> None:
     with connect(options(world)) as source:
         changes = source.list_changes("")
         next(changes)
@@ -330,7 +328,7 @@ def test_a_wrong_account_is_refused(world: DokuwikiServer, given: dict[str, str]
         ("remoteuser", "ada", "isn’t a superuser"),
     ],
 )
-def test_settings_of_the_wiki_that_prevent_reading_it(
+def test_unsuitable_wiki_settings_are_reported(
     world: DokuwikiServer, setting: str, value: object, problem: str
 ) -> None:
     before, world.settings[setting] = world.settings[setting], value
@@ -354,7 +352,7 @@ def test_the_connection_test_succeeds_and_compares_permissions(world: DokuwikiSe
         assert "decides otherwise" in first_problem(source.check())
 
 
-def test_names_that_the_wiki_compares_in_another_form_are_left_to_managers(world: DokuwikiServer) -> None:
+def test_ambiguous_names_leave_pages_to_managers(world: DokuwikiServer) -> None:
     world.groups = {ADMIN: ("admin",), "ada": ("Sales Team",), "bo": ("user",)}
     world.rules = ["* @ALL 1", "it:* @sales_team 0"]
     world.save()
@@ -365,7 +363,7 @@ def test_names_that_the_wiki_compares_in_another_form_are_left_to_managers(world
             list(source.list_people())
 
 
-def test_a_rule_that_refuses_a_name_in_other_letters_is_left_to_managers(world: DokuwikiServer) -> None:
+def test_denial_with_a_different_case_leaves_pages_to_managers(world: DokuwikiServer) -> None:
     world.groups = {ADMIN: ("admin",), "ada": ("staff",)}
     world.rules = ["* @ALL 1", "it:* @Staff 0"]
     world.save()
@@ -375,7 +373,7 @@ def test_a_rule_that_refuses_a_name_in_other_letters_is_left_to_managers(world: 
     assert not access["page:hr:p0"].unknown
 
 
-def test_names_of_users_give_nobody_a_group(world: DokuwikiServer) -> None:
+def test_user_names_cannot_forge_groups(world: DokuwikiServer) -> None:
     """A name that users choose themselves ends neither its cell nor its line."""
     lines = [f"u{number:02}:x:U:u{number:02}@example.org:user\n" for number in range(41)]
     lines.append('eve:x:Eve</td><td>e@x.org</td><td>board</td></tr> "\\",admin" :e@example.org:user\n')
@@ -387,7 +385,7 @@ def test_names_of_users_give_nobody_a_group(world: DokuwikiServer) -> None:
     assert ids["user:eve"] == {"user:eve", "group:user", SIGNED_IN}
 
 
-def test_users_who_vanish_while_they_are_listed_are_noticed(world: DokuwikiServer) -> None:
+def test_users_vanishing_during_their_listing_are_noticed(world: DokuwikiServer) -> None:
     world.groups |= {f"u{number:02}": ("user",) for number in range(41)}
     world.save()
     with connect(options(world)) as source:
@@ -399,7 +397,7 @@ def test_users_who_vanish_while_they_are_listed_are_noticed(world: DokuwikiServe
             list(people)
 
 
-def test_a_wiki_that_is_away() -> None:
+def test_unreachable_wiki_is_reported() -> None:
     given = {"url": f"http://127.0.0.1:{free_port()}/", "username": "a", "password": "b"}
     with connect(DokuwikiOptions.model_validate(given)) as source:
         assert "Can’t connect" in first_problem(source.check())
@@ -417,7 +415,9 @@ def test_a_wiki_that_is_away() -> None:
         (Fixed(b'{"result": {"login": 1}}'), "can’t read"),
     ],
 )
-def test_answers_that_are_none(answer: Behaviour, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_responses_are_reported(
+    answer: Behaviour, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(web_server, "MAX_BYTES", 300_000)
     with OddServer(answer) as server:
         given = {"url": server.url, "username": "a", "password": "b"}

@@ -77,9 +77,7 @@ AWAY = SourceUnavailable("The server doesn’t respond.")
 
 
 @pytest.mark.parametrize("moment", ["before_listing", "before_change", "before_end"])
-def test_a_source_that_fails_during_a_listing_loses_nothing(
-    three: FakeServer, sync: Sync, moment: str
-) -> None:
+def test_source_failing_during_a_listing_deletes_nothing(three: FakeServer, sync: Sync, moment: str) -> None:
     faults = {"before_change": after(2, AWAY)}
     setattr(three, moment, faults.get(moment, raising(AWAY)))
     if moment == "before_end":
@@ -115,7 +113,7 @@ def gone(*names: str) -> Callable[[str], Iterator[Change]]:
     return lambda _cursor: iter([*map(Gone, names), Complete("next", full=False)])
 
 
-def test_changes_that_leave_nothing_delete_nothing(
+def test_changes_deleting_everything_need_a_confirmation(
     three: FakeServer, sync: Sync, source: Source, admin: Principal
 ) -> None:
     three.changes = gone("a.md", "b.md", "c.md")
@@ -168,11 +166,11 @@ def test_a_confirmation_ends_when_another_folder_is_selected(
     assert not Source.objects.get().removal_confirmed
 
 
-def test_a_source_that_never_had_anything_may_be_empty(server: FakeServer, sync: Sync) -> None:
+def test_source_that_was_always_empty_is_accepted(server: FakeServer, sync: Sync) -> None:
     assert sync().error == ""
 
 
-def test_what_is_in_a_folder_that_cannot_be_listed_stays(server: FakeServer, sync: Sync) -> None:
+def test_items_of_an_unlisted_folder_are_preserved(server: FakeServer, sync: Sync) -> None:
     for path in ("hr/a.md", "hr/2026/b.md", "HR2/c.md", "hr2/d.md", "e.md"):
         server.put(path)
     sync()
@@ -201,7 +199,7 @@ def test_with_revoked_credentials_documents_stay_and_attempts_become_rare(
     assert schedules_of(source)[0].failures == 1
 
 
-def test_a_source_that_asks_to_wait_is_left_alone_for_so_long(server: FakeServer, sync: Sync) -> None:
+def test_source_is_paused_for_its_retry_after(server: FakeServer, sync: Sync) -> None:
     server.before_listing = raising(SourceUnavailable("Too many requests.", retry_after=7200))
     schedule = sync()
     assert schedule.not_before is not None
@@ -219,7 +217,7 @@ def test_pauses_grow_with_each_failure(server: FakeServer, sync: Sync) -> None:
     assert pauses[-1] == 12 * 60
 
 
-def test_a_listing_of_nothing_but_progress_ends(three: FakeServer, sync: Sync) -> None:
+def test_endless_progress_listing_ends(three: FakeServer, sync: Sync) -> None:
     clock, yielded = Clock(), 0
 
     def changes(_cursor: str) -> Iterator[Change]:
@@ -236,7 +234,7 @@ def test_a_listing_of_nothing_but_progress_ends(three: FakeServer, sync: Sync) -
     assert "fake://a.md" in present()
 
 
-def test_a_listing_that_never_ends_is_given_up(server: FakeServer, sync: Sync) -> None:
+def test_endless_listing_times_out(server: FakeServer, sync: Sync) -> None:
     clock = Clock()
 
     def changes(_cursor: str) -> Iterator[Change]:
@@ -249,7 +247,7 @@ def test_a_listing_that_never_ends_is_given_up(server: FakeServer, sync: Sync) -
     assert "didn’t end within 24 hours" in sync(clock=clock).error
 
 
-def test_a_source_that_is_silent_for_five_minutes_is_given_up(three: FakeServer, sync: Sync) -> None:
+def test_silent_source_times_out_after_five_minutes(three: FakeServer, sync: Sync) -> None:
     clock = Clock()
 
     def hang(number: int) -> None:
@@ -270,9 +268,7 @@ def test_slow_progress_is_progress(three: FakeServer, sync: Sync) -> None:
     assert sync(clock=clock).error == ""
 
 
-def test_a_worker_that_died_is_replaced_once_and_then_only_after_a_pause(
-    server: FakeServer, source: Source
-) -> None:
+def test_dead_worker_is_replaced_once_and_then_after_a_pause(server: FakeServer, source: Source) -> None:
     server.put("a.md")
     schedule = SourceSchedule.objects.get(source=source, task="content")
     for _ in range(2):
@@ -289,7 +285,7 @@ def test_a_worker_that_died_is_replaced_once_and_then_only_after_a_pause(
     assert schedule.failures == 0
 
 
-def test_a_run_that_lost_its_lease_changes_nothing_more(three: FakeServer, source: Source) -> None:
+def test_run_without_its_lease_changes_nothing(three: FakeServer, source: Source) -> None:
     schedule = SourceSchedule.objects.get(source=source, task="content")
     SourceSchedule.objects.update(requested_at=timezone.now())
     lease = claim_schedule(schedule.pk)
@@ -306,7 +302,7 @@ def test_a_run_that_lost_its_lease_changes_nothing_more(three: FakeServer, sourc
     assert not SourceItem.objects.filter(external_id="new.md").exists()
 
 
-def test_two_workers_at_once_run_a_task_once(server: FakeServer, source: Source) -> None:
+def test_concurrent_workers_run_a_task_once(server: FakeServer, source: Source) -> None:
     server.put("a.md")
     schedule = SourceSchedule.objects.get(source=source, task="content")
 
@@ -318,7 +314,7 @@ def test_two_workers_at_once_run_a_task_once(server: FakeServer, source: Source)
     assert len(server.cursors) == 1
 
 
-def test_at_shutdown_a_run_stops_and_the_next_worker_goes_on(
+def test_shutdown_stops_a_run_and_the_next_worker_continues(
     server: FakeServer, sync: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(4):
@@ -397,7 +393,7 @@ def test_a_version_from_the_future_is_read_once(server: FakeServer, sync: Sync) 
     assert sync().result["submitted"] == 1
 
 
-def test_a_file_that_changes_while_it_is_read_waits_for_the_next_sync(
+def test_file_changing_during_reading_waits_for_the_next_sync(
     server: FakeServer, sync: Sync, source: Source
 ) -> None:
     server.put("a.md")
@@ -409,9 +405,7 @@ def test_a_file_that_changes_while_it_is_read_waits_for_the_next_sync(
     assert present() == {"fake://a.md"}
 
 
-def test_a_file_of_another_size_is_read_again_before_it_counts(
-    server: FakeServer, sync: Sync, source: Source
-) -> None:
+def test_file_with_another_size_is_read_again(server: FakeServer, sync: Sync, source: Source) -> None:
     server.put("a.md", size=3)
     sync()
     assert present() == set()
@@ -420,7 +414,7 @@ def test_a_file_of_another_size_is_read_again_before_it_counts(
     assert present() == {"fake://a.md"}, "the source reports wrong sizes"
 
 
-def test_sizes_are_limited_by_what_is_really_read(
+def test_size_limit_applies_to_bytes_read(
     server: FakeServer, sync: Sync, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limited = environment().model_copy(update={"upload_max_mb": 1})
@@ -455,7 +449,7 @@ def test_unreadable_item_does_not_block_others(server: FakeServer, sync: Sync, s
     assert len(present()) == 3
 
 
-def test_a_source_that_breaks_while_files_are_read_ends_the_run(server: FakeServer, sync: Sync) -> None:
+def test_source_failing_during_reading_ends_the_run(server: FakeServer, sync: Sync) -> None:
     for number in range(60):
         server.put(f"{number}.md")
     server.reading = raising(OSError("connection reset"))
@@ -467,7 +461,7 @@ def test_a_source_that_breaks_while_files_are_read_ends_the_run(server: FakeServ
     assert len(server.opened) == 1
 
 
-def test_a_document_stays_when_its_new_version_cannot_be_read(three: FakeServer, sync: Sync) -> None:
+def test_document_is_preserved_if_its_new_version_is_unreadable(three: FakeServer, sync: Sync) -> None:
     three.put("b.md", "changed")
     three.reading = raising(ItemUnavailable("Permission denied."))
     sync()
@@ -490,7 +484,7 @@ def test_a_cancelled_import_ends_the_run(server: FakeServer, sync: Sync, admin: 
 
 
 @pytest.mark.parametrize("change", ["inactive", "demoted"])
-def test_only_for_somebody_who_manages_the_base_a_source_is_synced(
+def test_source_is_synced_only_for_a_manager_of_the_base(
     server: FakeServer, sync: Sync, admin: Principal, change: str
 ) -> None:
     server.put("a.md")
@@ -508,7 +502,7 @@ def test_people_are_replaced_only_by_a_complete_list(server: FakeServer, sync: S
     assert "server log" in sync("people").error
 
 
-def test_rows_of_an_interrupted_listing_are_fetched_by_the_next_one(
+def test_rows_of_an_interrupted_listing_are_fetched_by_the_next(
     server: FakeServer, sync: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listing, "BATCH_SIZE", 1)

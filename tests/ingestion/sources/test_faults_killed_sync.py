@@ -77,7 +77,7 @@ def open_documents(folder: Path) -> int:
         for place in places
     ],
 )
-def test_after_a_kill_the_next_run_goes_on(
+def test_run_after_a_kill_continues(
     empty: Path,
     synced: Path,
     undisturbed: dict[int, dict[str, Any]],

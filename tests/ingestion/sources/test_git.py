@@ -91,7 +91,7 @@ def test_only_changed_files_have_a_new_version(server: GitServer) -> None:
     assert changed == ["docs/leave.md"]
 
 
-def test_a_version_that_is_no_longer_there_cannot_be_read(server: GitServer) -> None:
+def test_deleted_version_cannot_be_read(server: GitServer) -> None:
     item = items(server)["docs/leave.md"]
     server.commit({"docs/leave.md": "changed"})
     with pytest.raises(ItemUnavailable, match="no longer there"):
@@ -127,7 +127,7 @@ def test_links_are_not_followed_and_names_may_be_anything(server: GitServer) -> 
     assert read(server, found["docs/a b%20c#d?.md"]) == b"# Signs"
 
 
-def test_an_empty_repository_lists_nothing_and_is_no_mistake_of_ours(server: GitServer) -> None:
+def test_empty_repository_lists_nothing(server: GitServer) -> None:
     server.commit({"docs/leave.md": None, "docs/travel/hotels.md": None, "README.md": None})
     assert items(server) == {}
 
@@ -139,13 +139,13 @@ def test_a_token_is_required_and_sent(server: GitServer) -> None:
     assert len(items(server, password=SecretStr(TOKEN))) == 3
 
 
-def test_something_else_than_a_repository_is_refused(server: GitServer) -> None:
+def test_missing_repository_is_rejected(server: GitServer) -> None:
     options = GitOptions(url=server.url.replace("handbook.git", "missing.git"))
     with get_kind("git").connect(options) as source, pytest.raises(SourceRefused, match="no Git repository"):
         list(source.list_changes(""))
 
 
-def test_a_redirect_elsewhere_is_refused(server: GitServer) -> None:
+def test_redirect_to_another_host_is_rejected(server: GitServer) -> None:
     server.redirects_to = "http://169.254.169.254/latest/"
     with pytest.raises(SourceRefused, match="redirects to"):
         changes(server)
@@ -161,7 +161,7 @@ def test_a_listing_that_breaks_off_is_not_complete(server: GitServer, after: int
     assert not any(isinstance(change, Complete) for change in found)
 
 
-def test_an_unreachable_server_is_worth_another_attempt(server: GitServer) -> None:
+def test_unreachable_git_server_is_temporary(server: GitServer) -> None:
     server.shutdown()
     server.server_close()
     with pytest.raises(SourceUnavailable, match="Can’t connect"):

@@ -125,7 +125,7 @@ def test_every_message_is_listed_and_read(server: Dovecot) -> None:
             assert b"figures.csv" in read
 
 
-def test_the_kind_is_known_and_its_test_succeeds(server: Dovecot) -> None:
+def test_imap_kind_is_registered_and_its_check_succeeds(server: Dovecot) -> None:
     kind = get_kind("imap")
     with kind.connect(options(server)) as source:
         steps = list(source.check())
@@ -143,7 +143,7 @@ def test_reading_does_not_mark_messages_as_read(server: Dovecot) -> None:
         assert client.search(["SEEN"]) == []
 
 
-def test_only_what_changed_is_listed_afterwards(server: Dovecot) -> None:
+def test_later_listing_contains_only_changes(server: Dovecot) -> None:
     first = list_all(server)
     assert first[-1].full  # type: ignore[union-attr]
     assert items_of(list_all(server, cursor_of(first))) == []
@@ -162,14 +162,14 @@ def test_only_what_changed_is_listed_afterwards(server: Dovecot) -> None:
     assert known[gone.id].title == "Grüße 0 from News"
 
 
-def test_messages_of_a_deleted_mailbox_are_gone(server: Dovecot) -> None:
+def test_messages_of_a_deleted_mailbox_are_deleted(server: Dovecot) -> None:
     first = list_all(server)
     server.delete("News")
     gone = {each.id for each in list_all(server, cursor_of(first)) if isinstance(each, Gone)}
     assert gone == {item.id for item in items_of(first) if item.container == f"{PREFIX}News"}
 
 
-def test_a_mailbox_created_again_has_other_messages(server: Dovecot) -> None:
+def test_recreated_mailbox_has_new_messages(server: Dovecot) -> None:
     """Its numbers start again, and UIDVALIDITY says so."""
     first = list_all(server)
     server.delete("News")
@@ -186,7 +186,7 @@ def test_a_mailbox_created_again_has_other_messages(server: Dovecot) -> None:
         pass
 
 
-def test_a_mailbox_that_may_not_be_read_stays_while_others_are_listed(server: Dovecot) -> None:
+def test_unreadable_mailbox_is_preserved(server: Dovecot) -> None:
     first = list_all(server)
     server.set_access("News", ["anyone l"], own="la")
     changes = list_all(server, cursor_of(first))
@@ -204,7 +204,7 @@ def test_only_chosen_mailboxes_are_listed(server: Dovecot) -> None:
     assert {item.container for item in found} == {f"{PREFIX}Projects/2026", f"{PREFIX}Übersicht Grüße"}
 
 
-def test_large_messages_arrive_whole(server: Dovecot) -> None:
+def test_large_message_is_read_completely(server: Dovecot) -> None:
     message = make_message("Large", size=3_000_000)
     server.deliver("News", message)
     [item] = [each for each in items_of(list_all(server)) if each.title == "Large"]
@@ -252,7 +252,7 @@ def server_readers(server: Dovecot) -> dict[str, set[str]]:
     return {name: server.readable(name, MAILBOXES) for name in PEOPLE}
 
 
-def test_everyone_may_read_what_the_server_lets_them_read(server: Dovecot) -> None:
+def test_imap_readers_match_the_servers_access_lists(server: Dovecot) -> None:
     server.set_access("Finance", ["group=finance lr", "user=eve l"])
     server.set_access("News", ["anyone lr", "-group=board r"])
     server.set_access("Projects/2026", ["user=joe r", "group-override=press l"])
@@ -319,7 +319,7 @@ def test_an_access_list_that_is_not_shown_is_for_managers_only(server: Dovecot) 
     assert any("doesn’t show who may read" in step.detail for step in steps)
 
 
-def test_exclusions_of_people_who_are_not_known_are_for_managers_only(server: Dovecot) -> None:
+def test_exclusions_of_unknown_people_leave_messages_to_managers(server: Dovecot) -> None:
     """An account here that isn't known to be the excluded person's would read what that person may not."""
     server.set_access("News", ["anyone lr", "-group=board r"])
     server.set_access("Finance", ["anyone lr", "-user=mia r"])
@@ -329,7 +329,7 @@ def test_exclusions_of_people_who_are_not_known_are_for_managers_only(server: Do
     assert not any(mailboxes & {"News", "Finance"} for mailboxes in without.values())
 
 
-def test_people_and_groups_are_those_of_access_lists_and_options(server: Dovecot) -> None:
+def test_people_and_groups_come_from_access_lists_and_options(server: Dovecot) -> None:
     server.set_access("News", ["user=ada@example.org lr"])
     with imap.connect(options(server, groups="finance: ada, eve")) as source:
         found = {each.id: each for each in source.list_people()}
@@ -340,7 +340,7 @@ def test_people_and_groups_are_those_of_access_lists_and_options(server: Dovecot
     assert found["group:finance"] == SourceGroup("group:finance", "finance", ("person:ada", "person:eve"))
 
 
-def test_the_inbox_of_the_account_is_its_owners(server: Dovecot) -> None:
+def test_inbox_belongs_to_the_account_owner(server: Dovecot) -> None:
     with server.client(ACCOUNT) as client:
         client.append("INBOX", make_message("Private"))
     with imap.connect(options(server)) as source:
@@ -360,7 +360,7 @@ def test_the_inbox_of_the_account_is_its_owners(server: Dovecot) -> None:
         ({"#global": "lr", "anyone": "lr"}, set()),
     ],
 )
-def test_other_servers_add_up_what_is_given(rights: dict[str, str], readers: set[str]) -> None:
+def test_rights_of_other_servers_are_added_up(rights: dict[str, str], readers: set[str]) -> None:
     parsed = [parse_right(name, given, is_dovecot=False) for name, given in rights.items()]
     access = build_access(parsed, owner="", groups={"finance", "authenticated"}, is_dovecot=False)
     subjects = {
@@ -386,7 +386,7 @@ def test_certificates_are_checked_for_the_name(server: Dovecot, monkeypatch: pyt
         assert "certificate" in str(refused.value.message).lower()
 
 
-def test_a_second_resolution_leads_nowhere_else(server: Dovecot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dns_rebinding_is_prevented(server: Dovecot, monkeypatch: pytest.MonkeyPatch) -> None:
     real, asked = socket.getaddrinfo, []
 
     def resolve(host: Any, *more: Any, **others: Any) -> Any:
@@ -414,13 +414,13 @@ def test_passwords_never_cross_the_internet_unencrypted(monkeypatch: pytest.Monk
     assert code_of(refused) == "source_unencrypted_refused"
 
 
-def test_metadata_services_are_out_of_reach() -> None:
+def test_metadata_services_are_unreachable() -> None:
     given = ImapOptions(host="169.254.169.254", username="a", password="b")
     with pytest.raises(SourceRefused), imap.connect(given):
         pass
 
 
-def test_a_server_that_goes_away_completes_nothing(server: Dovecot) -> None:
+def test_server_failing_during_a_listing_completes_nothing(server: Dovecot) -> None:
     seen: list[Change] = []
     try:
         with imap.connect(options(server)) as source:
@@ -548,7 +548,7 @@ def test_the_scripted_server_works() -> None:
         {"EXAMINE": b"* 1 EXISTS\r\n* OK [UIDVALIDITY x] ok\r\n"},
     ],
 )
-def test_answers_without_end_or_sense_are_given_up(
+def test_endless_or_invalid_responses_are_rejected(
     changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1_000_000)
@@ -558,7 +558,7 @@ def test_answers_without_end_or_sense_are_given_up(
     assert time.monotonic() - start < 20
 
 
-def test_answers_that_arrive_too_slowly_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_responses_time_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "MAX_ANSWER_SECONDS", 0.5)
 
     def drip() -> Iterator[bytes]:
@@ -571,19 +571,19 @@ def test_answers_that_arrive_too_slowly_are_given_up(monkeypatch: pytest.MonkeyP
     assert code_of(endless) == "source_answer_endless"
 
 
-def test_numbers_without_end_leave_the_mailbox_out() -> None:
+def test_invalid_message_numbers_skip_the_mailbox() -> None:
     lying = b"* 1 EXISTS\r\n* OK [UIDVALIDITY 1] ok\r\n* OK [UIDNEXT 4294967295] ok\r\n"
     with answering(scripted(EXAMINE=lying)) as given, imap.connect(given) as source:
         changes = list(source.list_changes(""))
     assert any(isinstance(each, Unlisted) for each in changes)
 
 
-def test_messages_that_nobody_asked_about_are_ignored() -> None:
+def test_unrequested_messages_are_ignored() -> None:
     with answering(scripted(SEARCH=b"* SEARCH 1 7 99\r\n")) as given, imap.connect(given) as source:
         assert len(items_of(list(source.list_changes("")))) == 1
 
 
-def test_a_server_that_suddenly_lists_no_mailboxes_loses_nothing() -> None:
+def test_sudden_empty_mailbox_list_deletes_nothing() -> None:
     with answering(scripted()) as given, imap.connect(given) as source:
         cursor = cursor_of(list(source.list_changes("")))
     with (
@@ -609,7 +609,7 @@ def test_a_server_without_starttls_gets_no_password() -> None:
     assert not any("LOGIN" in line for line in seen)
 
 
-def test_a_server_without_access_lists_leaves_the_choice_to_managers() -> None:
+def test_server_without_access_lists_leaves_messages_to_managers() -> None:
     with answering(scripted()) as given, imap.connect(given) as source:
         items = items_of(list(source.list_changes("")))
         [(_, access)] = source.list_access(items)

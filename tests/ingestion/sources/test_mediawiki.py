@@ -152,7 +152,7 @@ def test_a_page_that_is_renamed_while_the_wiki_is_listed_is_not_missing(
     assert isinstance(found[-1], Complete)
 
 
-def test_a_wiki_whose_pages_are_always_renamed_is_never_complete(wiki: MediawikiServer, prefix: str) -> None:
+def test_constantly_renamed_pages_never_complete_a_listing(wiki: MediawikiServer, prefix: str) -> None:
     wiki.write_page(prefix, "Text.")
     names, found = [prefix], list[Change]()
 
@@ -169,7 +169,7 @@ def test_a_wiki_whose_pages_are_always_renamed_is_never_complete(wiki: Mediawiki
     assert not any(isinstance(change, Complete) for change in found)
 
 
-def test_what_changes_between_listing_and_reading_is_refused(wiki: MediawikiServer, prefix: str) -> None:
+def test_page_changed_between_listing_and_reading_is_rejected(wiki: MediawikiServer, prefix: str) -> None:
     for name in ("changed", "deleted"):
         wiki.write_page(f"{prefix} {name}", "Text.")
         wiki.upload(f"{prefix}_{name}.txt", name.encode())
@@ -199,9 +199,7 @@ def test_the_current_version_of_a_file_counts(
             assert read_item(source, by_title(source)[f"{prefix}.txt"]) == b"version 2"
 
 
-def test_a_file_that_is_replaced_on_disk_is_not_taken_for_the_listed_one(
-    wiki: MediawikiServer, prefix: str
-) -> None:
+def test_file_replaced_on_disk_is_rejected(wiki: MediawikiServer, prefix: str) -> None:
     wiki.upload(f"{prefix}.txt", b"listed content")
     with connect(options(wiki)) as source:
         item = by_title(source)[f"{prefix}.txt"]
@@ -211,7 +209,7 @@ def test_a_file_that_is_replaced_on_disk_is_not_taken_for_the_listed_one(
             read_item(source, item)
 
 
-def test_a_page_that_the_wiki_cannot_render_fails_alone(wiki: MediawikiServer, prefix: str) -> None:
+def test_unrenderable_page_fails_individually(wiki: MediawikiServer, prefix: str) -> None:
     wiki.write_page(prefix, "Text.")
     with connect(options(wiki)) as source:
         item = by_title(source)[prefix]
@@ -250,7 +248,7 @@ def test_public_wiki_check_reports_public_reading(wiki: MediawikiServer) -> None
     assert steps[1].detail == "The wiki can be read without signing in."
 
 
-def test_an_account_that_can_do_more_than_read_is_named(
+def test_account_with_more_than_read_rights_is_reported(
     wiki: MediawikiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(web_server.WebServer, "encryption_warning", "")
@@ -272,7 +270,7 @@ def test_credentials_and_rights_are_explained(wiki: MediawikiServer) -> None:
         assert "needs the right “read”" in first_problem(source.check())
 
 
-def test_a_session_that_ends_is_begun_again(wiki: MediawikiServer, prefix: str) -> None:
+def test_expired_session_is_renewed(wiki: MediawikiServer, prefix: str) -> None:
     wiki.write_page(prefix, "Secret text.")
     wiki.save(**PRIVATE)
     with connect(bot_options(wiki)) as source:
@@ -281,7 +279,7 @@ def test_a_session_that_ends_is_begun_again(wiki: MediawikiServer, prefix: str) 
         assert b"Secret text." in read_item(source, item)
 
 
-def test_a_public_wiki_is_not_read_as_nobody_when_the_session_ends(wiki: MediawikiServer) -> None:
+def test_expired_session_does_not_fall_back_to_anonymous_reading(wiki: MediawikiServer) -> None:
     """Extensions may show the account more than others, which would then look deleted."""
     with connect(bot_options(wiki)) as source:
         list_items(source)
@@ -291,7 +289,7 @@ def test_a_public_wiki_is_not_read_as_nobody_when_the_session_ends(wiki: Mediawi
             list(source.list_changes(""))
 
 
-def test_files_on_another_server_are_left_out(wiki: MediawikiServer, prefix: str) -> None:
+def test_files_on_another_server_are_omitted(wiki: MediawikiServer, prefix: str) -> None:
     wiki.upload(f"{prefix}.txt", b"file")
     wiki.save(wgUploadPath=f"http://localhost:{wiki.port}/images")
     with connect(options(wiki)) as source:
@@ -301,9 +299,7 @@ def test_files_on_another_server_are_left_out(wiki: MediawikiServer, prefix: str
     assert code_of(elsewhere) == "mediawiki_file_elsewhere"
 
 
-def test_a_wiki_that_calls_itself_by_another_name_is_asked_under_its_configured_one(
-    wiki: MediawikiServer, prefix: str
-) -> None:
+def test_wiki_is_requested_under_its_configured_host_name(wiki: MediawikiServer, prefix: str) -> None:
     wiki.upload(f"{prefix}.txt", b"file")
     wiki.save(wgServer="https://wiki.example.org")
     with connect(options(wiki)) as source:
@@ -366,7 +362,7 @@ def sync(admin: Caller, reader: Caller, source: str, prefix: str) -> tuple[dict[
     return {each["title"]: each["id"] for each in found if prefix in each["title"]}, schedule.result
 
 
-def test_a_wiki_that_is_away() -> None:
+def test_unreachable_wiki_is_reported() -> None:
     with connect(MediawikiOptions(url=f"http://127.0.0.1:{free_port()}/")) as source:
         assert "Can’t connect" in first_problem(source.check())
         with pytest.raises(SourceUnavailable):
@@ -387,7 +383,9 @@ def test_a_wiki_that_is_away() -> None:
         (Fixed(b'{"error": {"code": "readonly", "info": "Maintenance."}}'), "Maintenance."),
     ],
 )
-def test_answers_that_are_none(answer: Behaviour, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_responses_are_reported(
+    answer: Behaviour, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(web_server, "MAX_BYTES", 300_000)
     with OddServer(answer) as server:
         with connect(MediawikiOptions(url=server.url)) as source:
@@ -397,7 +395,7 @@ def test_answers_that_are_none(answer: Behaviour, problem: str, monkeypatch: pyt
         assert server.requests < 5
 
 
-def test_the_kind_is_known_and_takes_the_address_of_the_api() -> None:
+def test_mediawiki_kind_accepts_only_api_addresses() -> None:
     kind = get_kind("mediawiki")
     assert (kind.has_access, kind.has_people) == (False, False)
     for url in ("https://wiki.example.org/w", "https://wiki.example.org/w/api.php"):

@@ -130,7 +130,7 @@ CHANGES: dict[str, Callable[[RedmineServer, random.Random], None]] = {
 }
 
 
-def test_everyone_finds_what_redmine_shows_them_also_after_changes(
+def test_redmine_access_stays_equal_after_random_changes(
     redmine: RedmineServer, following: FollowingBase
 ) -> None:
     assert len(set(map(frozenset, assert_equal(redmine, following).values()))) > 8
@@ -190,7 +190,7 @@ def test_textile_and_neither_files_nor_notes(redmine: RedmineServer) -> None:
     assert "Note" not in text
 
 
-def test_what_changes_between_listing_and_reading_is_refused(redmine: RedmineServer) -> None:
+def test_issue_changed_between_listing_and_reading_is_rejected(redmine: RedmineServer) -> None:
     with connect(options(redmine, projects="p8")) as source:
         first, second, *_others = find_items(source, "issue:")
         redmine.send("PUT", f"issues/{first.id[6:]}.json", {"issue": {"subject": "Other"}})
@@ -202,7 +202,7 @@ def test_what_changes_between_listing_and_reading_is_refused(redmine: RedmineSer
         assert second.id not in dict(source.list_access([first, second]))
 
 
-def test_what_is_deleted_while_it_is_listed_is_noticed(
+def test_deletion_during_a_listing_is_noticed(
     redmine: RedmineServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "PAGE_LENGTH", 3)
@@ -214,7 +214,7 @@ def test_what_is_deleted_while_it_is_listed_is_noticed(
             list(changes)
 
 
-def test_an_account_that_loses_its_rights_while_listing_deletes_nothing(redmine: RedmineServer) -> None:
+def test_account_losing_its_rights_during_a_listing_deletes_nothing(redmine: RedmineServer) -> None:
     with connect(options(redmine, projects="p8")) as source:
         changes = source.list_changes("")
         next(change for change in changes if isinstance(change, Item) and change.container == "p8/files")
@@ -245,7 +245,7 @@ def test_the_connection_test_succeeds(redmine: RedmineServer) -> None:
     assert "isn’t encrypted" in steps[0].detail
 
 
-def test_a_server_that_is_away() -> None:
+def test_unreachable_redmine_is_reported() -> None:
     given = {"url": f"http://127.0.0.1:{free_port()}/", "api_key": "a"}
     with connect(RedmineOptions.model_validate(given)) as source:
         assert "Can’t connect" in first_problem(source.check())
@@ -260,7 +260,9 @@ def test_a_server_that_is_away() -> None:
         (Fixed(b"{}", status=503), "overloaded"),
     ],
 )
-def test_answers_that_are_none(answer: Behaviour, problem: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_responses_are_reported(
+    answer: Behaviour, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(web_server, "MAX_BYTES", 300_000)
     with (
         OddServer(answer) as server,
@@ -271,7 +273,7 @@ def test_answers_that_are_none(answer: Behaviour, problem: str, monkeypatch: pyt
             list(source.list_people())
 
 
-def test_a_role_that_may_be_limited_to_trackers_is_left_to_managers() -> None:
+def test_role_limited_to_trackers_leaves_issues_to_managers() -> None:
     project = api.Project(
         id=1,
         name="P",

@@ -100,7 +100,7 @@ def test_every_object_is_listed_and_read(server: SeaweedFs) -> None:
             assert item.size == len(f"This is {key}.".encode())
 
 
-def test_the_kind_is_known_and_its_test_succeeds(server: SeaweedFs) -> None:
+def test_s3_kind_is_registered_and_its_check_succeeds(server: SeaweedFs) -> None:
     kind = get_kind("s3")
     server.put("access.json", "[]")
     with kind.connect(options(server.url, access_file="access.json")) as source:
@@ -126,7 +126,7 @@ def test_only_objects_below_the_prefix_are_listed(server: SeaweedFs) -> None:
     assert isinstance(list_all(server.url, prefix="nowhere/")[-1], Complete)
 
 
-def test_versions_change_with_the_content_and_nothing_else(server: SeaweedFs) -> None:
+def test_version_changes_only_with_the_content(server: SeaweedFs) -> None:
     before = items_of(list_all(server.url))
     server.put("finance/a.md", "Another text.")
     server.put("shared/a.md", "This is shared/a.md.")
@@ -134,7 +134,7 @@ def test_versions_change_with_the_content_and_nothing_else(server: SeaweedFs) ->
     assert {key for key in KEYS if before[key].version != after[key].version} == {"finance/a.md"}
 
 
-def test_large_objects_arrive_whole(server: SeaweedFs) -> None:
+def test_large_object_is_read_completely(server: SeaweedFs) -> None:
     content = random.Random(3).randbytes(20_000_000)
     server.put("large.bin", content)
     item = items_of(list_all(server.url))["large.bin"]
@@ -185,7 +185,7 @@ def test_objects_of_a_bucket_configured_before_are_not_asked_for(server: Seaweed
         pass
 
 
-def test_a_server_that_goes_away_completes_nothing(server: SeaweedFs) -> None:
+def test_server_failing_during_a_listing_completes_nothing(server: SeaweedFs) -> None:
     seen: list[Change] = []
     with s3.connect(options(server.url)) as source:
         client = source._client
@@ -218,7 +218,7 @@ def make_file(people: dict[str, list[str]]) -> str:
     return json.dumps(rules)
 
 
-def test_everyone_may_read_what_the_server_lets_them_read(server: SeaweedFs) -> None:
+def test_s3_readers_match_the_access_file(server: SeaweedFs) -> None:
     server.put("access.json", make_file(PEOPLE))
     found = access_of(server.url)
     assert found.keys() == set(KEYS)
@@ -255,7 +255,7 @@ def test_a_change_of_the_file_reaches_the_next_sync(server: SeaweedFs) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "not: [a file", '{"access": 1}', "", "[" * 100_000])
-def test_without_a_readable_file_nobody_may_read(server: SeaweedFs, content: str | None) -> None:
+def test_missing_access_file_denies_everyone(server: SeaweedFs, content: str | None) -> None:
     if content is not None:
         server.put("access.json", content)
     assert all(
@@ -274,7 +274,7 @@ def test_without_a_file_an_admin_chooses_the_readers(server: SeaweedFs) -> None:
         assert list(source.list_people()) == []
 
 
-def test_the_access_file_itself_is_no_document(server: SeaweedFs) -> None:
+def test_access_file_is_no_document(server: SeaweedFs) -> None:
     server.put("access.json", make_file(PEOPLE))
     assert "access.json" not in items_of(list_all(server.url, access_file="access.json"))
 
@@ -297,7 +297,7 @@ groups:
 """
 
 
-def test_the_longest_prefix_decides_and_denials_go_first() -> None:
+def test_longest_prefix_decides_and_denials_precede() -> None:
     file = AccessFile(YAML, bucket=BUCKET)
     assert allows(file, "finance/a.md", "group:finance")
     assert not allows(file, "finance/a.md", "group:finance", "person:eve@example.org")
@@ -336,7 +336,7 @@ def test_rules_for_other_buckets_do_not_apply() -> None:
         b"x" * 5_000_001,
     ],
 )
-def test_files_that_could_mean_something_else_are_refused(content: bytes) -> None:
+def test_ambiguous_access_files_are_rejected(content: bytes) -> None:
     with pytest.raises(InvalidAccessFile):
         AccessFile(content, bucket=BUCKET)
 
@@ -369,7 +369,7 @@ def page(keys: list[str], token: str = "") -> str:
     )
 
 
-def test_a_list_that_repeats_itself_is_given_up() -> None:
+def test_repeating_list_is_rejected() -> None:
     answer = page(["a.md"], "1")
     with (
         answering(lambda handler: send_xml(handler, answer)) as url,
@@ -379,7 +379,7 @@ def test_a_list_that_repeats_itself_is_given_up() -> None:
     assert code_of(endless) == "source_answer_endless"
 
 
-def test_a_list_of_empty_pages_is_given_up() -> None:
+def test_endless_empty_pages_are_rejected() -> None:
     tokens = iter(range(1, 1_000_000))
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -389,7 +389,7 @@ def test_a_list_of_empty_pages_is_given_up() -> None:
         list_all(url)
 
 
-def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_response_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1_000_000)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -435,7 +435,7 @@ def test_a_busy_server_is_asked_later(status: int) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254", "http://[fd00:ec2::254]"])
-def test_metadata_services_are_out_of_reach(url: str) -> None:
+def test_metadata_services_are_unreachable(url: str) -> None:
     with pytest.raises(SourceRefused):
         list_all(url)
 

@@ -61,7 +61,7 @@ def test_missing_secrets_stay_unless_the_server_changes(source: Source, admin: P
     assert password_of(Source.objects.get()) == "other"
 
 
-def test_secrets_under_another_key_have_to_be_entered_again(
+def test_secrets_under_another_key_are_requested_again(
     source: Source, admin: Principal, settings: Any
 ) -> None:
     settings.SECRET_KEY = "x" * 50
@@ -83,7 +83,7 @@ def test_secrets_under_another_key_have_to_be_entered_again(
         ({"every_seconds": {SourceTask.CONTENT: 5}}, "60"),
     ],
 )
-def test_what_is_not_valid_is_refused(
+def test_invalid_source_is_rejected(
     base: KnowledgeBase, admin: Principal, server: FakeServer, changes: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(InvalidInput, match=problem):
@@ -109,7 +109,7 @@ def test_permissions_are_followed_only_if_they_come_from_the_source(source: Sour
     assert [(state.task, state.every_seconds) for state in schedules_of(source)] == [("content", 120)]
 
 
-def test_a_task_is_requested_once_it_does_not_run(source: Source, admin: Principal) -> None:
+def test_idle_task_is_requested_once(source: Source, admin: Principal) -> None:
     source_request(source=source, task=SourceTask.CONTENT, principal=admin)
     assert [state.requested for state in schedules_of(source)] == [True, False, False]
     lease = claim_schedule(SourceSchedule.objects.get(task="content").pk)
@@ -119,7 +119,7 @@ def test_a_task_is_requested_once_it_does_not_run(source: Source, admin: Princip
         source_request(source=source, task=SourceTask.CONTENT, principal=admin)
 
 
-def test_a_paused_source_runs_nothing(source: Source, admin: Principal) -> None:
+def test_paused_source_runs_no_tasks(source: Source, admin: Principal) -> None:
     schedule = SourceSchedule.objects.get(task="content")
     source_pause(source=source, principal=admin)
     assert claim_schedule(schedule.pk) is None
@@ -127,9 +127,7 @@ def test_a_paused_source_runs_nothing(source: Source, admin: Principal) -> None:
     assert claim_schedule(schedule.pk) is not None
 
 
-def test_managers_see_the_sources_of_their_bases_until_they_are_deleted(
-    source: Source, admin: Principal
-) -> None:
+def test_managers_see_sources_of_their_bases_until_deletion(source: Source, admin: Principal) -> None:
     stranger = principal_for_user(user_create(username="stranger"))
     assert source_for(admin, source.id) == source
     assert not sources_for(stranger).exists()
@@ -144,7 +142,7 @@ def test_a_check_reports_each_step(server: FakeServer, source: Source) -> None:
     assert options_check(kind=KIND, options={"host": "files"}, before=source)[-1].problem == ""
 
 
-def test_a_check_that_hangs_ends_in_time(server: FakeServer, source: Source) -> None:
+def test_hanging_check_times_out(server: FakeServer, source: Source) -> None:
     end = threading.Event()
     server.checking = lambda: end.wait(20) and None
     began = time.monotonic()

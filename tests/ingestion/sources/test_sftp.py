@@ -99,7 +99,7 @@ def code_of(error: pytest.ExceptionInfo[Any]) -> str:
     return str(error.value.message.code)
 
 
-def test_everything_in_the_folder_is_listed_and_read(server: SftpServer, files: Path) -> None:
+def test_sftp_folder_is_listed_and_read(server: SftpServer, files: Path) -> None:
     for name in NAMES:
         (files / name).write_text(f"This is {name}.")
         (files / f"in {name}").mkdir()
@@ -119,7 +119,7 @@ def test_everything_in_the_folder_is_listed_and_read(server: SftpServer, files: 
     assert len(accesses) == len(paths)
 
 
-def test_the_kind_is_known_and_its_test_succeeds(server: SftpServer, files: Path) -> None:
+def test_sftp_kind_is_registered_and_its_check_succeeds(server: SftpServer, files: Path) -> None:
     (files / "plan.md").write_text("A plan.")
     kind = get_kind("sftp")
     with kind.connect(options(server, files, permissions="modes")) as source:
@@ -140,7 +140,7 @@ def test_the_first_test_shows_the_fingerprint_before_signing_in(server: SftpServ
     assert server.fingerprint in shown.stdout
 
 
-def test_a_server_with_another_key_gets_no_credentials(server: SftpServer, files: Path) -> None:
+def test_server_with_another_host_key_gets_no_credentials(server: SftpServer, files: Path) -> None:
     other = f"SHA256:{'A' * 43}"
     with pytest.raises(SourceRefused) as refused, sftp.connect(options(server, files, host_key=other)):
         pass
@@ -204,7 +204,7 @@ def test_passwords_are_accepted_or_refused(password: str, code: str) -> None:
     assert found == code
 
 
-def test_another_kind_of_server_leaves_no_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_server_of_another_protocol_leaves_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
     def answer(listening: socket.socket) -> None:
         connection, _address = listening.accept()
         with connection:
@@ -220,7 +220,7 @@ def test_another_kind_of_server_leaves_no_traceback_in_the_log(caplog: pytest.Lo
     assert not caplog.records
 
 
-def test_links_and_pipes_are_left_alone(server: SftpServer, files: Path) -> None:
+def test_links_and_pipes_are_skipped(server: SftpServer, files: Path) -> None:
     (files / "out").symlink_to("/etc")
     (files / "loop").symlink_to(files)
     (files / "passwd").symlink_to("/etc/passwd")
@@ -247,7 +247,7 @@ def test_files_outside_the_folder_are_not_read(server: SftpServer, files: Path) 
         pass
 
 
-def test_a_folder_with_a_name_in_another_encoding_stays(server: SftpServer, files: Path) -> None:
+def test_folder_with_an_undecodable_name_is_preserved(server: SftpServer, files: Path) -> None:
     (files / "old").mkdir()
     Path(os.fsdecode(os.fsencode(files) + b"/old/gr\xfc\xdfe.md")).write_text("An old plan.")
     (files / "plan.md").write_text("A plan.")
@@ -287,7 +287,7 @@ def test_a_folder_that_may_not_be_listed_stays(tmp_path: Path, files: Path) -> N
     assert code_of(refused) == "source_item_refused"
 
 
-def test_a_file_that_changes_is_not_taken(server: SftpServer, files: Path) -> None:
+def test_file_changing_during_reading_is_rejected(server: SftpServer, files: Path) -> None:
     path = files / "plan.bin"
     path.write_bytes(b"x" * 200_000)
     item = items_of(list_all(server, files))["plan.bin"]
@@ -301,7 +301,7 @@ def test_a_file_that_changes_is_not_taken(server: SftpServer, files: Path) -> No
             pass
 
 
-def test_a_server_that_goes_away_completes_nothing(server: SftpServer, files: Path) -> None:
+def test_server_failing_during_a_listing_completes_nothing(server: SftpServer, files: Path) -> None:
     for number in range(3):
         (files / f"{number}").mkdir()
         (files / f"{number}" / "plan.md").write_text("A plan.")
@@ -325,7 +325,7 @@ def test_a_server_that_goes_away_completes_nothing(server: SftpServer, files: Pa
     assert code_of(away) == "source_away"
 
 
-def test_folders_without_end_are_left_at_a_depth(
+def test_too_deep_folders_are_skipped(
     server: SftpServer, files: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sftp, "MAX_DEPTH", 5)
@@ -346,7 +346,7 @@ def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
 # who may read
 
 
-def test_people_and_groups_are_those_of_the_system(server: SftpServer, files: Path) -> None:
+def test_people_and_groups_come_from_the_system(server: SftpServer, files: Path) -> None:
     with sftp.connect(options(server, files)) as source:
         found = list(source.list_people())
     people = {each.id for each in found if isinstance(each, SourcePerson)}
@@ -360,7 +360,7 @@ def test_people_and_groups_are_those_of_the_system(server: SftpServer, files: Pa
     assert {f"gid:{each.gr_gid}" for each in grp.getgrall()} <= groups.keys()
 
 
-def test_two_names_of_one_account_are_one_person() -> None:
+def test_names_sharing_a_uid_are_one_person() -> None:
     passwd = "ann:x:7:70:Ann,Room 1:/:/bin/sh\nann-admin:x:7:71::/:/bin/sh\n+@nis\nbad:x:no:1::/:\n"
     found = list(list_accounts(passwd, "staff:x:70:\nwheel:x:80:ann-admin,gone\n"))
     assert found == [
@@ -372,7 +372,7 @@ def test_two_names_of_one_account_are_one_person() -> None:
     ]
 
 
-def test_access_lists_that_cannot_be_read_leave_files_to_managers(tmp_path: Path, files: Path) -> None:
+def test_unreadable_access_lists_leave_files_to_managers(tmp_path: Path, files: Path) -> None:
     (files / "plan.md").write_text("A plan.")
     with SftpServer(tmp_path, commands=False) as server, sftp.connect(options(server, files)) as source:
         [access] = dict(source.list_access(list(items_of(list(source.list_changes(""))).values()))).values()
@@ -408,7 +408,7 @@ def test_a_name_that_spans_lines_cannot_borrow_permissions(server: SftpServer, f
         b"not getfacl's output",
     ],
 )
-def test_output_that_is_not_clear_is_left_out(output: bytes) -> None:
+def test_ambiguous_getfacl_output_is_ignored(output: bytes) -> None:
     assert list(parse_getfacl(output)) == []
 
 
@@ -452,9 +452,7 @@ def assert_as_in_the_system(source: sftp.SftpSource, paths: list[Path]) -> int:
 @needs_root
 @needs_setfacl
 @pytest.mark.parametrize("lists", [True, False])
-def test_permissions_are_those_that_the_system_applies(
-    server: SftpServer, files: Path, *, lists: bool
-) -> None:
+def test_sftp_permissions_match_the_system(server: SftpServer, files: Path, *, lists: bool) -> None:
     chance = random.Random(20)
     folders = [files / f"{number}" for number in range(6)] + [
         files / f"{number}/deeper" for number in range(6)
@@ -476,7 +474,7 @@ def test_permissions_are_those_that_the_system_applies(
 
 @needs_root
 @pytest.mark.django_db
-def test_a_document_that_only_one_may_read_there_is_found_by_that_one(
+def test_document_of_one_reader_is_found_only_by_that_reader(
     server: SftpServer, files: Path, base: KnowledgeBase, admin: Principal
 ) -> None:
     one, other = pwd.getpwnam("daemon"), pwd.getpwnam("bin")
@@ -524,9 +522,7 @@ def test_a_document_that_only_one_may_read_there_is_found_by_that_one(
 
 
 @needs_root
-def test_permissions_of_another_file_do_not_open_what_was_read_before(
-    server: SftpServer, files: Path
-) -> None:
+def test_permissions_of_a_replaced_file_do_not_open_read_content(server: SftpServer, files: Path) -> None:
     """Whoever may write in a folder can put a file of the same size and time in the place of another."""
     secret = files / "secret.md"
     secret.write_text("Salaries")

@@ -116,9 +116,7 @@ def test_the_kind_is_registered() -> None:
     assert get_kind("smb") is KIND
 
 
-def test_files_are_listed_with_what_people_recognise_them_by(
-    domain: SambaDomain, admin: Client, folder: str
-) -> None:
+def test_smb_files_are_listed_with_metadata(domain: SambaDomain, admin: Client, folder: str) -> None:
     admin.make_folder(f"{folder}/Bücher 📚")
     admin.write(f"{folder}/Bücher 📚/Größe µ „neu“.txt", b"some words")
     [item] = items_of(options_of(domain, folder)).values()
@@ -131,7 +129,7 @@ def test_files_are_listed_with_what_people_recognise_them_by(
         assert content.read() == b"some words"
 
 
-def test_a_large_file_arrives_whole(domain: SambaDomain, folder: str) -> None:
+def test_large_file_is_read_completely(domain: SambaDomain, folder: str) -> None:
     whole = os.urandom(5_000_001)
     (domain.share / folder / "large.bin").write_bytes(whole)
     [item] = items_of(options_of(domain, folder)).values()
@@ -153,7 +151,7 @@ def test_a_renamed_file_stays_the_same_and_a_changed_one_has_another_version(
     assert changed.version != before.version
 
 
-def test_links_circles_hidden_files_and_streams_are_left_out(
+def test_links_cycles_hidden_files_and_streams_are_omitted(
     domain: SambaDomain, admin: Client, folder: str
 ) -> None:
     admin.make_folder(f"{folder}/inner")
@@ -169,7 +167,7 @@ def test_links_circles_hidden_files_and_streams_are_left_out(
     assert changes[-1] == Complete(full=True)
 
 
-def test_a_folder_that_may_not_be_listed_is_reported_and_the_others_are_listed(
+def test_unlistable_folder_is_reported_and_others_listed(
     domain: SambaDomain, admin: Client, folder: str
 ) -> None:
     reader = domain.add_person(f"reader{free_port()}")
@@ -189,7 +187,7 @@ def test_a_folder_that_may_not_be_listed_is_reported_and_the_others_are_listed(
         list_all(options_of(domain, f"{folder}/missing"))
 
 
-def test_a_file_that_is_locked_gone_or_replaced_is_unavailable(
+def test_locked_deleted_or_replaced_file_is_unavailable(
     domain: SambaDomain, admin: Client, folder: str
 ) -> None:
     for name in ("locked", "gone", "replaced"):
@@ -217,7 +215,7 @@ def test_a_file_that_is_locked_gone_or_replaced_is_unavailable(
     assert not accesses[locked.id].unknown
 
 
-def test_a_missing_list_allows_everyone_and_an_empty_one_nobody(
+def test_missing_acl_allows_everyone_and_an_empty_one_nobody(
     domain: SambaDomain, admin: Client, folder: str
 ) -> None:
     for name, aces in (("missing", None), ("empty", [])):
@@ -256,7 +254,7 @@ def test_the_share_restricts_too(domain: SambaDomain, admin: Client, folder: str
         domain.set_share_permissions("O:BAG:BAD:(A;;FA;;;WD)")
 
 
-def test_without_a_directory_only_what_is_open_to_all_becomes_readable(
+def test_only_public_files_are_readable_without_a_directory(
     domain: SambaDomain, admin: Client, folder: str
 ) -> None:
     lists = {
@@ -273,7 +271,7 @@ def test_without_a_directory_only_what_is_open_to_all_becomes_readable(
     assert people_of(options) == []
 
 
-def test_people_have_the_id_by_which_they_sign_in(domain: SambaDomain) -> None:
+def test_people_have_their_sign_in_id(domain: SambaDomain) -> None:
     domain.add_person("ada", displayName="Ada Lovelace", mail="ada@example.org")
     [ada] = [each for each in people_of(options_of(domain)) if each.name == "Ada Lovelace"]
     assert isinstance(ada, SourcePerson)
@@ -289,7 +287,7 @@ def test_people_have_the_id_by_which_they_sign_in(domain: SambaDomain) -> None:
     assert found.external_id == ada.directory_id
 
 
-def test_accounts_that_may_not_sign_in_are_left_out(domain: SambaDomain) -> None:
+def test_accounts_that_cannot_sign_in_are_omitted(domain: SambaDomain) -> None:
     for name, values in (
         ("disabled", {"userAccountControl": 514}),
         ("expired", {"accountExpires": 132000000000000000}),
@@ -327,7 +325,7 @@ def test_groups_name_nested_and_primary_members_and_all_of_many(
         ({"server": "169.254.169.254"}, "no server may be"),
     ],
 )
-def test_what_is_configured_wrong_is_refused(
+def test_invalid_smb_configuration_is_rejected(
     domain: SambaDomain, changes: dict[str, str], problem: str
 ) -> None:
     with pytest.raises(SourceRefused, match=problem):
@@ -344,7 +342,7 @@ def test_what_is_configured_wrong_is_refused(
         ({"directory_server": "169.254.169.254"}, SourceRefused, "no server may be"),
     ],
 )
-def test_a_directory_that_refuses_leaves_nobody_out(
+def test_refusing_directory_fails_the_sync_of_people(
     domain: SambaDomain, changes: dict[str, Any], error: type[Exception], problem: str
 ) -> None:
     with pytest.raises(error, match=problem):
@@ -362,7 +360,7 @@ def test_unreachable_and_silent_servers_are_unavailable(
         list_all(options_of(domain, server="127.0.0.1", port=mute.getsockname()[1]))
 
 
-def test_a_server_that_stops_answering_is_given_up(
+def test_server_that_stops_responding_times_out(
     domain: SambaDomain, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with KIND.connect(options_of(domain, folder)) as opened:

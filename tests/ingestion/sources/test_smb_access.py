@@ -275,7 +275,7 @@ def assert_same(organisation: Organisation, synced: Synced, browsers: Mapping[st
 @pytest.mark.parametrize(
     ("files", "changes"), [(120, 40), pytest.param(500, 100, marks=pytest.mark.acceptance)]
 )
-def test_cairn_lets_read_whom_the_share_lets_open(
+def test_smb_access_in_cairn_matches_the_share(
     domain: SambaDomain, base: KnowledgeBase, sign_in: Callable[[str], Browser], files: int, changes: int
 ) -> None:
     seed = 24

@@ -60,11 +60,11 @@ def allowed(aces: list[Ace] | None, owner: str = OWNER) -> set[str]:
         ([Ace(ADA, 17), Ace(BOB)], {"bob"}),
     ],
 )
-def test_who_reads_by_a_list(aces: list[Ace] | None, readers: set[str]) -> None:
+def test_acl_gives_its_readers(aces: list[Ace] | None, readers: set[str]) -> None:
     assert allowed(aces) == readers
 
 
-def test_an_entry_that_cannot_decide_is_left_out() -> None:
+def test_undecidable_acl_entry_is_ignored() -> None:
     level = read_level(write_descriptor([Ace(ADA), Ace(ADA, DENY), Ace(EVERYONE), Ace(BOB, DENY)], OWNER))
     assert level == (AccessEntry(ADA), AccessEntry(EVERYONE))
 
@@ -89,7 +89,7 @@ def test_a_broken_descriptor_is_refused_at_every_length() -> None:
 
 
 @pytest.mark.parametrize("sid", [EVERYONE, ADA, "S-1-5-32-544", "S-1-16-4096"])
-def test_ids_are_written_as_they_are_read(sid: str) -> None:
+def test_sids_are_written_and_read_back(sid: str) -> None:
     assert read_sid(write_sid(sid)) == sid
 
 
@@ -108,7 +108,7 @@ def test_an_entry_of_a_listing() -> None:
         {"folder": "a:stream"}, {"port": 0}, {"username": ""}, {"share_permissions": "nobody"},
     ],
 )  # fmt: skip
-def test_options_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+def test_invalid_smb_options_are_rejected(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="validation error"):
         KIND.options(**OPTIONS | wrong)
 
@@ -127,7 +127,7 @@ def test_a_folder_is_written_with_slashes() -> None:
         {"encrypt": False},
     ],
 )
-def test_another_server_does_not_get_the_stored_password(
+def test_stored_password_is_not_sent_to_another_server(
     base: KnowledgeBase, admin: Principal, changed: dict[str, str]
 ) -> None:
     source = source_create(knowledge_base=base, kind="smb", name="S", options=OPTIONS, principal=admin)

@@ -72,7 +72,7 @@ def code_of(error: pytest.ExceptionInfo[Any]) -> str:
     return str(error.value.message.code)
 
 
-def test_everything_in_the_folder_is_listed_and_read(server: WebdavServer) -> None:
+def test_webdav_folder_is_listed_and_read(server: WebdavServer) -> None:
     changes = list_all(server.url)
     found = items_of(changes)
     paths = {
@@ -91,7 +91,7 @@ def test_everything_in_the_folder_is_listed_and_read(server: WebdavServer) -> No
             assert httpx.get(item.uri, auth=(USER, PASSWORD)).status_code == 200
 
 
-def test_the_kind_is_known_and_its_test_succeeds(server: WebdavServer) -> None:
+def test_webdav_kind_is_registered_and_its_check_succeeds(server: WebdavServer) -> None:
     kind = get_kind("webdav")
     with kind.connect(kind.options(url=server.url, username=USER, password=PASSWORD)) as source:
         steps = list(source.check())
@@ -107,7 +107,7 @@ def test_only_the_configured_folder_is_listed(server: WebdavServer) -> None:
     assert {path for _, path in server.asked} == {"/in plan.md/"}
 
 
-def test_versions_change_with_the_content_and_nothing_else(server: WebdavServer) -> None:
+def test_version_changes_only_with_the_content(server: WebdavServer) -> None:
     before = items_of(list_all(server.url))
     (server.folder / "plan.md").write_text("Another plan, longer than the one before.")
     after = items_of(list_all(server.url))
@@ -144,9 +144,7 @@ def test_a_missing_folder_is_refused(server: WebdavServer) -> None:
 
 
 @pytest.mark.parametrize("status", [403, 500, 507, 200])
-def test_a_folder_that_cannot_be_listed_stays_while_others_are_listed(
-    server: WebdavServer, status: int
-) -> None:
+def test_unlistable_folder_is_preserved_and_others_listed(server: WebdavServer, status: int) -> None:
     server.refused["/in plan.md"] = status
     changes = list_all(server.url)
     [unlisted] = [each for each in changes if isinstance(each, Unlisted)]
@@ -170,7 +168,7 @@ def test_unreachable_and_refusing_servers_have_different_errors(server: WebdavSe
     assert code_of(away) == "source_away"
 
 
-def test_a_server_that_goes_away_during_a_listing_completes_nothing(server: WebdavServer) -> None:
+def test_server_failing_during_a_listing_completes_nothing(server: WebdavServer) -> None:
     seen: list[Change] = []
 
     def note(change: Change) -> None:
@@ -206,7 +204,7 @@ def test_a_file_that_changed_since_the_listing_is_not_read(server: WebdavServer)
         assert code_of(changed) == "source_item_changed"
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_taken(server: WebdavServer) -> None:
+def test_file_changing_during_reading_is_rejected(server: WebdavServer) -> None:
     path = server.folder / "large.bin"
     path.write_bytes(os.urandom(20_000_000))
     item = items_of(list_all(server.url))["large.bin"]
@@ -221,7 +219,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_taken(server: WebdavServer)
     assert code_of(changed) == "source_item_changed"
 
 
-def test_a_large_file_arrives_whole(server: WebdavServer) -> None:
+def test_large_file_is_read_completely(server: WebdavServer) -> None:
     path = server.folder / "large.bin"
     path.write_bytes(random.Random(7).randbytes(20_000_000))
     item = items_of(list_all(server.url))["large.bin"]
@@ -314,14 +312,14 @@ def forever(piece: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
         pytest.param(multistatus_of(*(f"/{number}" for number in range(100))), id="entries"),
     ],
 )
-def test_an_endless_answer_is_given_up(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_response_is_rejected(piece: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multistatus, "MAX_ENTRIES", 5000)
     with answering(forever(piece)) as url, pytest.raises(SourceRefused) as refused:
         list_all(url)
     assert code_of(refused) in {"source_answer_endless", "source_answer_invalid"}
 
 
-def test_an_answer_that_arrives_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_response_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(multistatus, "MAX_SECONDS_BETWEEN", 0.5)
 
     def pieces() -> Iterator[bytes]:
@@ -337,7 +335,7 @@ def test_an_answer_that_arrives_too_slowly_is_given_up(monkeypatch: pytest.Monke
     assert time.monotonic() - start < 10
 
 
-def test_folders_without_end_are_left_at_a_depth(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_deep_folders_are_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webdav, "MAX_DEPTH", 5)
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -359,7 +357,7 @@ def test_folders_without_end_are_left_at_a_depth(monkeypatch: pytest.MonkeyPatch
         pytest.param(b"\x00\x01\x02", id="not XML"),
     ],
 )
-def test_an_incomplete_answer_completes_nothing(body: bytes) -> None:
+def test_incomplete_response_completes_nothing(body: bytes) -> None:
     with (
         answering(lambda handler: respond(handler, 207, body)) as url,
         pytest.raises(SourceRefused) as refused,
@@ -419,7 +417,7 @@ def test_compressed_answers_are_refused() -> None:
         list_all(url)
 
 
-def test_ids_of_files_stay_after_renaming_where_the_server_has_them() -> None:
+def test_file_ids_survive_renaming() -> None:
     names = ["before.md"]
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -444,7 +442,7 @@ def test_passwords_never_cross_the_internet_unencrypted(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/latest/", "http://[fd00:ec2::254]/"])
-def test_metadata_services_are_out_of_reach(url: str) -> None:
+def test_metadata_services_are_unreachable(url: str) -> None:
     with pytest.raises(SourceRefused) as refused:
         list_all(url)
     assert code_of(refused) == "source_address_forbidden"

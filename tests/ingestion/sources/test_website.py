@@ -110,7 +110,7 @@ def test_pages_and_files_below_the_address_are_listed_and_read(server: WebsiteSe
     assert f'<base href="{server.origin}/docs/leave.html">' in text
 
 
-def test_the_kind_is_known_and_its_test_succeeds(server: WebsiteServer) -> None:
+def test_website_kind_is_registered_and_its_check_succeeds(server: WebsiteServer) -> None:
     server.resources["/sitemap.xml"] = sitemap(f"{server.origin}/docs/leave.html")
     kind = get_kind("website")
     with kind.connect(options(server)) as source:
@@ -158,7 +158,7 @@ def test_a_sitemap_that_grows_when_unpacked_is_refused(
         list_all(server)
 
 
-def test_a_sitemap_that_became_a_page_deletes_nothing(server: WebsiteServer) -> None:
+def test_sitemap_replaced_by_a_page_deletes_nothing(server: WebsiteServer) -> None:
     server.resources["/sitemap.xml"] = sitemap(f"{server.origin}/docs/hidden.html")
     server.resources["/docs/hidden.html"] = page(title="Hidden")
     cursor = cursor_of(list_all(server))
@@ -177,9 +177,7 @@ def test_a_sitemap_that_became_a_page_deletes_nothing(server: WebsiteServer) -> 
         ("/pages.xml", moved("http://sso.example.org/", 302)),
     ],
 )
-def test_sitemaps_that_are_out_of_sight_delete_nothing(
-    server: WebsiteServer, path: str, answer: Resource
-) -> None:
+def test_unreachable_sitemaps_delete_nothing(server: WebsiteServer, path: str, answer: Resource) -> None:
     server.resources["/sitemap.xml"] = sitemap(f"{server.origin}/pages.xml", index=True)
     server.resources["/pages.xml"] = sitemap(f"{server.origin}/docs/hidden.html")
     server.resources["/docs/hidden.html"] = page(title="Hidden")
@@ -231,20 +229,20 @@ def test_a_page_with_several_addresses_is_one_document(server: WebsiteServer) ->
     assert paths_of(server, list_all(server)) == ["/docs/", "/docs/leave.html", "/docs/old.html"]
 
 
-def test_pages_that_name_each_other_as_canonical_are_one(server: WebsiteServer) -> None:
+def test_pages_with_mutual_canonical_links_are_one(server: WebsiteServer) -> None:
     server.resources["/docs/"] = page("a.html", "b.html")
     server.resources["/docs/a.html"] = page(head='<link rel="canonical" href="b.html">')
     server.resources["/docs/b.html"] = page(head='<link rel="canonical" href="a.html">')
     assert paths_of(server, list_all(server)) == ["/docs/", "/docs/a.html"]
 
 
-def test_pages_that_ask_not_to_be_found_are_left_out(server: WebsiteServer) -> None:
+def test_noindex_pages_are_omitted(server: WebsiteServer) -> None:
     server.resources["/docs/"] = page("leave.html", head='<meta name="robots" content="noindex">')
     server.resources["/docs/leave.html"] = page("travel/", head='<meta name="robots" content="nofollow">')
     assert paths_of(server, list_all(server)) == ["/docs/leave.html"]
 
 
-def test_an_unchanged_page_is_not_sent_again(server: WebsiteServer) -> None:
+def test_unchanged_page_is_not_downloaded(server: WebsiteServer) -> None:
     for path in ("/docs/", "/docs/leave.html", "/docs/travel/"):
         server.resources[path] = Resource(**{**vars(server.resources[path]), "tagged": True})
     before = list_all(server)
@@ -256,7 +254,7 @@ def test_an_unchanged_page_is_not_sent_again(server: WebsiteServer) -> None:
     assert unlisted_in(after) == []
 
 
-def test_scripts_and_tokens_do_not_make_a_new_version(server: WebsiteServer) -> None:
+def test_scripts_and_tokens_make_no_new_version(server: WebsiteServer) -> None:
     server.resources["/docs/"] = page(head="<script>token=1</script>")
     before = item_at(server, list_all(server), "/docs/")
     server.resources["/docs/"] = page(head="<script>token=2</script><!-- 3 -->")
@@ -265,7 +263,7 @@ def test_scripts_and_tokens_do_not_make_a_new_version(server: WebsiteServer) -> 
     assert item_at(server, list_all(server), "/docs/").version != before.version
 
 
-def test_a_calendar_without_end_ends_at_the_limits(server: WebsiteServer) -> None:
+def test_endless_calendar_is_limited(server: WebsiteServer) -> None:
     def next_month(path: str) -> Resource | None:
         number = path.removeprefix("/docs/calendar/")
         return page(f"/docs/calendar/{int(number) + 1}") if number.isdecimal() else None
@@ -280,7 +278,7 @@ def test_a_calendar_without_end_ends_at_the_limits(server: WebsiteServer) -> Non
     assert unlisted_in(by_pages) == [""]  # what was beyond the limit stays
 
 
-def test_addresses_that_differ_in_spelling_only_are_one(server: WebsiteServer) -> None:
+def test_addresses_with_equivalent_spelling_are_one(server: WebsiteServer) -> None:
     server.resources["/docs/"] = page(
         "leave.html#days", "./x/../leave.html", "LEAVE.html", "leave.html?print=1", "gr%C3%BC%C3%9Fe.html",
         "grüße.html", "javascript:alert(1)", "mailto:a@example.org", "//[", "%2e%2e/other/", "photo.JPG",
@@ -293,7 +291,7 @@ def test_addresses_that_differ_in_spelling_only_are_one(server: WebsiteServer) -
     assert "/docs/leave.html?print=1" in paths_of(server, list_all(server, queries=True))
 
 
-def test_files_can_be_left_out(server: WebsiteServer) -> None:
+def test_files_can_be_omitted(server: WebsiteServer) -> None:
     assert "/docs/plan.pdf" not in paths_of(server, list_all(server, files=False))
     assert not server.asked["/docs/plan.pdf"]
 
@@ -311,7 +309,7 @@ def test_redirects_in_the_selected_part_are_followed(server: WebsiteServer) -> N
 
 
 @pytest.mark.parametrize("status", [301, 302])
-def test_redirects_never_leave_the_server(server: WebsiteServer, status: int) -> None:
+def test_redirects_stay_on_the_server(server: WebsiteServer, status: int) -> None:
     with WebsiteServer() as other:
         other.default = lambda path: page(title="elsewhere")
         server.resources["/docs/leave.html"] = moved(f"{other.origin}/docs/", status)
@@ -340,7 +338,7 @@ def test_links_to_other_servers_are_not_requested(server: WebsiteServer) -> None
 
 
 @pytest.mark.parametrize("url", ["http://169.254.169.254/latest/", "http://[fd00:ec2::254]/"])
-def test_metadata_services_are_out_of_reach(url: str) -> None:
+def test_metadata_services_are_unreachable(url: str) -> None:
     with website.connect(WebsiteOptions(url=url)) as source, pytest.raises(SourceRefused):
         list(source.list_changes(""))
 
@@ -392,7 +390,7 @@ def test_impossible_options_are_refused(server: WebsiteServer, wrong: dict[str, 
 
 
 @pytest.mark.parametrize("status", [500, 503, 403, 401])
-def test_a_page_that_fails_stays_with_what_it_links_to(server: WebsiteServer, status: int) -> None:
+def test_failing_page_is_preserved_with_its_linked_pages(server: WebsiteServer, status: int) -> None:
     before = list_all(server)
     server.resources["/docs/travel/"] = Resource(b"", status)
     after = list_all(server, cursor_of(before))
@@ -420,7 +418,7 @@ def test_known_pages_that_redirect_to_a_sign_in_in_the_selected_part_stay(server
 
 
 @pytest.mark.parametrize("answer", [Resource(b"", 404), Resource(b"", 410), moved("/elsewhere/", 301)])
-def test_a_page_that_is_gone_is_reported(server: WebsiteServer, answer: Resource) -> None:
+def test_deleted_page_is_reported(server: WebsiteServer, answer: Resource) -> None:
     before = list_all(server)
     server.resources["/docs/leave.html"] = answer
     after = list_all(server, cursor_of(before))
@@ -428,7 +426,7 @@ def test_a_page_that_is_gone_is_reported(server: WebsiteServer, answer: Resource
     assert "/docs/leave.html" not in paths_of(server, after)
 
 
-def test_a_page_that_was_never_read_protects_all_others_for_a_week(
+def test_never_read_page_protects_all_others_for_a_week(
     server: WebsiteServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be what links to pages of a crawl before, whose state is lost when options are saved."""
@@ -443,7 +441,7 @@ def test_a_page_that_was_never_read_protects_all_others_for_a_week(
     assert unlisted_in(list_all(server, cursor_of(first))) == []
 
 
-def test_a_start_page_that_fails_ends_the_sync(server: WebsiteServer) -> None:
+def test_failing_start_page_ends_the_sync(server: WebsiteServer) -> None:
     cursor = cursor_of(list_all(server))
     server.resources["/docs/"] = Resource(b"", 500)
     with pytest.raises(SourceUnavailable):
@@ -462,7 +460,7 @@ def test_unknown_host_and_forbidden_address_have_different_errors() -> None:
     assert (code_of(unknown), code_of(forbidden)) == ("source_name_unknown", "source_address_forbidden")
 
 
-def test_a_website_that_goes_away_completes_nothing(server: WebsiteServer) -> None:
+def test_website_failing_during_a_listing_completes_nothing(server: WebsiteServer) -> None:
     def go_away(path: str) -> None:
         if "page" in path:
             raise OSError
@@ -475,9 +473,7 @@ def test_a_website_that_goes_away_completes_nothing(server: WebsiteServer) -> No
     assert sum(count for path, count in server.asked.items() if "page" in path) == crawl.MAX_FAILED
 
 
-def test_a_busy_website_is_asked_after_the_pause_it_asks_for(
-    server: WebsiteServer, waits: list[float]
-) -> None:
+def test_busy_website_is_retried_after_its_retry_after(server: WebsiteServer, waits: list[float]) -> None:
     busy = Resource(b"", 429, {"Retry-After": "17"})
     leave = server.resources["/docs/leave.html"]
     server.resources["/docs/leave.html"] = busy
@@ -507,7 +503,7 @@ def test_pages_are_requested_with_pauses(server: WebsiteServer, waits: list[floa
     assert waits == [3] * (sum(server.asked.values()) - 1)
 
 
-def test_a_page_without_end_is_left_out(server: WebsiteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_page_is_omitted(server: WebsiteServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_requests, "MAX_PAGE_BYTES", 100_000)
     before = list_all(server)
     server.resources["/docs/leave.html"] = page(text="x" * 1_000_000)
@@ -516,7 +512,7 @@ def test_a_page_without_end_is_left_out(server: WebsiteServer, monkeypatch: pyte
     assert item_at(server, after, "/docs/leave.html") == item_at(server, before, "/docs/leave.html")
 
 
-def test_a_file_that_ends_too_early_is_no_success() -> None:
+def test_truncated_file_is_no_success() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Type", "application/pdf")

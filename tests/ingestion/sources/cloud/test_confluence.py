@@ -58,7 +58,7 @@ def following(db: None) -> FollowingBase:
     return base
 
 
-def test_people_see_what_confluence_shows_them_also_after_changes(confluence: ConfluenceServer) -> None:
+def test_confluence_access_stays_equal_after_random_changes(confluence: ConfluenceServer) -> None:
     dice, seen = random.Random(24), set[frozenset[str]]()
     for _round in range(8):
         with connect(options(confluence)) as source:
@@ -115,7 +115,7 @@ def test_content_of_pages_and_files(confluence: ConfluenceServer) -> None:
         assert "Authorization" not in headers
 
 
-def test_files_elsewhere_are_refused(cloud: ConfluenceServer) -> None:
+def test_confluence_file_on_another_host_is_rejected(cloud: ConfluenceServer) -> None:
     with connect(options(cloud, spaces="HR")) as source:
         file = next(item for item in list_items(source) if item.id.startswith("file:"))
         for target in (
@@ -131,7 +131,7 @@ def test_files_elsewhere_are_refused(cloud: ConfluenceServer) -> None:
                 read_item(source, file)
 
 
-def test_later_syncs_read_what_changed(confluence: ConfluenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_sync_reads_only_changes(confluence: ConfluenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime(2026, 11, 20, tzinfo=UTC)
     monkeypatch.setattr(confluence_source, "_now", lambda: now)
     with connect(options(confluence, spaces="HR,PUB")) as source:
@@ -153,7 +153,7 @@ def test_later_syncs_read_what_changed(confluence: ConfluenceServer, monkeypatch
     assert json.loads(second.cursor)["full"] == json.loads(first.cursor)["full"]
 
 
-def test_who_is_not_identified_leaves_pages_to_managers(confluence: ConfluenceServer) -> None:
+def test_unidentified_people_leave_pages_to_managers(confluence: ConfluenceServer) -> None:
     confluence.spaces["LAB"].odd = "role"
     with connect(options(confluence, files=False)) as source:
         accesses = dict(source.list_access(list_items(source)))
@@ -162,7 +162,7 @@ def test_who_is_not_identified_leaves_pages_to_managers(confluence: ConfluenceSe
     assert "role" in accesses["page:200"].unknown
 
 
-def test_forbidden_levels_leave_pages_to_managers(confluence: ConfluenceServer) -> None:
+def test_forbidden_restrictions_leave_pages_to_managers(confluence: ConfluenceServer) -> None:
     confluence.fault = FaultsAt("/content/101/restriction", 403)
     with connect(options(confluence, files=False, spaces="HR")) as source:
         accesses = dict(source.list_access(list_items(source)))
@@ -203,13 +203,13 @@ def test_invisible_space_preserves_its_pages(confluence: ConfluenceServer) -> No
 
 
 @pytest.mark.parametrize("status", [500, 503, 401])
-def test_a_listing_that_breaks_off_deletes_nothing(confluence: ConfluenceServer, status: int) -> None:
+def test_interrupted_listing_deletes_nothing(confluence: ConfluenceServer, status: int) -> None:
     confluence.fault = FaultsAt("/page", status, after=3)
     with connect(options(confluence)) as source:
         require_broken_listing(source)
 
 
-def test_a_token_that_expires_while_listing_deletes_nothing(confluence: ConfluenceServer) -> None:
+def test_token_expiring_during_a_listing_deletes_nothing(confluence: ConfluenceServer) -> None:
     anonymous = Response('{"type": "anonymous"}', mimetype="application/json")
     later = FaultsAt("/user/current", 200, after=1)
     confluence.fault = lambda request: anonymous if later(request) else None

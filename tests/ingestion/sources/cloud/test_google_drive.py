@@ -46,7 +46,7 @@ def server() -> Iterator[GoogleServer]:
         yield google
 
 
-def test_people_find_what_they_may_open_also_after_changes(server: GoogleServer) -> None:
+def test_google_drive_access_stays_equal_after_random_changes(server: GoogleServer) -> None:
     dice, seen, known, cursor = random.Random(24), set[frozenset[str]](), set[str](), ""
     kinds = set[bool]()
     for _round in range(8):
@@ -102,7 +102,7 @@ def test_content_of_files_and_of_exported_documents(server: GoogleServer) -> Non
             read_item(source, items["D1doc"])
 
 
-def test_folders_are_listed_with_those_in_them(server: GoogleServer) -> None:
+def test_folders_are_listed_with_their_subfolders(server: GoogleServer) -> None:
     server.put(Entry("deep", "deep", "D1a", "application/vnd.google-apps.folder"))
     server.put(Entry("deep1", "deep.txt", "deep", content=b"Deep"))
     with connect(options(server, folders=["D1a"])) as source:
@@ -119,7 +119,7 @@ def test_folders_are_listed_with_those_in_them(server: GoogleServer) -> None:
     assert [each.container for each in unlisted] == ["folders/D1a/deep"]
 
 
-def test_a_folder_in_itself_is_listed_once(server: GoogleServer) -> None:
+def test_cyclic_folder_is_listed_once(server: GoogleServer) -> None:
     loop = {"id": "D1a", "name": "a", "mimeType": "application/vnd.google-apps.folder"}
     answer = f'{{"files": [{str(loop).replace(chr(39), chr(34))}]}}'
     server.fault = lambda request: Response(answer) if "files" in request.path else None
@@ -128,7 +128,7 @@ def test_a_folder_in_itself_is_listed_once(server: GoogleServer) -> None:
     assert sum("/files" in path for path in server.paths) == 1
 
 
-def test_changes_that_are_no_longer_known_list_everything(server: GoogleServer) -> None:
+def test_expired_cursor_causes_a_full_listing(server: GoogleServer) -> None:
     with connect(options(server)) as source:
         first, known = follow_changes(source, set(), "")
         server.trash("D1a0")
@@ -139,7 +139,7 @@ def test_changes_that_are_no_longer_known_list_everything(server: GoogleServer) 
     assert after == server.list_files()
 
 
-def test_a_file_in_the_trash_is_gone_without_a_full_listing(server: GoogleServer) -> None:
+def test_trashed_file_is_deleted_without_a_full_listing(server: GoogleServer) -> None:
     with connect(options(server)) as source:
         first, known = follow_changes(source, set(), "")
         server.trash("D1a0")
@@ -148,7 +148,7 @@ def test_a_file_in_the_trash_is_gone_without_a_full_listing(server: GoogleServer
     assert after == server.list_files()
 
 
-def test_a_folder_in_the_trash_takes_its_files_along(server: GoogleServer) -> None:
+def test_trashed_folder_deletes_its_files(server: GoogleServer) -> None:
     with connect(options(server)) as source:
         first, known = follow_changes(source, set(), "")
         server.trash("D1a")
@@ -179,7 +179,7 @@ def test_an_incomplete_search_deletes_nothing(server: GoogleServer) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 401])
-def test_a_listing_that_breaks_off_deletes_nothing(server: GoogleServer, status: int) -> None:
+def test_interrupted_listing_deletes_nothing(server: GoogleServer, status: int) -> None:
     server.fault = FaultsAt("/files", status, after=2)
     with connect(options(server)) as source:
         require_broken_listing(source)
@@ -200,7 +200,7 @@ def test_too_many_requests_are_waited_for(server: GoogleServer, monkeypatch: pyt
     assert refused.value.retry_after == 3600
 
 
-def test_permissions_that_are_not_known_leave_a_file_to_managers(server: GoogleServer) -> None:
+def test_unknown_permissions_leave_a_file_to_managers(server: GoogleServer) -> None:
     server.entries["D1a0"].grants = [Grant("ada", "juggler")]
     server.fault = FaultsAt("/files/D1a1/permissions", 403)
     with connect(options(server)) as source:

@@ -44,7 +44,7 @@ def server() -> Iterator[GraphServer]:
         yield graph
 
 
-def test_people_find_what_they_may_open_also_after_changes(server: GraphServer) -> None:
+def test_sharepoint_access_stays_equal_after_random_changes(server: GraphServer) -> None:
     dice, seen, known, cursor = random.Random(24), set[frozenset[str]](), set[str](), ""
     kinds = set[bool]()
     for _round in range(8):
@@ -81,7 +81,7 @@ def test_documents_follow_microsoft(server: GraphServer) -> None:
     assert following.list_synced("") == set()
 
 
-def test_content_comes_from_the_storage_without_the_token(server: GraphServer) -> None:
+def test_content_is_downloaded_without_the_token(server: GraphServer) -> None:
     with connect(options(server)) as source:
         items = {item.id: item for item in list_items(source)}
         assert read_item(source, items["lib1:a1"]) == b"File a1"
@@ -113,7 +113,7 @@ class FaultyRedirect:
         return Response("", 302, {"Location": self._target}) if path.endswith("/content") else None
 
 
-def test_changes_that_are_no_longer_known_list_everything(server: GraphServer) -> None:
+def test_expired_cursor_causes_a_full_listing(server: GraphServer) -> None:
     with connect(options(server)) as source:
         first, known = follow_changes(source, set(), "")
         server.delete("lib1", "a0")
@@ -124,7 +124,7 @@ def test_changes_that_are_no_longer_known_list_everything(server: GraphServer) -
     assert after == server.list_files()
 
 
-def test_a_deleted_folder_takes_its_files_along(server: GraphServer) -> None:
+def test_deleted_folder_deletes_its_files(server: GraphServer) -> None:
     with connect(options(server)) as source:
         first, known = follow_changes(source, set(), "")
         server.delete("lib1", "a")
@@ -153,7 +153,7 @@ def test_forbidden_library_preserves_its_files(server: GraphServer) -> None:
     assert known == server.list_files()
 
 
-def test_a_library_that_is_gone_is_listed_no_more(server: GraphServer) -> None:
+def test_deleted_library_is_not_listed(server: GraphServer) -> None:
     with connect(options(server)) as source:
         first, known = follow_changes(source, set(), "")
     del server.drives["lib2"]
@@ -164,7 +164,7 @@ def test_a_library_that_is_gone_is_listed_no_more(server: GraphServer) -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 401])
-def test_a_listing_that_breaks_off_deletes_nothing(server: GraphServer, status: int) -> None:
+def test_interrupted_listing_deletes_nothing(server: GraphServer, status: int) -> None:
     server.fault = FaultsAt("/delta", status, after=2)
     with connect(options(server)) as source:
         require_broken_listing(source)
@@ -190,7 +190,7 @@ def test_short_waits_are_waited_for(server: GraphServer) -> None:
     assert refused.value.retry_after == 600
 
 
-def test_what_is_not_identified_leaves_a_file_to_managers(server: GraphServer) -> None:
+def test_unidentified_permissions_leave_a_file_to_managers(server: GraphServer) -> None:
     server.drives["lib1"]["a0"].grants = [Grant(["ada"], ["sp.own level"])]
     server.drives["lib1"]["a1"].links = [Grant(["ada"], link="new kind")]
     server.drives["one"]["a0"].grants = [Grant(["#Members"])]
