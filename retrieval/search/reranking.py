@@ -15,7 +15,8 @@ from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.span_attributes import RERANKER_MODEL, DocumentList, SpanKind, document_attributes
 from cairn.telemetry.throttled_log import ThrottledLogger
 from cairn.telemetry.tracing import step
-from retrieval.answering.text.lexicon import list_words, recognised_language
+from retrieval.answering.grounding.reranker_languages import is_foreign, supports_language
+from retrieval.answering.text.lexicon import list_words
 from retrieval.search.traced_documents import traced_documents
 from retrieval.types import Hit
 
@@ -32,7 +33,7 @@ _trouble = ThrottledLogger(logging.getLogger(__name__))
 def select_reranker(query: str, reranker: Reranker | None) -> Reranker | None:
     """Return the reranker if it can be loaded and may read the language of the query."""
     try:
-        if reranker is None or not reranker.max_texts or _is_foreign(reranker, query):
+        if reranker is None or not reranker.max_texts or is_foreign(reranker, query):
             return None
         return reranker
     except (Unavailable, ConfigurationError) as error:
@@ -74,8 +75,8 @@ def _score_hits(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit
 def _reads_all(query: str, hits: Sequence[Hit], reranker: Reranker) -> bool:
     samples = [_read_text(hit)[:_SAMPLE_CHARACTERS] for hit in hits]
     return (
-        _supports_language(reranker, "\n".join(samples))
-        and not any(_is_foreign(reranker, text) for text in samples)
+        supports_language(reranker, "\n".join(samples))
+        and not any(is_foreign(reranker, text) for text in samples)
         and _shares_language(query, hits, reranker)
     )
 
@@ -86,20 +87,11 @@ def _shares_language(query: str, hits: Sequence[Hit], reranker: Reranker) -> boo
     Function words show the language of most queries. Keywords have none, and the hits alone decide. Longer
     queries without them ("make text bigger in the app") are in another language if the hits lack their words.
     """
-    if _supports_language(reranker, query) or len(query.split()) <= MAX_KEYWORDS:
+    if supports_language(reranker, query) or len(query.split()) <= MAX_KEYWORDS:
         return True
     words = set(list_words(query))
     found = words.intersection(list_words("\n".join(_read_text(hit) for hit in hits)))
     return len(found) >= MIN_SHARED_WORDS * len(words)
-
-
-def _is_foreign(reranker: Reranker, text: str) -> bool:
-    """Return whether the text is clearly in a language that the reranker does not read."""
-    return reranker.languages is not None and recognised_language(text) not in {None, *reranker.languages}
-
-
-def _supports_language(reranker: Reranker, text: str) -> bool:
-    return reranker.languages is None or recognised_language(text) in reranker.languages
 
 
 def _report_failure(error: CairnError) -> None:

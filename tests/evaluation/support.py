@@ -1,4 +1,5 @@
-"""How well sentences are checked: sentences that a model wrote, and true sentences with one change each."""
+"""How well sentences are checked: sentences that a model wrote, true sentences with one change each, and
+halves of two sentences, joined."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ from retrieval.answering.grounding.check import SentenceChecker
 from retrieval.answering.prompts.evidence import Passage
 from retrieval.answering.text.blocks import sentences_in, split_blocks
 from tests.evaluation.intervals import estimate_share
+from tests.evaluation.joined_sentences import draw_joined
 from tests.evaluation.sets import REPORTED, TUNED, WrittenSentence, load_documents, load_written
 from tests.retrieval.answering.builders import make_hit
 from tests.retrieval.answering.changes import Change, changes_of
@@ -47,6 +49,7 @@ _GROUPS: Final = {
     ),
 }
 CHANGES_PER_GROUP: Final = 100
+JOINED_PER_GROUP: Final = 100
 _PASSAGE_CHARACTERS: Final = 1200
 _PATIENCE_SECONDS: Final = 60.0
 _WORDS: Final = range(5, 41)  # of a sentence that is changed
@@ -71,7 +74,7 @@ class ChangedSentence:
 
 
 def check_sets(names: Sequence[str]) -> list[tuple[str, Checked]]:
-    """Check the sentences written about these sets, and changed sentences of tuned and reported ones."""
+    """Check sentences written about these sets, and changed and joined ones of tuned and reported sets."""
     embedder, reranker = open_embedder(environment()), open_packaged_reranker()
     written = [(name, each) for name in names for each in check_written(name, embedder, reranker)]
     changed = [
@@ -80,7 +83,13 @@ def check_sets(names: Sequence[str]) -> list[tuple[str, Checked]]:
         if set(sets) <= set(names)
         for each in check_changed(part, CHANGES_PER_GROUP, embedder, reranker)
     ]
-    return [*written, *changed]
+    joined = [
+        (f"joined, {part}", each)
+        for part, sets in CHANGED_SETS.items()
+        if set(sets) <= set(names)
+        for each in check_joined(part, JOINED_PER_GROUP, embedder, reranker)
+    ]
+    return [*written, *changed, *joined]
 
 
 def open_packaged_reranker() -> Reranker:
@@ -122,7 +131,7 @@ def draw_changes(names: Sequence[str], count: int, seed: int) -> list[ChangedSen
     Of each group, `count`; of each kind in it as many as of the others, if there are enough.
     """
     random = Random(seed)
-    sentences = [each for name in names for each in _find_sentences(name)]
+    sentences = [each for name in names for each in find_sentences(name)]
     random.shuffle(sentences)
     found: dict[str, list[ChangedSentence]] = {group: [] for group in _GROUPS}
     kinds = Counter[str]()
@@ -142,11 +151,20 @@ def draw_changes(names: Sequence[str], count: int, seed: int) -> list[ChangedSen
     return [each for drawn in found.values() for each in drawn]
 
 
+def check_joined(part: str, count: int, embedder: Embedder, reranker: Reranker) -> Iterator[Checked]:
+    """Check up to `count` sentences of each group, as an answer about what their subject or object is."""
+    sentences = [each for name in CHANGED_SETS[part] for each in find_sentences(name)]
+    for drawn in draw_joined(sentences, count, seed=1):
+        evidence = [Passage(1, (make_hit(drawn.passage, title=drawn.title),), drawn.passage)]
+        checker = _build_checker(evidence, f"What about {drawn.topic}?", embedder, reranker)
+        yield Checked(drawn.group, drawn.text, drawn.passage, bool(checker.check(drawn.text, [1]).grounds))
+
+
 def _group_of(change: Change) -> str:
     return next(group for group, kinds in _GROUPS.items() if change.kind in kinds)
 
 
-def _find_sentences(name: str) -> Iterator[tuple[str, str, str]]:
+def find_sentences(name: str) -> Iterator[tuple[str, str, str]]:
     """Yield title, passage and sentence, once for each sentence."""
     seen: set[str] = set()
     for document in load_documents(name):
@@ -205,7 +223,9 @@ def _by_group(found: Sequence[tuple[str, Checked]]) -> dict[tuple[str, str], lis
     groups: dict[tuple[str, str], list[Checked]] = {}
     for name, checked in found:
         part = next((f"all {part}" for part, sets in _PARTS.items() if name in sets), name)
-        whole = "all changes" if name == part and checked.group != "unchanged" else checked.group
+        whole = (
+            "all changes" if name.startswith("changed") and checked.group != "unchanged" else checked.group
+        )
         for key in dict.fromkeys([(name, checked.group), (part, whole)]):
             groups.setdefault(key, []).append(checked)
     return groups

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from cairn.inference.registry import embedder
+from tests.evaluation.joined_sentences import draw_joined
 from tests.evaluation.sets import REPORTED, TUNED, load_documents, load_tuning_sentences, load_written
 from tests.evaluation.support import (
     CHANGED_SETS,
@@ -34,6 +35,26 @@ def test_changes_one_word_of_sentences_that_are_in_the_documents() -> None:
         assert each.change.text not in each.passage
     assert drawn == draw_changes(["operations"], 5, seed=1)
     assert drawn != draw_changes(["operations"], 5, seed=2)
+
+
+def test_joins_the_subject_of_one_sentence_with_the_predicate_of_another() -> None:
+    texts = [
+        "The annual report is printed by the office.",
+        "All fees are approved by the board of directors.",
+    ]
+    drawn = draw_joined([("Duties", "\n".join(texts), text) for text in texts], 5, seed=1)
+    groups: dict[str, set[str]] = {}
+    for each in drawn:
+        groups.setdefault(each.group, set()).add(each.text)
+    assert set(groups) == {"halves, other voice", "true, other voice"}, "is and are don't agree"
+    assert groups["halves, other voice"] <= {
+        "The office printed all fees.",
+        "The board approved the annual report.",
+    }
+    assert groups["true, other voice"] <= {
+        "The office printed the annual report.",
+        "The board approved all fees.",
+    }
 
 
 def test_sentences_of_reported_sets_are_not_changed_with_those_of_others() -> None:

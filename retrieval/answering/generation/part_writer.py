@@ -7,20 +7,23 @@ from functools import cached_property
 
 from cairn.answers import AnswerMode
 from cairn.errors import Unavailable
+from cairn.inference.protocols import Reranker
 from cairn.telemetry.context import close_iterator
 from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.span_attributes import SpanKind, chat_attributes, token_attributes
 from cairn.telemetry.tracing import PausableStep
+from retrieval.answering.answerability.signals import block_text
 from retrieval.answering.evidence_budget import EvidenceBudget
 from retrieval.answering.generation.conflict_note import conflict_notes
 from retrieval.answering.generation.extractive import Extract, arrange_for_reading, extract_blocks
 from retrieval.answering.generation.quote_first import QuoteFirstReader
-from retrieval.answering.generation.relevance import RelevanceToQuestion
+from retrieval.answering.generation.relevance import RelevanceToQuestion, rate_most_relevant
 from retrieval.answering.generation.sentence_gate import SentenceGate
 from retrieval.answering.generation.state import NO_MODEL, AnswerBuffer, GenerationContext, RunState
 from retrieval.answering.generation.verdict import PartResult, build_part_result, is_all_repeated
 from retrieval.answering.generation.whole_lists import complete_list
 from retrieval.answering.grounding.check import SentenceChecker
+from retrieval.answering.grounding.reranker_languages import is_foreign, supports_language
 from retrieval.answering.prompts.evidence import Passage, documents_of
 from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION
 from retrieval.answering.protocols import ChatModel, Judgement, choose_model, route_of
@@ -29,6 +32,7 @@ from retrieval.answering.text.sentences import SentenceStream
 from retrieval.types import AnswerEvent, Hit, ModelRoute, Prompted, Waiting
 
 LOOP_CHARACTERS = 120
+MAX_QUOTES_RATED = 3  # where the search wasn't reranked: few enough to be in time
 
 
 class PartWriter:
@@ -49,8 +53,6 @@ class PartWriter:
         self._part = part
         self._hits = hits
         self._judgement = judgement
-        was_reranked = any(hit.scores.rerank is not None for hit in hits)  # so it reads their language
-        self._reranker = context.reranker if was_reranked else None
         self._chat, self._budget, self._evidence = self._choose_model()
         self._checker = SentenceChecker(
             self._evidence,
@@ -58,7 +60,7 @@ class PartWriter:
             question=part.query,
             reason_language=context.language,
             inference=context.inference,
-            reranker=self._reranker if context.selects else None,
+            reranker=self._find_checking_reranker() if context.selects else None,
         )
         self._gate = SentenceGate(
             part.query, self._checker, context.locate, context.grounding, context.language,
@@ -143,19 +145,31 @@ class PartWriter:
             ending.callback(close_iterator, source)
             yield stream, step.iterate(source)
 
+    def _find_checking_reranker(self) -> Reranker | None:
+        """Return the reranker if it reads the evidence, also if it was late for the search: a sentence needs
+        only a few of its scores, which have a time limit of their own."""
+        reranker = self._context.reranker
+        evidence = "\n".join(passage.text for passage in self._evidence)
+        return reranker if reranker and supports_language(reranker, evidence) else None
+
     def _build_relevance(self) -> RelevanceToQuestion | None:
-        """Rate the quotes while the model reads the prompt: its sentences must be as relevant."""
-        if self._reranker is None or not self._extracts:
+        """Rate the quotes while the model reads the prompt: its sentences must be as relevant. If the search
+        wasn't reranked, only the first ones are rated."""
+        reranker, query = self._find_checking_reranker(), self._part.query
+        if reranker is None or not self._extracts or is_foreign(reranker, query):
             return None
         best = self._extracts[0].relevance
-        return None if best is None else RelevanceToQuestion(self._part.query, self._reranker, best)
+        if best is None:
+            first = self._extracts[:MAX_QUOTES_RATED]
+            best = rate_most_relevant(query, [block_text(each.hit, each.quote) for each in first], reranker)
+        return RelevanceToQuestion(query, reranker, best)
 
     @cached_property
     def _extracts(self) -> list[Extract]:
         context = self._context
-        return extract_blocks(
-            self._part.query, self._hits, context.embedder, context.language, self._reranker
-        )
+        was_reranked = any(hit.scores.rerank is not None for hit in self._hits)
+        reranker = context.reranker if was_reranked else None  # it reads the question's language, too
+        return extract_blocks(self._part.query, self._hits, context.embedder, context.language, reranker)
 
     def _show(self, events: Iterable[AnswerEvent]) -> list[AnswerEvent]:
         return self._buffer.add(events, self._run)

@@ -30,18 +30,25 @@ def rate_relevance(question: str, texts: Sequence[str], reranker: Reranker) -> l
     return [sum(odds) / len(odds) for odds in zip(*rated, strict=True)]
 
 
+def rate_most_relevant(question: str, texts: Sequence[str], reranker: Reranker) -> float | None:
+    """Return the log odds of the most relevant text; None if the reranker fails."""
+    try:
+        return max(rate_relevance(question, texts, reranker))
+    except (Unavailable, ConfigurationError):
+        count_model_failure("reranker")
+        return None
+
+
 class RelevanceToQuestion:
-    def __init__(self, question: str, reranker: Reranker, best: float) -> None:
-        """`best`: log odds of the most relevant block of the evidence."""
+    def __init__(self, question: str, reranker: Reranker, best: float | None) -> None:
+        """`best`: log odds of the most relevant block of the evidence; None if the reranker failed."""
         self._question = question
         self._reranker = reranker
-        self._least = best - MAX_GAP
+        self._best = best
 
-    def is_near_best(self, sentence: str) -> bool:
-        """Return whether a sentence is relevant enough to begin an answer; True if the reranker fails."""
-        try:
-            (relevance,) = rate_relevance(self._question, [sentence], self._reranker)
-        except (Unavailable, ConfigurationError):
-            count_model_failure("reranker")
-            return True
-        return relevance >= self._least
+    def is_near_best(self, sentence: str) -> bool | None:
+        """Return whether a sentence is relevant enough to begin an answer; None if the reranker fails."""
+        if self._best is None:
+            return None
+        relevance = rate_most_relevant(self._question, [sentence], self._reranker)
+        return None if relevance is None else relevance >= self._best - MAX_GAP

@@ -278,14 +278,17 @@ class SentenceGate:
 
     def _is_on_topic(self, unit: Unit, body: str, support: Support) -> bool:
         """Return whether it covers most of the question, in the same words or in meaning, and is as relevant
-        as a quote would be."""
-        if self.relevance is not None and not self.relevance.is_near_best(body):
+        as a quote would be. If the reranker can't say so, the model isn't trusted to have selected it."""
+        is_near_best = self.relevance is None or self.relevance.is_near_best(body)
+        if is_near_best is False:
             return False
         quotes = " ".join(ground.quote for ground in support.grounds)
         headings = " ".join(
             f"{ground.hit.title} {' '.join(ground.hit.section)}" for ground in support.grounds
         )
-        if language_of(quotes) != self.language or self._is_relevant(support):
+        if language_of(quotes) != self.language or self._is_relevant(
+            support, selected=self.selects and bool(is_near_best)
+        ):
             return True
         asked = content_stems(self.question, self.language)
         sentence_stems = content_stems(body, self.language)
@@ -299,14 +302,14 @@ class SentenceGate:
             >= MIN_COVERAGE_WITH_HEADINGS
         )
 
-    def _is_relevant(self, support: Support) -> bool:
-        """Return whether the sentence is relevant or, for a model trusted to select, at least as relevant as
-        the evidence gets: no sentence is very similar to a question in other words, and a small model finds
-        such sentences by chance."""
+    def _is_relevant(self, support: Support, *, selected: bool) -> bool:
+        """Return whether the sentence is relevant or, if a model trusted to do so selected it, at least as
+        relevant as the evidence gets: no sentence is very similar to a question in other words, and a small
+        model finds such sentences by chance."""
         near_enough = (
             support.relevance >= MIN_SELECTED_RELEVANCE and support.relevance_gap <= MAX_RELEVANCE_GAP
         )
-        return support.relevance >= MIN_RELEVANCE or (self.selects and near_enough)
+        return support.relevance >= MIN_RELEVANCE or (selected and near_enough)
 
     def _citation(self, ground: Ground) -> Citation:
         number = self.markers.setdefault((ground.hit.chunk, ground.quote), len(self.markers) + 1)

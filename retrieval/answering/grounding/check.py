@@ -33,7 +33,14 @@ from retrieval.answering.grounding.purpose import split_purpose
 from retrieval.answering.grounding.quantities import conflicting_figures, unsupported_figures
 from retrieval.answering.grounding.restrictions import restricts_otherwise
 from retrieval.answering.grounding.window_rater import WindowRater
-from retrieval.answering.grounding.windows import Piece, Window, heading_of, pieces_of, windows_of
+from retrieval.answering.grounding.windows import (
+    Piece,
+    Window,
+    heading_of,
+    pieces_of,
+    statements_of,
+    windows_of,
+)
 from retrieval.answering.prompts.evidence import Passage
 from retrieval.answering.text.lexicon import STRUCTURE, Language, language_of
 from retrieval.answering.text.messages import render_message
@@ -341,13 +348,26 @@ class SentenceChecker:
         return (
             self._is_similar(sentence, item)
             and not self._goes_beyond(sentence, item.window)
+            and not self._joins_statements(sentence, item.window)
             and self._serves_question(sentence, item.window)
         )
+
+    def _joins_statements(self, sentence: str, window: Window) -> bool:
+        """Return whether a part of the sentence has words of two statements of the window: what one is about,
+        and what the other says about something else."""
+        if len(window.pieces) == 1 or language_of(sentence) != self._language:
+            return False
+        statements = [
+            window.topic.union(*(piece.stems for piece in group))
+            for group in statements_of(self._inside(window), self._language)
+        ]
+        parts = (comparable_stems(part, self._language) & window.stems for part in _PARTS.split(sentence))
+        return not all(any(part <= stems for stems in statements) for part in parts)
 
     def _serves_question(self, sentence: str, window: Window) -> bool:
         """Return whether the window may have words of the question left out: "To make text bigger, name a
         file" takes the purpose from the question, and the file from a passage about pictures. A fragment
-        such as "June 10" takes all words of the question."""
+        such as "June 10" takes all words of the question. Without the reranker's word for it, it may not."""
         if language_of(sentence) != self._language:
             return True
         purpose = comparable_stems(self._purpose, self._language)
@@ -357,7 +377,7 @@ class SentenceChecker:
         if given <= window.stems and bool(purpose) == bool(self._purpose):
             return True
         relevance = self._rater.rate(self._question, window)
-        return relevance is None or relevance >= MIN_QUESTION_RELEVANCE
+        return relevance is not None and relevance >= MIN_QUESTION_RELEVANCE
 
     def _is_similar(self, sentence: str, item: _Scored) -> bool:
         if language_of(sentence) != self._language:

@@ -11,12 +11,19 @@ from uuid import UUID
 from retrieval.answering.grounding.quantities import has_value
 from retrieval.answering.prompts.evidence import Passage
 from retrieval.answering.text.blocks import CELL_SEPARATOR, Block, Shape, Span, sentences_in, split_blocks
-from retrieval.answering.text.lexicon import Language
+from retrieval.answering.text.lexicon import Language, list_words
 from retrieval.answering.text.number_words import comparable_stems
+from retrieval.answering.text.terms import stem
 from retrieval.types import Hit
 
 MAX_WINDOW_PIECES = 3
 MAX_QUOTE_CHARACTERS = 1500
+_CONTINUATIONS = """also both each either he her his however it its she so such that their then there these
+they this those auch beide beides daher dann darin dazu deren dessen dies diese dieser dieses er es ihr ihre
+sein seine sie somit"""
+CONTINUATIONS = frozenset(_CONTINUATIONS.split())
+"""Words at the beginning of a sentence that goes on about what the one before is about."""
+DEFINITE_ARTICLES = frozenset({"the", "der", "die", "das"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,28 @@ def windows_of(pieces: Sequence[Piece], language: Language) -> Iterator[Window]:
             if pieces[stop - 1].hit is piece.hit:
                 yield _window(pieces, range(start, stop), headings[piece.hit.chunk])
     yield from _block_windows(pieces, spans, headings)
+
+
+def statements_of(pieces: Sequence[Piece], language: Language) -> list[list[Piece]]:
+    """Group pieces with those that they go on from: "It comes to 40,000 dollars." says nothing alone."""
+    groups: list[list[Piece]] = []
+    for piece in pieces:
+        if groups and _goes_on(groups[-1][-1], piece, language):
+            groups[-1].append(piece)
+        else:
+            groups.append([piece])
+    return groups
+
+
+def _goes_on(before: Piece, piece: Piece, language: Language) -> bool:
+    """Return whether a piece is a row or an item like the one before, or begins with a word for what that is
+    about: "it", or "the call" after a call."""
+    first, *others = list_words(piece.own) or [""]
+    if piece.key or before.own.rstrip().endswith(":") or not piece.own.lstrip()[:1].isupper():
+        return True
+    if first in DEFINITE_ARTICLES and others:
+        return stem(others[0], language) in before.stems
+    return first in CONTINUATIONS
 
 
 def _block_windows(

@@ -8,7 +8,7 @@ import pytest
 from cairn.errors import Unavailable
 from retrieval.answering import answer
 from retrieval.answering.generation.relevance import RelevanceToQuestion, rate_relevance
-from retrieval.types import Answer, Done, Location
+from retrieval.types import Answer, Done, Hit, Location
 from tests.fakes import FakeEmbedder
 from tests.retrieval.answering.builders import STRONG, Writer, make_hit
 
@@ -23,7 +23,7 @@ class WordReranker:
 
     name = "words"
     max_texts = 16
-    languages = None
+    languages: frozenset[str] | None = None
 
     def __init__(self, word: str, *, fails: bool = False) -> None:
         self._word, self._fails = word, fails
@@ -34,15 +34,24 @@ class WordReranker:
         return [0.99 if self._word in text else 0.01 for text in texts]
 
 
-def write(text: str, reranker: WordReranker) -> Answer:
-    reranked = replace(HIT, scores=replace(HIT.scores, rerank=0.9))
+def write(
+    text: str,
+    reranker: WordReranker,
+    *,
+    question: str = QUESTION,
+    hit: Hit = HIT,
+    was_reranked: bool = True,
+    selects: bool = False,
+) -> Answer:
+    found = replace(hit, scores=replace(hit.scores, rerank=0.9 if was_reranked else None))
     *_, last = answer(
-        QUESTION,
-        search=lambda _: [reranked],
+        question,
+        search=lambda _: [found],
         chat=Writer(text),
         embedder=FakeEmbedder(),
         locate=lambda hit, quote: Location(),
         answerability=STRONG,
+        selects=selects,
         reranker=reranker,
     )
     assert isinstance(last, Done)
@@ -71,6 +80,32 @@ def test_sentence_as_relevant_as_the_quote_is_preserved() -> None:
 
 def test_failed_reranker_falls_back_to_words() -> None:
     assert write(f"{BESIDE} [1]", WordReranker("twice", fails=True)).mode == "generated"
+
+
+def test_the_first_quotes_are_rated_if_the_search_was_not_reranked() -> None:
+    given = write(f"{BESIDE} [1]", WordReranker("twice"), was_reranked=False)
+    assert given.mode == "extractive"
+    assert given.sentences[0].reason == "Supported, but not relevant enough to the question."
+
+
+class GermanReranker(WordReranker):
+    languages = frozenset({"de"})
+
+
+def test_no_reranker_is_asked_about_evidence_that_it_does_not_read() -> None:
+    given = write(f"{BESIDE} [1]", GermanReranker("twice"), question="board meetings", was_reranked=False)
+    assert given.mode == "generated"
+
+
+@pytest.mark.parametrize("was_reranked", [True, False])
+@pytest.mark.parametrize(("fails", "mode"), [(False, "generated"), (True, "extractive")])
+def test_a_model_is_trusted_to_select_a_sentence_only_if_it_was_rated(
+    was_reranked: bool, fails: bool, mode: str
+) -> None:
+    text = "The board of the foundation rents offices."
+    reranker, hit = WordReranker("", fails=fails), make_hit(text, title="Rooms")
+    given = write(f"{text} [1]", reranker, hit=hit, was_reranked=was_reranked, selects=True)
+    assert given.mode == mode
 
 
 @pytest.mark.parametrize(("best", "near"), [(0.0, False), (-3.0, True)])

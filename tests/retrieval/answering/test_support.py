@@ -130,6 +130,29 @@ def test_a_fact_spread_over_sentences_is_quoted_with_both() -> None:
     assert ground.quote == hit.text
 
 
+DUTIES = (
+    "The annual budget is prepared by the treasurer. Guest lectures are organised by the travel team. "
+    "They are paid by the finance office. The finance office keeps a list for audits."
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "is_right"),
+    [
+        ("The travel team organised guest lectures.", True),
+        ("The finance office paid guest lectures.", True),
+        ("The treasurer prepared the annual budget, and the travel team organised guest lectures.", True),
+        ("The travel team organised the annual budget.", False),
+        ("The travel team prepared the annual budget.", False),
+        ("The treasurer keeps a list for audits.", False),
+    ],
+)
+def test_no_part_of_a_sentence_joins_two_statements(sentence: str, is_right: bool) -> None:
+    reranker = FakeReranker("the")
+    check = checker([make_hit(DUTIES, title="Duties")], "Who does what?", reranker=reranker).check
+    assert bool(check(sentence, [1]).grounds) is is_right
+
+
 def test_figures_must_occur_together() -> None:
     hit = make_hit(
         "Junior staff earn 20 days of leave.\n\nParking costs 30 dollars.\n\nRooms have 12 seats.\n\n"
@@ -155,6 +178,23 @@ def test_echo_of_the_question_needs_more_support() -> None:
     assert (
         checker([hit], question).check("Yes, Figma plugins may be used with Google Drive.", [1]).grounds == ()
     )
+
+
+@pytest.mark.parametrize(
+    ("reranker", "is_right"),
+    [
+        (None, False),
+        (FakeReranker("office", failure=Unavailable("late")), False),
+        (FakeReranker("pool"), False),
+        (FakeReranker("office"), True),
+    ],
+)
+def test_without_the_reranker_no_word_of_the_question_is_taken_for_granted(
+    reranker: FakeReranker | None, is_right: bool
+) -> None:
+    hit = make_hit("The office opens on June 10, 2025.", title="Dates")
+    check = checker([hit], "When does the pool close?", reranker=reranker).check
+    assert bool(check("June 10, 2025.", [1]).grounds) is is_right
 
 
 def test_nothing_is_supported_without_evidence() -> None:
