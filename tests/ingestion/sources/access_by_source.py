@@ -1,17 +1,17 @@
 """Who may read what in Cairn by what a source says."""
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pytest
 from django.utils import timezone
 
-from cairn.access.models import Role
+from cairn.access.models import Role, SourceSubject
 from cairn.access.permissions import documents_for
 from cairn.access.principals import principal_for_user
 from cairn.access.services import grant_give
 from cairn.access.source_access import SourceGroup, SourcePerson
-from cairn.access.source_services import replace_source_people, set_source_access
+from cairn.access.source_services import link_source_person, replace_source_people, set_source_access
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import Document
@@ -30,6 +30,7 @@ from ingestion.sources.protocol import (
 from ingestion.sources.services import source_create
 from ingestion.sources.sync.run import run_source_task
 from tests.bases import make_base
+from tests.ingestion.sources.canary import require_canary
 from tests.principals import SETUP
 
 
@@ -149,6 +150,24 @@ class FollowingBase:
         """Return the ids of items that Cairn shows a person after syncs."""
         found = documents_for(principal_for_user(self._users[name]))
         return set(SourceItem.objects.filter(document__in=found).values_list("external_id", flat=True))
+
+    def link(self, **people: str) -> None:
+        """Link people with their ids in the source by hand, as admins do where addresses don't match."""
+        for name, identity in people.items():
+            subject = SourceSubject.objects.get(external_id=identity)
+            link_source_person(subject, self._users[name], self._manager)
+
+    def require_canary(self, shown: Mapping[str, Collection[str]]) -> None:
+        """Check an item that the source shows one person and not another. `shown`: items by person."""
+        reader, other, canary = next(
+            (one, another, item)
+            for one in sorted(shown)
+            for another in sorted(shown)
+            for item in sorted(set(shown[one]) - set(shown[another]))
+        )
+        document = SourceItem.objects.get(source__knowledge_base=self._base, external_id=canary).document
+        assert document is not None
+        require_canary(document, reader=self._users[reader], other=self._users[other])
 
     def list_shown(self, name: str) -> set[str]:
         """Return the ids of items that Cairn shows a person."""

@@ -204,6 +204,7 @@ def test_dokuwiki_access_stays_equal_after_random_changes(
     assert len(set(map(frozenset, found.values()))) > 5
 
 
+@pytest.mark.django_db(transaction=True)
 def test_documents_follow_the_wiki(world: DokuwikiServer, following: FollowingBase) -> None:
     """From the listing to who may read, by the syncs of content, people and access."""
     given = options(world).model_dump() | {"password": PASSWORD}
@@ -218,6 +219,7 @@ def test_documents_follow_the_wiki(world: DokuwikiServer, following: FollowingBa
     following.sync("dokuwiki", given)
     for login in PEOPLE:
         assert following.list_synced(login) == world.list_shown(login), login
+    following.require_canary({login: world.list_shown(login) for login in PEOPLE})
 
 
 def test_repeated_rule_grants_no_more_than_the_wiki(world: DokuwikiServer, following: FollowingBase) -> None:

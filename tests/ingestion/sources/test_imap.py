@@ -32,6 +32,7 @@ from ingestion.sources.protocol import (
     SourceUnavailable,
     Unlisted,
 )
+from tests.ingestion.sources.access_by_source import FollowingBase, list_items
 from tests.ingestion.sources.imap_server import ACCOUNT, PREFIX, Dovecot, password_of
 
 pytestmark = pytest.mark.slow
@@ -265,6 +266,24 @@ def test_imap_readers_match_the_servers_access_lists(server: Dovecot) -> None:
     }
     assert server_readers(server) == expected
     assert readers_of(server) == expected
+
+
+@pytest.mark.django_db(transaction=True)
+def test_imap_message_is_found_only_by_its_readers(server: Dovecot) -> None:
+    server.set_access("Finance", ["user=ada lr"])
+    following = FollowingBase()
+    following.add_people(PEOPLE)
+    given = options(server).model_dump() | {"password": password_of(ACCOUNT)}
+    following.sync("imap", given)
+    following.link(**{name: f"person:{name}" for name in PEOPLE})
+    with imap.connect(options(server)) as source:
+        mailboxes = {item.id: item.container.removeprefix(PREFIX) for item in list_items(source)}
+    shown = {
+        name: {item for item, mailbox in mailboxes.items() if mailbox in readable}
+        for name, readable in server_readers(server).items()
+    }
+    assert {name: following.list_synced(name) for name in PEOPLE} == shown
+    following.require_canary(shown)
 
 
 IDENTIFIERS: Final = [

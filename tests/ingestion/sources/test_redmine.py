@@ -144,11 +144,13 @@ def test_redmine_access_stays_equal_after_random_changes(
         assert redmine.is_shown(login, item) == (item in found[login]), (login, item)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_documents_follow_redmine(redmine: RedmineServer, following: FollowingBase) -> None:
     """From the listing to who may read, by the syncs of content, people and access."""
     following.sync("redmine", {"url": redmine.url, "api_key": redmine.keys[ADMIN]})
-    for login in ("ada", "bo", "gus", "una"):
-        assert following.list_synced(login) == redmine.list_shown(login), login
+    shown = {login: redmine.list_shown(login) for login in ("ada", "bo", "gus", "una")}
+    assert {login: following.list_synced(login) for login in shown} == shown
+    following.require_canary(shown)
 
 
 def read(source: RedmineSource, item: Item) -> str:

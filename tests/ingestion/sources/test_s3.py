@@ -25,6 +25,7 @@ from ingestion.sources.protocol import (
     SourceUnavailable,
     first_problem,
 )
+from tests.ingestion.sources.access_by_source import FollowingBase
 from tests.ingestion.sources.s3_server import BUCKET, READER, SeaweedFs, secret_of
 from tests.ingestion.sources.webdav_server import answering
 
@@ -225,6 +226,19 @@ def test_s3_readers_match_the_access_file(server: SeaweedFs) -> None:
     allowed = {(name, key): found[key].allows({f"person:{name}"}) for name in PEOPLE for key in KEYS}
     assert allowed == {(name, key): server.may_read(name, key) for name in PEOPLE for key in KEYS}
     assert {True, False} == set(allowed.values())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_s3_object_is_found_only_by_its_readers(server: SeaweedFs) -> None:
+    server.put("access.json", make_file(PEOPLE))
+    following = FollowingBase()
+    following.add_people(PEOPLE)
+    given = options(server.url, access_file="access.json").model_dump()
+    following.sync("s3", given | {"secret_access_key": secret_of(READER)})
+    following.link(**{name: f"person:{name}" for name in PEOPLE})
+    shown = {name: {key for key in KEYS if server.may_read(name, key)} for name in PEOPLE}
+    assert {name: following.list_synced(name) for name in PEOPLE} == shown
+    following.require_canary(shown)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -27,7 +27,7 @@ from cairn.access.services import grant_give
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.access.source_services import link_source_person
 from cairn.accounts.services import user_create
-from cairn.library.models import KnowledgeBase
+from cairn.library.models import Document, KnowledgeBase
 from ingestion.models import SourceSchedule
 from ingestion.sources.kinds import get_kind
 from ingestion.sources.kinds.sftp import connection as ssh
@@ -47,6 +47,7 @@ from ingestion.sources.protocol import (
 )
 from ingestion.sources.services import source_create
 from ingestion.sources.sync.run import run_source_task
+from tests.ingestion.sources.canary import require_canary
 from tests.ingestion.sources.sftp_server import (
     SftpServer,
     needs_root,
@@ -473,7 +474,7 @@ def test_sftp_permissions_match_the_system(server: SftpServer, files: Path, *, l
 
 
 @needs_root
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_document_of_one_reader_is_found_only_by_that_reader(
     server: SftpServer, files: Path, base: KnowledgeBase, admin: Principal
 ) -> None:
@@ -499,18 +500,19 @@ def test_document_of_one_reader_is_found_only_by_that_reader(
             assert row.error == ""
 
     sync("people", "content", "access")
-    principals = {}
+    users = {}
     for account in (one, other):
         user = user_create(username=account.pw_name, email=f"{account.pw_name}@example.org")
         grant_give(knowledge_base=base, subject=f"user:{user.id}", role=Role.READER, principal=admin)
         subject = SourceSubject.objects.get(source=source.id, external_id=f"uid:{account.pw_uid}")
         link_source_person(subject, user, admin)
-        principals[account.pw_name] = principal_for_user(user)
+        users[account.pw_name] = user
 
     def readers() -> set[str]:
-        return {name for name, principal in principals.items() if documents_for(principal).exists()}
+        return {name for name, user in users.items() if documents_for(principal_for_user(user)).exists()}
 
     assert readers() == {"daemon"}
+    require_canary(Document.objects.get(), reader=users["daemon"], other=users["bin"])
     secret.chmod(0o400)
     sync("access")
     assert readers() == {"daemon"}

@@ -38,6 +38,7 @@ from ingestion.sources.protocol import (
 from ingestion.sources.services import source_create
 from ingestion.sources.sync.run import run_source_task
 from tests.backends import free_port
+from tests.ingestion.sources.canary import require_canary
 from tests.samba import (
     ADMIN,
     ADMIN_PASSWORD,
@@ -376,14 +377,16 @@ def test_server_that_stops_responding_times_out(
             domain.signal(signal.SIGCONT)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_documents_follow_the_share(
     domain: SambaDomain, admin: Client, folder: str, manager: Principal, base: KnowledgeBase
 ) -> None:
     """From the listing to who may read, by the syncs of contents, permissions and people."""
     person = domain.add_person("reader", mail="reader@example.org")
     staff = domain.add_group("staff", [person])
+    domain.add_person("colleague", mail="colleague@example.org")
     user = user_create(username="reader", email="reader@example.org")
+    colleague = user_create(username="colleague", email="colleague@example.org")
     grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=manager)
     for name in ("a", "b"):
         admin.write(f"{folder}/{name}.txt", f"Words of {name}.".encode())
@@ -405,6 +408,7 @@ def test_documents_follow_the_share(
     assert sync("content") == set()
     assert Document.objects.filter(knowledge_base=base).count() == 2
     assert sync("people") == {"a.txt"}
+    require_canary(Document.objects.get(title="a.txt"), reader=user, other=colleague)
     admin.protect(f"{folder}/b.txt", [Ace("S-1-5-11")])
     admin.protect(f"{folder}/a.txt", [Ace(domain.sid(person), DENY), Ace(domain.sid(staff))])
     assert sync("access") == {"b.txt"}

@@ -73,6 +73,7 @@ def test_confluence_access_stays_equal_after_random_changes(confluence: Confluen
     assert len(seen) > 12
 
 
+@pytest.mark.django_db(transaction=True)
 def test_documents_follow_confluence(cloud: ConfluenceServer, following: FollowingBase) -> None:
     """Compare after the syncs of content, people and access."""
     given = options(cloud).model_dump() | {"token": TOKEN}
@@ -86,6 +87,7 @@ def test_documents_follow_confluence(cloud: ConfluenceServer, following: Followi
     for person in PEOPLE:
         assert following.list_synced(person) == cloud.list_shown(person), person
     assert following.list_synced("") == {item for item in cloud.list_shown("") if "30" in item}
+    following.require_canary({person: cloud.list_shown(person) for person in PEOPLE})
 
 
 def test_content_of_pages_and_files(confluence: ConfluenceServer) -> None:

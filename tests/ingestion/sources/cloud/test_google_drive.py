@@ -66,7 +66,7 @@ def test_google_drive_access_stays_equal_after_random_changes(server: GoogleServ
     assert kinds == {True, False}
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_documents_follow_google(server: GoogleServer) -> None:
     following = FollowingBase()
     following.add_people([*PEOPLE, ""])
@@ -83,6 +83,7 @@ def test_documents_follow_google(server: GoogleServer) -> None:
     for person in PEOPLE:
         assert following.list_synced(person) == server.list_shown(person), person
     assert following.list_synced("") == set()
+    following.require_canary({person: server.list_shown(person) for person in PEOPLE})
 
 
 def test_content_of_files_and_of_exported_documents(server: GoogleServer) -> None:

@@ -64,7 +64,7 @@ def test_sharepoint_access_stays_equal_after_random_changes(server: GraphServer)
     assert kinds == {True, False}
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_documents_follow_microsoft(server: GraphServer) -> None:
     following = FollowingBase()
     following.add_people([*PEOPLE, ""])
@@ -79,6 +79,7 @@ def test_documents_follow_microsoft(server: GraphServer) -> None:
     for person in PEOPLE:
         assert following.list_synced(person) == server.list_shown(person), person
     assert following.list_synced("") == set()
+    following.require_canary({person: server.list_shown(person) for person in PEOPLE})
 
 
 def test_content_is_downloaded_without_the_token(server: GraphServer) -> None:
