@@ -61,6 +61,13 @@ class JsonApi:
         """Return an answer that isn't an error. Raises RequestRefused for 4xx."""
         return wait_while_busy(lambda: self._read(path, params))
 
+    def read_posted(self, path: str, body: object, kind: type[M]) -> M:
+        """Read an object by a request that has a body but changes nothing. Raises RequestRefused for 4xx."""
+        answer = wait_while_busy(
+            lambda: self._require(path, self.server.post(path, body, headers=self._authorize()))
+        )
+        return self.parse(answer, kind)
+
     def list_links(self, path: str, kind: type[M], next_of: Callable[[M], str], **params: str) -> Iterator[M]:
         """Yield the pages of a list whose answers link to the next page. Only the link’s query counts."""
         for _page in range(MAX_PAGES):
@@ -118,7 +125,9 @@ class JsonApi:
             raise self.server.invalid(error.errors()[0]["msg"]) from error
 
     def _read(self, path: str, params: Mapping[str, str]) -> Answer:
-        answer = self.server.get(path, params, headers=self._authorize())
+        return self._require(path, self.server.get(path, params, headers=self._authorize()))
+
+    def _require(self, path: str, answer: Answer) -> Answer:
         if answer.status < 400:
             return answer
         wait = self._find_busy(answer)

@@ -81,9 +81,9 @@ class WebServer:
         with self.stream("GET", path, params=dict(params or {}), headers=dict(headers or {})) as response:
             return self._read(response)
 
-    def post(self, path: str, body: object) -> Answer:
+    def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Answer:
         """Send an object as JSON."""
-        with self.stream("POST", path, json=body) as response:
+        with self.stream("POST", path, json=body, headers=dict(headers or {})) as response:
             return self._read(response)
 
     def post_form(self, path: str, fields: Mapping[str, str]) -> Answer:

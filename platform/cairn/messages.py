@@ -543,6 +543,14 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "confluence_groups_unlisted": _(
         "Confluence lists no members of groups. Cairn needs an account that can see users and groups."
     ),
+    "jira_grant_unknown": _("Jira lets “{name}” see the issue, and Cairn can’t identify who that is."),
+    "jira_level_unknown": _("Jira Data Center doesn’t tell who is in the security level “{name}”."),
+    "jira_level_hidden": _("Jira doesn’t tell which security level the issue has in “{project}”."),
+    "jira_project_team_managed": _("Jira doesn’t tell who may see “{name}”, which its team manages."),
+    "jira_project_missing": _("There is no project “{name}”, or the account can’t see it."),
+    "jira_groups_unlisted": _(
+        "Jira lists no members of groups. Cairn needs an account of a Jira administrator."
+    ),
     # why somebody may not read a document whose source decides
     "source_denies": _("The source denies access to “{name}”, and this person is one of them."),
     "source_may_deny": _(

@@ -17,6 +17,7 @@ KINDS: Final[dict[str, str]] = {
     "git": "ingestion.sources.kinds.git.KIND",
     "google_drive": "ingestion.sources.kinds.google_drive.KIND",
     "imap": "ingestion.sources.kinds.imap.KIND",
+    "jira": "ingestion.sources.kinds.jira.KIND",
     "llama_index": "ingestion.sources.kinds.llama_index.KIND",
     "mediawiki": "ingestion.sources.kinds.mediawiki.KIND",
     "redmine": "ingestion.sources.kinds.redmine.KIND",

@@ -4,8 +4,9 @@ from pydantic import ValidationError
 
 from cairn.access.source_access import EVERYONE, AccessEntry, AccessLevel, SourceAccess
 from cairn.messages import CodedMessage
+from ingestion.sources.atlassian import UnknownSubject
 from ingestion.sources.json_api import NOT_THERE, RequestRefused
-from ingestion.sources.kinds.confluence.api import ConfluenceApi, Content, Space, UnknownSubject
+from ingestion.sources.kinds.confluence.api import ConfluenceApi, Content, Space
 from ingestion.sources.protocol import SourceRefused
 from ingestion.sources.web_server import WebServer
 

@@ -6,20 +6,15 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import Field, RootModel
 
 from cairn.messages import CodedMessage
+from ingestion.sources.atlassian import Entry, UnknownSubject
 from ingestion.sources.json_api import JsonApi
 from ingestion.sources.protocol import SourceRefused
 
 PAGE_LENGTH: Final = 100
 MAX_ANCESTORS: Final = 250
-
-
-class Entry(BaseModel):
-    """Object of an answer. Ids are numbers in some answers and texts in others."""
-
-    model_config = ConfigDict(coerce_numbers_to_str=True, populate_by_name=True)
 
 
 class Version(Entry):
@@ -189,10 +184,6 @@ class Permissions(Entry):
 
 class PermissionList(RootModel[list[Permission]]):
     """Permissions in a space of a data center, complete."""
-
-
-class UnknownSubject(ValueError):
-    """Permissions name a subject that Cairn can't identify: the argument."""
 
 
 class ConfluenceApi(ABC):

@@ -3,13 +3,13 @@
 from typing import Literal
 
 from django.utils.translation import gettext_noop as _
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from ingestion.sources.protocol import SourceOptions
+from ingestion.sources.atlassian import AtlassianOptions, split_keys
 from ingestion.sources.web_server import ServerUrl
 
 
-class ConfluenceOptions(SourceOptions):
+class ConfluenceOptions(AtlassianOptions):
     """`spaces` are keys, separated by commas; "" are all."""
 
     edition: Literal["cloud", "data_center"] = Field(
@@ -22,20 +22,6 @@ class ConfluenceOptions(SourceOptions):
         max_length=500,
         title=_("Address of the Confluence"),
         description=_("Such as https://example.atlassian.net/wiki/ or https://confluence.example.org/."),
-    )
-    username: str = Field(
-        default="",
-        max_length=200,
-        title=_("User name"),
-        description=_(
-            "In the cloud, the email address of the account. Empty to sign in with a personal access token."
-        ),
-    )
-    token: SecretStr = Field(
-        title=_("Token or password"),
-        description=_(
-            "An API token in the cloud, otherwise a personal access token, or the password of the user."
-        ),
     )
     spaces: str = Field(
         default="",
@@ -55,4 +41,4 @@ class ConfluenceOptions(SourceOptions):
 
     @property
     def space_keys(self) -> frozenset[str]:
-        return frozenset(filter(None, (key.strip() for key in self.spaces.split(","))))
+        return split_keys(self.spaces)

@@ -1,16 +1,14 @@
 """Pages and attachments of a Confluence, and who may read them."""
 
 import io
-import json
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, Final
 
-import httpx
-
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
+from ingestion.sources.atlassian import STORAGE, explain_refusal, list_since, open_servers, quote_text
 from ingestion.sources.check_steps import find_first, read_items, require_known_access, run_steps
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
@@ -21,17 +19,14 @@ from ingestion.sources.kinds.confluence.texts import write_page
 from ingestion.sources.protocol import (
     Change,
     CheckStep,
-    Complete,
     Item,
     ItemUnavailable,
     Progress,
     SourceRefused,
     Unlisted,
 )
-from ingestion.sources.web_server import WebServer, open_web_server
+from ingestion.sources.web_server import WebServer
 
-STORAGE: Final = ("api.media.atlassian.com",)
-FULL_EVERY: Final = timedelta(hours=24)
 _OVERLAP: Final = timedelta(days=2)
 """Confluence compares dates in the time zone of the account, and finds new pages with a delay."""
 
@@ -39,14 +34,7 @@ _OVERLAP: Final = timedelta(days=2)
 @contextmanager
 def connect(options: ConfluenceOptions) -> Iterator["ConfluenceSource"]:
     """Open connections to the Confluence as they are needed."""
-    token = options.token.get_secret_value()
-    auth = httpx.BasicAuth(options.username, token) if options.username else None
-    headers = {} if options.username else {"Authorization": f"Bearer {token}"}
-    with (
-        open_web_server(options.url, headers=headers, auth=auth) as server,
-        open_web_server(options.url) as visitor,
-    ):
-        server.require_encryption()
+    with open_servers(options) as (server, visitor):
         yield ConfluenceSource(options, server, visitor)
 
 
@@ -69,21 +57,14 @@ class ConfluenceSource:
         )
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
-        """Yield all pages and attachments once a day, otherwise only recent changes.
-
-        A search doesn't find deleted and moved pages, so only the full list shows which are gone.
-        """
-        now = _now()
-        full, since = _read_cursor(cursor)
-        self._api.require_account()
-        if full is None or since is None or now - full >= FULL_EVERY or full > now:
-            yield from self._list_all()
-            full, complete = now, True
-        else:
-            yield from self._list_changed(since)
-            complete = False
-        self._api.require_account()  # a token that expired meanwhile shows public spaces only
-        yield Complete(json.dumps({"full": full.isoformat(), "since": now.isoformat()}), full=complete)
+        """Yield all pages and attachments once a day, otherwise only recent changes."""
+        return list_since(
+            cursor,
+            _now(),
+            list_all=self._list_all,
+            list_changed=self._list_changed,
+            require_account=self._api.require_account,
+        )
 
     def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
         """Open a page as HTML, or a file. A page that changed since it was listed is refused."""
@@ -148,7 +129,7 @@ class ConfluenceSource:
         kinds = "page, attachment" if self._options.files else "page"
         query = f'type in ({kinds}) and lastmodified >= "{since - _OVERLAP:%Y-%m-%d}"'
         if chosen:
-            query += f" and space in ({', '.join(map(_quote, sorted(chosen)))})"
+            query += f" and space in ({', '.join(map(quote_text, sorted(chosen)))})"
         for found in self._api.search(query):
             space = found.space.key if found.space else ""
             if found.type == "page":
@@ -184,9 +165,9 @@ class ConfluenceSource:
         try:
             page = self._api.read_page(_page_of(item))
         except RequestRefused as error:
-            raise _unavailable(item, error.status_code) from error
+            raise explain_refusal(item, error.status_code) from error
         if page.status != "current":
-            raise _unavailable(item, 404)
+            raise explain_refusal(item, 404)
         if str(page.version.number) != item.version:
             raise ItemUnavailable(CodedMessage("source_item_changed", name=item.name))
         text = write_page(page.title, page.body.storage.value if page.body.storage else "")
@@ -200,14 +181,14 @@ class ConfluenceSource:
             path = self._find_download(item, number, page)
         with self._server.download(path, STORAGE) as response:
             if response.status_code != 200:
-                raise _unavailable(item, response.status_code)
+                raise explain_refusal(item, response.status_code)
             yield io.BufferedReader(ItemStream(response.iter_raw(), lambda: None))
 
     def _find_download(self, item: Item, number: str, page: str) -> str:
         for file in self._api.list_attachments(page):
             if file.id.removeprefix("att") == number and file.links.download:
                 return file.links.download.partition("?")[0].removeprefix("/")
-        raise _unavailable(item, 404)
+        raise explain_refusal(item, 404)
 
     def _sign_in(self) -> str:
         self._api.require_account()
@@ -223,22 +204,5 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _read_cursor(cursor: str) -> tuple[datetime | None, datetime | None]:
-    if not cursor:
-        return None, None
-    stored: dict[str, str] = json.loads(cursor)
-    return datetime.fromisoformat(stored["full"]), datetime.fromisoformat(stored["since"])
-
-
 def _page_of(item: Item) -> str:
     return item.id.rpartition(":")[2]
-
-
-def _unavailable(item: Item, status: int) -> ItemUnavailable:
-    code = "source_item_gone" if status in NOT_THERE else "source_item_refused"
-    return ItemUnavailable(CodedMessage(code, name=item.name))
-
-
-def _quote(key: str) -> str:
-    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
