@@ -75,6 +75,7 @@ def test_source_dialog_ends_with_synced_documents(
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password", exact=True).press("Enter")
     assert step(page) == "Test"
+    expect(page.locator("#source-test")).to_be_empty()  # another password was tested
     page.get_by_role("button", name="Test connection").click()
     expect(page.locator("#source-test")).to_contain_text("Everything works.")
     assert fits(page)

@@ -116,3 +116,20 @@ def test_a_language_has_a_name() -> None:
 def test_every_supported_format_has_a_kind_and_a_label() -> None:
     labelled = [media_type for labels in LABELS.values() for media_type in labels]
     assert sorted(one.media_type for one in formats.FORMATS) == sorted(labelled)
+
+
+@pytest.mark.parametrize(
+    ("uri", "link"),
+    [
+        ("https://wiki.example.org/index.php/Leave", "https://wiki.example.org/index.php/Leave"),
+        ("leave/plan.md", ""),
+        ("javascript:alert(1)", ""),
+        ("https://ada:secret@wiki.example.org/", ""),
+        ("mailto:ada@example.org", ""),
+    ],
+)
+def test_source_is_linked_only_if_it_is_a_web_address(uri: str, link: str) -> None:
+    document = of()
+    document.source_uri = uri
+    [source] = [fact for fact in document_facts(document) if fact.label == "Source"]
+    assert (source.value, source.link) == (uri, link)

@@ -9,6 +9,7 @@ from django.conf.locale import LANG_INFO
 from django.utils.formats import date_format
 from django.utils.translation import gettext, gettext_lazy, gettext_noop, ngettext, pgettext_lazy
 
+from cairn.library.links import safe_url
 from cairn.library.models import Document, DocumentVersion
 from ingestion.parse.core import formats
 from web.i18n.localize import localize, number, size
@@ -67,8 +68,11 @@ NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
+    """`link` is an address that people may follow, such as the page of a wiki that a document comes from."""
+
     label: str
     value: str
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,13 @@ def _has_slides(version: DocumentVersion | None) -> bool:
 def document_facts(document: Document) -> list[Fact]:
     version = document.shown_version
     facts = [*(_version_facts(version) if version else ()), *_own_facts(document)]
-    return [Fact(label, value) for label, value in facts if value]
+    shown = [Fact(label, value) for label, value in facts if value]
+    source = Fact(gettext("Source"), document.source_uri, _web_address(document.source_uri))
+    return [*shown, source] if document.source_uri else shown
+
+
+def _web_address(uri: str) -> str:
+    return (safe_url(uri) or "") if uri.startswith(("https://", "http://")) else ""
 
 
 def _version_facts(version: DocumentVersion) -> list[tuple[str, str]]:
@@ -112,7 +122,6 @@ def _version_facts(version: DocumentVersion) -> list[tuple[str, str]]:
 def _own_facts(document: Document) -> list[tuple[str, str]]:
     return [
         (gettext("Added"), date_format(document.created_at, "SHORT_DATE_FORMAT")),
-        (gettext("Source"), document.source_uri),
     ]
 
 

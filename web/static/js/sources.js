@@ -72,6 +72,9 @@ function wireSteps(form) {
     open(missing, false);
     isComplete(steps[missing]);
   });
+  form.addEventListener("input", () => {
+    for (const id of ["source-test", "source-preview"]) document.getElementById(id).replaceChildren();
+  });
   const wrong = $('[aria-invalid="true"]', form);
   open(wrong ? steps.indexOf(wrong.closest("[data-step]")) : 0, false);
 }
