@@ -87,6 +87,7 @@ def test_people_see_what_jira_shows_them_also_after_changes(jira: JiraServer) ->
     assert len(seen) > 15
 
 
+@pytest.mark.django_db(transaction=True)
 def test_documents_follow_jira(
     cloud: JiraServer, following: FollowingBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +111,7 @@ def test_documents_follow_jira(
     compare()
     assert set(DocumentVersion.objects.values_list("pk", flat=True)) == before
     assert Document.objects.filter(title__startswith="LAB-100 ").count() == 1
+    following.require_canary({person: cloud.list_shown(person) for person in PEOPLE})
 
 
 def test_content_of_issues_and_files(jira: JiraServer) -> None:
