@@ -128,7 +128,7 @@ def test_disabled_account_is_recorded_as_cause(issuer: Issuer) -> None:
     assert causes() == ["sign_in_disabled"]
 
 
-def test_last_failures_of_each_provider_are_kept(db: None) -> None:
+def test_last_failures_of_each_provider_are_listed(db: None) -> None:
     sign_in_failure_record(source="saml:office", cause=CodedMessage("sign_in_group"))
     for status in range(MAX_STORED + 5):
         cause = CodedMessage("sign_in_http_status", status=status)
