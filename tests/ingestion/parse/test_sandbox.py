@@ -113,7 +113,7 @@ def test_there_is_one_child_more_only_where_none_becomes_free(
         pool.close()
 
 
-def test_pool_adds_a_child_under_load(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pool_adds_only_one_child_under_load(quick: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However short each wait is."""
     pool = ParserPool(size=2)
     try:

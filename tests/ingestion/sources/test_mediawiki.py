@@ -289,7 +289,7 @@ def test_expired_session_does_not_fall_back_to_anonymous_reading(wiki: Mediawiki
             list(source.list_changes(""))
 
 
-def test_files_on_another_server_are_omitted(wiki: MediawikiServer, prefix: str) -> None:
+def test_file_on_another_server_is_unavailable(wiki: MediawikiServer, prefix: str) -> None:
     wiki.upload(f"{prefix}.txt", b"file")
     wiki.save(wgUploadPath=f"http://localhost:{wiki.port}/images")
     with connect(options(wiki)) as source:

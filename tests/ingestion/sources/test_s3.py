@@ -269,7 +269,7 @@ def test_a_change_of_the_file_reaches_the_next_sync(server: SeaweedFs) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "not: [a file", '{"access": 1}', "", "[" * 100_000])
-def test_missing_access_file_denies_everyone(server: SeaweedFs, content: str | None) -> None:
+def test_missing_or_invalid_access_file_denies_everyone(server: SeaweedFs, content: str | None) -> None:
     if content is not None:
         server.put("access.json", content)
     assert all(

@@ -109,7 +109,7 @@ def test_permissions_are_followed_only_if_they_come_from_the_source(source: Sour
     assert [(state.task, state.every_seconds) for state in schedules_of(source)] == [("content", 120)]
 
 
-def test_idle_task_is_requested_once(source: Source, admin: Principal) -> None:
+def test_task_can_be_requested_unless_it_runs(source: Source, admin: Principal) -> None:
     source_request(source=source, task=SourceTask.CONTENT, principal=admin)
     assert [state.requested for state in schedules_of(source)] == [True, False, False]
     lease = claim_schedule(SourceSchedule.objects.get(task="content").pk)

@@ -44,7 +44,7 @@ def test_invalid_groups_are_refused(admin: Caller) -> None:
         assert_problem(admin.post("/groups", body), 422, "invalid")
 
 
-def test_directory_group_cannot_be_changed(admin: Caller, rob: Caller) -> None:
+def test_name_and_members_of_a_directory_group_cannot_be_changed(admin: Caller, rob: Caller) -> None:
     groups_replace(rob.user, source="oidc:okta", names=["Staff"])
     [group] = admin.get("/groups").json()["items"]
     assert group == {**group, "name": "Staff", "source": "oidc:okta", "members": [str(rob.user.id)]}

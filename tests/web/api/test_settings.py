@@ -164,7 +164,7 @@ def _ahead(seconds: float) -> Any:
     return lambda: real() + seconds
 
 
-def test_settings_of_another_cairn_version_are_ignored(admin: Caller) -> None:
+def test_unknown_settings_of_another_cairn_version_are_ignored(admin: Caller) -> None:
     values = {"name": 7, "font": "Comic Sans", "sign_in_text": "Welcome back"}
     StoredSection.objects.create(section="branding", values=values)
     StoredSection.objects.create(section="of_the_future", values={"name": "x"})

@@ -266,7 +266,7 @@ def test_share_link_ends_by_revocation_or_deletion(
     assert_problem(rob.get(path), 404, "not_found")
 
 
-def test_renewed_share_has_a_new_address(mia: Caller, answered: Callable[..., Message]) -> None:
+def test_share_after_revocation_has_a_new_address(mia: Caller, answered: Callable[..., Message]) -> None:
     message = answered()
     first = shared(mia, message)
     mia.delete(f"/conversations/{message.conversation_id}/share")

@@ -100,7 +100,7 @@ def _with_assistant(message: Message, assistant: Assistant) -> UUID:
     return message.conversation_id
 
 
-def test_conversation_shows_its_assistant_until_deletion(
+def test_conversation_is_readable_after_deletion_of_its_assistant(
     signed_in: SignIn, mia: User, assistant: Assistant, answered: Callable[..., Message]
 ) -> None:
     message = answered(mia)

@@ -64,7 +64,7 @@ def test_long_conversation_is_loaded_from_its_end(
     assert client.get(f"{address}/turns?before={mia.id}").status_code == 404
 
 
-def test_long_conversation_has_a_constant_number_of_queries(
+def test_long_conversation_has_a_bounded_number_of_queries(
     signed_in: SignIn, mia: User, first: Message, django_assert_max_num_queries: Callable[..., object]
 ) -> None:
     rows = [Message(conversation=first.conversation, question=f"Question {n}", state="done", answer="So.")

@@ -28,7 +28,7 @@ def listed(client: Client, **query: str) -> bool:
     return "Leave rules" in text_of(client.get(PAGE, query))
 
 
-def test_retention_pages_need_a_manager(
+def test_documents_administration_needs_a_manager(
     signed_in: SignIn, rob: User, base: KnowledgeBase, grant: Callable[[User, Role], None]
 ) -> None:
     grant(rob, Role.EDITOR)

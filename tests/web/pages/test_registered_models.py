@@ -74,7 +74,7 @@ def test_an_expired_licence_offers_no_activation(console: Client, server: FakeSe
     assert "/api/v1/models/mistral/activate" not in page
 
 
-def test_empty_model_form_creates_a_model(console: Client) -> None:
+def test_new_model_form_posts_to_the_models_api(console: Client) -> None:
     page = console.get("/admin/models/new").content.decode()
     assert 'data-api="/api/v1/models"' in page
     assert console.get("/admin/models/registry/nothing").status_code == 404

@@ -39,7 +39,7 @@ def test_own_weights_decide_from_the_next_question_on(install: Generations) -> N
     assert is_tried(install.admin)
 
 
-def test_own_weights_do_not_apply_to_a_rebuilt_index(install: Generations) -> None:
+def test_own_weights_belong_to_the_model_and_survive_a_rebuilt_index(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
     install.admin.put(PATH, NEVER)
     install.reindex(None)
