@@ -1,7 +1,7 @@
 # make up      install what is missing and start Cairn on http://127.0.0.1:8000
 # make up MODEL=qwen2.5-coder-1.5b   the same with a larger language model, also at later starts
 # make test    the quick tests, in minutes; slower ones have their own targets
-# make test-slow   tests in a browser, and those that start many processes or send thousands of requests
+# make test-slow   tests in a browser, with the real models, and those that start many processes or send thousands of requests
 # make test-faults   tests with faults: killed processes, full disks, unavailable servers
 # make test-cluster   before a release: a whole cluster with the handbook, interrupted backups, and what .ci/run leaves out
 # make test-all   all of these
@@ -54,7 +54,7 @@ test: $(DEV)
 	$(BIN)/python -m pytest --quick $(SPREAD) $(ARGS)
 
 test-slow: $(DEV)
-	$(BIN)/python -m pytest -m "(slow or browser) and not faults and not acceptance" $(SPREAD) $(ARGS)
+	$(BIN)/python -m pytest -m "(slow or models or browser) and not faults and not acceptance" $(SPREAD) $(ARGS)
 
 test-all: $(DEV)
 	$(BIN)/python -m pytest $(ARGS)

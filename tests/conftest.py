@@ -38,7 +38,7 @@ from tests.shared_tables import copy_tables
 from web.processes import garbage_collection
 
 PASSWORD = "a long enough passphrase"
-LONG = ("slow", "browser", "faults", "acceptance")
+LONG = ("slow", "models", "browser", "faults", "acceptance")
 """Marks of tests that `make test` leaves out."""
 
 

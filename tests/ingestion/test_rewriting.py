@@ -132,6 +132,7 @@ def test_word_hashes_without_a_key_get_one_and_are_found_as_before(place: Place)
     assert ask(place.index, sparse=words(78)).sparse == []
 
 
+@pytest.mark.slow
 def test_writes_during_a_rewrite_reach_the_copy(edge_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writers change, delete and add points all the time; in the end the copy is what they wrote."""
     place = edge_place

@@ -226,6 +226,7 @@ def replace_at_once(
         return list(pool.map(upload, principals, texts))
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_replacements_conflict(submit: Submit, base: KnowledgeBase, admin: Principal) -> None:
     other = principal_for_user(user_create(username="other", is_admin=True))

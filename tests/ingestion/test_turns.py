@@ -102,6 +102,7 @@ def test_user_with_many_interactive_jobs_gets_the_bulk_lane(base: KnowledgeBase,
     assert lane_for(ada.id) == Lane.BULK
 
 
+@pytest.mark.slow
 def test_claiming_costs_the_same_however_many_wait(base: KnowledgeBase, ada: User) -> None:
     """The order comes from an index: nothing is sorted, and no more rows are read than are taken."""
     queued(base, ada)

@@ -147,7 +147,9 @@ def apply(world: World, users: Mapping[str, User], documents: Mapping[str, Docum
     set_source_access(SOURCE, {pk: access for pk, access in accesses.items() if access is not None})
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize(
+    "seed", [*range(8), *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 40))]
+)
 def test_all_answers_agree_with_the_source(base: KnowledgeBase, users: dict[str, User], seed: int) -> None:
     draw = random.Random(seed)
     outer = Document.objects.create(knowledge_base=base, source_key="outer", title="outer")

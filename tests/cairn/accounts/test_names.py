@@ -139,6 +139,7 @@ def migrate(target: list[tuple[str, str]]) -> Any:
     return executor.loader.project_state(target).apps.get_model("accounts", "User")
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_accounts_that_look_alike_already_outlive_the_migration() -> None:
     latest = MigrationExecutor(connection).loader.graph.leaf_nodes()

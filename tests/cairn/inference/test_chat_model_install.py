@@ -101,6 +101,7 @@ def test_a_second_run_downloads_nothing_and_another_choice_removes_nothing(shop:
     assert shop.file.exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_installation_goes_on_where_it_stopped(shop: Shop) -> None:
     second = shop.wheel(2).rename(shop.wheels / "hidden")
     with pytest.raises(Unavailable, match="goes on from here") as failure:

@@ -18,6 +18,7 @@ from cairn.errors import DocumentRejected, Rejection
 from ingestion.parse.sandbox import landlock, programs, workdir
 from ingestion.parse.sandbox.pool import Limits, _ChildPool, _Request
 
+pytestmark = pytest.mark.slow
 PROBE = "tests.ingestion.parse.probe"
 
 SPIN = "while True: pass"

@@ -18,6 +18,7 @@ from ingestion.parse.sandbox import pool as sandbox_pool
 from ingestion.parse.sandbox.pool import Limits, ParserPool, _Child, _ChildPool, _Request, probe_walls
 from ingestion.parse.sandbox.probe import Walls
 
+pytestmark = pytest.mark.slow
 PROBE = "tests.ingestion.parse.probe"
 PAGES = 400
 Ask = Callable[..., Any]
@@ -214,7 +215,6 @@ def test_missing_sandbox_restrictions_are_reported(folder: Path, monkeypatch: py
     assert probe_walls(folder) == Walls(network=False, files=False)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_long_pdf_reports_progress_in_bounded_memory(sample_data: Path, tmp_path: Path, folder: Path) -> None:
     path = tmp_path / "long.pdf"

@@ -133,6 +133,7 @@ def test_the_text_of_a_link_has_no_hidden_characters_and_no_markup(read: Read) -
     assert links(found) == [("moc.knab <img src=x>", "https://example.org/")]
 
 
+@pytest.mark.slow
 def test_links_per_document_are_limited(read: Read) -> None:
     found = read("\n\n".join(f"Go [there](https://example.org/{n})." for n in range(8_000)), "a.md")
     assert len(links(found)) == 5_000

@@ -11,6 +11,7 @@ from ingestion.parse.sandbox.pool import Limits, ParserPool
 from tests.ingestion.parse import paper
 from tests.ingestion.parse.conftest import Read, Refuse
 
+pytestmark = pytest.mark.slow
 TYPED = "This page was typed and needs no recognition."
 
 

@@ -234,6 +234,7 @@ def test_endless_progress_listing_ends(three: FakeServer, sync: Sync) -> None:
     assert "fake://a.md" in present()
 
 
+@pytest.mark.slow
 def test_endless_listing_times_out(server: FakeServer, sync: Sync) -> None:
     clock = Clock()
 

@@ -34,6 +34,7 @@ def uploaded(caller: Caller, base: KnowledgeBase, name: str, content: str) -> di
     return document
 
 
+@pytest.mark.slow
 def test_an_encoded_picture_is_not_thousands_of_passages(mia: Caller, base: KnowledgeBase) -> None:
     lines = "\n".join(wrap(PICTURE.hex(), 76))
     document = uploaded(mia, base, "logo.eps", f"%!PS-Adobe-3.0 EPSF-3.0\n%%Title: logo\n{lines}\n%%EOF\n")

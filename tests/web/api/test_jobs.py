@@ -109,6 +109,7 @@ def test_exhausted_filter_lists_jobs_without_attempts_left(mia: Caller, failed: 
     assert mia.get(f"/jobs/{letter['id']}").json()["attempts"] == 0
 
 
+@pytest.mark.slow
 @COMMITTED
 def test_listing_costs_the_same_while_an_import_of_thousands_waits(
     mia: Caller, base: KnowledgeBase, job: Job

@@ -204,6 +204,7 @@ def test_connection_test_does_not_read_an_endless_body(server: FakeServer, conso
     assert "answers too much" in console.post(TEST, typed(server.url)).content.decode()
 
 
+@pytest.mark.slow
 def test_silent_servers_do_not_exhaust_threads(
     server: FakeServer, console: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def test_interrupted_answer_is_marked_as_incomplete(mia: Caller, server: FakeSer
     assert len(server.exchanges) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [answers_500, writes_nothing, falls_silent])
 def test_model_failure_before_any_text_falls_back_to_quotes(
     mia: Caller, server: FakeServer, fault: Fault

@@ -292,6 +292,7 @@ def test_deleting_its_user_or_knowledge_base_deletes_an_upload(
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_parts_conflict(mia: Caller, base: KnowledgeBase) -> None:
     upload = begin(mia, base).json()["id"]
+    assert stored() == []  # opens the storage: threads that opened it at once would each have their own
     pieces = [bytes([n]) * LEAST for n in range(4)]
     with ThreadPoolExecutor(4) as pool:
         statuses = [each.status_code for each in pool.map(lambda piece: send(mia, upload, 0, piece), pieces)]

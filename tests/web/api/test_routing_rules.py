@@ -180,6 +180,7 @@ def run_question(world: World, earlier: EarlierAnswers) -> Any:
     return done.answer
 
 
+@pytest.mark.slow
 def test_no_passage_reaches_a_forbidden_model(
     models: tuple[Recorder, Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,7 @@ def _marking(translate: Callable[..., str]) -> Callable[..., str]:
     return translated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["admin", "manager"])
 def test_every_page_text_is_translatable(world: World, marked: None, name: str) -> None:
     ticket = next(each for each in world.tickets if each.actor.name == name)

@@ -65,6 +65,7 @@ def assert_nothing_stays(admin: Caller) -> None:
     assert not KnowledgeBase.objects.exists()
 
 
+@pytest.mark.slow
 def test_answer_and_own_text_of_the_model_are_judged_apart(
     admin: Caller, obedient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ def test_planted_documents_are_found(admin: Caller, parts: Engine, monkeypatch: 
     assert result["answer"]["withstood"], result
 
 
+@pytest.mark.slow
 def test_the_same_seed_chooses_the_same_attacks(admin: Caller) -> None:
     first, again, other = (start(admin, sample=3, seed=seed) for seed in (5, 5, 6))
     ids = [[result["id"] for result in run["results"]] for run in (first, again, other)]
@@ -185,6 +187,7 @@ def test_a_model_that_fails_ends_the_run_and_nothing_stays(admin: Caller, parts:
     assert_nothing_stays(admin)
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time_and_only_known_models(admin: Caller, mia: Caller) -> None:
     assert_problem(admin.post("/red-team-runs", {"model": "nobody"}), 422, "invalid")
     assert mia.post("/red-team-runs", {}).status_code == 403

@@ -119,6 +119,7 @@ def test_conversation_is_readable_after_deletion_of_its_assistant(
     assert "Up to 40 hours" in html
 
 
+@pytest.mark.slow
 def test_thousands_are_searched_page_by_page(
     signed_in: SignIn, rob: User, base: KnowledgeBase, grant: Give, django_assert_max_num_queries: Any
 ) -> None:

@@ -226,6 +226,7 @@ def test_directory_with_a_wrong_bind_password_lets_nobody_in(ldap: LdapSettings,
     assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
 
 
+@pytest.mark.slow
 def test_silent_directory_times_out(ldap: LdapSettings, settings: Any, mute: int) -> None:
     settings.LDAP = replace(ldap, port=mute)
     began = time.monotonic()

@@ -48,6 +48,7 @@ def test_excerpt_contains_the_first_match() -> None:
     assert len(excerpt("x" * 5000, find, characters=80)) == 81
 
 
+@pytest.mark.slow
 def test_hostile_texts_are_marked_quickly() -> None:
     began = time.monotonic()
     mark_found("a " * 50_000 + "a" * 50_000, find_words("a" * 200))

@@ -121,6 +121,7 @@ def test_sign_ins_with_many_names_from_one_address_are_throttled(client: Client,
     assert sign_in(client, "rob", PASSWORD)[0] == 429
 
 
+@pytest.mark.slow
 def test_sign_ins_from_one_address_are_limited(client: Client, rob: User) -> None:
     for _ in range(120):
         Client().post("/login", {})

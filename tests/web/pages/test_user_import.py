@@ -137,6 +137,7 @@ def test_unreadable_user_import_file_shows_an_error(
     assert problem in html.unescape(page)
 
 
+@pytest.mark.slow
 def test_ten_thousand_users_are_imported(client_of_admin: Client) -> None:
     content = "username;display_name;email;groups\n" + "".join(
         f"u{n:05};Person {n};u{n}@example.org;Staff\n" for n in range(10_000)

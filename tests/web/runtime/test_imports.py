@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.servers import ROOT
 
 HEAVY = (
@@ -24,6 +26,7 @@ print([name for name in {heavy} if name in sys.modules])
 """
 
 
+@pytest.mark.slow
 def test_commands_that_talk_to_a_server_import_none_of_its_libraries() -> None:
     commands = (
         "ask",

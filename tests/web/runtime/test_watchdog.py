@@ -151,6 +151,7 @@ def test_a_process_that_was_stopped_is_left_alone(tmp_path: Path, both: bool) ->
         assert running.errors.read_text() == ""
 
 
+@pytest.mark.slow
 def test_a_stuck_child_ends_with_the_second_signal_and_with_its_parent(tmp_path: Path) -> None:
     with program(tmp_path, WATCHDOG_SECONDS="60") as running:
         stuck = running.begun()
@@ -239,6 +240,7 @@ os._exit(START_AGAIN)
         assert running.process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_systemd_hears_from_it(tmp_path: Path) -> None:
     """From the supervisor, or without one from the process itself, until that holds the GIL."""
     address = tmp_path / "notify"

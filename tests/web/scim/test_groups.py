@@ -161,6 +161,7 @@ def test_invalid_changes_are_refused(
     assert directory.get(f"/Groups/{made['id']}").json() == made
 
 
+@pytest.mark.slow
 def test_a_group_does_not_outgrow_its_limit(directory: Directory) -> None:
     people = User.objects.bulk_create([User(username=f"p{n}", name_skeleton=f"p{n}") for n in range(5001)])
     ids = [str(user.id) for user in people]

@@ -58,6 +58,7 @@ def following(db: None) -> FollowingBase:
     return base
 
 
+@pytest.mark.slow
 def test_confluence_access_stays_equal_after_random_changes(confluence: ConfluenceServer) -> None:
     dice, seen = random.Random(24), set[frozenset[str]]()
     for _round in range(8):

@@ -46,6 +46,7 @@ def server() -> Iterator[GoogleServer]:
         yield google
 
 
+@pytest.mark.slow
 def test_google_drive_access_stays_equal_after_random_changes(server: GoogleServer) -> None:
     dice, seen, known, cursor = random.Random(24), set[frozenset[str]](), set[str](), ""
     kinds = set[bool]()

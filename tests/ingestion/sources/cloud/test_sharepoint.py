@@ -44,6 +44,7 @@ def server() -> Iterator[GraphServer]:
         yield graph
 
 
+@pytest.mark.slow
 def test_sharepoint_access_stays_equal_after_random_changes(server: GraphServer) -> None:
     dice, seen, known, cursor = random.Random(24), set[frozenset[str]](), set[str](), ""
     kinds = set[bool]()

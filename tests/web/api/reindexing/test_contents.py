@@ -259,6 +259,7 @@ def test_reindexing_yields_to_answers_and_uploads(install: Generations) -> None:
     assert told == [True, False] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_questions_use_the_model_of_their_generation(install: Generations) -> None:
     """A vector of one model has another length than those of the other: a mix would be an error."""

@@ -96,6 +96,7 @@ def convert(document: str, *, into: str = FOLDER, ending: str = "txt:Text") -> l
     return [profile, *options, "--convert-to", ending, "--outdir", into, document]
 
 
+@pytest.mark.slow
 def test_tesseract_reads_only_the_document(lane: _ChildPool, folder: Path, attack: Attack) -> None:
     paper.needs(programs.TESSERACT)
     attack.allowed(OWN in run_confined(lane, folder / "own.png", programs.TESSERACT, DOCUMENT, "stdout"))
@@ -117,6 +118,7 @@ def test_tesseract_cannot_write_outside(
     attack.allowed([file.name for file in tmp_path.iterdir()] == ["written.txt"])
 
 
+@pytest.mark.slow
 def test_libreoffice_reads_only_the_document(
     lane: _ChildPool, folder: Path, tmp_path: Path, attack: Attack
 ) -> None:
@@ -128,6 +130,7 @@ def test_libreoffice_reads_only_the_document(
     attack.refused(SECRET not in run_confined(lane, own, programs.SOFFICE, *secret))
 
 
+@pytest.mark.slow
 def test_libreoffice_cannot_write_outside(
     lane: _ChildPool, folder: Path, tmp_path: Path, attack: Attack
 ) -> None:
@@ -140,6 +143,7 @@ def test_libreoffice_cannot_write_outside(
     attack.allowed([file.name for file in out.iterdir()] == ["own.txt"])
 
 
+@pytest.mark.slow
 def test_document_cannot_make_libreoffice_connect(
     requests: tuple[str, list[str]], tmp_path: Path, attack: Attack
 ) -> None:

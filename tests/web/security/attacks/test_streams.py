@@ -224,6 +224,7 @@ async def follow(
     return went_on, rest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/jobs/events", "/jobs/{job}/events"])
 @pytest.mark.parametrize("revoke", ["disable", "revoke_key", "remove_grant", "delete_base"])
 def test_job_events_end_soon_after_access_is_revoked(
