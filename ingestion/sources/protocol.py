@@ -3,6 +3,7 @@
 Each kind of source is a module in `ingestion.sources.kinds` that provides a `SourceKind`.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -95,6 +96,11 @@ class SourceRefused(PermanentError):
 
     status = 422
     code = "source_refused"
+
+
+def describe_error(error: Exception) -> str:
+    """Return the words of an error of a library or the operating system, without its number."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 class ItemUnavailable(PermanentError):

@@ -14,7 +14,7 @@ from pydantic import AfterValidator
 from cairn.http import ssrf_guard
 from cairn.messages import CodedMessage
 from ingestion.sources.encryption import find_addresses
-from ingestion.sources.protocol import SourceRefused, SourceUnavailable
+from ingestion.sources.protocol import SourceRefused, SourceUnavailable, describe_error
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_SECONDS: Final = 240.0
@@ -160,7 +160,7 @@ class WebServer:
             raise SourceUnavailable(self._connection_problem("source_interrupted", error)) from error
 
     def _connection_problem(self, code: str, error: Exception) -> CodedMessage:
-        return CodedMessage(code, server=self.name, reason=str(error) or type(error).__name__)
+        return CodedMessage(code, server=self.name, reason=describe_error(error))
 
     def _require_answer(self, response: httpx.Response) -> None:
         self.require_final_response(response)

@@ -529,7 +529,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The certificate can’t be read. Enter the private key without password and the certificate, both as PEM."
     ),
     "sharepoint_certificate_needed": _(
-        "Cairn needs a certificate to read the members of SharePoint groups: SharePoint tells them to no app with a client secret."
+        "Cairn needs a certificate to read the members of SharePoint groups: SharePoint doesn’t show them to apps that use a client secret."
     ),
     "sharepoint_grant_unknown": _("The file is shared with “{name}”, whom Cairn can’t identify."),
     "google_key_invalid": _(
@@ -544,12 +544,12 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "Confluence lists no members of groups. Cairn needs an account that can see users and groups."
     ),
     "jira_grant_unknown": _("Jira lets “{name}” see the issue, and Cairn can’t identify who that is."),
-    "jira_level_unknown": _("Jira Data Center doesn’t tell who is in the security level “{name}”."),
-    "jira_level_hidden": _("Jira doesn’t tell which security level the issue has in “{project}”."),
-    "jira_project_team_managed": _("Jira doesn’t tell who may see “{name}”, which its team manages."),
+    "jira_level_unknown": _("Jira Data Center doesn’t show apps who is in the security level “{name}”."),
+    "jira_level_hidden": _("Jira hides the security levels of issues in “{project}” from this account."),
+    "jira_project_team_managed": _("Jira doesn’t show apps who may see “{name}”, a team-managed project."),
     "jira_project_missing": _("There is no project “{name}”, or the account can’t see it."),
     "jira_groups_unlisted": _(
-        "Jira lists no members of groups. Cairn needs an account of a Jira administrator."
+        "Jira lists no members of groups. Cairn needs the account of a Jira administrator."
     ),
     # why somebody may not read a document whose source decides
     "source_denies": _("The source denies access to “{name}”, and this person is one of them."),

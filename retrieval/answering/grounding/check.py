@@ -367,7 +367,7 @@ class SentenceChecker:
     def _serves_question(self, sentence: str, window: Window) -> bool:
         """Return whether the window may have words of the question left out: "To make text bigger, name a
         file" takes the purpose from the question, and the file from a passage about pictures. A fragment
-        such as "June 10" takes all words of the question. Without the reranker's word for it, it may not."""
+        such as "June 10" takes all words of the question. Without the reranker's score, it may not."""
         if language_of(sentence) != self._language:
             return True
         purpose = comparable_stems(self._purpose, self._language)

@@ -161,11 +161,13 @@ def test_a_busy_server_is_asked_later(server: WebdavServer) -> None:
     assert busy.value.retry_after == 7
 
 
-def test_unreachable_and_refusing_servers_have_different_errors(server: WebdavServer) -> None:
+def test_unreachable_server_is_reported_with_a_readable_reason(server: WebdavServer) -> None:
     server.stop()
     with pytest.raises(SourceUnavailable) as away:
         list_all(server.url)
     assert code_of(away) == "source_away"
+    assert str(away.value.message).endswith("Connection refused")
+    assert "Errno" not in str(away.value.message)
 
 
 def test_server_failing_during_a_listing_completes_nothing(server: WebdavServer) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from llama_index.core.llms import ChatMessage
 
@@ -292,5 +292,6 @@ def check(pieces: Sequence[str]) -> Answer:
 
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(text=writings(), cuts=st.lists(st.integers(0, 10_000), max_size=6))
+@example(text="Unused leave of up to 5 days may be carried over until March 31.0", cuts=[])
 def test_only_supported_sentences_and_valid_markers_are_emitted(text: str, cuts: list[int]) -> None:
     check(pieces_of(text, cuts))

@@ -196,6 +196,12 @@ def test_source_page_shows_failures_and_the_next_run(signed_in: SignIn, admin: U
     assert "Problem" in html
 
 
+def test_source_without_items_has_no_documents_yet(signed_in: SignIn, admin: User, source: Source) -> None:
+    html = text_of(signed_in(admin).get(f"/admin/sources/{source.id}"))
+    assert "No documents yet" in html
+    assert "Every document could be imported." not in html
+
+
 def test_items_are_filtered_by_state_and_name(signed_in: SignIn, admin: User, source: Source) -> None:
     for name, error in (("a.md", "Too large."), ("b.md", "Locked."), ("c.md", "")):
         SourceItem.objects.create(

@@ -161,6 +161,7 @@ def _source_context(row: Source) -> dict[str, Any]:
     counts = item_counts(row)
     return {
         "row": shown,
+        "has_items": counts.all > 0,
         "counts": [
             (state.value, str(label), getattr(counts, state.value)) for state, label in STATE_LABELS.items()
         ],

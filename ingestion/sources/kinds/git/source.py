@@ -33,6 +33,7 @@ from ingestion.sources.protocol import (
     SourceRefused,
     SourceUnavailable,
     WithoutAccess,
+    describe_error,
 )
 from ingestion.sources.web_server import WebServer, open_web_server
 
@@ -164,7 +165,7 @@ def _explain(server: WebServer) -> Iterator[None]:
     except NotGitRepository as error:
         raise SourceRefused(CodedMessage("source_no_repository", server=server.name)) from error
     except httpx.HTTPError as error:
-        reason = str(error) or type(error).__name__
+        reason = describe_error(error)
         message = CodedMessage("source_interrupted", server=server.name, reason=reason)
         raise SourceUnavailable(message) from error
     except (GitProtocolError, ValueError, KeyError, AssertionError, OSError) as error:

@@ -16,7 +16,7 @@ from cairn.http.ssrf_guard import Address
 from cairn.messages import CodedMessage
 from ingestion.sources.encryption import find_addresses
 from ingestion.sources.kinds.imap.options import ImapOptions, Security
-from ingestion.sources.protocol import SourceRefused, SourceUnavailable
+from ingestion.sources.protocol import SourceRefused, SourceUnavailable, describe_error
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_ANSWER_BYTES: Final = 16_000_000
@@ -165,16 +165,15 @@ def translate_errors(server: str) -> Iterator[None]:
         raise SourceRefused(CodedMessage("source_sign_in_refused", server=server)) from error
     except ResponseLimitExceeded as error:
         raise SourceUnavailable(CodedMessage("source_answer_endless", server=server)) from error
-    except ssl.SSLError as error:
-        raise SourceRefused(CodedMessage("source_away", server=server, reason=str(error))) from error
-    except CapabilityError as error:
-        raise SourceRefused(CodedMessage("source_away", server=server, reason=str(error))) from error
+    except (ssl.SSLError, CapabilityError) as error:
+        message = CodedMessage("source_away", server=server, reason=describe_error(error))
+        raise SourceRefused(message) from error
     except OSError as error:
-        reason = str(error) or type(error).__name__
-        raise SourceUnavailable(CodedMessage("source_away", server=server, reason=reason)) from error
+        message = CodedMessage("source_away", server=server, reason=describe_error(error))
+        raise SourceUnavailable(message) from error
     except imaplib.IMAP4.abort as error:
         raise SourceUnavailable(
-            CodedMessage("source_interrupted", server=server, reason=str(error))
+            CodedMessage("source_interrupted", server=server, reason=describe_error(error))
         ) from error
     except (
         imaplib.IMAP4.error,

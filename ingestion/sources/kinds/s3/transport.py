@@ -11,7 +11,7 @@ from botocore.awsrequest import AWSResponse
 
 from cairn.http import ssrf_guard
 from cairn.messages import CodedMessage
-from ingestion.sources.protocol import SourceRefused, SourceUnavailable
+from ingestion.sources.protocol import SourceRefused, SourceUnavailable, describe_error
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_ANSWER_BYTES: Final = 32_000_000
@@ -38,7 +38,7 @@ class GuardedSender:
             response = self._client.send(self._build(request), stream=True)
         except ssrf_guard.AddressNotAllowed as error:
             raise SourceRefused(
-                CodedMessage("source_away", server=self._server, reason=str(error))
+                CodedMessage("source_away", server=self._server, reason=describe_error(error))
             ) from error
         except httpx.TransportError as error:
             raise self.explain(error) from error
@@ -59,7 +59,7 @@ class GuardedSender:
     def explain(self, error: httpx.TransportError) -> SourceUnavailable:
         """Return the error to raise for a connection that could not be made, or broke off."""
         away = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
-        reason = str(error) or type(error).__name__
+        reason = describe_error(error)
         code = "source_away" if away else "source_interrupted"
         return SourceUnavailable(CodedMessage(code, server=self._server, reason=reason))
 

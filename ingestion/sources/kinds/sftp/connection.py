@@ -13,7 +13,7 @@ import paramiko
 from cairn.messages import CodedMessage
 from ingestion.sources.encryption import find_addresses
 from ingestion.sources.kinds.sftp.options import SftpOptions
-from ingestion.sources.protocol import SourceRefused, SourceUnavailable
+from ingestion.sources.protocol import SourceRefused, SourceUnavailable, describe_error
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_OUTPUT_BYTES: Final = 32_000_000
@@ -24,9 +24,7 @@ _LOST: Final = (paramiko.SSHException, EOFError, TimeoutError, ConnectionError)
 
 def describe_loss(server: str, error: Exception) -> SourceUnavailable:
     """Return the error for a connection that broke off."""
-    return SourceUnavailable(
-        CodedMessage("source_interrupted", server=server, reason=str(error) or type(error).__name__)
-    )
+    return SourceUnavailable(CodedMessage("source_interrupted", server=server, reason=describe_error(error)))
 
 
 class SshConnection:
@@ -118,7 +116,7 @@ def _open_socket(options: SftpOptions) -> socket.socket:
             return socket.create_connection((str(address), options.port), TIMEOUT_SECONDS)
         except OSError as error:
             failure = error
-    message = CodedMessage("source_away", server=options.host, reason=str(failure))
+    message = CodedMessage("source_away", server=options.host, reason=describe_error(failure))
     raise SourceUnavailable(message) from failure
 
 

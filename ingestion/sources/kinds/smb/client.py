@@ -24,7 +24,7 @@ from smbprotocol.tree import TreeConnect
 
 from cairn.messages import CodedMessage
 from ingestion.sources.kinds.smb import statuses
-from ingestion.sources.protocol import SourceUnavailable
+from ingestion.sources.protocol import SourceUnavailable, describe_error
 
 TIMEOUT_SECONDS: Final = 30
 LISTING_BYTES: Final = 256 * 1024
@@ -215,7 +215,7 @@ def translate_errors(server: str) -> Iterator[None]:
         reason = f"0x{error.status:08X}"
         raise SourceUnavailable(CodedMessage("source_interrupted", server=server, reason=reason)) from error
     except (SMBException, OSError, ValueError, struct.error) as error:
-        reason = str(error) or type(error).__name__
+        reason = describe_error(error)
         raise SourceUnavailable(CodedMessage("source_interrupted", server=server, reason=reason)) from error
 
 

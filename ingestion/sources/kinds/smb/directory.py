@@ -18,7 +18,7 @@ from cairn.messages import CodedMessage
 from ingestion.sources.encryption import find_addresses
 from ingestion.sources.kinds.smb.descriptors import EVERYONE_SID, read_sid
 from ingestion.sources.kinds.smb.options import SmbOptions
-from ingestion.sources.protocol import SourceRefused, SourceUnavailable
+from ingestion.sources.protocol import SourceRefused, SourceUnavailable, describe_error
 
 TIMEOUT_SECONDS: Final = 30
 PAGE_SIZE: Final = 500
@@ -152,7 +152,7 @@ class _NamedTls(Tls):  # type: ignore[misc]  # ldap3 has no types
 
 
 def _connect(options: SmbOptions) -> Connection:
-    failure: Exception | None = None
+    failure: Exception = OSError(options.directory_server)
     for address in find_addresses(options.directory_server, options.directory_port, encrypted=True):
         connection = _prepare(options, str(address))
         try:
@@ -164,7 +164,7 @@ def _connect(options: SmbOptions) -> Connection:
         else:
             return connection
     raise SourceUnavailable(
-        CodedMessage("source_away", server=options.directory_server, reason=str(failure))
+        CodedMessage("source_away", server=options.directory_server, reason=describe_error(failure))
     ) from failure
 
 
@@ -199,7 +199,7 @@ def _translate_errors(server: str) -> Iterator[None]:
     try:
         yield
     except (LDAPException, OSError, UnicodeError) as error:
-        reason = str(error) or type(error).__name__
+        reason = describe_error(error)
         raise SourceUnavailable(CodedMessage("source_interrupted", server=server, reason=reason)) from error
 
 

@@ -15,7 +15,7 @@ from ingestion.sources.encryption import find_addresses
 from ingestion.sources.kinds.smb import statuses
 from ingestion.sources.kinds.smb.client import TIMEOUT_SECONDS, PatientConnection
 from ingestion.sources.kinds.smb.options import SmbOptions
-from ingestion.sources.protocol import SourceRefused, SourceUnavailable
+from ingestion.sources.protocol import SourceRefused, SourceUnavailable, describe_error
 
 PIPES: Final = "IPC$"
 
@@ -52,7 +52,7 @@ def open_share(session: Session, options: SmbOptions, share: str) -> TreeConnect
 
 
 def _connect(options: SmbOptions) -> PatientConnection:
-    failure: Exception | None = None
+    failure: Exception = OSError(options.server)
     for address in find_addresses(options.server, options.port, encrypted=options.encrypt):
         connection = PatientConnection(uuid4(), str(address), options.port, require_signing=True)
         try:
@@ -63,7 +63,7 @@ def _connect(options: SmbOptions) -> PatientConnection:
                 connection.transport.close()
         else:
             return connection
-    reason = str(failure) or type(failure).__name__
+    reason = describe_error(failure)
     raise SourceUnavailable(CodedMessage("source_away", server=options.server, reason=reason)) from failure
 
 
