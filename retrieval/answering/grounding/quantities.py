@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -11,7 +11,8 @@ from retrieval.answering.text.locales import decimal_separator, puts_day_first
 from retrieval.answering.text.number_words import identify_language, write_digits
 
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|[.ºª°])?(?:\s?[–-]\s?(?P<until>\d{1,2})(?:st|nd|rd|th)?)?"
+_TO = r"(?:\s?[–-]\s?|\s+(?:to|until|through|bis)\s+)"
+_DAY = rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|[.ºª°])?(?:{_TO}(?P<until>\d{{1,2}})(?:st|nd|rd|th)?)?"
 _OF = r"(?:(?:of|de|del|di)\s+)?"
 _YEAR = r"(?P<year>(?:1[5-9]|20|21)\d\d)"
 _DATES = tuple(
@@ -47,6 +48,7 @@ _PERIODS = "|".join(
 )
 _RATE = re.compile(rf"\b(?:a|an|per|each|every|pro|je|im|jede[nms]?)\s+({_PERIODS})\b", re.IGNORECASE)
 _CALENDAR = re.compile(r"[^\W\d_]+(?:-feira)?")
+_BEFORE_DIGIT = re.compile(r"([^\W\d_])(?=\d)")
 _GROUPING_SPACE = re.compile(r"(?<=\d)[\u00a0\u202f](?=\d{3}(?!\d))")
 MIN_LANGUAGE_CONFIDENCE = 0.95  # from which separators are read by language only
 MIN_LANGUAGE_WORDS = 5
@@ -78,8 +80,14 @@ class Date:
     until: int | None
     written: str
 
+    def days(self) -> Iterator["Date"]:
+        """Yield the first day and, for a range, the last."""
+        yield replace(self, until=None)
+        if self.until:
+            yield replace(self, day=self.until, until=None)
+
     def supports(self, other: "Date") -> bool:
-        """Return whether this date, as evidence, has every part of the other."""
+        """Return whether this date, as evidence, has every part of the other, which isn't a range."""
         days = {None, self.day, self.until}
         return self.month == other.month and other.year in (None, self.year) and other.day in days
 
@@ -105,7 +113,8 @@ def unsupported_figures(claim: str, evidence: str) -> tuple[str, ...]:
     missing = [
         date.written
         for date in claimed.dates
-        if not any(known.written == date.written or known.supports(date) for known in stated.dates)
+        if not any(known.written == date.written for known in stated.dates)
+        and not all(any(known.supports(day) for known in stated.dates) for day in date.days())
     ]
     missing += [
         written for minutes, written in claimed.times if not any(minutes & known for known, _ in stated.times)
@@ -203,6 +212,7 @@ def _agree(claimed: Quantity, known: Quantity, units: frozenset[str]) -> bool:
 @lru_cache(maxsize=4096)
 def _figures(text: str, *, is_claim: bool) -> Figures:
     language = _language_of_separators(text)
+    text = _BEFORE_DIGIT.sub(_separate_numeral, text)
     text = _GROUPING_SPACE.sub("’", write_digits(text, vague=not is_claim))
     dates: list[Date] = []
     times: list[tuple[frozenset[int], str]] = []
@@ -214,6 +224,11 @@ def _figures(text: str, *, is_claim: bool) -> Figures:
         extra = [_unitless(part) for date in dates for part in (date.year, date.day, date.until) if part]
         extra += [_unitless(minute // 60) for minutes, _ in times for minute in minutes]
     return Figures((*_quantities(text, language), *extra), tuple(dates), tuple(times))
+
+
+def _separate_numeral(match: re.Match[str]) -> str:
+    """Return a character before a digit, apart from it unless it is a letter: "²7" isn't a word like "v7"."""
+    return match[1] if match[1].isalpha() else f"{match[1]} "
 
 
 def _language_of_separators(text: str) -> str | None:

@@ -256,8 +256,8 @@ def check_sentences(final: Answer, hits: Sequence[Hit]) -> None:
 
 
 def _values(text: str) -> set[str]:
-    """List the figures of a text, with "31.0" as "31": it is the same number."""
-    return {re.sub(r"\.0+$", "", figure) for figure in _FIGURE.findall(text)}
+    """List the figures of a text, with "31.0" and "31,0" as "31": they are the same number."""
+    return {re.sub(r"[.,]0+$", "", figure) for figure in _FIGURE.findall(text)}
 
 
 def assert_known(text: str, known: str) -> None:
