@@ -71,4 +71,4 @@ def test_people_open_the_issues_that_jira_shows_them(
     assert {item[:7] for item in find_readable(callers["bo"]) if "issue" in item} == {"issue:1"}
     document = SourceItem.objects.get(external_id="issue:200").document_id
     [level] = admin.get(f"/documents/{document}/people/{callers['bo'].user.id}").json()["narrowed"]
-    assert "which its team manages" in str(level)
+    assert "a team-managed project" in str(level)
