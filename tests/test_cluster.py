@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.processes import postgres_folder
 
 
-def test_tables_are_found_again_and_do_not_outlive_their_folder(
+def test_postgres_folder_is_reused_and_recreated_with_its_cluster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
@@ -26,7 +26,7 @@ def test_tables_are_found_again_and_do_not_outlive_their_folder(
     assert postgres_folder(folder) not in (first, second)
 
 
-def test_without_root_tables_are_in_the_folder_itself(
+def test_postgres_folder_is_inside_the_cluster_folder_without_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

@@ -59,7 +59,7 @@ def modules() -> Iterator[Path]:
                 yield path
 
 
-def test_nothing_is_deleted_by_name_or_pattern() -> None:
+def test_deletions_by_name_or_pattern_are_justified() -> None:
     found = {
         name
         for path in modules()

@@ -92,11 +92,11 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_no_page_is_too_long(page: Path) -> None:
+def test_pages_have_a_maximum_length(page: Path) -> None:
     assert len(page.read_text(encoding="utf-8").split()) <= MAX_WORDS
 
 
-def test_the_settings_page_lists_every_setting_once() -> None:
+def test_settings_page_lists_every_setting_once() -> None:
     text = (DOCS / "operate" / "settings.md").read_text(encoding="utf-8")
     current, _, renamed = text.partition("## Renamed settings")
     columns = re.findall(r"^\| (`[^|]*) \|", current, re.MULTILINE)
@@ -132,7 +132,7 @@ def outline(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", ORIGINALS, ids=name)
-def test_a_german_page_has_the_outline_of_the_english_one(page: Path) -> None:
+def test_german_page_has_the_outline_of_the_english_one(page: Path) -> None:
     assert outline(translation_of(page)) == outline(page)
 
 
@@ -152,7 +152,7 @@ def numbers(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", ORIGINALS, ids=name)
-def test_a_german_page_names_the_same_settings_and_numbers(page: Path) -> None:
+def test_german_page_names_the_same_settings_and_numbers(page: Path) -> None:
     german = translation_of(page)
     assert exact_texts(german) == exact_texts(page)
     assert numbers(german) == numbers(page)
@@ -190,20 +190,20 @@ def cells(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", ORIGINALS, ids=name)
-def test_a_german_page_names_buttons_and_pages_as_the_german_interface_does(page: Path) -> None:
+def test_german_page_uses_the_names_of_the_german_interface(page: Path) -> None:
     names = german_names()
     ours = named(page, '"', '"') - OF_OTHER_PROGRAMS.get(name(page), set())
     expected = {names[text] for text in ours if text in names}
     assert expected - named(translation_of(page), "„", "“") == set()
 
 
-def test_german_pages_lead_to_german_pages() -> None:
+def test_german_pages_link_to_german_pages() -> None:
     for page in sorted(GERMAN.rglob("*.md")):
         targets = {(page.parent / link.partition("#")[0]).resolve() for link in links(page)}
         assert targets.isdisjoint(ORIGINALS), page
 
 
-def test_german_pages_address_readers_politely_and_quote_as_germans_do() -> None:
+def test_german_pages_use_formal_address_and_german_quotation_marks() -> None:
     for page in sorted(GERMAN.rglob("*.md")):
         for text in prose(page):
             assert not re.search(r"\b(?:du|dein\w*|dir|dich|kannst|musst)\b", text, re.IGNORECASE), text

@@ -49,7 +49,7 @@ def test_gil_blocking_test_is_ended_with_its_stacks(tmp_path: Path, processes: s
         assert "in <lambda>" in done.stderr
 
 
-def test_a_test_that_is_only_slow_is_not(tmp_path: Path) -> None:
+def test_slow_test_is_not_reported_as_hanging(tmp_path: Path) -> None:
     done = _pytest(tmp_path, "0", "thread", hold="lock(mutex)", only="before or gil or after", timeout=30)
     assert "3 passed" in done.stdout
     assert done.returncode == 0

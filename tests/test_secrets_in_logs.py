@@ -35,12 +35,12 @@ def listener(logger: logging.Logger) -> Listener:
     return listener
 
 
-def test_a_run_is_listened_to() -> None:
+def test_secrets_listener_is_installed_during_test_runs() -> None:
     assert LISTENER in logging.getLogger().handlers
     assert {PASSWORD, settings.SECRET_KEY} <= LISTENER.secrets
 
 
-def test_what_is_logged_is_looked_through(logger: logging.Logger, listener: Listener) -> None:
+def test_secrets_in_log_messages_are_found(logger: logging.Logger, listener: Listener) -> None:
     logger.error("a question was asked by %s", "ada")
     assert listener.leaks == []
     logger.error("refused the key %s", API_KEY)
@@ -65,7 +65,7 @@ def test_sessions_are_known(logger: logging.Logger, listener: Listener) -> None:
 
 
 @pytest.mark.parametrize("line", ["the password is {password}", "{secret}", "key={key}", "session {session}"])
-def test_logs_of_servers_are_looked_through(tmp_path: Path, line: str) -> None:
+def test_secrets_in_server_logs_are_found(tmp_path: Path, line: str) -> None:
     known = {"password": "correct-horse-staple", "secret": "s" * 40, "key": API_KEY, "session": "a1" * 16}
     folder = tmp_path / "cairn"
     folder.mkdir()

@@ -14,7 +14,7 @@ from tests.bench.served_model import answer_to
 from tests.fakes import FakeEmbedder
 
 
-def test_the_bare_search_finds_what_its_filter_allows(tmp_path: Path) -> None:
+def test_bare_search_respects_its_filter(tmp_path: Path) -> None:
     embedder, mine, other = FakeEmbedder(), uuid4(), uuid4()
     index = EdgeIndex.create(tmp_path / "index", dimension=embedder.dimension)
     text = "Sick leave is earned each pay period."
@@ -32,7 +32,7 @@ def test_the_bare_search_finds_what_its_filter_allows(tmp_path: Path) -> None:
     bare.close()
 
 
-def test_all_are_asked_the_same_questions() -> None:
+def test_every_variant_gets_the_same_questions() -> None:
     asked: dict[str, list[str]] = {"few": [], "many": []}
     times = timed({(1, "few"): asked["few"].append, (2, "many"): asked["many"].append}, many())
     assert asked["few"] == asked["many"]

@@ -39,14 +39,14 @@ async def run(recorder: Recorder, *headers: tuple[bytes, bytes]) -> None:
     await BodyLimit(recorder, limit=10)(scope, recorder.receive, recorder.send)
 
 
-async def test_a_body_announced_too_large_is_refused_unread() -> None:
+async def test_body_announced_too_large_is_rejected_unread() -> None:
     recorder = Recorder(b"x" * 11)
     await run(recorder, (b"content-length", b"11"))
     assert recorder.sent[0]["status"] == 413
     assert recorder.read == 0
 
 
-async def test_a_body_that_grows_too_large_is_cut_off() -> None:
+async def test_body_growing_too_large_is_cut_off() -> None:
     recorder = Recorder(b"x" * 6, b"x" * 6, b"x" * 6)
     await run(recorder)
     assert recorder.hung_up
@@ -67,7 +67,7 @@ async def test_response_already_started_is_not_replaced() -> None:
     assert [message.get("status") for message in recorder.sent] == [200]
 
 
-async def test_other_bodies_come_through() -> None:
+async def test_bodies_within_the_limit_pass_through() -> None:
     recorder = Recorder(b"x" * 5, b"x" * 5)
     await run(recorder, (b"content-length", b"10"))
     assert recorder.read == 10

@@ -8,7 +8,7 @@ from cairn.celery import app
 from cairn.settings import django as configured
 
 
-def test_a_worker_that_dies_gives_its_message_back_and_hoards_none() -> None:
+def test_killed_worker_returns_its_message_and_prefetches_only_one() -> None:
     assert app.conf.task_acks_late
     assert app.conf.worker_prefetch_multiplier == 1
 
@@ -26,6 +26,6 @@ def test_every_scheduled_task_exists() -> None:
         ("gaps.tell", "ingestion.notify_askers"),
     ],
 )
-def test_a_beat_of_the_previous_release_is_still_understood(former: str, name: str) -> None:
+def test_former_task_names_still_run(former: str, name: str) -> None:
     app.loader.import_default_modules()
     assert unwrap(app.tasks[former].run) is unwrap(app.tasks[name].run)

@@ -11,7 +11,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 @pytest.mark.parametrize("code", Rejection)
-def test_a_code_is_explained(code: Rejection) -> None:
+def test_failure_code_is_explained_and_documented(code: Rejection) -> None:
     assert FAILURES[code].name
     assert FAILURES[code].advice.endswith(".")
     page = (DOCS / "use" / "failed-documents.md").read_text()
@@ -19,5 +19,5 @@ def test_a_code_is_explained(code: Rejection) -> None:
     assert f"| `{code}` | {FAILURES[code].name} | {FAILURES[code].retry.value} |" in page
 
 
-def test_a_code_from_elsewhere_is_not_left_blank() -> None:
+def test_unknown_failure_code_is_shown_as_rejected() -> None:
     assert failure_of("conflict").name == "Rejected"

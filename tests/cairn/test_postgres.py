@@ -35,19 +35,19 @@ def ends() -> Iterator[tuple[FakeConnection, socket.socket]]:
         yield FakeConnection(ours), servers
 
 
-def test_where_nothing_came_the_server_is_not_asked(ends: tuple[FakeConnection, socket.socket]) -> None:
+def test_idle_connection_is_checked_without_a_query(ends: tuple[FakeConnection, socket.socket]) -> None:
     ours, _ = ends
     assert is_alive(ours)  # type: ignore[arg-type]  # as much of one as is needed
     assert ours.asked == 0
 
 
-def test_what_the_server_has_ended_is_not_alive(ends: tuple[FakeConnection, socket.socket]) -> None:
+def test_connection_closed_by_the_server_is_not_alive(ends: tuple[FakeConnection, socket.socket]) -> None:
     ours, servers = ends
     servers.close()
     assert not is_alive(ours)  # type: ignore[arg-type]  # the same
 
 
-def test_a_notice_is_no_end(ends: tuple[FakeConnection, socket.socket]) -> None:
+def test_notice_does_not_end_the_connection(ends: tuple[FakeConnection, socket.socket]) -> None:
     ours, servers = ends
     servers.send(b"N")
     assert is_alive(ours)  # type: ignore[arg-type]  # the same
@@ -73,7 +73,7 @@ def backend_of(wrapper: DatabaseWrapper) -> int:
 
 
 @pytest.mark.django_db
-def test_a_connection_that_was_ended_in_the_pool_is_not_given_out(pooled: DatabaseWrapper) -> None:
+def test_connection_terminated_in_the_pool_is_not_reused(pooled: DatabaseWrapper) -> None:
     first = backend_of(pooled)
     pooled.close()
     assert backend_of(pooled) == first

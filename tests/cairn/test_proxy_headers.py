@@ -96,7 +96,7 @@ CLIENT = "192.0.2.7"
         "127.0.0.1:x",
     ],
 )
-async def test_no_header_yields_an_address_of_this_machine(forged: str) -> None:
+async def test_forged_header_cannot_yield_a_local_address(forged: str) -> None:
     """The proxy itself counts as the client then, as if the header were not there."""
     assert (await seen("10.1.2.3", (FOR, forged)))[0] == "10.1.2.3"
     assert (await seen("10.1.2.3", (FOR, f"{CLIENT}, {forged}")))[0] == "10.1.2.3"

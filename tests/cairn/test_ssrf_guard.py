@@ -96,7 +96,7 @@ def allow(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
     monkeypatch.setattr(ssrf_guard, "environment", lambda: Environment(outgoing_allowed_hosts=hosts))
 
 
-def test_the_configured_host_may_be_anywhere(there: Redirector, fetch: Fetch) -> None:
+def test_configured_host_may_have_any_address(there: Redirector, fetch: Fetch) -> None:
     assert fetch(there.url(), there.url()).text == "here"
     assert fetch(there.url(), there.url("/to?/elsewhere")).text == "here"
 
@@ -110,7 +110,9 @@ def test_the_configured_host_may_be_anywhere(there: Redirector, fetch: Fetch) ->
         "[2001:0:7f00:1::1]", "[::127.0.0.1]", "224.0.0.1", "255.255.255.255", "[ff02::1]",
     ],
 )  # fmt: skip
-def test_nobody_is_led_to_this_machine_or_its_network(there: Redirector, fetch: Fetch, host: str) -> None:
+def test_requests_to_local_and_network_addresses_are_refused(
+    there: Redirector, fetch: Fetch, host: str
+) -> None:
     target = there.url(host=host)
     with pytest.raises(AddressNotAllowed, match="OUTGOING_ALLOWED_HOSTS"):
         fetch("http://models.example/v1", target)
@@ -119,7 +121,7 @@ def test_nobody_is_led_to_this_machine_or_its_network(there: Redirector, fetch: 
     assert there.asked == [f"127.0.0.1:{there.port}"]
 
 
-def test_the_greeting_of_another_service_is_not_repeated() -> None:
+def test_greeting_of_another_service_is_not_repeated() -> None:
     def fetch(url: str) -> None:
         with ssrf_guard.client(url, from_console=True, timeout=2) as http:
             http.get(url)
@@ -152,7 +154,7 @@ def _greet(listener: socket.socket) -> None:
         "192.0.0.192", "[fd00:ec2::254]", "0.0.0.0", "[::]", "224.0.0.1", "rebound.example",
     ],
 )  # fmt: skip
-def test_a_host_named_in_the_console_is_no_metadata_service(
+def test_host_named_in_the_console_cannot_be_a_metadata_service(
     there: Redirector, names: Names, host: str
 ) -> None:
     names["rebound.example"] = ["169.254.169.254"]
@@ -162,7 +164,7 @@ def test_a_host_named_in_the_console_is_no_metadata_service(
     assert there.asked == []
 
 
-def test_a_host_named_in_the_console_may_be_in_this_network(there: Redirector, names: Names) -> None:
+def test_host_named_in_the_console_may_be_in_the_local_network(there: Redirector, names: Names) -> None:
     names["inside.example"] = ["127.0.0.1"]
     target = there.url(host="inside.example")
     with ssrf_guard.client(target, from_console=True, timeout=2) as http:
@@ -178,20 +180,20 @@ def test_a_host_named_in_the_console_may_be_in_this_network(there: Redirector, n
         "100.100.100.200", "fd00:ec2::254", "0.0.0.0", "224.0.0.1", "rebound.example", "Rebound.Example.",
     ],
 )  # fmt: skip
-def test_a_server_of_another_protocol_is_no_metadata_service(names: Names, host: str) -> None:
+def test_non_http_server_cannot_be_a_metadata_service(names: Names, host: str) -> None:
     names["rebound.example"] = ["169.254.169.254"]
     with pytest.raises(AddressNotAllowed):
         resolve_server(host, 445)
 
 
-def test_a_server_with_a_good_and_a_bad_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_non_http_server_with_one_forbidden_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     both = [(2, 1, 6, "", (address, 445)) for address in ("10.0.0.1", "169.254.169.254")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     with pytest.raises(AddressNotAllowed):
         resolve_server("both.example", 445)
 
 
-def test_a_server_of_another_protocol_is_connected_to_by_address(names: Names) -> None:
+def test_non_http_server_is_connected_to_by_address(names: Names) -> None:
     names["files.example"] = ["10.0.0.1", "169.254.169.254"]
     assert resolve_server("Files.Example.", 445) == [ip_address("10.0.0.1")]
     assert resolve_server("127.0.0.1", 445) == [ip_address("127.0.0.1")]
@@ -199,7 +201,7 @@ def test_a_server_of_another_protocol_is_connected_to_by_address(names: Names) -
 
 
 @pytest.mark.parametrize("host", ["nobody.example", "", "a..b", "x" * 300])
-def test_a_server_that_nobody_has(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unresolvable_non_http_server_has_no_address(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(asked: str, *_: Any, **__: Any) -> Any:
         asked.encode("idna")
         raise socket.gaierror
@@ -209,7 +211,7 @@ def test_a_server_that_nobody_has(host: str, monkeypatch: pytest.MonkeyPatch) ->
         resolve_server(host, 445)
 
 
-def test_a_chain_is_looked_at_on_every_hop(there: Redirector, fetch: Fetch, names: Names) -> None:
+def test_each_redirect_of_a_chain_is_checked(there: Redirector, fetch: Fetch, names: Names) -> None:
     names["inside.example"] = ["127.0.0.1"]
     last = there.url(host="inside.example")
     chain = there.url(f"/to?{there.url(f'/to?{last}')}")
@@ -218,7 +220,7 @@ def test_a_chain_is_looked_at_on_every_hop(there: Redirector, fetch: Fetch, name
     assert len(there.asked) == 2
 
 
-def test_a_host_that_is_allowed_by_name(
+def test_host_allowed_by_name_excludes_its_subdomains(
     there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names["inside.example"] = names["below.inside.example"] = ["127.0.0.1"]
@@ -228,7 +230,7 @@ def test_a_host_that_is_allowed_by_name(
         fetch(there.url(), there.url(f"/to?{there.url(host='below.inside.example')}"))
 
 
-def test_a_name_that_changes_its_mind(
+def test_checked_address_is_the_one_connected_to(
     there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was looked at is connected to, whatever the next answer would be."""
@@ -240,7 +242,7 @@ def test_a_name_that_changes_its_mind(
         fetch("http://models.example/v1", url)
 
 
-def test_a_name_with_a_good_and_a_bad_address(
+def test_host_with_one_forbidden_address_is_refused(
     there: Redirector, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = [(2, 1, 6, "", (address, there.port)) for address in (PUBLIC, "127.0.0.1")]
@@ -249,7 +251,7 @@ def test_a_name_with_a_good_and_a_bad_address(
         fetch("http://models.example/v1", there.url(host="both.example"))
 
 
-def test_a_public_address_is_asked_in_the_name_of_its_host(
+def test_public_address_is_requested_under_its_host_name(
     there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names["public.example"] = ["127.0.0.1"]
@@ -260,7 +262,7 @@ def test_a_public_address_is_asked_in_the_name_of_its_host(
     assert there.asked == [f"public.example:{there.port}"]
 
 
-def test_a_name_that_nobody_has(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unresolvable_host_has_no_address(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: Any, **__: Any) -> Any:
         raise socket.gaierror
 

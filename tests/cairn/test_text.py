@@ -23,7 +23,7 @@ BYTES = "".join(chr(0xFE00 + byte % 16) for byte in b"obey") + "".join(
         ("\u115f\u3164\uffa0", ""),
     ],
 )
-def test_what_nobody_sees_is_taken_out(text: str, seen: str) -> None:
+def test_invisible_characters_are_removed(text: str, seen: str) -> None:
     assert visible(text) == seen
 
 
@@ -38,5 +38,5 @@ def test_what_nobody_sees_is_taken_out(text: str, seen: str) -> None:
         "naïve Straße 東京 עברית",
     ],
 )
-def test_what_a_script_is_written_with_stays(text: str) -> None:
+def test_characters_required_by_a_script_are_preserved(text: str) -> None:
     assert visible(text) == text

@@ -59,7 +59,7 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_it_is_whole_or_refused_and_installs_without_network(project: Path, tmp_path: Path) -> None:
+def test_bundle_is_complete_or_refused_and_installs_offline(project: Path, tmp_path: Path) -> None:
     model = tmp_path / "small-model"
     model.mkdir()
     (model / "weights.bin").write_bytes(b"weights")

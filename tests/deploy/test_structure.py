@@ -66,7 +66,7 @@ def pods(**changes: Any) -> dict[str, dict[str, Any]]:
 # Settings
 
 
-def test_the_example_has_each_setting_and_no_other() -> None:
+def test_example_environment_lists_each_setting_once() -> None:
     listed = re.findall(r"^#?([A-Z][A-Z0-9_]*)=", (DEPLOY / "cairn.env.example").read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(SETTINGS), "deploy/cairn.env.example lists every setting once"
 
@@ -97,7 +97,7 @@ def _set_names() -> Iterator[tuple[str, str]]:
         yield "Dockerfile", name
 
 
-def test_what_is_set_anywhere_is_a_setting() -> None:
+def test_deployment_files_set_only_known_settings() -> None:
     assert [(where, name) for where, name in _set_names() if not known(name)] == []
     assert len(list(_set_names())) > 40
 
@@ -119,7 +119,7 @@ def test_no_deployment_trusts_a_whole_network_of_pods() -> None:
 # The image
 
 
-def test_the_image_copies_what_there_is_and_runs_as_nobody_special() -> None:
+def test_image_copies_existing_sources_and_runs_unprivileged() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
     copied = [line.split()[1:-1] for line in text.splitlines() if re.match(r"COPY (?!--from)", line)]
     sources = {source for line in copied for source in line}
@@ -155,14 +155,14 @@ def test_compose_has_every_process_and_its_dependencies() -> None:
         assert service["healthcheck"], name
 
 
-def test_only_the_proxy_is_reached_from_outside_and_nothing_inside_reaches_out() -> None:
+def test_only_the_compose_proxy_is_connected_to_outside() -> None:
     found = compose()
     assert found["networks"]["inside"]["internal"] is True
     assert [name for name, service in found["services"].items() if "ports" in service] == ["proxy"]
     assert [name for name, s in found["services"].items() if "outside" in s["networks"]] == ["proxy"]
 
 
-def test_compose_names_secrets_volumes_files_and_services_that_there_are() -> None:
+def test_compose_references_exist() -> None:
     found = compose()
     for name, service in found["services"].items():
         for secret in service.get("secrets", ()):
@@ -180,7 +180,7 @@ def test_compose_names_secrets_volumes_files_and_services_that_there_are() -> No
 # The chart
 
 
-def test_the_chart_has_each_kind() -> None:
+def test_chart_has_each_kind() -> None:
     kinds = [document["kind"] for document in chart(ingress__enabled=True)]
     assert {
         "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
@@ -232,7 +232,7 @@ def test_probes_ask_paths_that_answer() -> None:
         assert resolve(path.partition("?")[0]).func.__name__ == path.partition("?")[0].strip("/")
 
 
-def test_what_is_started_is_a_command() -> None:
+def test_started_commands_exist() -> None:
     commands = get_commands().keys()
     started = {pod["containers"][0]["args"][0] for pod in pods().values()}
     started |= {service["command"][0] for service in ours().values()}
@@ -242,7 +242,7 @@ def test_what_is_started_is_a_command() -> None:
     assert started <= commands
 
 
-def test_pods_reach_what_is_named_and_nothing_else() -> None:
+def test_network_policy_allows_only_named_peers_and_ports() -> None:
     (policy,) = [document["spec"] for document in chart() if document["kind"] == "NetworkPolicy"]
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     for rule in policy["egress"]:
@@ -262,7 +262,7 @@ def test_pods_reach_what_is_named_and_nothing_else() -> None:
             assert labels.items() <= document["spec"]["template"]["metadata"]["labels"].items()
 
 
-def test_who_scales_by_itself_has_no_number() -> None:
+def test_autoscaled_deployments_have_no_replica_count() -> None:
     scaled = {d["spec"]["scaleTargetRef"]["name"] for d in chart() if d["kind"] == "HorizontalPodAutoscaler"}
     assert scaled == {"docs-web", "docs-worker-bulk"}
     for document in chart():
@@ -272,7 +272,7 @@ def test_who_scales_by_itself_has_no_number() -> None:
     assert beat[0]["spec"]["replicas"] == 1
 
 
-def test_selectors_find_their_pods() -> None:
+def test_selectors_match_their_pods() -> None:
     made = {d["metadata"]["name"]: d for d in chart() if d["kind"] == "Deployment"}
     for deployment in made.values():
         chosen = deployment["spec"]["selector"]["matchLabels"]
@@ -285,7 +285,7 @@ def test_selectors_find_their_pods() -> None:
             assert document["spec"]["selector"]["matchLabels"].items() <= web.items()
 
 
-def test_templates_that_ask_for_what_is_not_there_are_found() -> None:
+def test_invalid_templates_are_detected() -> None:
     for text in [
         "a: {{ .Values.nowhere }}",
         '{{ include "x" . }}',
@@ -306,7 +306,7 @@ def test_subcharts_are_off() -> None:
 # systemd
 
 
-def test_units_are_confined_and_fit_together() -> None:
+def test_systemd_units_are_confined_and_reference_existing_units() -> None:
     units = {path.name: path.read_text() for path in (DEPLOY / "systemd").glob("*.service")}
     assert units.keys() == {
         "cairn.service", "cairn-web.service", "cairn-worker@.service", "cairn-beat.service",

@@ -71,14 +71,14 @@ def test_every_package_of_a_lock_has_a_version_and_digests(lock: str) -> None:
         ("development.txt", ("otel", "postgres", "redis", "s3", "dev", "retrievers")),
     ],
 )
-def test_a_lock_has_all_that_is_declared(lock: str, extras: tuple[str, ...]) -> None:
+def test_lock_satisfies_all_declared_requirements(lock: str, extras: tuple[str, ...]) -> None:
     found = entries(lock)
     for requirement in declared(*extras):
         numbers = found[canonicalize_name(requirement.name)]
         assert all(requirement.specifier.contains(number) for number in numbers), requirement
 
 
-def test_what_is_installed_is_what_is_locked() -> None:
+def test_installed_versions_are_the_locked_ones() -> None:
     wrong = {}
     for name, numbers in entries("development.txt").items():
         try:
@@ -91,7 +91,7 @@ def test_what_is_installed_is_what_is_locked() -> None:
 
 
 @pytest.mark.slow
-def test_every_import_is_of_a_package_that_is_declared() -> None:
+def test_every_import_is_of_a_declared_package() -> None:
     """A package that only comes along with another one is gone once that one stops using it."""
     names = {canonicalize_name(each.name) for each in declared(*PROJECT["optional-dependencies"])}
     distributions = packages_distributions()
@@ -125,11 +125,11 @@ def images() -> list[str]:
 
 
 @pytest.mark.parametrize("image", images())
-def test_every_image_of_others_is_named_by_digest(image: str) -> None:
+def test_every_foreign_image_is_pinned_by_digest(image: str) -> None:
     assert re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image)
 
 
-def test_the_image_installs_from_the_lock_only() -> None:
+def test_image_installs_only_from_the_lock() -> None:
     text = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     assert "PIP_REQUIRE_HASHES=1 PIP_NO_DEPS=1" in text
     installs = re.findall(r"pip install (.*(?:(?<=\\)\n.*)*)", text)
@@ -209,7 +209,7 @@ def installed_text(project: Path) -> str:
 
 
 @pytest.mark.slow
-def test_a_package_that_was_exchanged_in_the_index_is_refused(project: Path, index: tuple[Path, str]) -> None:
+def test_package_exchanged_in_the_index_is_rejected(project: Path, index: tuple[Path, str]) -> None:
     wheel_at(index[0], text="exchanged")
     refused = install(project, index[1])
     assert refused.returncode == 1
@@ -222,7 +222,7 @@ def test_a_package_that_was_exchanged_in_the_index_is_refused(project: Path, ind
 
 
 @pytest.mark.slow
-def test_a_wheel_in_a_folder_that_pip_was_given_is_accepted(
+def test_wheel_in_a_configured_folder_is_accepted(
     project: Path, index: tuple[Path, str], tmp_path: Path
 ) -> None:
     """Who configures the folder trusts it: such as PyTorch without CUDA, on a machine without network."""
@@ -235,7 +235,7 @@ def test_a_wheel_in_a_folder_that_pip_was_given_is_accepted(
 
 
 @pytest.mark.acceptance  # it looks at every installed package, which takes a while
-def test_the_bill_of_materials_names_every_package_with_licence_and_digests(tmp_path: Path) -> None:
+def test_bill_of_materials_lists_every_package_with_licence_and_digests(tmp_path: Path) -> None:
     target = tmp_path / "sbom.json"
     subprocess.run([sys.executable, ROOT / ".ci" / "sbom.py", target], check=True, capture_output=True)
     components = {each["name"].lower(): each for each in json.loads(target.read_text())["components"]}

@@ -82,7 +82,7 @@ def train(model: Path, data: Path, output: Path, *more: str) -> "subprocess.Comp
     return subprocess.run([*command, *more], env=offline, capture_output=True, text=True, check=False)
 
 
-def test_an_adapter_learns_the_answers_and_can_be_loaded(model: Path, data: Path, tmp_path: Path) -> None:
+def test_adapter_learns_the_answers_and_loads(model: Path, data: Path, tmp_path: Path) -> None:
     output = tmp_path / "adapter"
     done = train(model, data, output, "--epochs", "10", "--learning-rate", "0.02", "--rank", "4")
     assert done.returncode == 0, done.stderr
@@ -107,13 +107,13 @@ def test_only_the_answer_is_learned(model: Path, data: Path) -> None:
     assert tokenizer.decode(learned).split() == ["25", "days", "of", "leave", "[", "1", "]", "</s>"]
 
 
-def test_long_chats_are_left_out(model: Path, data: Path, tmp_path: Path) -> None:
+def test_overlong_chats_are_omitted(model: Path, data: Path, tmp_path: Path) -> None:
     done = train(model, data, tmp_path / "adapter", "--max-tokens", "5")
     assert done.returncode == 1
     assert "16 of 16 chats are too long" in done.stdout
     assert done.stderr.endswith("error: there is nothing to train with\n")
 
 
-def test_an_existing_folder_is_never_overwritten(model: Path, data: Path, tmp_path: Path) -> None:
+def test_existing_folder_is_never_overwritten(model: Path, data: Path, tmp_path: Path) -> None:
     done = train(model, data, tmp_path)
     assert (done.returncode, done.stderr) == (1, f"error: {tmp_path} exists; choose a new folder\n")

@@ -52,7 +52,7 @@ def exposed(db: None) -> dict[str, set[str]]:
     return found
 
 
-def test_each_name_and_label_is_there(exposed: dict[str, set[str]]) -> None:
+def test_dashboards_and_alerts_use_existing_metrics_and_labels(exposed: dict[str, set[str]]) -> None:
     asked = {name for text in expressions() for name in _NAME.findall(text)}
     assert asked <= exposed.keys(), asked - exposed.keys()
     for text in expressions():
@@ -68,7 +68,7 @@ def test_every_metric_is_on_a_dashboard(exposed: dict[str, set[str]]) -> None:
     assert told - shown == {"cairn_oldest_queued_job_seconds"}, "of before: cairn_queue_age_seconds says more"
 
 
-def test_panels_and_rules_are_whole() -> None:
+def test_panels_and_rules_are_complete() -> None:
     panels = [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
     assert all(panel["title"] and panel["targets"] and panel["fieldConfig"] for panel in panels)
     assert len({panel["id"] for panel in dashboard()["panels"]}) == len(dashboard()["panels"])
@@ -79,7 +79,7 @@ def test_panels_and_rules_are_whole() -> None:
         assert rule["annotations"]["description"]
 
 
-def test_labels_name_nobody(exposed: dict[str, set[str]]) -> None:
+def test_metric_labels_contain_no_personal_data(exposed: dict[str, set[str]]) -> None:
     """Nor do they grow with what is in Cairn."""
     known = {
         "method", "route", "status", "stage", "queue", "state", "part", "verdict", "model", "code",

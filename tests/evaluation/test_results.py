@@ -64,14 +64,14 @@ def test_measures_of_five_questions() -> None:
     }
 
 
-def test_a_wilson_interval_as_published() -> None:
+def test_wilson_interval_matches_a_published_one() -> None:
     estimate = estimate_share([True] * 81 + [False] * 182)  # Newcombe 1998, table I
     assert estimate is not None
     assert (round(estimate.low, 4), round(estimate.high, 4)) == (0.2553, 0.3662)
     assert estimate_share([]) is None
 
 
-def test_bootstrap_repeats_itself_and_covers_the_mean() -> None:
+def test_bootstrap_is_reproducible_and_covers_the_mean() -> None:
     values = np.arange(100.0)
     estimate = bootstrap(values, np.mean)
     assert estimate == bootstrap(values, np.mean)
@@ -85,7 +85,7 @@ def test_auc_distinguishes_longer_from_equal() -> None:
     assert estimate_auc([1, 2], [1, 2]).value == 0.5
 
 
-def test_a_threshold_trades_refusals_for_answers() -> None:
+def test_refusal_threshold_trades_refusals_for_answers() -> None:
     curve = refusal_curve(RESULTS)
     assert curve[0] == (0, 100)
     assert (pytest.approx(100 / 3), 50) in curve
@@ -105,7 +105,7 @@ def test_results_survive_a_report_and_are_shown(tmp_path: Path) -> None:
     assert "0.06–0.79" in shown
 
 
-def test_a_sample_depends_on_the_seed_alone() -> None:
+def test_sample_depends_only_on_the_seed() -> None:
     first, again, other = (draw_questions("german", 10, seed) for seed in (1, 1, 2))
     assert first == again != other
     assert len(draw_questions("german", None, 1)) == 80

@@ -38,7 +38,7 @@ def split_words(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_labels_fit_the_documents(name: str) -> None:
+def test_labels_occur_in_the_documents(name: str) -> None:
     texts = {each.source_uri: collapse(f"{each.title}\n{each.text}") for each in load_documents(name)}
     for question in load_questions(name):
         relevant = [texts[uri] for uri in question.relevant]

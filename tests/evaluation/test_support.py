@@ -23,7 +23,7 @@ MAX_CHANGED = 0.01
 WRITTEN = [name for name in (*TUNED, *REPORTED) if load_written(name)]
 
 
-def test_changes_one_word_of_sentences_that_are_in_the_documents() -> None:
+def test_one_word_of_document_sentences_is_changed() -> None:
     texts = [" ".join(document.text.split()) for document in load_documents("operations")]
     drawn = draw_changes(["operations"], 5, seed=1)
     assert Counter(each.group for each in drawn) == dict.fromkeys(
@@ -57,7 +57,7 @@ def test_joins_the_subject_of_one_sentence_with_the_predicate_of_another() -> No
     }
 
 
-def test_sentences_of_reported_sets_are_not_changed_with_those_of_others() -> None:
+def test_sentences_of_reported_sets_are_changed_separately() -> None:
     assert set(CHANGED_SETS["tuned"]) <= set(TUNED)
     assert set(CHANGED_SETS["reported"]) <= set(REPORTED)
 
@@ -76,7 +76,7 @@ def test_passages_of_written_sentences_are_from_the_set(name: str) -> None:
         assert {hit["title"] for hits in written.passages for hit in hits} <= titles
 
 
-def test_the_table_adds_up_tuned_and_reported_sets() -> None:
+def test_result_table_sums_tuned_and_reported_sets() -> None:
     found = [
         *(("product", Checked("true", "", "", passed=passed)) for passed in (True, False)),
         ("operations", Checked("true", "", "", passed=True)),
@@ -91,7 +91,7 @@ def test_the_table_adds_up_tuned_and_reported_sets() -> None:
     assert [row[1] for row in rows].count("unchanged") == 1
 
 
-def test_a_changed_sentence_is_checked_against_its_passage() -> None:
+def test_changed_sentence_is_checked_against_its_passage() -> None:
     found = list(check_changed("tuned", 1, FakeEmbedder(), FakeReranker()))
     assert Counter(each.group == "unchanged" for each in found) == {True: 5, False: 5}
     assert all(each.passed for each in found if each.group == "unchanged")

@@ -552,7 +552,9 @@ def test_readers_follow_the_container_and_reach_the_index(
     assert not Document.objects.filter(index_stale=True).exists()
 
 
-def test_a_part_may_be_narrowed_and_never_widened(pack: Pack, base: KnowledgeBase, admin: Principal) -> None:
+def test_embedded_file_can_be_restricted_but_not_opened_further(
+    pack: Pack, base: KnowledgeBase, admin: Principal
+) -> None:
     pack(a="The first.", b="The second.")
     work()
     ada, bob = user_create(username="ada"), user_create(username="bob")

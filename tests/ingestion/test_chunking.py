@@ -70,7 +70,7 @@ def test_sections_with_equal_names_stay_separate() -> None:
     assert [draft.text for draft in found] == ["In May.", "In June."]
 
 
-def test_the_context_line_names_title_and_section_once() -> None:
+def test_context_line_names_title_and_section_once() -> None:
     found = chunks(
         ("Title", "Leave"),
         ("Title", "Sick", ("Leave",)),
@@ -94,7 +94,7 @@ def test_long_context_leaves_space_for_the_text() -> None:
     assert count([found.context])[0] <= 20
 
 
-def test_long_paragraphs_are_cut_after_sentences_into_like_parts() -> None:
+def test_long_paragraph_is_split_after_sentences_into_similar_parts() -> None:
     found = chunks(("NarrativeText", " ".join(map(said, range(20)))))
     assert " ".join(draft.text for draft in found) == " ".join(map(said, range(20)))
     assert all(draft.text.endswith(".") for draft in found)
@@ -108,7 +108,7 @@ def test_endless_word_is_cut_without_loss() -> None:
     assert max(len(draft.text) for draft in found) <= 600
 
 
-def test_a_list_stays_with_its_lead_in() -> None:
+def test_list_stays_with_its_lead_in() -> None:
     (before, found) = chunks(
         ("NarrativeText", " ".join(map(said, range(6)))),
         ("NarrativeText", "You need:"),
@@ -119,14 +119,14 @@ def test_a_list_stays_with_its_lead_in() -> None:
     assert found.text == "You need:\na form\na signature"
 
 
-def test_a_long_list_repeats_its_lead_in() -> None:
+def test_long_list_repeats_its_lead_in() -> None:
     found = chunks(("NarrativeText", "You need:"), *(("ListItem", said(number)) for number in range(20)))
     assert len(found) > 2
     assert all(draft.text.startswith("You need:\nSentence") for draft in found)
     assert [index for draft in found for index in draft.elements[1:]] == list(range(1, 21))
 
 
-def test_only_the_last_sentence_of_a_long_paragraph_leads_a_list() -> None:
+def test_last_sentence_of_a_long_paragraph_leads_a_list() -> None:
     found = chunks(
         ("NarrativeText", " ".join(map(said, range(5))) + " You need:"),
         *(("ListItem", said(number)) for number in range(9)),
@@ -135,12 +135,12 @@ def test_only_the_last_sentence_of_a_long_paragraph_leads_a_list() -> None:
     assert all(draft.text.startswith("You need:\nSentence") for draft in found[1:])
 
 
-def test_a_table_that_fits_is_whole() -> None:
+def test_short_table_is_one_chunk() -> None:
     table = Element(0, "Table", "City | Rate\nBonn | 28\nKiel | 30", header_rows=1)
     assert [draft.text for draft in chunks(table)] == [table.text]
 
 
-def test_a_long_table_repeats_its_header() -> None:
+def test_long_table_repeats_its_header() -> None:
     rows = [f"City{number} | {number}" for number in range(40)]
     table = Element(0, "Table", "\n".join(["City | Rate", *rows]), header_rows=1)
     found = chunks(table)
@@ -149,12 +149,12 @@ def test_a_long_table_repeats_its_header() -> None:
     assert [row for draft in found for row in draft.text.split("\n")[1:]] == rows
 
 
-def test_pages_come_from_the_first_element() -> None:
+def test_chunk_page_comes_from_the_first_element() -> None:
     found = chunks(Element(0, "NarrativeText", "One.", page=3), Element(0, "NarrativeText", "Two.", page=4))
     assert [draft.page for draft in found] == [3]
 
 
-def test_a_tokenizer_that_does_not_add_up_is_obeyed() -> None:
+def test_chunks_fit_even_if_token_counts_are_not_additive() -> None:
     def uneven(texts: Sequence[str]) -> list[int]:
         return [len(WORD.findall(text)) + text.count("\n") * 9 for text in texts]
 
@@ -164,7 +164,7 @@ def test_a_tokenizer_that_does_not_add_up_is_obeyed() -> None:
     assert [index for draft in found for index in draft.elements] == list(range(30))
 
 
-def test_an_empty_rendition_has_no_chunks() -> None:
+def test_empty_rendition_has_no_chunks() -> None:
     assert chunks() == []
 
 

@@ -62,7 +62,7 @@ def seconds_off(at: datetime | None) -> float:
 
 
 @OFF
-def test_a_clock_that_jumps_between_claim_and_renewal_loses_no_lease(
+def test_clock_jump_between_claim_and_renewal_loses_no_lease(
     submit: Submit, set_clock: SetClock, off: timedelta
 ) -> None:
     job = submit().job
@@ -100,7 +100,7 @@ def test_retry_delay_does_not_depend_on_the_clock_of_the_process(
 
 
 @OFF
-def test_time_left_is_that_of_the_database(submit: Submit, set_clock: SetClock, off: timedelta) -> None:
+def test_remaining_time_uses_the_database_clock(submit: Submit, set_clock: SetClock, off: timedelta) -> None:
     """A jump while one is read and another waits for its second attempt."""
     done, running, paused = (
         submit(name, filename=f"{name}.md").job for name in ("done", "running", "paused")
@@ -134,7 +134,7 @@ def test_time_left_is_that_of_the_database(submit: Submit, set_clock: SetClock, 
         assert seconds_off(row.started_at) < 60
 
 
-def test_a_pause_that_a_wrong_clock_wrote_is_not_shown(submit: Submit) -> None:
+def test_retry_time_written_by_a_wrong_clock_is_not_shown(submit: Submit) -> None:
     first, second = submit("a").job, submit("b", filename="b.md").job
     assert first
     assert second
@@ -148,7 +148,7 @@ def test_a_pause_that_a_wrong_clock_wrote_is_not_shown(submit: Submit) -> None:
 
 
 @OFF
-def test_lost_messages_are_sent_again_despite_clock_differences(
+def test_lost_messages_are_resent_despite_clock_differences(
     submit: Submit, set_clock: SetClock, sent: list[object], off: timedelta
 ) -> None:
     """A web process with a wrong clock took the upload; a worker with a wrong one finished the last job."""
@@ -167,7 +167,7 @@ def test_lost_messages_are_sent_again_despite_clock_differences(
 
 
 @OFF
-def test_an_erasure_waits_for_the_worker_that_is_on_the_document(
+def test_erasure_waits_for_the_worker_processing_the_document(
     submit: Submit, admin: Principal, set_clock: SetClock, off: timedelta
 ) -> None:
     """It would write passages after they were removed, and nobody would look for them any more."""
@@ -205,7 +205,7 @@ def test_index_refresh_with_a_future_time_is_not_forgotten(submit: Submit, sent:
 
 
 @OFF
-def test_an_import_of_a_process_with_a_wrong_clock_is_not_waited_for_for_ever(
+def test_import_opened_with_a_wrong_clock_ends(
     base: KnowledgeBase, set_clock: SetClock, off: timedelta
 ) -> None:
     set_clock(off)

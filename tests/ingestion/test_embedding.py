@@ -76,14 +76,14 @@ def waiting(shared: Batcher, count: int) -> None:
         threading.Event().wait(0.01)
 
 
-def test_every_text_gets_its_own_vector(ask: Ask, embedder: HeldEmbedder) -> None:
+def test_each_text_gets_its_own_vector(ask: Ask, embedder: HeldEmbedder) -> None:
     embedder.gate.set()
     texts = [f"text {number} " + "more " * (number % 7) for number in range(40)]
     found = ask(*texts)
     assert np.allclose(found, np.stack([embedder.embed_query(text) for text in texts]))
 
 
-def test_no_texts_are_no_vectors(ask: Ask, embedder: HeldEmbedder) -> None:
+def test_empty_batch_returns_no_vectors(ask: Ask, embedder: HeldEmbedder) -> None:
     assert ask().shape == (0, embedder.dimension)
     assert embedder.calls == []
 
@@ -201,7 +201,7 @@ def test_closing_releases_waiting_jobs(
         ask("late")
 
 
-def test_reading_hears_whether_texts_wait_for_the_encoder(
+def test_parser_pool_knows_whether_texts_wait_for_the_encoder(
     embedder: HeldEmbedder, threads: ThreadPoolExecutor
 ) -> None:
     used = batcher(embedder)
@@ -224,7 +224,7 @@ def test_reading_hears_whether_texts_wait_for_the_encoder(
     assert not has_waiting_texts()
 
 
-def test_another_embedder_gets_another_batcher() -> None:
+def test_other_embedder_gets_another_batcher() -> None:
     one, other = FakeEmbedder(), FakeEmbedder()
     before = batcher(one)
     assert batcher(one) is before

@@ -65,7 +65,7 @@ def assert_answers(install: Install) -> None:
 
 
 @pytest.mark.parametrize("full", DISKS)
-def test_a_full_disk_loses_nothing_and_halves_nothing(
+def test_full_disk_loses_no_document_and_leaves_none_incomplete(
     install: Install, disks: dict[str, SmallDisk], gate: Gate, full: str
 ) -> None:
     """It fills up while some jobs are in the middle and some wait; what was there before answers on."""
@@ -89,7 +89,7 @@ def test_a_full_disk_loses_nothing_and_halves_nothing(
     assert_answers(install)
 
 
-def test_in_the_end_nothing_is_left_over(install: Install) -> None:
+def test_finished_jobs_leave_nothing_on_disk(install: Install) -> None:
     install.wait_settled()
     install.stop()
     install.assert_nothing_left_over()

@@ -41,7 +41,7 @@ def locked(install: Install) -> Iterator[None]:
             other.execute("ROLLBACK")
 
 
-def test_a_database_that_is_locked_for_half_a_minute(install: Install, gate: Gate) -> None:
+def test_jobs_and_uploads_survive_a_locked_database(install: Install, gate: Gate) -> None:
     """Reading goes on. Jobs in the middle and an upload meet the lock."""
     with gate.closed():
         install.bring("locked", DOCUMENTS)
@@ -61,7 +61,7 @@ def test_a_database_that_is_locked_for_half_a_minute(install: Install, gate: Gat
     install.wait_settled()
 
 
-def test_a_document_deleted_while_it_is_embedded_leaves_nothing(install: Install, gate: Gate) -> None:
+def test_document_deleted_during_embedding_leaves_nothing(install: Install, gate: Gate) -> None:
     with gate.closed():
         install.bring("deleted", 2)
         until(lambda: "embedding" in install.stages("deleted"))
@@ -73,6 +73,6 @@ def test_a_document_deleted_while_it_is_embedded_leaves_nothing(install: Install
     assert {uri for uri, *_ in install.found("deleted")} == {"rules-01.md"}
 
 
-def test_in_the_end_nothing_is_left_over(install: Install) -> None:
+def test_finished_jobs_leave_nothing_on_disk(install: Install) -> None:
     install.stop()
     install.assert_nothing_left_over()

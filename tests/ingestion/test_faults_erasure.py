@@ -52,7 +52,7 @@ def _erased(install: Install, word: str, receipt: str) -> None:
     assert _holding(install.data_dir, word) == set()
 
 
-def test_nothing_is_left_on_disk_within_a_minute(install: Install) -> None:
+def test_erasure_removes_everything_from_disk_within_a_minute(install: Install) -> None:
     word, document = _canary(install)
     began = time.monotonic()
     receipt = install.ask("DELETE", f"/documents/{document}").json()["receipt"]
@@ -62,7 +62,7 @@ def test_nothing_is_left_on_disk_within_a_minute(install: Install) -> None:
 
 
 @pytest.mark.parametrize("fault", kills(REWRITING))
-def test_after_a_kill_the_next_start_finishes_the_rewrite(install: Install, fault: Fault) -> None:
+def test_next_start_finishes_the_rewrite_after_a_kill(install: Install, fault: Fault) -> None:
     install.stop()
     install.start(CAIRN_FAULT=fault)
     word, document = _canary(install)

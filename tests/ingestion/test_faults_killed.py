@@ -78,13 +78,13 @@ def victim(before: Install, gate: Gate, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("fault", kills(IN_A_JOB))
-def test_after_a_kill_no_document_is_half_searchable(victim: Install, fault: Fault) -> None:
+def test_kill_leaves_no_document_partly_searchable(victim: Install, fault: Fault) -> None:
     victim.run_until_killed(CAIRN_FAULT=fault)
     victim.assert_nothing_half()
     assert sources(victim.chunk_set()) == expected()
 
 
-def test_a_version_that_is_half_in_the_index_does_not_answer(before: Install, tmp_path: Path) -> None:
+def test_partly_indexed_version_is_not_searched(before: Install, tmp_path: Path) -> None:
     """A document of more passages than one write to the index takes."""
     old, new = (texts(1, edition=edition, sections=INDEX_BATCH + 50) for edition in (3, 4))
     with ended(before.copied(tmp_path / "data")) as install:
@@ -107,7 +107,7 @@ def test_a_version_that_is_half_in_the_index_does_not_answer(before: Install, tm
         assert install.chunk_set() != answers
 
 
-def test_in_the_end_all_is_as_if_nothing_had_happened(victim: Install, undisturbed: ChunkSet) -> None:
+def test_killed_ingestion_finishes_with_the_same_chunks(victim: Install, undisturbed: ChunkSet) -> None:
     victim.start()
     victim.wait_settled()
     assert victim.failures() == []

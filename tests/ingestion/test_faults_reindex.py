@@ -35,7 +35,7 @@ def install(holdup: Holdup, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             yield install
 
 
-def test_every_question_is_answered_while_it_is_built_killed_resumed_swapped_and_rolled_back(
+def test_questions_are_answered_during_an_interrupted_reindexing_and_a_rollback(
     install: Install, holdup: Holdup
 ) -> None:
     with Askers(install).asking() as askers:
@@ -65,7 +65,7 @@ def test_every_question_is_answered_while_it_is_built_killed_resumed_swapped_and
     assert askers.wrong == []
 
 
-def test_what_is_there_then_is_what_was_brought(install: Install) -> None:
+def test_reindexing_leaves_nothing_on_disk(install: Install) -> None:
     install.stop()
     install.assert_nothing_left_over()
     install.start()
@@ -81,7 +81,7 @@ AT = {
 
 
 @pytest.mark.parametrize("fault", kills(AT))
-def test_after_a_kill_the_next_start_finishes_it(install: Install, fault: Fault) -> None:
+def test_next_start_finishes_the_reindexing_after_a_kill(install: Install, fault: Fault) -> None:
     """A copy with the present model each time; documents come and go between."""
     install.stop()
     install.start(CAIRN_FAULT=fault)
@@ -107,7 +107,7 @@ def test_after_a_kill_the_next_start_finishes_it(install: Install, fault: Fault)
     install.assert_nothing_left_over()
 
 
-def test_the_other_one_is_up_to_date_after_all_this(install: Install) -> None:
+def test_retired_generation_is_up_to_date_after_kills(install: Install) -> None:
     install.stop()
     install.start()
     install.ask("POST", "/index/rollback", json={})

@@ -27,7 +27,7 @@ def test_files_are_named_after_their_folder(tmp_path: Path) -> None:
     assert walk.hidden == 2
 
 
-def test_a_file_is_read_by_its_descriptor(tmp_path: Path) -> None:
+def test_file_is_read_by_its_descriptor(tmp_path: Path) -> None:
     for file in FolderWalk(tree(tmp_path / "drive", "a/b.md")):
         with file.open() as stream:
             assert stream.read() == b"a/b.md"
@@ -44,7 +44,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert walk.links == 3
 
 
-def test_a_link_that_takes_a_files_place_is_not_followed_either(tmp_path: Path) -> None:
+def test_link_replacing_a_file_is_not_followed(tmp_path: Path) -> None:
     secret = tree(tmp_path / "secret", "passwords.txt")
     drive = tree(tmp_path / "drive", "a.md")
     for file in FolderWalk(drive):
@@ -54,7 +54,7 @@ def test_a_link_that_takes_a_files_place_is_not_followed_either(tmp_path: Path) 
             pass
 
 
-def test_a_folder_swapped_for_a_link_while_it_is_walked_leads_nowhere(tmp_path: Path) -> None:
+def test_folder_replaced_by_a_link_during_the_walk_is_not_followed(tmp_path: Path) -> None:
     secret = tree(tmp_path / "secret", "a.md")
     (secret / "a.md").write_text("secret")
     drive = tree(tmp_path / "drive", "in/a.md")
@@ -65,7 +65,7 @@ def test_a_folder_swapped_for_a_link_while_it_is_walked_leads_nowhere(tmp_path: 
             assert stream.read() == b"in/a.md"
 
 
-def test_a_tree_without_a_bottom_is_left_at_some_depth(tmp_path: Path) -> None:
+def test_walk_stops_at_a_maximum_depth(tmp_path: Path) -> None:
     drive = tree(tmp_path / "drive", "a.md")
     at = os.open(drive, os.O_RDONLY)
     for _ in range(1500):
@@ -79,7 +79,7 @@ def test_a_tree_without_a_bottom_is_left_at_some_depth(tmp_path: Path) -> None:
     subprocess.run(["/bin/rm", "-rf", str(drive)], check=True)  # pytest's own cleaning would not get there
 
 
-def test_what_is_no_file_is_left_alone(tmp_path: Path) -> None:
+def test_special_files_are_ignored(tmp_path: Path) -> None:
     drive = tree(tmp_path / "drive", "a.md")
     os.mkfifo(drive / "pipe")
     assert [file.name for file in FolderWalk(drive)] == ["a.md"]

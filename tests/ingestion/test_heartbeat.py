@@ -64,7 +64,7 @@ def test_job_with_a_lost_lease_stops(leases: list[Lease]) -> None:
         leases[0].check()
 
 
-def test_a_database_that_does_not_answer_for_a_while_costs_no_lease(leases: list[Lease]) -> None:
+def test_unresponsive_database_costs_no_lease(leases: list[Lease]) -> None:
     heartbeat, asked = Heartbeat(0.02), threading.Event()
 
     def locked(*_: object) -> dict[object, bool]:

@@ -119,7 +119,7 @@ def test_handing_back_costs_no_attempt(job: Job) -> None:
     assert (row.stage, row.attempts) == (Stage.QUEUED, 0)
 
 
-def test_a_cancelled_job_ends_at_its_next_check(job: Job) -> None:
+def test_cancelled_job_ends_at_its_next_check(job: Job) -> None:
     lease = claimed(job)
     Job.objects.update(cancel_requested=True)
     assert lifecycle.renew([lease.token]) == {lease.token: True}
@@ -140,7 +140,7 @@ def test_job_cancelled_after_its_last_check_is_not_activated(job: Job) -> None:
     assert reread(job).version.document.active_version is None
 
 
-def test_a_lease_or_a_pause_longer_than_can_be_was_written_by_a_wrong_clock(job: Job) -> None:
+def test_leases_and_pauses_too_far_in_the_future_are_ignored(job: Job) -> None:
     claimed(job)
     Job.objects.update(lease_until=timezone.now() + timedelta(days=1))
     lease = claimed(job)
@@ -157,7 +157,7 @@ def test_worker_with_a_fast_clock_steals_nothing(job: Job, monkeypatch: pytest.M
     assert lifecycle.requeue_dropped_jobs() == 0
 
 
-def test_dropped_job_is_queued_again_with_its_attempt_counted(job: Job) -> None:
+def test_dropped_job_is_queued_again_and_its_attempt_counted(job: Job) -> None:
     claimed(job)
     assert lifecycle.requeue_dropped_jobs() == 0, "held"
     expire(job)
@@ -177,7 +177,7 @@ def test_dropped_cancelled_job_ends(job: Job) -> None:
     assert reread(job).stage == Stage.CANCELLED
 
 
-def test_the_last_error_is_remembered_through_another_attempt(job: Job) -> None:
+def test_last_error_is_preserved_during_the_next_attempt(job: Job) -> None:
     lifecycle.postpone(
         claimed(job), Rejection.EMBEDDING_FAILED, "no answer", error="Unavailable while embedding"
     )

@@ -30,7 +30,7 @@ def parsed(document: Document) -> list[TextNode]:
     return [node for node in nodes if isinstance(node, TextNode)]
 
 
-def test_nodes_are_cairn_s_chunks_with_their_places() -> None:
+def test_node_parser_returns_the_chunks_with_their_locations() -> None:
     embedder = FakeEmbedder()
     drafts = chunk(
         HANDBOOK, title="Handbook", count_tokens=embedder.count_tokens, max_tokens=embedder.max_tokens
@@ -53,7 +53,7 @@ def test_nodes_are_cairn_s_chunks_with_their_places() -> None:
     assert parental["section"] == ["Leave", "Parental leave"]
 
 
-def test_nodes_know_their_document_and_neighbours() -> None:
+def test_nodes_reference_their_document_and_neighbours() -> None:
     document = RenditionDocument(HANDBOOK)
     first, second = parsed(document)
     assert first.ref_doc_id == second.ref_doc_id == document.doc_id
@@ -70,7 +70,7 @@ def test_cells_of_a_sheet_are_stored_per_line() -> None:
     assert node.metadata["cells"] == ["Rent!A1:B1", "Rent!A2:B2"]
 
 
-def test_a_document_without_a_rendition_is_split_at_blank_lines() -> None:
+def test_document_without_a_rendition_is_split_at_blank_lines() -> None:
     sentence = "Ferries leave at noon and come back at night. "
     document = Document(text=f"{sentence * 20}\n\n{sentence * 20}", metadata={"file_name": "ferries.txt"})
     nodes = parsed(document)

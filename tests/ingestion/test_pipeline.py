@@ -83,7 +83,7 @@ def answering_versions(index: FakeIndex) -> set[uuid.UUID]:
     return {point.version for point in index.points.values()}
 
 
-def test_a_file_becomes_searchable(job: Job, index: FakeIndex) -> None:
+def test_uploaded_file_becomes_searchable(job: Job, index: FakeIndex) -> None:
     run.run(job.id)
     done = reread(job)
     assert done.stage == Stage.READY
@@ -100,7 +100,7 @@ def test_repeated_job_changes_nothing(job: Job, index: FakeIndex) -> None:
     assert set(index.points) == points == chunks == set(Chunk.objects.values_list("id", flat=True))
 
 
-def test_counting_the_words_of_a_large_file_ends_when_the_job_does(
+def test_token_counting_stops_when_its_job_is_interrupted(
     submit: Submit, parsers: FakeParsers, embedder: FakeEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some texts at a time, and not all that are left."""
@@ -121,7 +121,7 @@ def test_counting_the_words_of_a_large_file_ends_when_the_job_does(
     assert (reread(job).stage, Chunk.objects.count()) == (Stage.QUEUED, 0)
 
 
-def test_a_replaced_version_leaves_no_chunk_and_no_point(submit: Submit, job: Job, index: FakeIndex) -> None:
+def test_replaced_version_leaves_no_chunks_or_points(submit: Submit, job: Job, index: FakeIndex) -> None:
     run.run(job.id)
     newer = made(submit, "Other words.")
     run.run(newer.id)
@@ -129,7 +129,7 @@ def test_a_replaced_version_leaves_no_chunk_and_no_point(submit: Submit, job: Jo
     assert set(Chunk.objects.values_list("version", flat=True)) == {newer.version_id}
 
 
-def test_what_is_asked_about_a_document_is_of_the_version_that_answers(
+def test_suggestions_come_from_the_active_version(
     submit: Submit, parsers: FakeParsers, index: FakeIndex
 ) -> None:
     older = made(submit, "Old\n# Old rules\nwords")
@@ -214,7 +214,7 @@ def test_rejected_file_has_a_code_and_is_not_searchable(
     assert not Chunk.objects.exists()
 
 
-def test_a_file_without_text_fails(submit: Submit, index: FakeIndex, parsers: FakeParsers) -> None:
+def test_file_without_text_fails(submit: Submit, index: FakeIndex, parsers: FakeParsers) -> None:
     job = made(submit, "")
     run.run(job.id)
     assert reread(job).version.error_code == "no_text"

@@ -96,7 +96,7 @@ def test_rewrite_removes_deleted_points_and_preserves_results(place: Place) -> N
         index_backend().open(first, DIMENSION)
 
 
-def test_vectors_fields_and_words_are_copied_unchanged(place: Place) -> None:
+def test_rewrite_copies_vectors_fields_and_words_unchanged(place: Place) -> None:
     points = [point(sparse=words(n, n + 1), tags=(f"t{n}",)) for n in range(1, 151)]
     place.index.upsert([*points, replace(point(), sparse=words())])
     before = _contents(place)
@@ -113,7 +113,7 @@ def _contents(place: Place) -> list[object]:
     return sorted(page.points, key=lambda each: each.id)  # type: ignore[return-value]
 
 
-def test_word_hashes_without_a_key_get_one_and_are_found_as_before(place: Place) -> None:
+def test_unkeyed_word_hashes_get_a_key_and_are_found_as_before(place: Place) -> None:
     mine = point(sparse=words(77))
     active()
     open_indexes.close(place.row.id)
@@ -227,7 +227,7 @@ def _state(receipt: Receipt) -> str:
     return str(Receipt.objects.get(pk=receipt.pk).state)
 
 
-def test_an_erasure_during_a_rewrite_needs_another_one(edge_place: Place) -> None:
+def test_erasure_during_a_rewrite_requires_another_rewrite(edge_place: Place) -> None:
     """Its points may have been copied before they were deleted."""
     gone = point(tags=(MARK,))
     edge_place.index.upsert([gone])
@@ -296,7 +296,7 @@ def test_interrupted_rewrite_is_removed_by_its_recorded_name(edge_place: Place) 
     assert names == {edge_place.row.place, "someone-elses"}
 
 
-def test_a_failed_write_to_the_copy_does_not_fail_the_writer(edge_place: Place) -> None:
+def test_failed_write_to_the_copy_does_not_fail_the_writer(edge_place: Place) -> None:
     mine = point()
     active()
     index = edge_place.index
@@ -307,7 +307,7 @@ def test_a_failed_write_to_the_copy_does_not_fail_the_writer(edge_place: Place) 
     assert not IndexGeneration.objects.get().copying
 
 
-def test_a_removed_generation_takes_all_its_places_with_it(edge_place: Place) -> None:
+def test_removed_generation_deletes_all_its_folders(edge_place: Place) -> None:
     active()
     row = _another("removing", point())
     index_backend().create("copy-of-it", DIMENSION).close()
@@ -318,7 +318,7 @@ def test_a_removed_generation_takes_all_its_places_with_it(edge_place: Place) ->
     assert [path.name for path in (edge_place.folder / "index").iterdir()] == [edge_place.row.name]
 
 
-def test_each_rewrite_gets_a_folder_of_its_own(edge_place: Place) -> None:
+def test_each_rewrite_gets_its_own_folder(edge_place: Place) -> None:
     active()
     seen = {edge_place.row.name}
     for _ in range(2):
@@ -328,7 +328,7 @@ def test_each_rewrite_gets_a_folder_of_its_own(edge_place: Place) -> None:
         seen.add(edge_place.row.place)
 
 
-def test_a_write_between_reading_and_writing_a_batch_is_not_lost(tmp_path: Path) -> None:
+def test_write_between_reading_and_writing_a_batch_is_not_lost(tmp_path: Path) -> None:
     """The write reached the copy before the batch did, so only another look at the source shows it."""
     source = EdgeIndex.create(tmp_path / "source", dimension=DIMENSION)
     target = EdgeIndex.create(tmp_path / "target", dimension=DIMENSION)

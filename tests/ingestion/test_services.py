@@ -103,9 +103,7 @@ def test_editor_cannot_replace_a_hidden_document(submit: Submit, base: Knowledge
     assert document.versions.count() == 1
 
 
-def test_an_editor_learns_nothing_about_files_inside_a_container_they_cannot_read(
-    submit: Submit, base: KnowledgeBase
-) -> None:
+def test_editor_cannot_detect_files_in_an_unreadable_container(submit: Submit, base: KnowledgeBase) -> None:
     editor = user_create(username="editor")
     grant_give(knowledge_base=base, subject=f"user:{editor.id}", role=Role.EDITOR, principal=SETUP)
     mail = submit("mail", filename="mail.eml", readers=[]).document
@@ -122,7 +120,7 @@ def test_an_editor_learns_nothing_about_files_inside_a_container_they_cannot_rea
             )
 
 
-def test_a_failed_upload_leaves_no_file(submit: Submit) -> None:
+def test_failed_upload_leaves_no_file(submit: Submit) -> None:
     with pytest.raises(InvalidInput):
         submit(metadata={"tags": "not a list"})
     assert not Document.objects.exists()
@@ -177,7 +175,7 @@ def test_source_uri_is_reusable_after_deletion(submit: Submit, admin: Principal)
     assert submit().document != first
 
 
-def test_a_queued_job_is_cancelled_at_once_and_only_once(submit: Submit, admin: Principal) -> None:
+def test_queued_job_is_cancelled_immediately_and_once(submit: Submit, admin: Principal) -> None:
     job = submit().job
     assert job is not None
     cancelled = job_cancel(job=job, principal=admin)
@@ -186,7 +184,7 @@ def test_a_queued_job_is_cancelled_at_once_and_only_once(submit: Submit, admin: 
         job_cancel(job=job, principal=admin)
 
 
-def test_a_job_overtaken_by_a_newer_version_is_not_retried(submit: Submit, admin: Principal) -> None:
+def test_job_overtaken_by_a_newer_version_is_not_retried(submit: Submit, admin: Principal) -> None:
     job = submit("one").job
     assert job is not None
     fail(job, Rejection.TIME_LIMIT)
@@ -252,7 +250,7 @@ def test_concurrent_equal_uploads_agree(submit: Submit, base: KnowledgeBase, adm
     assert len(stored()) == 2
 
 
-def test_an_upload_for_another_version_than_the_latest_is_refused(submit: Submit) -> None:
+def test_upload_for_an_outdated_version_is_rejected(submit: Submit) -> None:
     with pytest.raises(PreconditionFailed):
         submit("one", if_match=frozenset({"1"}))
     submit("one")
@@ -288,7 +286,7 @@ def test_broker_failure_after_the_commit_loses_no_file(
     assert len(stored()) == Job.objects.count() == 1
 
 
-def test_deleting_a_knowledge_base_ends_its_queued_jobs(
+def test_deleting_a_knowledge_base_cancels_its_queued_jobs(
     submit: Submit, base: KnowledgeBase, admin: Principal
 ) -> None:
     submit()

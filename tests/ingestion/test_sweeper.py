@@ -33,7 +33,7 @@ def age_all() -> None:
     Job.objects.update(updated_at=timezone.now() - LONG_AGO)
 
 
-def test_a_lane_that_sleeps_is_woken_by_a_few_messages(
+def test_sleeping_lane_is_woken_by_a_few_messages(
     base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
 ) -> None:
     queued(base, ada, count=30)
@@ -72,7 +72,7 @@ def test_delayed_job_wakes_no_worker_before_its_time(
     assert sweeper.wake() == 1
 
 
-def test_a_token_passes_itself_on_until_the_lane_is_empty(
+def test_wake_up_message_is_passed_on_until_the_lane_is_empty(
     base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queued(base, ada, count=3)
@@ -84,7 +84,7 @@ def test_a_token_passes_itself_on_until_the_lane_is_empty(
     assert set(Job.objects.values_list("stage", flat=True)) == {Stage.PARSING.value}
 
 
-def test_a_message_that_led_to_another_lane_is_passed_on(
+def test_message_used_for_another_lane_is_passed_on(
     base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queued(base, ada)
@@ -95,7 +95,7 @@ def test_a_message_that_led_to_another_lane_is_passed_on(
     assert sent == [("ingestion.work", Lane.BULK.value, False)]
 
 
-def test_dropped_work_goes_back_to_its_lane(
+def test_dropped_job_returns_to_its_lane(
     base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
 ) -> None:
     (job,) = queued(base, ada)
@@ -106,7 +106,7 @@ def test_dropped_work_goes_back_to_its_lane(
     assert (job.stage, job.last_error) == (Stage.QUEUED, "The worker stopped.")
 
 
-def test_erasures_that_wait_are_sent_again(sent: list[tuple[object, ...]]) -> None:
+def test_waiting_erasures_are_resent(sent: list[tuple[object, ...]]) -> None:
     old = Receipt.objects.create(object="document:x", created_at=timezone.now() - LONG_AGO)
     Receipt.objects.create(object="document:y")
     Receipt.objects.create(object="document:z", state=ReceiptState.DONE, created_at=timezone.now() - LONG_AGO)

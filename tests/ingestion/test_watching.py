@@ -122,7 +122,7 @@ def test_only_documents_from_the_folder_are_removed(
     assert present() == {"drive/b/c.md", "drive/by-hand.md"}
 
 
-def test_a_document_that_somebody_uploaded_does_not_go_with_a_file_of_the_same_path_and_bytes(
+def test_document_uploaded_by_a_person_survives_deletion_of_an_identical_file(
     looked: Looked, drive: Path, submit: Callable[..., object]
 ) -> None:
     write(drive / "same.md", "the same")
@@ -134,7 +134,7 @@ def test_a_document_that_somebody_uploaded_does_not_go_with_a_file_of_the_same_p
     assert present() == {"drive/b/c.md", "drive/same.md"}
 
 
-def test_an_empty_folder_removes_nothing(looked: Looked, drive: Path, watch: Watch) -> None:
+def test_empty_watched_folder_removes_no_documents(looked: Looked, drive: Path, watch: Watch) -> None:
     looked()
     (drive / "a.md").unlink()
     (drive / "b/c.md").unlink()
@@ -143,9 +143,7 @@ def test_an_empty_folder_removes_nothing(looked: Looked, drive: Path, watch: Wat
     assert len(present()) == 2
 
 
-def test_an_empty_folder_in_the_folder_removes_nothing_from_there(
-    looked: Looked, drive: Path, watch: Watch
-) -> None:
+def test_empty_subfolder_removes_no_documents_from_it(looked: Looked, drive: Path, watch: Watch) -> None:
     """The disk that belongs there may only be away."""
     write(drive / "b/deep/d.md", "d")
     write(drive / "other.md", "other")
@@ -174,7 +172,7 @@ def test_unavailable_folder_removes_nothing_and_shows_an_error(
     assert watch.error == ""
 
 
-def test_what_cannot_be_looked_into_has_not_vanished(
+def test_files_in_an_unreadable_folder_are_not_removed(
     looked: Looked, drive: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked()
@@ -191,14 +189,14 @@ def test_what_cannot_be_looked_into_has_not_vanished(
     assert len(present()) == 2
 
 
-def test_a_file_that_is_being_written_waits_for_the_next_look(looked: Looked, drive: Path) -> None:
+def test_file_being_written_waits_for_the_next_scan(looked: Looked, drive: Path) -> None:
     (drive / "growing.md").write_text("half")
     assert looked() == {"files": 3, "submitted": 2, "unfinished": 1}
     write(drive / "growing.md", "whole")
     assert looked() == {"files": 3, "unchanged": 2, "submitted": 1}
 
 
-def test_what_a_person_deleted_stays_deleted_until_the_file_changes(
+def test_deleted_document_stays_deleted_until_its_file_changes(
     looked: Looked, drive: Path, admin: Principal
 ) -> None:
     looked()
@@ -208,7 +206,7 @@ def test_what_a_person_deleted_stays_deleted_until_the_file_changes(
     assert looked() == {"files": 2, "unchanged": 1, "submitted": 1}
 
 
-def test_links_out_of_the_folder_are_not_followed(looked: Looked, drive: Path) -> None:
+def test_links_out_of_the_watched_folder_are_not_followed(looked: Looked, drive: Path) -> None:
     write(drive.parent / "secret.md", "secret")
     (drive / "link.md").symlink_to(drive.parent / "secret.md")
     assert looked() == {"files": 2, "submitted": 2, "links": 1}
@@ -225,7 +223,7 @@ def _refuse(_: object) -> None:
     raise InvalidInput("Too large.")
 
 
-def test_one_look_at_a_time(watch: Watch) -> None:
+def test_watched_folder_is_scanned_once_at_a_time(watch: Watch) -> None:
     Watch.objects.update(busy_until=timezone.now() + timedelta(minutes=1))
     assert watches_due() == []
     scan_folder(watch.id)
@@ -236,14 +234,14 @@ def test_one_look_at_a_time(watch: Watch) -> None:
     assert watches_due() == [watch.id]
 
 
-def test_a_look_that_seems_to_last_a_day_was_begun_by_a_wrong_clock(watch: Watch) -> None:
+def test_scan_with_a_timestamp_in_the_future_is_due(watch: Watch) -> None:
     Watch.objects.update(
         busy_until=timezone.now() + timedelta(days=1), looked_at=timezone.now() + timedelta(days=1)
     )
     assert watches_due() == [watch.id]
 
 
-def test_a_watch_is_due_when_its_time_has_come(watch: Watch, admin: Principal) -> None:
+def test_watched_folder_is_due_after_its_interval(watch: Watch, admin: Principal) -> None:
     assert watches_due() == [watch.id]
     Watch.objects.update(looked_at=timezone.now() - timedelta(seconds=200))
     assert watches_due() == []
@@ -255,7 +253,7 @@ def test_a_watch_is_due_when_its_time_has_come(watch: Watch, admin: Principal) -
     assert watches_due() == []
 
 
-def test_a_process_that_ends_leaves_the_rest_for_the_next(looked: Looked, watch: Watch) -> None:
+def test_stopping_process_leaves_the_scan_to_the_next(looked: Looked, watch: Watch) -> None:
     lifecycle.stopping.set()
     try:
         assert looked() == {}
@@ -264,7 +262,7 @@ def test_a_process_that_ends_leaves_the_rest_for_the_next(looked: Looked, watch:
     assert watches_due() == [watch.id]
 
 
-def test_an_unexpected_error_is_shown_and_the_next_look_goes_on(
+def test_unexpected_error_is_shown_and_the_next_scan_succeeds(
     looked: Looked, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -274,13 +272,13 @@ def test_an_unexpected_error_is_shown_and_the_next_look_goes_on(
     assert looked() == {"files": 2, "submitted": 2}
 
 
-def test_who_is_no_admin_any_more_watches_nothing(looked: Looked, watch: Watch) -> None:
+def test_watched_folder_of_a_former_admin_is_not_scanned(looked: Looked, watch: Watch) -> None:
     User.objects.update(is_admin=False)
     assert looked() == {}
     assert "no longer an administrator" in watch.error
 
 
-def test_a_folder_is_watched_once_and_no_other_of_its_name(
+def test_folder_is_watched_once_and_its_name_is_unique(
     watch: Watch, base: KnowledgeBase, admin: Principal, drive: Path
 ) -> None:
     write(drive / "drive/x.md", "x")

@@ -50,7 +50,7 @@ def test_unknown_sources_are_not_in_scope(
     assert {str(row.knowledge_base) for row in found.bases.all()} == (bases or set())
 
 
-def test_a_question_in_too_many_bases_to_name_is_not_confined(kim: Principal) -> None:
+def test_question_in_too_many_knowledge_bases_is_not_confined(kim: Principal) -> None:
     many = frozenset(uuid4() for _ in range(MAX_RECORDED_KNOWLEDGE_BASES + 1))
     few = frozenset([uuid4()])
     assert Scope(kim, few, whole=True).confined_to == few

@@ -48,11 +48,11 @@ def test_relevant_differences_prevent_duplicates(was: str, becomes: str) -> None
     assert not alike(RULE, RULE.replace(was, becomes))
 
 
-def test_reordered_figures_are_no_duplicate() -> None:
+def test_reordered_figures_are_not_a_duplicate() -> None:
     assert not alike(RULE, RULE.replace("180", "x").replace("5 b", "180 b").replace("x", "5"))
 
 
-def test_more_than_a_tenth_of_new_words_is_no_duplicate() -> None:
+def test_text_with_over_a_tenth_of_new_words_is_not_a_duplicate() -> None:
     words = [f"term{chr(97 + n)}" for n in range(20)]
     assert alike(" ".join(words), " ".join([*words, "besides"]))
     assert not alike(" ".join(words), " ".join([*words[:-2], "quite", "different"]))

@@ -318,7 +318,7 @@ def test_reranker_reads_more_candidates_and_determines_the_rank(
 
 
 @pytest.mark.parametrize(("limit", "choice"), [(1, 30), (10, 40), (30, 100), (100, 100)])
-def test_how_many_are_reranked(
+def test_number_of_reranked_passages_depends_on_the_limit(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal, limit: int, choice: int
 ) -> None:
     fake_index.ranking = [chunk.id for chunk in document_with(base, *(f"text {n}" for n in range(120)))]
@@ -341,7 +341,7 @@ def test_reranker_reads_at_most_its_limit(
     assert len(reranker.texts) == 4
 
 
-def test_a_reranker_with_a_limit_costs_no_deeper_search(
+def test_limited_reranker_does_not_deepen_the_search(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
     fake_index.ranking = [chunk.id for chunk in document_with(base, *(f"text {n}" for n in range(120)))]
@@ -387,7 +387,7 @@ def test_reranker_is_used_only_in_its_languages(
 
 
 @pytest.mark.parametrize("query", [ENGLISH, "best text"])
-def test_a_reranker_that_cannot_be_loaded_is_no_error(
+def test_unloadable_reranker_does_not_fail_the_search(
     fake: Engine,
     fake_index: FakeIndex,
     base: KnowledgeBase,
@@ -406,7 +406,7 @@ def test_a_reranker_that_cannot_be_loaded_is_no_error(
 
 
 @pytest.mark.models
-def test_the_packaged_reranker_puts_the_answer_first(
+def test_packaged_reranker_puts_the_answer_first(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = Environment(reranker_model=None, reranker_timeout_seconds=60)
@@ -473,7 +473,7 @@ def test_empty_scope_finds_nothing(
 
 
 @pytest.mark.parametrize("query", ["", "  \n", "\0", "\ud800"])
-def test_a_blank_query_is_refused(fake: Engine, base: KnowledgeBase, ann: Principal, query: str) -> None:
+def test_blank_query_is_rejected(fake: Engine, base: KnowledgeBase, ann: Principal, query: str) -> None:
     with pytest.raises(InvalidInput):
         search(query, scope=scope_for(ann), engine=fake)
 
@@ -510,7 +510,7 @@ def test_search_uses_the_configured_engine_by_default(
     assert len(fake_index.asked) == 1
 
 
-def test_a_llama_index_retriever_returns_the_hits_of_a_search_as_nodes(
+def test_llama_index_retriever_returns_search_hits_as_nodes(
     real: Engine, base: KnowledgeBase, ann: Principal
 ) -> None:
     put_into(real, document_with(base, "Parking is free.", "Annual leave can be donated to a colleague."))
@@ -529,7 +529,7 @@ def test_a_llama_index_retriever_returns_the_hits_of_a_search_as_nodes(
     assert only.node_id == nodes[0].node_id
 
 
-def test_a_llama_index_retriever_stays_within_its_scope_and_filters(
+def test_llama_index_retriever_respects_scope_and_filters(
     real: Engine,
     base: KnowledgeBase,
     make_knowledge_base: Callable[..., KnowledgeBase],
@@ -544,7 +544,7 @@ def test_a_llama_index_retriever_stays_within_its_scope_and_filters(
     assert CairnRetriever(scope_for(admin), engine=real, filters=nowhere).retrieve("merger") == []
 
 
-def test_scope_cannot_be_left_out() -> None:
+def test_search_requires_a_scope() -> None:
     with pytest.raises(TypeError):
         searching.search("text")  # type: ignore[call-arg] # the point of the test
 

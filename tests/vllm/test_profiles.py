@@ -51,7 +51,7 @@ def test_cairn_knows_every_variable(name: str) -> None:
 
 
 @each
-def test_cairn_asks_what_vllm_serves(name: str) -> None:
+def test_cairn_settings_match_the_served_model(name: str) -> None:
     served, given = profile(name), variables(name)
     kind = next(iter(given)).partition("_")[0]
     address = urlsplit(given[f"{kind}_BASE_URL"])
@@ -60,7 +60,7 @@ def test_cairn_asks_what_vllm_serves(name: str) -> None:
 
 
 @each_chat
-def test_limits_fit_each_other(name: str) -> None:
+def test_context_and_concurrency_limits_match(name: str) -> None:
     served, given = profile(name), variables(name)
     assert given["LLM_CONTEXT_TOKENS"] == str(served["max-model-len"])
     assert given["LLM_MAX_CONCURRENCY"] == str(served["max-num-seqs"])
@@ -68,14 +68,14 @@ def test_limits_fit_each_other(name: str) -> None:
 
 
 @each_chat
-def test_it_fits_into_the_memory_that_it_is_for(name: str) -> None:
+def test_profile_fits_the_memory_of_its_gpu(name: str) -> None:
     served, room = profile(name), ROOMS[name]
     assert served["tensor-parallel-size"] == room.gpus
     assert served["gpu-memory-utilization"] == room.share
     assert room.tokens >= served["max-model-len"]
 
 
-def test_adapters_are_served_beside_their_base() -> None:
+def test_adapters_are_served_together_with_their_base_model() -> None:
     served = profile("llama-3.1-8b")
     (adapter,) = map(json.loads, served["lora-modules"])
     assert adapter["base_model_name"] == served["served-model-name"]
@@ -85,11 +85,11 @@ def test_adapters_are_served_beside_their_base() -> None:
 @pytest.mark.parametrize(
     "name", ["VLLM_NO_USAGE_STATS", "VLLM_DO_NOT_TRACK", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]
 )
-def test_servers_report_nothing_and_fetch_nothing(name: str) -> None:
+def test_servers_send_no_usage_data_and_download_nothing(name: str) -> None:
     assert variables("vllm")[name] == "1"
 
 
 @each_chat
-def test_the_table_in_the_documentation_is_what_is_computed(name: str) -> None:
+def test_documented_table_matches_the_computed_one(name: str) -> None:
     text = (ROOT / "docs" / "operate" / "language-models.md").read_text(encoding="utf-8")
     assert ROOMS[name].row(name) in text.splitlines()

@@ -73,7 +73,7 @@ def asked(cairn: Install, question: str = QUESTION) -> dict[str, Any]:
     return answer
 
 
-def test_vllm_reads_every_profile_and_the_list_of_its_flags_is_true() -> None:
+def test_vllm_accepts_every_profile_and_listed_flag() -> None:
     profiles = [str(FOLDER / f"{name}.yaml") for name in PROFILES]
     command = [os.environ["VLLM_TEST_PYTHON"], str(Path(__file__).with_name("flags.py")), *profiles]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
@@ -81,7 +81,7 @@ def test_vllm_reads_every_profile_and_the_list_of_its_flags_is_true() -> None:
     assert json.loads(done.stdout[done.stdout.index("{\n") :]) == FLAGS
 
 
-def test_an_answer_cites_its_passages(cairn: Install) -> None:
+def test_answer_cites_its_passages(cairn: Install) -> None:
     answer = asked(cairn)
     assert answer["model"] == "smollm2"
     assert answer["mode"] == "generated"
@@ -91,7 +91,7 @@ def test_an_answer_cites_its_passages(cairn: Install) -> None:
     assert answer["usage"]["completion_tokens"] > 0
 
 
-def test_an_answer_is_streamed(cairn: Install) -> None:
+def test_answer_is_streamed(cairn: Install) -> None:
     found = events(cairn.ask("POST", "/ask", json={"question": QUESTION, "stream": True}).content)
     names = [name for name, _ in found]
     assert names[:2] == ["start", "sources"]
@@ -100,21 +100,21 @@ def test_an_answer_is_streamed(cairn: Install) -> None:
     assert text.strip() == found[-1][1]["answer"].strip()
 
 
-def test_a_question_that_the_documents_do_not_answer_is_not_sent(cairn: Install) -> None:
+def test_question_without_an_answer_in_the_documents_is_not_sent(cairn: Install) -> None:
     before = counted("prompt_tokens_total")
     answer = asked(cairn, "Who won the chess championship in 1972?")
     assert (answer["verdict"], answer["citations"]) == ("refused", [])
     assert counted("prompt_tokens_total") == before
 
 
-def test_what_prompts_begin_with_is_computed_once(cairn: Install) -> None:
+def test_common_prompt_prefix_is_computed_once(cairn: Install) -> None:
     asked(cairn)
     before = counted("prefix_cache_hits_total")
     asked(cairn)
     assert counted("prefix_cache_hits_total") - before >= 64
 
 
-def test_programs_made_for_openai(cairn: Install) -> None:
+def test_openai_client_gets_whole_and_streamed_answers(cairn: Install) -> None:
     assert cairn.server is not None
     with httpx.Client(trust_env=False, timeout=300) as http:
         key = (cairn.data_dir / "test_key").read_text(encoding="ascii")
@@ -157,7 +157,7 @@ def test_waiting_question_shows_its_position(cairn: Install, tmp_path: Path) -> 
     assert any("waiting" in each for each in told)
 
 
-def test_the_check_finds_it_in_order(cairn: Install) -> None:
+def test_model_check_succeeds(cairn: Install) -> None:
     done = run_manage(cairn.data_dir, "models", "check", "--json", **SETTINGS)
     assert done.returncode == 0, done.stdout + done.stderr
     chat = json.loads(done.stdout)["models"][0]
@@ -165,20 +165,22 @@ def test_the_check_finds_it_in_order(cairn: Install) -> None:
     assert (chat["system_role"], chat["alternates"]) == (True, True)
 
 
-def test_the_check_finds_a_context_that_is_too_large(cairn: Install) -> None:
+def test_model_check_reports_a_context_that_is_too_large(cairn: Install) -> None:
     settings = {**SETTINGS, "LLM_CONTEXT_TOKENS": "8192"}
     done = run_manage(cairn.data_dir, "models", "check", **settings)
     assert done.returncode == 3
     assert "set it to 4096" in done.stdout
 
 
-def test_a_prompt_that_is_too_long_is_refused_with_vllms_words(model: LlamaIndexChatModel) -> None:
+def test_overlong_prompt_is_rejected_with_the_message_of_vllm(model: LlamaIndexChatModel) -> None:
     with pytest.raises(ConfigurationError) as caught:
         list(model.stream([ChatMessage("word " * 5000)], max_tokens=16))
     assert "4096" in caught.value.message
 
 
-def test_it_goes_away_in_the_middle_of_an_answer(cairn: Install, model: LlamaIndexChatModel) -> None:
+def test_server_killed_during_an_answer_is_reported_and_passages_quoted(
+    cairn: Install, model: LlamaIndexChatModel
+) -> None:
     """The last one: the server is killed."""
     stream = model.stream([ChatMessage("Tell a very long tale of a lighthouse.")], max_tokens=3000)
     assert next(stream)

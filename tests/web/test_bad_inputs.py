@@ -116,7 +116,7 @@ def base(api: httpx.Client, request: pytest.FixtureRequest) -> str:
     return str(made.json()["id"])
 
 
-def test_every_hostile_file_ends_with_a_reason(
+def test_hostile_files_are_read_or_rejected_with_a_reason(
     api: httpx.Client, base: str, server: Server, hostile: dict[str, bytes]
 ) -> None:
     before = _marks(server)
@@ -131,7 +131,7 @@ def test_every_hostile_file_ends_with_a_reason(
 
 
 @pytest.mark.acceptance
-def test_a_table_of_200000_columns_is_read_whole(
+def test_table_of_200000_columns_is_read_completely(
     api: httpx.Client, base: str, server: Server, hostile: dict[str, bytes]
 ) -> None:
     """It is embedded at low priority: beside other tests that takes more than ten minutes."""
@@ -141,7 +141,7 @@ def test_a_table_of_200000_columns_is_read_whole(
     assert _marks(server) == before
 
 
-def test_hostile_files_inside_others_end_with_a_reason(
+def test_hostile_embedded_files_are_read_or_rejected_with_a_reason(
     api: httpx.Client, base: str, server: Server, hostile: dict[str, bytes]
 ) -> None:
     before = _marks(server)

@@ -95,7 +95,7 @@ def upload(api: httpx.Client, base: str, name: str, content: bytes) -> httpx.Res
     "megabytes", [0, 1, 8], ids=["in the header of the part", "in memory", "on the disk"]
 )
 @pytest.mark.parametrize("cut", [hang_up, reset, send_no_more])
-def test_an_upload_that_is_cut_leaves_nothing(
+def test_interrupted_upload_leaves_nothing(
     cairn_server: Server, api: httpx.Client, base: str, cut: Cut, megabytes: int
 ) -> None:
     before = state(api, base), files(cairn_server)
@@ -116,7 +116,7 @@ def test_an_upload_that_is_cut_leaves_nothing(
     assert api.get("/readyz").status_code == 200
 
 
-def test_a_cut_replacement_leaves_the_document_as_it_was(
+def test_interrupted_replacement_preserves_the_document(
     cairn_server: Server, api: httpx.Client, base: str
 ) -> None:
     made = upload(api, base, "kept.md", b"# Kept\n\nThe old words.").json()["document"]
@@ -144,7 +144,7 @@ def test_overtaken_slow_upload_conflicts(api: httpx.Client, base: str) -> None:
     assert upload(api, base, "plan.md", b"# Plan\n\nOne that came later.").status_code == 202
 
 
-def test_the_server_takes_uploads_after_a_hundred_cut_ones(
+def test_server_accepts_uploads_after_a_hundred_interrupted_ones(
     cairn_server: Server, api: httpx.Client, base: str
 ) -> None:
     before, told = state(api, base), len(cairn_server.log)

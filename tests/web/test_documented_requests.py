@@ -97,7 +97,7 @@ def test_every_request_is_sent() -> None:
     assert list(sent.values()) == [1, 1, 1, 3, 3, 1, 2, 2, 1], sent
 
 
-def test_the_first_answers_of_the_readme(server: Server, tmp_path: Path) -> None:
+def test_readme_requests_return_answers(server: Server, tmp_path: Path) -> None:
     (tmp_path / "handbook").mkdir()
     notice = "# Notice\n\nEmployees have to give six weeks of notice before they leave."
     (tmp_path / "handbook" / "notice.md").write_text(notice, encoding="utf-8")
@@ -107,7 +107,7 @@ def test_the_first_answers_of_the_readme(server: Server, tmp_path: Path) -> None
     assert_answers(answer["answer"], answer["question"])
 
 
-def test_the_requests_about_keys_questions_and_searches(server: Server) -> None:
+def test_documented_requests_about_keys_questions_and_searches_work(server: Server) -> None:
     pages = ("overview", "authentication", "asking", "search")
     commands = [request for page in pages for request in requests_of(f"{REST}/{page}.md")]
     first, me, asked, found, narrowed = responses(server, *commands)
@@ -119,7 +119,7 @@ def test_the_requests_about_keys_questions_and_searches(server: Server) -> None:
     assert narrowed["results"] == [], "no page of the documentation has this tag"
 
 
-def test_the_requests_about_documents_and_imports(server: Server, files: Path) -> None:
+def test_documented_requests_about_documents_and_imports_work(server: Server, files: Path) -> None:
     api = Api(server)
     base = api.ok("POST", "/knowledge-bases", json={"name": "Typed"})["id"]
     variables = {"CAIRN_KEY": server.key(), "KB": base}
@@ -138,7 +138,7 @@ def test_the_requests_about_documents_and_imports(server: Server, files: Path) -
     api.http.close()
 
 
-def test_the_requests_about_sources(server: Server, tmp_path: Path) -> None:
+def test_documented_requests_about_sources_work(server: Server, tmp_path: Path) -> None:
     (tmp_path / "leave.md").write_text("# Leave\n\nEmployees get 25 days of leave.", encoding="utf-8")
     api = Api(server)
     base = api.ok("POST", "/knowledge-bases", json={"name": "Cloud"})["slug"]
@@ -157,7 +157,7 @@ def test_the_requests_about_sources(server: Server, tmp_path: Path) -> None:
     api.http.close()
 
 
-def test_the_request_for_trouble(server: Server) -> None:
+def test_documented_readiness_request_works(server: Server) -> None:
     (block,) = requests_of("docs/operate/troubleshooting.md")
     [ready] = responses(server, *(line for line in block.splitlines() if line.startswith("curl ")))
     assert ready["status"] == "ok"

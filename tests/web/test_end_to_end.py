@@ -99,7 +99,7 @@ def someone(admin: Api, cairn_server: Server) -> Iterator[Callable[[], tuple[str
         api.http.close()
 
 
-def test_a_question_gets_a_cited_answer(admin: Api, base: str) -> None:
+def test_question_gets_a_cited_answer(admin: Api, base: str) -> None:
     document = admin.upload(base, "leave.md", LEAVE.encode())
     assert (document["status"], document["title"]) == ("ready", "Parental leave")
     answer = admin.ask(QUESTION, knowledge_bases=[base])
@@ -118,7 +118,7 @@ def test_question_outside_the_documents_is_refused(admin: Api, base: str) -> Non
     assert answer["reason"]
 
 
-def test_sources_come_before_the_text_and_the_answer_last(admin: Api, base: str) -> None:
+def test_sources_precede_the_text_and_the_answer_comes_last(admin: Api, base: str) -> None:
     admin.upload(base, "leave.md", LEAVE.encode())
     body = {"question": QUESTION, "knowledge_bases": [base], "stream": True}
     with admin.http.stream("POST", "/api/v1/ask", json=body) as answer:
@@ -128,7 +128,7 @@ def test_sources_come_before_the_text_and_the_answer_last(admin: Api, base: str)
     assert events.index("delta") > 1
 
 
-def test_a_grant_opens_and_its_end_closes_at_the_next_question(
+def test_grant_and_revocation_apply_to_the_next_question(
     admin: Api, base: str, someone: Callable[[], tuple[str, Api]]
 ) -> None:
     document = admin.upload(base, "leave.md", LEAVE.encode())
@@ -157,7 +157,7 @@ def test_a_grant_opens_and_its_end_closes_at_the_next_question(
     assert "16" not in kept["messages"][0]["answer"]
 
 
-def test_a_replaced_text_is_not_found_any_more(admin: Api, base: str) -> None:
+def test_replaced_text_is_not_found(admin: Api, base: str) -> None:
     admin.upload(base, "leave.md", LEAVE.encode())
     document = admin.upload(base, "leave.md", LEAVE.replace("sixteen", "twenty").encode())
     assert document["version"] == 2
@@ -166,7 +166,7 @@ def test_a_replaced_text_is_not_found_any_more(admin: Api, base: str) -> None:
     assert not any("sixteen" in text for text in texts)
 
 
-def test_a_deleted_document_is_out_of_the_very_next_search(admin: Api, base: str) -> None:
+def test_deleted_document_disappears_from_the_next_search(admin: Api, base: str) -> None:
     document = admin.upload(base, "leave.md", LEAVE.encode())
     asked = admin.ask(QUESTION, knowledge_bases=[base])
     receipt = admin.ok("DELETE", f"/documents/{document['id']}")["receipt"]
@@ -182,7 +182,7 @@ def test_a_deleted_document_is_out_of_the_very_next_search(admin: Api, base: str
     assert "sixteen" not in json.dumps(kept)
 
 
-def test_a_pdf_is_cited_with_its_page_and_boxes(admin: Api, base: str) -> None:
+def test_pdf_is_cited_with_page_and_boxes(admin: Api, base: str) -> None:
     document = admin.upload(base, "rules.pdf", two_pages())
     assert (document["pages"], document["media_type"]) == (2, "application/pdf")
     answer = admin.ask("Who signs the Marmot permit?", knowledge_bases=[base])

@@ -54,7 +54,7 @@ def test_dify_s_request(cairn_server: Server) -> None:
     assert run(cairn_server, "bash", "-euc", typed(cairn_server, command)).strip()
 
 
-def test_the_pages_of_assistants(cairn_server: Server) -> None:
+def test_documented_assistant_setup_works(cairn_server: Server) -> None:
     said, key = said_by_hand(cairn_server, "mcp")
     result = json.loads(said)["result"]
     assert result["isError"] is False
@@ -68,7 +68,7 @@ def test_the_pages_of_assistants(cairn_server: Server) -> None:
     assert option in run(cairn_server, sys.executable, Path(program).name, command, "--help")
 
 
-def test_the_page_of_programs_made_for_openai(cairn_server: Server) -> None:
+def test_documented_openai_programs_work(cairn_server: Server) -> None:
     said, key = said_by_hand(cairn_server, "openai")
     completion = json.loads(said)
     assert completion["citations"]
@@ -80,7 +80,7 @@ def test_the_page_of_programs_made_for_openai(cairn_server: Server) -> None:
     assert_answers(run_program(cairn_server, f'{like}\nprint(llm.complete("{UPLOADING}"))', key), UPLOADING)
 
 
-def test_the_page_of_retrievers(cairn_server: Server) -> None:
+def test_documented_retriever_programs_work(cairn_server: Server) -> None:
     _said, key = said_by_hand(cairn_server, "retrievers")
     llama_index, langchain = programs("retrievers")
     assert "/library/documents/" in run_program(cairn_server, llama_index, key)

@@ -96,7 +96,7 @@ def test_each_sees_the_request_inwards_and_the_response_outwards(ask: Any) -> No
 
 
 @pytest.mark.parametrize("ask", [answered, answered_synchronously])
-def test_what_a_layer_answers_goes_no_further_in(ask: Any) -> None:
+def test_response_of_a_layer_skips_inner_layers(ask: Any) -> None:
     response = ask("/answered")
     assert response.content == b"outer"
     assert order() == [("outer", "request"), ("outer", "response")]
@@ -104,14 +104,16 @@ def test_what_a_layer_answers_goes_no_further_in(ask: Any) -> None:
 
 @pytest.mark.parametrize("ask", [answered, answered_synchronously])
 @pytest.mark.parametrize(("path", "outer"), [("/refused", False), ("/broken", True), ("/torn", True)])
-def test_what_a_layer_raises_is_an_answer_that_those_around_it_see(ask: Any, path: str, outer: bool) -> None:
+def test_exception_of_a_layer_becomes_a_response_seen_by_outer_layers(
+    ask: Any, path: str, outer: bool
+) -> None:
     response = ask(path)
     assert response.status_code == 400
     assert ("X-Outer" in response.headers) is outer
     assert "X-Inner" not in response.headers
 
 
-def test_who_has_no_session_takes_no_thread() -> None:
+def test_request_without_a_session_uses_no_thread() -> None:
     answered("/")
     assert all(in_loop for _, _, in_loop in SEEN)
     SEEN.clear()
@@ -119,13 +121,13 @@ def test_who_has_no_session_takes_no_thread() -> None:
     assert not any(in_loop for _, _, in_loop in SEEN)
 
 
-def test_layers_that_read_no_session_take_no_thread_for_one() -> None:
+def test_layers_without_session_access_use_no_thread() -> None:
     answered("/", Headers, headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}=one"})
     assert len(SEEN) == 4
     assert all(in_loop for _, _, in_loop in SEEN)
 
 
-def test_a_session_that_begins_is_written_in_a_thread() -> None:
+def test_new_session_is_saved_in_a_thread() -> None:
     async def view(request: HttpRequest) -> HttpResponse:
         request.session = type("Session", (), {"modified": True})()
         return HttpResponse("view")
@@ -137,7 +139,7 @@ def test_a_session_that_begins_is_written_in_a_thread() -> None:
     assert [in_loop for _, _, in_loop in SEEN] == [True, True, False, False]
 
 
-def test_a_form_is_read_in_a_thread_and_what_needs_no_token_is_not_looked_at() -> None:
+def test_form_is_read_in_a_thread_unless_exempt_from_csrf() -> None:
     where: list[bool] = []
 
     class Layer:

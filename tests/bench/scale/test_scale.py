@@ -27,7 +27,7 @@ NEAREST = 10
 MIB = 2**20
 
 
-def test_the_same_number_gives_the_same_document() -> None:
+def test_generated_document_depends_only_on_its_number() -> None:
     once, again, other = points(7), points(7), points(8)
     assert [(each.id, each.sparse, each.readers) for each in once] == [
         (each.id, each.sparse, each.readers) for each in again
@@ -47,7 +47,7 @@ def test_chunks_form_clusters_with_questions_near_them() -> None:
         assert question.sparse.indices
 
 
-def test_one_document_in_ten_is_narrowed_in_each_knowledge_base() -> None:
+def test_one_document_in_ten_is_restricted_in_each_knowledge_base() -> None:
     for base in range(BASES):
         readers = [readers_of(number) for number in range(base, 20 * BASES, BASES)]
         assert sum(each != (EVERY_READER,) for each in readers) == 2
@@ -58,7 +58,7 @@ def _vectors(documents: list[list[Point]]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("readable", READABLE)
-def test_without_a_graph_search_finds_the_nearest_of_what_may_be_read(tmp_path: Path, readable: int) -> None:
+def test_search_without_a_graph_finds_the_nearest_readable_points(tmp_path: Path, readable: int) -> None:
     """What recall is measured against."""
     stored = [point for number in range(DOCUMENTS) for point in points(number)]
     index = EdgeIndex.create(tmp_path / "index", dimension=DIMENSION)
@@ -78,7 +78,7 @@ def test_without_a_graph_search_finds_the_nearest_of_what_may_be_read(tmp_path: 
     index.close()
 
 
-def test_recall_is_the_share_of_the_nearest_that_were_found() -> None:
+def test_recall_is_the_share_of_nearest_points_found() -> None:
     nothing = Memory(0, 0)
     step = Step(1.0, nothing, 0)
 
@@ -89,7 +89,7 @@ def test_recall_is_the_share_of_the_nearest_that_were_found() -> None:
     assert measured.recall(1) == 0.75
 
 
-def test_the_most_of_memory_and_disk_is_seen(tmp_path: Path) -> None:
+def test_peak_memory_and_disk_use_are_measured(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"x" * MIB)
     code = f"""
 import pathlib, time
@@ -107,7 +107,7 @@ print("done")
     assert 9 * MIB <= step.disk < 10 * MIB
 
 
-def test_a_step_that_fails_ends_the_bench(tmp_path: Path) -> None:
+def test_failed_step_ends_the_benchmark(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "exit(3)"], stdout=subprocess.PIPE, text=True)
     with pytest.raises(subprocess.CalledProcessError):
         watched(child, tmp_path)
@@ -135,7 +135,7 @@ def test_small_cluster_has_three_nodes_and_a_large_one_enough_for_its_memory() -
     assert by_rule.nodes == 5  # 225 GiB
 
 
-def test_a_small_run_writes_its_figures_and_the_page(tmp_path: Path) -> None:
+def test_small_run_writes_figures_and_report(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "QDRANT_URL"}
     subprocess.run(
         [

@@ -42,12 +42,12 @@ def rob(make_user: MakeUser) -> User:
     return make_user("rob")
 
 
-def test_those_of_admins_are_official(ada: User, rob: User) -> None:
+def test_knowledge_base_created_by_an_admin_becomes_official(ada: User, rob: User) -> None:
     assert migrated(base_of("a", ada.id)) == (True, ada.id)
     assert migrated(base_of("b", rob.id)) == (False, rob.id)
 
 
-def test_whoever_was_an_admin_counts_as_one(ada: User, make_user: MakeUser) -> None:
+def test_knowledge_base_of_a_former_admin_becomes_official(ada: User, make_user: MakeUser) -> None:
     former = make_user("former", is_admin=True)
     base = base_of("a", former.id)
     user_update(former, is_admin=False)
@@ -56,21 +56,21 @@ def test_whoever_was_an_admin_counts_as_one(ada: User, make_user: MakeUser) -> N
     assert migrated(base) == (True, None)
 
 
-def test_somebody_whose_account_is_gone_is_no_admin(ada: User, rob: User) -> None:
+def test_knowledge_base_of_a_deleted_or_unknown_user_stays_unofficial(ada: User, rob: User) -> None:
     base, unknown = base_of("a", rob.id), base_of("b", uuid4())
     user_delete(rob)
     assert migrated(base) == (False, None)
     assert migrated(unknown) == (False, None)
 
 
-def test_without_a_record_the_first_manager_counts(ada: User, rob: User) -> None:
+def test_first_manager_decides_when_no_creator_is_recorded(ada: User, rob: User) -> None:
     base = base_of("a", None, manager=rob)
     Grant.objects.create(knowledge_base=base, user=ada, role=Role.MANAGER)
     assert migrated(base) == (False, rob.id)
     assert migrated(base_of("b", None)) == (True, None)
 
 
-def test_every_slug_is_reserved_also_of_deleted_ones(ada: User) -> None:
+def test_migration_reserves_slugs_of_deleted_knowledge_bases(ada: User) -> None:
     base_of("a", ada.id)
     deleted = base_of("b", ada.id)
     KnowledgeBase.objects.filter(pk=deleted.pk).update(deleted_at=deleted.created_at)

@@ -52,7 +52,7 @@ def visible(user: User, chunk: Chunk) -> bool:
     return chunks_for(scope_for(asking(user)), [chunk.id]).exists()
 
 
-def test_without_a_grant_there_is_nothing(base: KnowledgeBase) -> None:
+def test_user_without_a_grant_reads_nothing(base: KnowledgeBase) -> None:
     document, chunk = make_document(base)
     stranger = someone("stranger")
     assert not scope_for(asking(stranger))
@@ -65,7 +65,7 @@ def test_without_a_grant_there_is_nothing(base: KnowledgeBase) -> None:
 
 
 @pytest.mark.parametrize("subject", ["user", "group", "everyone"])
-def test_a_grant_opens_and_its_end_closes(base: KnowledgeBase, subject: str) -> None:
+def test_grant_gives_access_until_it_is_removed(base: KnowledgeBase, subject: str) -> None:
     document, chunk = make_document(base)
     reader = someone("reader")
     group = group_create(name="staff", members=[reader.id])
@@ -77,7 +77,7 @@ def test_a_grant_opens_and_its_end_closes(base: KnowledgeBase, subject: str) -> 
     assert not visible(reader, chunk)
 
 
-def test_leaving_a_group_counts_at_the_next_question(base: KnowledgeBase) -> None:
+def test_leaving_a_group_ends_access_at_the_next_question(base: KnowledgeBase) -> None:
     _, chunk = make_document(base)
     reader = someone("reader")
     group = group_create(name="staff", members=[reader.id])
@@ -87,7 +87,7 @@ def test_leaving_a_group_counts_at_the_next_question(base: KnowledgeBase) -> Non
     assert not visible(reader, chunk)
 
 
-def test_a_scope_made_before_a_revocation_shows_nothing_after_it(base: KnowledgeBase) -> None:
+def test_scope_from_before_a_revocation_returns_nothing(base: KnowledgeBase) -> None:
     _, chunk = make_document(base)
     reader = someone("reader")
     grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, principal=SETUP)
@@ -96,14 +96,14 @@ def test_a_scope_made_before_a_revocation_shows_nothing_after_it(base: Knowledge
     assert not chunks_for(scope, [chunk.id]).exists()
 
 
-def test_a_role_too_low_is_forbidden_not_hidden(base: KnowledgeBase) -> None:
+def test_insufficient_role_is_forbidden_instead_of_not_found(base: KnowledgeBase) -> None:
     reader = someone("reader")
     grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, principal=SETUP)
     with pytest.raises(Forbidden):
         knowledge_base_for(asking(reader), base.id, role=Role.EDITOR)
 
 
-def test_the_highest_of_several_roles_counts(base: KnowledgeBase) -> None:
+def test_highest_of_several_roles_applies(base: KnowledgeBase) -> None:
     reader = someone("reader")
     grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
     grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.MANAGER, principal=SETUP)
@@ -111,7 +111,7 @@ def test_the_highest_of_several_roles_counts(base: KnowledgeBase) -> None:
     assert scope_for(asking(reader)).managed == {base.id}
 
 
-def test_narrowing_hides_from_all_but_its_readers_and_managers(base: KnowledgeBase) -> None:
+def test_restricted_document_is_visible_only_to_its_readers_and_managers(base: KnowledgeBase) -> None:
     document, chunk = make_document(base)
     named, other, editor = someone("named"), someone("other"), someone("editor")
     manager = someone("manager")
@@ -131,7 +131,7 @@ def test_narrowing_never_widens(base: KnowledgeBase) -> None:
     assert not visible(outsider, chunk)
 
 
-def test_everyone_among_the_readers_ends_the_narrowing(base: KnowledgeBase) -> None:
+def test_adding_everyone_to_the_readers_ends_the_restriction(base: KnowledgeBase) -> None:
     document, chunk = make_document(base)
     reader = someone("reader")
     grant_give(knowledge_base=base, subject="everyone", role=Role.READER, principal=SETUP)
@@ -155,7 +155,9 @@ def test_only_the_active_version_answers(base: KnowledgeBase, admin: User) -> No
 
 
 @pytest.mark.parametrize("gone", ["document", "knowledge base"])
-def test_what_is_deleted_is_out_at_once(base: KnowledgeBase, admin: User, gone: str) -> None:
+def test_deleted_document_or_knowledge_base_is_hidden_immediately(
+    base: KnowledgeBase, admin: User, gone: str
+) -> None:
     document, chunk = make_document(base)
     target = document if gone == "document" else base
     target.deleted_at = document.created_at
@@ -164,7 +166,7 @@ def test_what_is_deleted_is_out_at_once(base: KnowledgeBase, admin: User, gone: 
     assert not documents_for(asking(admin)).exists()
 
 
-def test_scope_narrows_to_what_was_asked_and_ignores_what_is_not_theirs(
+def test_scope_contains_only_requested_knowledge_bases_that_are_readable(
     base: KnowledgeBase, admin: User
 ) -> None:
     other = knowledge_base_create(name="Other", principal=asking(admin))
@@ -176,7 +178,7 @@ def test_scope_narrows_to_what_was_asked_and_ignores_what_is_not_theirs(
     assert not scope_for(asking(reader), [])
 
 
-def test_a_disabled_user_and_their_keys_are_nobody() -> None:
+def test_disabled_user_and_their_api_keys_are_rejected() -> None:
     user = someone("leaver")
     _, key = api_key_create(user=user, label="script")
     found = api_key_find(key)

@@ -150,7 +150,9 @@ def apply(world: World, users: Mapping[str, User], documents: Mapping[str, Docum
 @pytest.mark.parametrize(
     "seed", [*range(8), *(pytest.param(n, marks=pytest.mark.slow) for n in range(8, 40))]
 )
-def test_all_answers_agree_with_the_source(base: KnowledgeBase, users: dict[str, User], seed: int) -> None:
+def test_forward_and_backward_access_checks_agree_with_the_source(
+    base: KnowledgeBase, users: dict[str, User], seed: int
+) -> None:
     draw = random.Random(seed)
     outer = Document.objects.create(knowledge_base=base, source_key="outer", title="outer")
     inner = Document.objects.create(knowledge_base=base, source_key="inner", title="inner", parent=outer)

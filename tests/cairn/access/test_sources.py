@@ -82,7 +82,7 @@ def find_subject(external_id: str) -> SourceSubject:
     return SourceSubject.objects.get(source=SOURCE, external_id=external_id)
 
 
-def test_only_people_whom_the_source_allows_read(document: Document, ada: User, bob: User) -> None:
+def test_only_people_allowed_by_the_source_read_a_document(document: Document, ada: User, bob: User) -> None:
     assert may_read(bob, document)
     assert read_people(ADA, BOB) == 1
     assert set_source_access(SOURCE, {document.pk: levels(("S-ada",))}) == 1
@@ -94,7 +94,7 @@ def test_only_people_whom_the_source_allows_read(document: Document, ada: User, 
     assert may_read(bob, document)
 
 
-def test_nested_groups_and_cycles_count_and_leaving_one_counts_at_once(document: Document, ada: User) -> None:
+def test_membership_in_nested_and_cyclic_groups_applies_immediately(document: Document, ada: User) -> None:
     set_source_access(SOURCE, {document.pk: levels(("top",))})
     inner, middle = (
         SourceGroup("inner", "Inner", ("S-ada",)),
@@ -107,7 +107,7 @@ def test_nested_groups_and_cycles_count_and_leaving_one_counts_at_once(document:
     assert not may_read(ada, document)
 
 
-def test_people_follow_the_directory_at_once(document: Document, bob: User) -> None:
+def test_source_person_follows_changes_of_directory_ids_immediately(document: Document, bob: User) -> None:
     read_people(SourcePerson("S-bob", "Bob", directory_id="id-bob"))
     set_source_access(SOURCE, {document.pk: levels(("S-bob",))})
     assert not may_read(bob, document)
@@ -119,9 +119,7 @@ def test_people_follow_the_directory_at_once(document: Document, bob: User) -> N
     assert not may_read(bob, document)
 
 
-def test_an_address_links_only_if_one_person_and_one_active_account_have_it(
-    document: Document, ada: User, bob: User
-) -> None:
+def test_email_links_only_one_person_to_one_active_account(document: Document, ada: User, bob: User) -> None:
     mail = SourcePerson("S-bob", "Bob", email="Bob@Example.org")
     user_update(bob, email="bob@example.org")
     assert read_people(mail) == 0
@@ -149,7 +147,7 @@ def test_links_by_hand_stay_and_are_recorded(ada: User, bob: User) -> None:
         link_source_person(find_subject("staff"), bob, SETUP)
 
 
-def test_people_who_vanish_leave_their_groups_and_data(document: Document, ada: User) -> None:
+def test_missing_source_person_loses_group_memberships(document: Document, ada: User) -> None:
     set_source_access(SOURCE, {document.pk: levels(("-S-bob", "staff"))})
     read_people(ADA, BOB, SourceGroup("staff", "Staff", ("S-ada",)))
     assert may_read(ada, document)
@@ -161,7 +159,7 @@ def test_people_who_vanish_leave_their_groups_and_data(document: Document, ada: 
     assert may_read(ada, document)  # a denial for somebody who left concerns nobody else
 
 
-def test_a_group_that_vanishes_denies_everyone_until_it_is_back(document: Document, ada: User) -> None:
+def test_missing_source_group_denies_everyone_until_it_returns(document: Document, ada: User) -> None:
     guests, staff = SourceGroup("guests", "Guests", ("S-ada",)), SourceGroup("staff", "Staff", ("S-ada",))
     read_people(ADA, guests, staff)
     set_source_access(SOURCE, {document.pk: levels(("-guests", "staff"))})
@@ -174,7 +172,9 @@ def test_a_group_that_vanishes_denies_everyone_until_it_is_back(document: Docume
     assert may_read(ada, document)
 
 
-def test_links_by_hand_wait_for_people_who_are_gone(document: Document, ada: User, bob: User) -> None:
+def test_manual_link_survives_the_absence_of_its_source_person(
+    document: Document, ada: User, bob: User
+) -> None:
     mail = SourcePerson("S-bob", "Bob", email="bob@example.org")
     user_update(bob, email="bob@example.org")
     guests = SourceGroup("guests", "Guests", ("S-bob",))
@@ -192,7 +192,9 @@ def test_links_by_hand_wait_for_people_who_are_gone(document: Document, ada: Use
         assert (find_subject("S-bob").user, find_subject("S-bob").link) == (account, link)
 
 
-def test_a_link_by_hand_gives_nothing_while_the_person_is_gone(document: Document, bob: User) -> None:
+def test_manual_link_gives_no_access_while_its_source_person_is_missing(
+    document: Document, bob: User
+) -> None:
     set_source_access(SOURCE, {document.pk: levels(("S-bob",))})
     read_people(BOB)
     link_source_person(find_subject("S-bob"), bob, SETUP)
@@ -202,9 +204,7 @@ def test_a_link_by_hand_gives_nothing_while_the_person_is_gone(document: Documen
         assert document_access_of([bob], document_again(document))[0].may_read is reads
 
 
-def test_a_denial_concerns_those_whom_the_source_does_not_know(
-    document: Document, ada: User, bob: User
-) -> None:
+def test_denial_applies_to_accounts_unknown_to_the_source(document: Document, ada: User, bob: User) -> None:
     read_people(ADA, SourceGroup("guests", "Guests"))
     set_source_access(SOURCE, {document.pk: levels(("-guests", EVERYONE))})
     assert (may_read(ada, document), may_read(bob, document)) == (True, False)
@@ -212,7 +212,9 @@ def test_a_denial_concerns_those_whom_the_source_does_not_know(
     assert (may_read(ada, document), may_read(bob, document)) == (False, False)
 
 
-def test_access_that_is_not_known_leaves_managers(document: Document, ada: User) -> None:
+def test_document_with_unknown_source_access_is_readable_by_managers_only(
+    document: Document, ada: User
+) -> None:
     read_people(ADA)
     set_source_access(SOURCE, {document.pk: SourceAccess((), unknown="The server hides the permissions.")})
     assert not may_read(ada, document)
@@ -229,7 +231,9 @@ def document_again(document: Document) -> Document:
     return Document.objects.get(pk=document.pk)
 
 
-def test_the_index_hears_of_other_lists_only(document: Document, base: KnowledgeBase, ada: User) -> None:
+def test_document_is_reindexed_only_when_its_access_list_changes(
+    document: Document, base: KnowledgeBase, ada: User
+) -> None:
     inside = Document.objects.create(knowledge_base=base, source_key="b", title="Inside", parent=document)
     access = levels(("S-ada",), (EVERYONE,))
     assert set_source_access(SOURCE, {document.pk: access}) == 1
@@ -245,7 +249,7 @@ def test_the_index_hears_of_other_lists_only(document: Document, base: Knowledge
     assert reader_tokens(document_again(document)) != token
 
 
-def test_documents_share_lists_and_unused_ones_go(base: KnowledgeBase) -> None:
+def test_documents_share_access_lists_and_unused_lists_are_deleted(base: KnowledgeBase) -> None:
     documents = [
         Document.objects.create(knowledge_base=base, source_key=f"{n}", title=f"{n}") for n in range(600)
     ]
@@ -257,7 +261,9 @@ def test_documents_share_lists_and_unused_ones_go(base: KnowledgeBase) -> None:
     assert AccessList.objects.count() == 1
 
 
-def test_the_source_replaces_readers_and_nobody_else_can(document: Document, ada: User, bob: User) -> None:
+def test_source_access_replaces_readers_and_cannot_be_overridden(
+    document: Document, ada: User, bob: User
+) -> None:
     readers_replace(document=document, readers=[f"user:{bob.pk}"], actor=None)
     set_source_access(SOURCE, {document.pk: levels(("S-ada",))})
     assert not may_read(bob, document)
@@ -268,7 +274,7 @@ def test_the_source_replaces_readers_and_nobody_else_can(document: Document, ada
     assert not may_read(bob, document)
 
 
-def test_a_forgotten_source_leaves_its_documents_to_managers(document: Document, ada: User) -> None:
+def test_documents_of_a_forgotten_source_are_readable_by_managers_only(document: Document, ada: User) -> None:
     read_people(ADA)
     set_source_access(SOURCE, {document.pk: levels(("S-ada",))})
     Document.objects.update(index_stale=False)
@@ -281,7 +287,7 @@ def test_a_forgotten_source_leaves_its_documents_to_managers(document: Document,
     assert may_read(ada, document)
 
 
-def test_an_erased_account_is_linked_no_longer(document: Document, ada: User) -> None:
+def test_erased_account_loses_its_link_to_a_source_person(document: Document, ada: User) -> None:
     read_people(ADA, BOB)
     link_source_person(find_subject("S-bob"), ada, SETUP)
     user_delete(ada)
@@ -300,7 +306,7 @@ def test_an_erased_account_is_linked_no_longer(document: Document, ada: User) ->
         (levels(tuple(f"g{n}" for n in range(7))), "The source only lets “g0” and 6 others read it"),
     ],
 )  # fmt: skip
-def test_the_level_that_refuses_is_explained(
+def test_refusing_access_level_is_explained(
     document: Document, ada: User, access: SourceAccess, refusal: str
 ) -> None:
     read_people(ADA, BOB, SourceGroup("staff", "Staff"))

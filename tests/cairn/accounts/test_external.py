@@ -24,7 +24,7 @@ def test_directory_group_name_does_not_join_a_local_group() -> None:
     assert not ours.members.exists()
 
 
-def test_each_source_changes_its_own_memberships_only() -> None:
+def test_each_directory_changes_only_its_own_memberships() -> None:
     user = user_create(username="ada", groups=[group_create(name="Finance").id])
     groups_replace(user, source="oidc:okta", names=["A", "B"])
     groups_replace(user, source="ldap", names=["A"])
@@ -34,7 +34,7 @@ def test_each_source_changes_its_own_memberships_only() -> None:
     assert memberships(user) == {("", "Finance"), ("ldap", "A"), ("oidc:okta", "B"), ("oidc:okta", "C")}
 
 
-def test_admins_set_the_installations_groups_and_leave_those_of_directories() -> None:
+def test_admin_changes_local_groups_and_preserves_directory_groups() -> None:
     user = user_create(username="ada", is_admin=True)
     groups_replace(user, source="ldap", names=["A"])
 

@@ -22,7 +22,7 @@ BEFORE, AFTER = [("accounts", "0008_command_keys")], [("accounts", "0009_name_sk
     ["bob", "al1", "Олег", "Ελένη", "山田", "佐々木", "たなかハナコ", "山田ゆうサーバー", "김철수", "li李",
      "josé", "Đỗ", "çağdaş", "علی", "דוד", "नमन", "олег@example.com", "a.b-c_d+e@f"],
 )  # fmt: skip
-def test_names_of_one_script_are_acceptable(name: str) -> None:
+def test_names_in_one_script_are_accepted(name: str) -> None:
     check_name(normalize_name(name))
     assert acceptable_name(name) == normalize_name(name)
 
@@ -42,7 +42,7 @@ def test_names_of_one_script_are_acceptable(name: str) -> None:
         ("а@аb", "а@а"),
     ],
 )
-def test_other_names_are_refused_and_have_an_acceptable_part(name: str, instead: str) -> None:
+def test_mixed_script_name_is_rejected_with_an_acceptable_alternative(name: str, instead: str) -> None:
     with pytest.raises(InvalidInput, match="User names can’t"):
         check_name(normalize_name(name))
     assert acceptable_name(name) == instead
@@ -64,7 +64,7 @@ def test_other_names_are_refused_and_have_an_acceptable_part(name: str, instead:
         ("alice", "alice."),
     ],
 )
-def test_names_that_look_alike_have_one_skeleton(one: str, other: str) -> None:
+def test_lookalike_names_have_the_same_skeleton(one: str, other: str) -> None:
     assert name_skeleton(one) == name_skeleton(other)
 
 
@@ -86,14 +86,14 @@ def test_names_that_differ_have_skeletons_that_differ() -> None:
     assert len({name_skeleton(name) for name in names}) == len(names)
 
 
-def test_the_longest_names_have_skeletons_that_fit() -> None:
+def test_skeletons_of_the_longest_names_fit_the_column() -> None:
     longest = User._meta.get_field("name_skeleton").max_length
     assert longest is not None
     assert max(len(name_skeleton(chr(code) * 150)) for code in range(0x20, 0x3000)) <= longest
 
 
 @pytest.mark.django_db
-def test_a_name_that_is_not_free_gets_an_addition() -> None:
+def test_taken_name_gets_an_addition() -> None:
     user_create(username="alice")
     assert distinguishable_name("bob", addition="okta") == "bob"
     assert distinguishable_name("Alice", addition="okta") == "Alice.okta"
@@ -105,7 +105,7 @@ def test_a_name_that_is_not_free_gets_an_addition() -> None:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("renamed", [False, True])
-def test_two_look_alikes_at_once_leave_one(renamed: bool) -> None:
+def test_concurrent_lookalike_names_create_one_account(renamed: bool) -> None:
     user_create(username="admin", is_admin=True)
     barrier = threading.Barrier(2)
     people = [user_create(username=name) for name in ("bea", "carl")] if renamed else [None, None]
@@ -126,7 +126,7 @@ def test_two_look_alikes_at_once_leave_one(renamed: bool) -> None:
 
 
 @pytest.mark.django_db
-def test_the_database_refuses_look_alikes_by_itself() -> None:
+def test_database_rejects_lookalike_names() -> None:
     User(username="alice").save()
     with pytest.raises(IntegrityError), transaction.atomic():
         User(username="аӏісе").save()
@@ -141,7 +141,7 @@ def migrate(target: list[tuple[str, str]]) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_accounts_that_look_alike_already_outlive_the_migration() -> None:
+def test_migration_preserves_existing_lookalike_accounts() -> None:
     latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
     try:
         users = migrate(BEFORE)

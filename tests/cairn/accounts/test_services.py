@@ -32,7 +32,7 @@ def test_api_key_is_stored_only_as_a_digest() -> None:
     assert api_key_find(key + "x") is None
 
 
-def test_revoked_and_expired_keys_open_nothing() -> None:
+def test_revoked_and_expired_api_keys_are_not_found() -> None:
     user = user_create(username="ada")
     row, key = api_key_create(user=user, label="script")
     api_key_revoke(user=user, key_id=row.id)
@@ -41,7 +41,7 @@ def test_revoked_and_expired_keys_open_nothing() -> None:
     assert api_key_find(old) is None
 
 
-def test_nobody_revokes_the_key_of_another() -> None:
+def test_api_key_of_another_user_cannot_be_revoked() -> None:
     row, key = api_key_create(user=user_create(username="ada"), label="script")
     with pytest.raises(NotFound):
         api_key_revoke(user=user_create(username="bob"), key_id=row.id)
@@ -49,24 +49,24 @@ def test_nobody_revokes_the_key_of_another() -> None:
 
 
 @pytest.mark.parametrize("scopes", [["rule"], []])
-def test_unknown_scopes_and_none_are_refused(scopes: list[str]) -> None:
+def test_unknown_or_missing_scopes_are_rejected(scopes: list[str]) -> None:
     with pytest.raises(InvalidInput):
         api_key_create(user=user_create(username="ada"), label="x", scopes=scopes)
 
 
-def test_names_are_unique_whatever_their_case() -> None:
+def test_user_names_are_unique_regardless_of_case() -> None:
     user_create(username="Ada")
     with pytest.raises(Conflict):
         user_create(username="ada")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "x" * 151, "<b>"])
-def test_bad_names_are_refused(name: str) -> None:
+def test_invalid_user_names_are_rejected(name: str) -> None:
     with pytest.raises(InvalidInput):
         user_create(username=name)
 
 
-def test_a_weak_password_is_refused_and_the_user_not_made() -> None:
+def test_weak_password_is_rejected_and_creates_no_user() -> None:
     with pytest.raises(InvalidInput):
         user_create(username="ada", password="password")
     assert not User.objects.exists()
@@ -81,14 +81,14 @@ def test_a_weak_password_is_refused_and_the_user_not_made() -> None:
     ],
     ids=["demote", "disable", "delete"],
 )
-def test_the_last_admin_stays(act: Callable[[User], object]) -> None:
+def test_last_admin_cannot_be_removed(act: Callable[[User], object]) -> None:
     admin = user_create(username="root", is_admin=True)
     with pytest.raises(Conflict):
         act(admin)
     assert User.objects.filter(is_admin=True, is_active=True).count() == 1
 
 
-def test_groups_take_members_that_exist() -> None:
+def test_group_with_an_unknown_member_is_rejected() -> None:
     user = user_create(username="ada")
     group = group_create(name="staff", members=[user.id])
     with pytest.raises(InvalidInput):
@@ -97,7 +97,7 @@ def test_groups_take_members_that_exist() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_admins_who_demote_each_other_at_once_leave_one() -> None:
+def test_concurrent_demotion_of_two_admins_leaves_one() -> None:
     """On PostgreSQL, each of the two transactions saw the other one's admin until both had committed."""
     pair = [user_create(username=name, is_admin=True) for name in ("ada", "bea")]
     barrier = threading.Barrier(2)

@@ -44,7 +44,7 @@ def execute(*statements: str) -> None:
             cursor.execute(statement)
 
 
-def test_an_untouched_chain_verifies(chain: None) -> None:
+def test_untouched_chain_verifies(chain: None) -> None:
     record("sign_in", actor=None)
     verdict = verify()
     assert (verdict.count, verdict.unsealed, verdict.overdue, verdict.problem) == (5, 1, 0, "")
@@ -103,7 +103,7 @@ def rewritten(*, keep: int) -> None:
 
 
 @pytest.mark.parametrize("keep", [5, 3])
-def test_a_whole_new_chain_is_found_by_the_file_and_by_what_was_noted(chain: None, keep: int) -> None:
+def test_replaced_chain_is_detected_by_head_file_and_noted_head(chain: None, keep: int) -> None:
     noted = ChainEnd(5, verify().hash, "--head")
     rewritten(keep=keep)
     assert str(head_file()) in verify().problem
@@ -112,7 +112,7 @@ def test_a_whole_new_chain_is_found_by_the_file_and_by_what_was_noted(chain: Non
     assert "--head" in verify([noted]).problem
 
 
-def test_the_file_is_not_written_over_once_it_does_not_fit(chain: None) -> None:
+def test_head_file_is_not_overwritten_when_it_contradicts_the_chain(chain: None) -> None:
     said = head_file().read_text()
     rewritten(keep=3)
     for _ in range(4):
@@ -122,7 +122,7 @@ def test_the_file_is_not_written_over_once_it_does_not_fit(chain: None) -> None:
     assert verify().broken_at == 5
 
 
-def test_a_file_that_cannot_be_read_fits_nothing(chain: None) -> None:
+def test_unreadable_head_file_is_a_problem(chain: None) -> None:
     head_file().write_text("{}")
     assert "cannot be read" in verify().problem
 
@@ -132,7 +132,7 @@ def test_events_unsealed_for_long_are_reported(chain: None) -> None:
     assert verify().overdue == 1
 
 
-def test_the_model_neither_changes_nor_deletes(chain: None) -> None:
+def test_event_model_refuses_changes_and_deletions(chain: None) -> None:
     event = Event.objects.get(number=1)
     attempts: list[Callable[[], object]] = [
         event.save,
@@ -146,7 +146,7 @@ def test_the_model_neither_changes_nor_deletes(chain: None) -> None:
             attempt()
 
 
-def test_the_database_neither_changes_what_is_sealed_nor_deletes(chain: None) -> None:
+def test_database_refuses_changes_to_sealed_events(chain: None) -> None:
     execute(*getattr(guards, connection.vendor.upper()))
     for attempt in (lambda: rows.filter(number=1).update(subject=""), lambda: rows.filter(number=1).delete()):
         with pytest.raises(DatabaseError, match="audit event cannot be"), transaction.atomic():
@@ -155,7 +155,7 @@ def test_the_database_neither_changes_what_is_sealed_nor_deletes(chain: None) ->
     assert seal_all() == 1
 
 
-def test_what_is_done_again_and_again_is_recorded_once(db: None) -> None:
+def test_repeated_event_is_recorded_once(db: None) -> None:
     ada, bob = uuid4(), uuid4()
     for actor in (ada, ada, bob, ada):
         record_unless_recent("document.opened", actor=actor, subject="document:1")

@@ -32,7 +32,7 @@ class MakesAFolder:
 
 
 @pytest.mark.parametrize("value", [True, 7, 1.5, "a\0é\ud800", [1.5, 2.5], {"a": [None]}, None])
-def test_what_is_set_is_got(db: None, value: object) -> None:
+def test_cache_returns_the_last_value_until_deleted(db: None, value: object) -> None:
     cache.set("key", value)
     assert cache.get("key", "nothing") == value
     cache.set("key", "another")
@@ -58,7 +58,7 @@ def test_entries_expire(db: None) -> None:
     assert not Entry.objects.exists()
 
 
-def test_a_key_is_added_once_until_it_expires(db: None) -> None:
+def test_cache_key_is_added_once_until_it_expires(db: None) -> None:
     assert cache.add("key", 1, 60)
     assert not cache.add("key", 2, 60)
     assert cache.get("key") == 1
@@ -69,7 +69,7 @@ def test_a_key_is_added_once_until_it_expires(db: None) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_several_that_add_at_once_one_succeeds() -> None:
+def test_one_of_several_concurrent_additions_succeeds() -> None:
     def add(number: int) -> bool:
         try:
             return cache.add("code", number, 60)
@@ -80,7 +80,7 @@ def test_of_several_that_add_at_once_one_succeeds() -> None:
         assert sum(pool.map(add, range(8))) == 1
 
 
-def test_a_value_that_is_no_json_is_refused(db: None, tmp_path: Path) -> None:
+def test_cache_rejects_values_that_json_cannot_represent(db: None, tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         cache.set("key", MakesAFolder(tmp_path / "mark"))
     with pytest.raises(TypeError):
@@ -89,7 +89,7 @@ def test_a_value_that_is_no_json_is_refused(db: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("encode", [base64.b64encode, json.dumps], ids=["as Django stores it", "as JSON"])
-def test_a_pickle_in_the_table_is_not_loaded(db: None, tmp_path: Path, encode: Callable[[Any], Any]) -> None:
+def test_pickle_in_the_table_is_not_loaded(db: None, tmp_path: Path, encode: Callable[[Any], Any]) -> None:
     pickled = pickle.dumps(MakesAFolder(tmp_path / "mark"))
     text = encode(pickled if encode is base64.b64encode else base64.b64encode(pickled).decode())
     Entry.objects.create(key=cache.make_key("key"), value=text if isinstance(text, str) else text.decode())
@@ -101,7 +101,7 @@ def test_a_pickle_in_the_table_is_not_loaded(db: None, tmp_path: Path, encode: C
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_upgrade_drops_the_table_with_pickles() -> None:
+def test_upgrade_drops_the_table_with_pickles() -> None:
     executor = MigrationExecutor(connection)
     executor.migrate([("cache", None)])
     with connection.cursor() as cursor:

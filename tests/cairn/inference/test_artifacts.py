@@ -9,7 +9,7 @@ def write(draft: Path) -> None:
     (draft / "graph").write_text("made")
 
 
-def test_builds_once(tmp_path: Path) -> None:
+def test_artifact_is_built_once(tmp_path: Path) -> None:
     built: list[Path] = []
 
     def build(draft: Path) -> None:
@@ -22,7 +22,7 @@ def test_builds_once(tmp_path: Path) -> None:
     assert (tmp_path / "models" / "one" / "graph").read_text() == "made"
 
 
-def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
+def test_failed_build_leaves_no_files(tmp_path: Path) -> None:
     def build(draft: Path) -> None:
         write(draft)
         raise ZeroDivisionError
@@ -32,7 +32,7 @@ def test_a_failed_build_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_faster_of_two_builders_wins(tmp_path: Path) -> None:
+def test_faster_of_two_builders_wins(tmp_path: Path) -> None:
     target = tmp_path / "one"
 
     def build(draft: Path) -> None:
@@ -45,7 +45,7 @@ def test_the_faster_of_two_builders_wins(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_rename_that_cannot_be_is_raised(tmp_path: Path) -> None:
+def test_failed_rename_is_raised(tmp_path: Path) -> None:
     target = tmp_path / "one"
 
     def build(draft: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_rename_that_cannot_be_is_raised(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [b"X" + b"a" * 99, b"a" * 99 + b"X", b"a" * 101])
-def test_fingerprint_sees_both_ends_and_the_size(tmp_path: Path, change: bytes) -> None:
+def test_fingerprint_covers_both_ends_and_the_size(tmp_path: Path, change: bytes) -> None:
     path = tmp_path / "weights"
     path.write_bytes(b"a" * 100)
     before = fingerprint([path])

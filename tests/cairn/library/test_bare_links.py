@@ -19,17 +19,17 @@ from cairn.library.links import Link, bare_links
         ("xhttps://example.org https:// https://%00", {}),
     ],
 )
-def test_safe_ones_are_found(text: str, found: dict[str, str]) -> None:
+def test_safe_bare_links_are_found(text: str, found: dict[str, str]) -> None:
     assert {text[link.start : link.end]: link.url for link in bare_links(text)} == found
 
 
-def test_what_is_a_link_already_stays_that() -> None:
+def test_existing_link_is_not_found_again() -> None:
     text = "https://a.example and https://b.example"
     known = (Link(8, 17, "https://other.example"),)
     assert [link.url for link in bare_links(text, known)] == ["https://b.example"]
 
 
-def test_hostile_texts_are_looked_through_quickly() -> None:
+def test_hostile_texts_are_searched_quickly() -> None:
     began = time.monotonic()
     assert len(bare_links("https://example.org " * 50_000)) == 200
     bare_links("https://" + ")" * 500_000)

@@ -11,16 +11,16 @@ def test_columns_have_names(number: int, name: str) -> None:
 @pytest.mark.parametrize(
     "text", ["A1", "A5:D7", "Sheet1!B2", "'My sheet'!A1:B2", "'It''s'!C3", "'Q1'!A1", "Übersicht!A1"]
 )
-def test_a_range_is_written_as_it_is_read(text: str) -> None:
+def test_range_is_formatted_as_parsed(text: str) -> None:
     assert str(Range.parse(text)) == text
 
 
-def test_a_range_counts_from_nothing() -> None:
+def test_range_indexes_start_at_zero() -> None:
     assert Range.parse("'My sheet'!B3:D9") == Range(2, 1, 8, 3, "My sheet")
 
 
 @pytest.mark.parametrize("text", ["", "5", "A", "a1", "A1:", "Sheet1!"])
-def test_what_is_no_range_is_refused(text: str) -> None:
+def test_invalid_range_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=f"^{text}$"):
         Range.parse(text)
 
@@ -46,7 +46,7 @@ def test_names_that_could_be_cells_are_quoted() -> None:
         ([], []),
     ],
 )
-def test_ranges_below_each_other_are_one(ranges: list[str], together: list[str]) -> None:
+def test_ranges_below_each_other_are_merged(ranges: list[str], together: list[str]) -> None:
     assert list(map(str, merge_ranges([Range.parse(one) for one in ranges]))) == together
 
 

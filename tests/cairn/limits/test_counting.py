@@ -74,7 +74,7 @@ def asked_until_refused(principal: Principal, *, at_most: int = 50) -> int:
     return at_most
 
 
-def test_a_minute_is_over_and_one_may_go_on(mia: User, clock: Clock) -> None:
+def test_questions_per_minute_are_allowed_again_after_the_minute(mia: User, clock: Clock) -> None:
     allow("everyone", questions_per_minute=3)
     principal = principal_for_user(mia)
     assert asked_until_refused(principal) == 3
@@ -87,7 +87,7 @@ def test_a_minute_is_over_and_one_may_go_on(mia: User, clock: Clock) -> None:
     assert used_today(allowance_of(principal))["questions"] == 6
 
 
-def test_a_day_is_over_at_midnight(mia: User, clock: Clock) -> None:
+def test_daily_quota_resets_at_midnight(mia: User, clock: Clock) -> None:
     allow(f"user:{mia.id}", questions_per_day=2, questions_per_minute=None)
     principal = principal_for_user(mia)
     assert asked_until_refused(principal) == 2
@@ -104,14 +104,14 @@ def test_a_day_is_over_at_midnight(mia: User, clock: Clock) -> None:
     assert [row.day for row in Usage.objects.all()] == [clock.now.date()]
 
 
-def test_nothing_at_all_may_be_allowed(mia: User) -> None:
+def test_limit_of_zero_allows_nothing(mia: User) -> None:
     allow(f"user:{mia.id}", questions_per_minute=0)
     assert asked_until_refused(principal_for_user(mia)) == 0
     allow(f"user:{mia.id}", questions_per_day=0)
     assert asked_until_refused(principal_for_user(mia)) == 0
 
 
-def test_what_is_refused_is_not_counted(mia: User, clock: Clock) -> None:
+def test_refused_uploads_are_not_counted(mia: User, clock: Clock) -> None:
     allow("everyone", upload_mb_per_day=1)
     principal = principal_for_user(mia)
     with pytest.raises(QuotaExceeded):
@@ -134,7 +134,7 @@ def test_tokens_are_charged_after_the_answer(mia: User, clock: Clock) -> None:
     assert used_today(allowance_of(principal))["questions"] == 1
 
 
-def test_the_most_specific_decides_and_of_groups_the_most_generous(mia: User) -> None:
+def test_most_specific_limit_wins_and_the_most_generous_of_groups(mia: User) -> None:
     measure = Measure.QUESTIONS_PER_DAY
     groups = [Group.objects.create(name=name) for name in ("one", "two", "three")]
     for group in groups:
@@ -156,7 +156,7 @@ def test_the_most_specific_decides_and_of_groups_the_most_generous(mia: User) ->
     assert most(principal_for_user(mia), measure) == 3
 
 
-def test_a_key_shares_its_users_limits_unless_it_has_some_of_its_own(mia: User) -> None:
+def test_api_key_shares_its_users_limits_unless_it_has_its_own(mia: User) -> None:
     row, _ = api_key_create(user=mia, label="one")
     other, _ = api_key_create(user=mia, label="two")
     allow(f"user:{mia.id}", questions_per_day=3, questions_per_minute=None)
@@ -172,14 +172,14 @@ def test_a_key_shares_its_users_limits_unless_it_has_some_of_its_own(mia: User) 
     assert asked_until_refused(principal_for_user(mia)) == 0
 
 
-def test_what_nothing_limits_is_counted_all_the_same(mia: User) -> None:
+def test_unlimited_uploads_are_counted_too(mia: User) -> None:
     key, _ = api_key_create(user=mia, label="one")
     for principal in (principal_for_user(mia), principal_for_key(key)):
         upload_count(principal, size=5)
     assert dict(Usage.objects.values_list("owner", "bytes")) == {mia.id: 10, key.id: 5}
 
 
-def test_who_views_as_somebody_uses_nothing_of_theirs(mia: User) -> None:
+def test_impersonation_uses_no_quota_of_the_user(mia: User) -> None:
     allow(f"user:{mia.id}", searches_per_minute=1)
     viewing = replace(principal_for_user(mia), viewer=uuid4())
     for _ in range(3):
@@ -188,7 +188,7 @@ def test_who_views_as_somebody_uses_nothing_of_theirs(mia: User) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_at_once_get_exactly_what_is_allowed(mia: User) -> None:
+def test_concurrent_questions_get_exactly_the_allowed_number(mia: User) -> None:
     allow("everyone", questions_per_day=17, questions_per_minute=None)
     key, _ = api_key_create(user=mia, label="program")
     principals = [principal_for_user(mia), principal_for_key(key)] * 20
@@ -223,7 +223,7 @@ def test_counting_takes_two_statements(mia: User) -> None:
         assert [kind for kind in kinds if kind not in {"SAVEPOINT", "RELEASE"}] == ["SELECT", "UPDATE"]
 
 
-def test_searches_that_nothing_limits_are_not_written_down(mia: User) -> None:
+def test_unlimited_searches_are_not_stored(mia: User) -> None:
     principal = principal_for_user(mia)
     with CaptureQueriesContext(connection) as queries:
         search_count(principal)
@@ -238,7 +238,7 @@ def take(principal: Principal) -> SlotLease:
     return slot_take(principal, allowance_of(principal))
 
 
-def test_so_many_answers_at_once(mia: User) -> None:
+def test_concurrent_answers_are_limited(mia: User) -> None:
     allow("everyone", streams_at_once=4)
     principal = principal_for_user(mia)
     held = [take(principal) for _ in range(4)]
@@ -267,7 +267,7 @@ def test_slot_of_a_dead_process_is_released_after_a_minute(mia: User, clock: Clo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_last_place_is_given_once(mia: User) -> None:
+def test_last_concurrent_answer_slot_is_given_once(mia: User) -> None:
     allow("everyone", streams_at_once=3)
     principal = principal_for_user(mia)
     together = threading.Barrier(8)

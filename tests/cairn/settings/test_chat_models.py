@@ -20,7 +20,7 @@ def chosen(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_packaged_model_answers_unless_another_is_chosen(tmp_path: Path) -> None:
+def test_packaged_model_is_used_unless_another_is_chosen(tmp_path: Path) -> None:
     given = Environment(data_dir=tmp_path)
     assert (given.local_chat_model, given.has_packaged_chat_model) == (PACKAGED, True)
     save_chosen_model(tmp_path, LARGER)
@@ -54,22 +54,22 @@ def test_settings_win_over_the_choice(chosen: Path, settings: dict[str, Any], mo
         ({"llm_base_url": "http://llm:8001/v1", "llm_model": "mistral", "answer_style": "quoted"}, False),
     ],
 )
-def test_the_packaged_model_writes_only_on_request(
+def test_packaged_model_writes_only_on_request(
     tmp_path: Path, settings: dict[str, Any], writes: bool
 ) -> None:
     assert Environment(data_dir=tmp_path, **settings).writes_answers is writes
 
 
-def test_a_larger_model_writes(chosen: Path) -> None:
+def test_larger_model_writes_answers(chosen: Path) -> None:
     assert Environment(data_dir=chosen).writes_answers
 
 
-def test_a_server_needs_a_model_of_its_own(chosen: Path) -> None:
+def test_model_server_requires_its_own_model_name(chosen: Path) -> None:
     with pytest.raises(ConfigurationError, match="LLM_BASE_URL needs LLM_MODEL"):
         open_chat_model(Environment(data_dir=chosen, llm_base_url="http://127.0.0.1:1/v1"))
 
 
-def test_a_model_may_be_named_in_the_settings(tmp_path: Path) -> None:
+def test_downloadable_model_can_be_named_in_the_settings(tmp_path: Path) -> None:
     given = Environment(data_dir=tmp_path, llm_model=LARGER)
     assert given.downloaded_chat_model == DOWNLOADABLE[LARGER]
     with pytest.raises(ConfigurationError, match=f"Run: manage.py models install {LARGER}"):
@@ -81,12 +81,12 @@ def test_a_model_may_be_named_in_the_settings(tmp_path: Path) -> None:
     assert find_gguf(Environment(llm_model=PACKAGED)).name == "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def test_the_choice_of_another_version_is_ignored(tmp_path: Path) -> None:
+def test_model_choice_of_another_version_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "chat_model").write_text("from-the-future\n")
     assert load_chosen_model(tmp_path) == PACKAGED
 
 
-def test_a_model_without_a_gpu_gets_less_to_read(chosen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_without_a_gpu_gets_less_evidence(chosen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def tokens(environment: Environment) -> int | None:
         monkeypatch.setattr(answer_models, "effective_environment", lambda: environment)
         return answer_models.default_profile(writes=True).evidence_tokens

@@ -27,7 +27,7 @@ def test_contrast_is_that_of_the_standard() -> None:
     assert contrast("#ffffff", "#777777") == pytest.approx(4.48, abs=0.01)
 
 
-def test_every_colour_that_is_taken_can_be_read() -> None:
+def test_accepted_colours_have_enough_contrast() -> None:
     taken = [each for each in colours() if is_readable(each)]
     assert 100 < len(taken) < len(colours())
     for colour in taken:
@@ -40,6 +40,6 @@ def test_every_colour_that_is_taken_can_be_read() -> None:
             assert not low, (colour, low)
 
 
-def test_colours_that_cannot_be_read_are_not_taken() -> None:
+def test_unreadable_colours_are_rejected() -> None:
     assert not any(map(is_readable, ("#ffff00", "#ffffff", "#00ff00", "#f0a0a0")))
     assert all(map(is_readable, ("#000000", "#1d6252", "#0000ff", "#b00020")))

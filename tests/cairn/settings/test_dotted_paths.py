@@ -30,18 +30,18 @@ def message_of(dotted: str, **options: object) -> str:
     return raised.value.message
 
 
-def test_the_object_is_created() -> None:
+def test_dotted_class_is_instantiated() -> None:
     assert create_dotted("SETTING", f"{__name__}.Strict", Strict, {"model": 2}).model == 2
 
 
 @pytest.mark.parametrize("dotted", ["Strict", "..x", "a..b", "", "qdrant-server"])
-def test_what_is_no_dotted_path(dotted: str) -> None:
+def test_malformed_dotted_path_is_rejected(dotted: str) -> None:
     assert not is_dotted(dotted)
     assert "is not a dotted path" in message_of(dotted)
 
 
 @pytest.mark.parametrize("dotted", ["no_such_module.Class", f"{__name__}.Absent"])
-def test_what_is_not_there(dotted: str) -> None:
+def test_unimportable_dotted_path_is_reported(dotted: str) -> None:
     assert "can't be imported" in message_of(dotted)
 
 
@@ -54,5 +54,5 @@ def test_pydantic_errors_hide_inputs() -> None:
     )
 
 
-def test_another_class_is_refused() -> None:
+def test_object_of_another_class_is_rejected() -> None:
     assert "doesn't create an object of the class Strict" in message_of("uuid.uuid4")

@@ -39,7 +39,7 @@ def test_provider_secret_is_read_from_a_file(tmp_path: Path) -> None:
     assert identity_providers(written(tmp_path, text)).oidc[0].secret == "in a file"
 
 
-def test_without_a_file_there_are_none() -> None:
+def test_no_providers_exist_without_a_file() -> None:
     assert identity_providers(None).all == ()
 
 

@@ -32,7 +32,7 @@ def test_only_loopback_is_bare(url: str, port: int, tls: bool, start_tls: bool) 
     assert (found.port, found.tls, found.start_tls) == (port, tls, start_tls)
 
 
-def test_no_directory_is_none() -> None:
+def test_ldap_settings_are_absent_without_a_directory() -> None:
     assert settings(None) is None
 
 
@@ -51,5 +51,5 @@ def test_invalid_ldap_settings_are_rejected_at_start(url: str, more: dict[str, A
         settings(url, **more)
 
 
-def test_the_password_is_not_shown() -> None:
+def test_ldap_password_is_hidden_in_repr() -> None:
     assert "s3cret" not in repr(settings("ldaps://dc.example.org", ldap_bind_password="s3cret"))

@@ -28,7 +28,7 @@ def record(message: str = "job %s", *given: object, failed: bool = False) -> dic
     return said
 
 
-def test_a_record_is_one_object_with_the_ids_of_what_goes_on() -> None:
+def test_log_record_is_one_json_object_with_bound_ids() -> None:
     with bind_ids(request_id="r"), bind_ids(job_id=7):
         said = record("job %s", 7)
     assert (said["level"], said["logger"], said["message"]) == ("WARNING", "ingestion.x", "job 7")

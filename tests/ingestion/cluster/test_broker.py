@@ -32,7 +32,7 @@ def away(cluster: Cluster, *, persistent: bool) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("persistent", [True, False], ids=["remembers", "forgets"])
-def test_a_broker_that_comes_back(
+def test_broker_restart_loses_no_jobs_or_uploads(
     cluster: Cluster, gate: Gate, expected: Expected, *, persistent: bool
 ) -> None:
     """With jobs that wait in it, one that is being done, and uploads while it is away."""
@@ -50,7 +50,7 @@ def test_a_broker_that_comes_back(
     cluster.install.assert_nothing_left_over()
 
 
-def test_without_a_broker_nothing_is_accepted_and_then_lost(cluster: Cluster, expected: Expected) -> None:
+def test_uploads_accepted_without_a_broker_are_processed_later(cluster: Cluster, expected: Expected) -> None:
     """The worker is new: all that it can know, it has from the tables."""
     cluster.idle()
     with away(cluster, persistent=False):
@@ -61,7 +61,9 @@ def test_without_a_broker_nothing_is_accepted_and_then_lost(cluster: Cluster, ex
     assert cluster.install.found("accepted") == expected(3)
 
 
-def test_the_same_message_many_times_to_two_workers_is_one_job(cluster: Cluster, expected: Expected) -> None:
+def test_duplicate_messages_to_two_workers_process_each_job_once(
+    cluster: Cluster, expected: Expected
+) -> None:
     cluster.idle()
     cluster.install.bring("twice", 4)
     messages = Celery(broker=cluster.broker.url, set_as_current=False)

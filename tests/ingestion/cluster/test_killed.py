@@ -51,13 +51,13 @@ def own(chunks: ChunkSet) -> ChunkSet:
 
 
 @pytest.mark.parametrize("fault", IN_A_JOB)
-def test_after_a_kill_no_document_is_half_searchable(victim: ClusterInstall, fault: Fault) -> None:
+def test_kill_leaves_no_document_partly_searchable(victim: ClusterInstall, fault: Fault) -> None:
     victim.run_until_killed(CAIRN_FAULT=fault)
     victim.assert_nothing_half()
     assert sources(own(victim.chunk_set())) == expected()
 
 
-def test_in_the_end_all_is_as_if_nothing_had_happened(
+def test_killed_ingestion_finishes_with_the_same_chunks(
     victim: ClusterInstall, cluster: Cluster, undisturbed: ChunkSet
 ) -> None:
     cluster.working()
@@ -68,7 +68,7 @@ def test_in_the_end_all_is_as_if_nothing_had_happened(
 
 
 @pytest.mark.parametrize("fault", REWRITING)
-def test_after_a_kill_the_next_worker_finishes_an_erasure(cluster: Cluster, fault: Fault) -> None:
+def test_next_worker_finishes_an_erasure_after_a_kill(cluster: Cluster, fault: Fault) -> None:
     install = cluster.install
     cluster.working()
     install.bring("erased", 1)

@@ -17,7 +17,7 @@ Expected = Callable[[int], ChunkSet]
 STORE_AWAY, LOCKED = 60.0, 30.0
 
 
-def test_a_vector_store_that_is_away_for_a_minute(cluster: Cluster, expected: Expected) -> None:
+def test_jobs_survive_a_vector_store_outage(cluster: Cluster, expected: Expected) -> None:
     cluster.working()
     cluster.store.stop()
     try:
@@ -32,7 +32,7 @@ def test_a_vector_store_that_is_away_for_a_minute(cluster: Cluster, expected: Ex
     cluster.install.assert_nothing_left_over()
 
 
-def test_a_vector_store_that_goes_away_in_the_middle_of_a_document(cluster: Cluster) -> None:
+def test_vector_store_outage_while_a_document_is_written_is_survived(cluster: Cluster) -> None:
     """Of many writes to it, some are done and some are not."""
     install = cluster.install
     cluster.working()
@@ -51,7 +51,7 @@ def test_a_vector_store_that_goes_away_in_the_middle_of_a_document(cluster: Clus
     install.assert_nothing_left_over()
 
 
-def test_tables_that_are_locked_for_half_a_minute(cluster: Cluster, expected: Expected) -> None:
+def test_jobs_survive_locked_tables(cluster: Cluster, expected: Expected) -> None:
     cluster.working()
     cluster.install.bring("locked", 4)
     with psycopg.connect(cluster.install.settings["DATABASE_URL"]) as connection:
@@ -63,7 +63,7 @@ def test_tables_that_are_locked_for_half_a_minute(cluster: Cluster, expected: Ex
     cluster.install.assert_nothing_left_over()
 
 
-def test_a_database_that_is_restarted(cluster: Cluster, expected: Expected, postgres: Postgres) -> None:
+def test_jobs_survive_a_database_restart(cluster: Cluster, expected: Expected, postgres: Postgres) -> None:
     cluster.working()
     cluster.install.bring("restarted", 4)
     postgres.stop()

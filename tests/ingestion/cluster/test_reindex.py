@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 BUILD = {"embedding_model": OTHER_MODEL}
 
 
-def test_questions_go_on_while_a_worker_that_builds_is_killed(cluster: Cluster) -> None:
+def test_questions_are_answered_while_a_reindexing_worker_is_killed(cluster: Cluster) -> None:
     install = cluster.install
     cluster.working()
     install.bring("reindexed", 6)

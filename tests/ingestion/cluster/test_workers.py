@@ -32,7 +32,7 @@ def embedding(cluster: Cluster, name: str) -> bool:
     return any(stage == "embedding" for stage, *_ in stages(cluster, name))
 
 
-def test_what_workers_make_of_files_is_what_the_embedded_one_makes(
+def test_workers_and_embedded_processing_produce_the_same_chunks(
     cluster: Cluster, expected: Expected
 ) -> None:
     cluster.working()
@@ -60,7 +60,7 @@ def test_terminated_worker_returns_its_job(cluster: Cluster, gate: Gate, expecte
     assert cluster.install.found("handed") == expected(1)
 
 
-def test_the_jobs_of_a_stuck_worker_are_done_by_the_one_that_replaces_it(
+def test_jobs_of_a_stuck_worker_are_done_by_its_replacement(
     cluster: Cluster, gate: Gate, expected: Expected
 ) -> None:
     cluster.idle()
@@ -78,7 +78,7 @@ def test_the_jobs_of_a_stuck_worker_are_done_by_the_one_that_replaces_it(
         assert worker.stop() == 0
 
 
-def test_a_document_deleted_while_it_is_embedded_leaves_nothing(cluster: Cluster, gate: Gate) -> None:
+def test_document_deleted_during_embedding_leaves_nothing(cluster: Cluster, gate: Gate) -> None:
     cluster.working()
     with gate.closed():
         cluster.install.bring("deleted", 2)

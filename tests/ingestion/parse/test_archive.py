@@ -21,7 +21,7 @@ def reason(path: Path) -> Rejection:
     return caught.value.reason
 
 
-def test_an_ordinary_archive_passes(tmp_path: Path) -> None:
+def test_ordinary_archive_passes(tmp_path: Path) -> None:
     zip_guard.check(write(tmp_path / "a", one=b"text " * 1000, two=b"more"), "Word document")
 
 

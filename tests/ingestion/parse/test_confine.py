@@ -137,7 +137,7 @@ def leftovers(folder: Path) -> list[Path]:
     ]
 
 
-def test_the_child_can_do_little_but_read(ask: Callable[..., Any], outside: Path) -> None:
+def test_sandboxed_child_cannot_write_outside(ask: Callable[..., Any], outside: Path) -> None:
     needs_landlock()
     assert ask(outside=str(outside)).result()["done"] == []
     assert sorted(path.name for path in outside.iterdir()) == ["document", "other"]
@@ -191,7 +191,7 @@ def test_program_accesses_only_its_own_folder(ask: Callable[..., Any], outside: 
     assert (outside / "document").read_text() == "the document"
 
 
-def test_a_program_starts_threads_and_no_processes(ask: Callable[..., Any]) -> None:
+def test_sandboxed_program_starts_threads_but_no_processes(ask: Callable[..., Any]) -> None:
     assert ask(code=THREADS).body.strip() == b"5"
     with pytest.raises(DocumentRejected):
         ask(code=FORK)
@@ -251,7 +251,7 @@ def _told(code: str) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("kernel", ["confine", "confine_without_kernel", "confine_on_older_kernel"])
-def test_a_parser_ends_a_program_that_takes_longer_than_it_may(
+def test_program_exceeding_its_time_is_ended_by_the_parser(
     ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, kernel: str
 ) -> None:
     """Though it may signal no other process."""
@@ -263,7 +263,7 @@ def test_a_parser_ends_a_program_that_takes_longer_than_it_may(
     assert psutil.wait_procs(_told(HANG), timeout=5)[1] == []
 
 
-def test_a_program_dies_with_a_parser_that_dies(ask: Callable[..., Any], lane: _ChildPool) -> None:
+def test_program_dies_with_its_killed_parser(ask: Callable[..., Any], lane: _ChildPool) -> None:
     found: list[psutil.Process] = []
 
     def kill_the_parser() -> bool:

@@ -16,7 +16,7 @@ def read(folder: Path, content: str | bytes) -> Rendition:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
+def test_delimiter_is_detected(tmp_path: Path, delimiter: str) -> None:
     rows = [["name", "size, in m"], ["a", "1"], ["b", "2"]]
     text = "\n".join(delimiter.join(f'"{cell}"' for cell in row) for row in rows)
     table = read(tmp_path, text).elements[0]
@@ -32,7 +32,7 @@ def test_the_delimiter_is_found(tmp_path: Path, delimiter: str) -> None:
         ('"a, b";"c, d, e"\n"f, g";"h, ""i"", j"\n', 'a, b | c, d, e\nf, g | h, "i", j'),
     ],
 )
-def test_decimal_commas_are_no_delimiters(tmp_path: Path, text: str, shown: str) -> None:
+def test_decimal_commas_are_not_delimiters(tmp_path: Path, text: str, shown: str) -> None:
     assert read(tmp_path, text).elements[0].text.startswith(shown)
 
 
@@ -44,7 +44,7 @@ def test_decimal_commas_are_no_delimiters(tmp_path: Path, text: str, shown: str)
         ('n,remark\n1,"one\ntwo; three"\n', "n | remark\n1 | one two; three"),
     ],
 )
-def test_other_characters_are_no_delimiters_in_comma_separated_cells(
+def test_other_characters_are_not_delimiters_in_comma_separated_cells(
     tmp_path: Path, text: str, shown: str
 ) -> None:
     assert read(tmp_path, text).elements[0].text.startswith(shown)
@@ -78,7 +78,7 @@ def test_each_block_of_rows_has_the_header(tmp_path: Path) -> None:
     assert {table.text.split("\n")[0] for table in found} == {"n"}
 
 
-def test_a_quote_that_never_closes_does_not_swallow_rows(tmp_path: Path) -> None:
+def test_unclosed_quote_does_not_swallow_rows(tmp_path: Path) -> None:
     assert read(tmp_path, 'a,b\n"open,1\n2,3\n').elements[0].text == 'a | b\n"open | 1\n2 | 3'
 
 

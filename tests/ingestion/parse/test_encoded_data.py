@@ -84,7 +84,7 @@ def test_file_of_only_encoded_data_is_rejected(refuse: Refuse, encoded: str) -> 
     assert "encoded data or minified code" in refused.message
 
 
-def test_an_image_in_postscript_is_not_thousands_of_passages(read: Read) -> None:
+def test_postscript_image_data_is_not_indexed(read: Read) -> None:
     lines = "\n".join(wrap(random.Random(1).randbytes(200_000).hex(), 64))
     found = read(
         f"%!PS-Adobe-3.0 EPSF-3.0\n%%Title: logo\n/data 100 string def\nimage\n{lines}\nshowpage\n%%EOF\n",

@@ -24,7 +24,7 @@ from ingestion.parse.plaintext.front_matter import split_front_matter
         ('---\nsummary: @todo\nTitle: "Release 2"\n---\nBody', "Release 2", "Body"),
     ],
 )
-def test_front_matter_is_split_off(text: str, title: str | None, body: str) -> None:
+def test_front_matter_is_separated_from_the_body(text: str, title: str | None, body: str) -> None:
     assert split_front_matter(text) == (title, body, True)
 
 
@@ -59,5 +59,5 @@ def _aliases() -> str:
         "x: " + "y" * 100_000,
     ],
 )
-def test_hostile_front_matter_only_loses_its_title(block: str) -> None:
+def test_hostile_front_matter_loses_only_its_title(block: str) -> None:
     assert split_front_matter(f"---\n{block}\n---\nBody") == (None, "Body", True)

@@ -29,7 +29,7 @@ def test_titles_sections_and_properties_have_no_hidden_characters(read: Read) ->
     assert "\u200b" not in str(found.properties)
 
 
-def test_a_mark_of_the_encoding_is_no_secret(read: Read) -> None:
+def test_byte_order_mark_is_not_reported_as_hidden_text(read: Read) -> None:
     assert _told(read("\ufeffSome words of a text.", "a.txt").report.warnings) == []
 
 

@@ -52,7 +52,7 @@ def test_printed_page_marks_are_removed(read: Read) -> None:
     assert texts(found) == [*[f"Text of page {number}." for number in range(1, 5)], "Total: 5"]
 
 
-def test_a_number_that_is_no_page_number_stays(read: Read) -> None:
+def test_number_that_is_not_a_page_number_is_preserved(read: Read) -> None:
     assert texts(read("<p>Answer:</p><p>42</p><hr><p>End</p>", "a.html")) == ["Answer:", "42", "End"]
 
 
@@ -100,7 +100,7 @@ def test_hidden_characters_as_entities_are_removed(read: Read) -> None:
     assert texts(read("<p>vis&#xE0041;ib&#x200B;le&#x202E;</p>", "a.html")) == ["visible"]
 
 
-def test_a_declared_encoding_is_used(read: Read) -> None:
+def test_declared_encoding_is_used(read: Read) -> None:
     page = "<html><meta charset='windows-1253'><p>\u0386\u03b4\u03b5\u03b9\u03b1</p>"
     assert texts(read(page.encode("cp1253"), "a.html")) == ["\u0386\u03b4\u03b5\u03b9\u03b1"]
 
@@ -135,7 +135,7 @@ def test_currency_signs_are_joined_with_their_figures(read: Read) -> None:
     assert texts(found) == ["Net | $ 5\nLoss | (3)"]
 
 
-def test_layout_tables_are_no_tables(read: Read) -> None:
+def test_layout_table_is_not_read_as_a_table(read: Read) -> None:
     found = read("<table><tr><td><h2>News</h2><p>All well.</p></td></tr></table>", "a.html")
     assert [(element.category, element.section) for element in found.elements] == [
         ("Title", ()),
@@ -143,7 +143,7 @@ def test_layout_tables_are_no_tables(read: Read) -> None:
     ]
 
 
-def test_a_line_in_bold_is_a_heading(read: Read) -> None:
+def test_line_in_bold_is_a_heading(read: Read) -> None:
     found = read("<h1>A</h1><p><strong>Key points</strong></p><p>text</p><p><b>Note:</b></p>", "a.html")
     assert [element.section for element in found.elements] == [
         (),
@@ -169,12 +169,12 @@ def test_external_references_are_not_loaded(read: Read) -> None:
     assert "root:" not in "".join(texts(read(page, "a.html")))
 
 
-def test_an_encoding_that_the_page_declares_wrongly_does_no_harm(read: Read) -> None:
+def test_wrongly_declared_encoding_is_corrected(read: Read) -> None:
     page = '<?xml version="1.0" encoding="utf-16"?><html><meta charset="koi8-r"><p>Straße</p></html>'
     assert texts(read(page, "a.html")) == ["Straße"]
 
 
-def test_a_page_without_text_is_refused(refuse: Refuse) -> None:
+def test_page_without_text_is_rejected(refuse: Refuse) -> None:
     refuse("<html><body><script>x()</script><img src=a.png></body></html>", "a.html", Rejection.NO_TEXT)
 
 

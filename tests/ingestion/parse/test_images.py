@@ -27,7 +27,7 @@ def pages(*pictures: Image.Image) -> bytes:
 
 @pytest.mark.usefixtures("tesseract")
 @pytest.mark.parametrize(("kind", "ending"), [("PNG", "png"), ("JPEG", "jpg"), ("TIFF", "tiff")])
-def test_a_picture_of_text_is_a_page(read: Read, kind: str, ending: str) -> None:
+def test_image_of_text_is_read_as_a_page(read: Read, kind: str, ending: str) -> None:
     found = read(paper.saved(paper.page(heading="Travel policy"), kind), f"a.{ending}")
     assert (found.title, found.pages, found.language) == ("Travel policy", 1, "en")
     assert " ".join(element.text for element in found.elements[1:]) == " ".join(paper.SAYING)
@@ -88,7 +88,7 @@ def test_truncated_picture_is_damaged(refuse: Refuse, kind: str, ending: str) ->
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_a_small_file_that_unpacks_to_a_huge_picture_is_not_unpacked(refuse: Refuse) -> None:
+def test_image_with_too_many_pixels_is_rejected_before_unpacking(refuse: Refuse) -> None:
     side = 40_000
     assert side * side > images._MOST_PIXELS
     said = refuse(_png_of(side, side), "a.png", Rejection.TOO_LARGE, memory_mb=512)

@@ -75,10 +75,10 @@ def test_invalid_json_is_damaged(refuse: Refuse) -> None:
         refuse(broken, "a.json", Rejection.DAMAGED_FILE)
 
 
-def test_names_without_values_are_no_text(refuse: Refuse) -> None:
+def test_names_without_values_are_rejected_as_no_text(refuse: Refuse) -> None:
     refuse('{"a": {"b": null, "c": [{}, []]}, "d": ""}', "a.json", Rejection.NO_TEXT)
 
 
-def test_lone_surrogates_are_no_text(refuse: Refuse, read: Read) -> None:
+def test_lone_surrogates_are_rejected_as_no_text(refuse: Refuse, read: Read) -> None:
     refuse('{"t": "\\ud800"}', "a.json", Rejection.NO_TEXT)
     assert read('{"t\\u0000": "a\\ud800b"}', "a.json").elements[0].text == "t: ab"

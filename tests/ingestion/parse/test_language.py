@@ -25,7 +25,7 @@ def elements(texts: Sequence[str], category: str = "NarrativeText") -> list[Elem
         ("員工請假必須提前兩週提出申請並獲得批准。如果沒有收到通知就請聯繫人事部門。", "zh"),
     ],
 )
-def test_the_language_of_a_sentence(text: str, code: str) -> None:
+def test_language_of_a_sentence_is_detected(text: str, code: str) -> None:
     assert language.of(elements([text])) == code
 
 

@@ -83,7 +83,7 @@ def test_parser_cannot_write_files(
     assert refusal(how="write") is Rejection.PARSER_CRASHED
 
 
-def test_an_answer_has_a_largest_size(
+def test_oversized_parser_result_is_rejected(
     refusal: Callable[..., Rejection], ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox_pool, "_LARGEST_ANSWER", 1000)
@@ -97,7 +97,7 @@ def test_child_stalling_in_its_answer_is_killed(
     assert refusal(how="stop in the middle of its answer") is Rejection.PARSER_CRASHED
 
 
-def test_a_pickle_is_not_opened(refusal: Callable[..., Rejection]) -> None:
+def test_pickle_from_a_parser_is_not_loaded(refusal: Callable[..., Rejection]) -> None:
     assert refusal(how="say what is no JSON") is Rejection.PARSER_CRASHED
 
 
@@ -163,9 +163,7 @@ def test_child_is_replaced_after_its_number_of_files(
     assert [psutil.pid_exists(pid) for pid in set(pids)] == [False, False]
 
 
-def test_a_program_installed_later_is_used_by_the_next_file(
-    ask: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_program_installed_later_is_used_by_the_next_file(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "find_programs", dict)
     with pytest.raises(DocumentRejected, match="isn’t installed"):
         ask(code="print('here')")

@@ -125,7 +125,7 @@ def test_targets_are_in_ascii(read: Read, target: str, kept: str) -> None:
     assert links(found) == [("the guide", kept)]
 
 
-def test_the_text_of_a_link_has_no_hidden_characters_and_no_markup(read: Read) -> None:
+def test_link_text_has_no_hidden_characters_or_markup(read: Read) -> None:
     found = read(
         '<p>Go to <a href="https://example.org/">moc.\u202eknab\u2069 &lt;img src=x&gt;\u200b</a> now.</p>',
         "a.html",

@@ -68,7 +68,7 @@ def _path(element: object) -> tuple[str, ...]:
     return (*section, element.text)  # type: ignore[attr-defined]
 
 
-def test_the_head_is_text_and_properties(mailed: Mailed) -> None:
+def test_mail_header_becomes_text_and_properties(mailed: Mailed) -> None:
     read = parsed(mailed("Cc: Eve <eve@example.org>\nDate: Tue, 3 Mar 2026 09:05:00 +0100\n\nHello Bob.\n"))
     assert read.title == "Budget"
     assert read.properties == {
@@ -238,7 +238,7 @@ def test_text_below_a_divider_is_quoted_text(mailed: Mailed, divider: str) -> No
     assert earlier(read)[-2:] == ["The question.", "Its end."]
 
 
-def test_an_ordinary_line_is_no_divider(mailed: Mailed) -> None:
+def test_ordinary_line_is_not_a_divider(mailed: Mailed) -> None:
     text = "From: the desk of Ada\n\nShe wrote:\n\nOn Monday we meet."
     assert own(parsed(mailed(f"\n{text}\n"))) == text.split("\n\n")
 
@@ -363,7 +363,7 @@ def test_attached_mail_is_preserved(mailed: Mailed) -> None:
     assert own(parsed(mail)) == ["Plain words."]
 
 
-def test_a_part_larger_than_allowed_is_refused(mailed: Mailed) -> None:
+def test_oversized_mail_part_is_rejected(mailed: Mailed) -> None:
     mail = mailed(multipart("mixed", PLAIN, attachment("a.txt", "x" * 100)))
     with pytest.raises(DocumentRejected) as caught:
         mail.part(0, part_bytes=50)
@@ -390,7 +390,7 @@ def test_picture_in_an_alternative_is_reported(mailed: Mailed) -> None:
     assert (own(read), read.report.warnings) == (["Rich words."], ("1 image was skipped.",))
 
 
-def test_a_file_beside_alternatives_is_an_attachment(mailed: Mailed) -> None:
+def test_file_next_to_alternatives_is_an_attachment(mailed: Mailed) -> None:
     named = 'Content-Type: application/pdf; name="b.pdf"\n\nx'
     mail = mailed(multipart("alternative", PLAIN, PAGE, attachment("a.pdf"), named))
     assert mail.parsed.parts == ("a.pdf", "b.pdf")
@@ -408,7 +408,7 @@ def test_attachment_in_an_alternative_is_included_once(mailed: Mailed) -> None:
     assert "Plain words." not in own(parsed(mail))
 
 
-def test_invitation_beside_the_text_is_reported(mailed: Mailed) -> None:
+def test_invitation_next_to_the_text_is_reported(mailed: Mailed) -> None:
     event = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nEND:VCALENDAR\n"
     amp = "Content-Type: text/x-amp-html\n\n<html amp4email>Rich</html>\n"
     read = mailed(multipart("alternative", PLAIN, amp, PAGE, event)).parsed

@@ -24,7 +24,7 @@ def test_template_markup_does_not_reach_the_elements(read: Read) -> None:
     assert [element.text for element in found.elements] == ["Careful Mind the ."]
 
 
-def test_a_table_has_a_line_for_each_row(read: Read) -> None:
+def test_table_has_a_line_for_each_row(read: Read) -> None:
     found = read("| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | `x` y |\n", "a.md").elements
     assert [(table.category, table.text, table.header_rows) for table in found] == [
         ("Table", "a | b\n1 | 2\n3 | x y", 1)
@@ -65,7 +65,7 @@ def test_placeholders_stay(read: Read) -> None:
     ]
 
 
-def test_elements_are_no_placeholders(read: Read) -> None:
+def test_html_elements_are_not_placeholders(read: Read) -> None:
     found = read(
         "<Card>aa <b>bb</b><br>cc</Card> <wbr> <x-y class='z'>dd\n\n<Tabs>\n\nee\n\n</Tabs>",
         "a.md",

@@ -86,7 +86,7 @@ def test_unknown_code_page_is_guessed() -> None:
     assert msg.mail_of(storage("", MAIL, values)).bodies[0].text == "<p>Grüße</p>"
 
 
-def test_pictures_in_the_text_and_objects_of_programs_are_no_attachments() -> None:
+def test_inline_images_and_embedded_objects_are_not_attachments() -> None:
     picture: dict[int, Value] = {
         pid.PID_ATTACH_MIME_TAG: "image/png",
         pid.PID_ATTACH_FLAGS: 4,

@@ -50,7 +50,7 @@ def test_truncated_files_end_with_a_reason(pool: ParserPool, samples: list[Path]
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("count", [300, pytest.param(1000, marks=pytest.mark.acceptance)])
-def test_damaged_files_end_with_a_reason(
+def test_damaged_files_are_read_or_rejected_with_a_reason(
     pool: ParserPool, samples: list[Path], tmp_path: Path, count: int
 ) -> None:
     chosen = {f"{path.name}-{number}": path for number, path in enumerate(_chosen(samples, count))}

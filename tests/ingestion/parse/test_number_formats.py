@@ -68,7 +68,7 @@ def test_unsupported_number_formats_show_the_number(code: str) -> None:
     assert format_value(1.25, parse_format(code)) == "1.25"
 
 
-def test_formats_that_are_named_by_number() -> None:
+def test_builtin_number_format_is_found_by_number() -> None:
     assert format_value(0.5, builtin_format("9")) == "50%"
     assert builtin_format("14") is None
 

@@ -188,11 +188,11 @@ def test_truncated_pandoc_input_is_damaged(refuse: Refuse, kind: str, request: p
     refuse(whole[: len(whole) // 2], f"a.{kind}", Rejection.DAMAGED_FILE)
 
 
-def test_a_container_without_a_book_is_damaged(refuse: Refuse) -> None:
+def test_epub_without_a_book_is_damaged(refuse: Refuse) -> None:
     refuse(packed(mimetype="application/epub+zip", a_xhtml=EPUB_CHAPTER), "a.epub", Rejection.DAMAGED_FILE)
 
 
-def test_a_bomb_in_a_book_is_refused(refuse: Refuse) -> None:
+def test_zip_bomb_in_an_epub_is_rejected(refuse: Refuse) -> None:
     bomb = packed(mimetype="application/epub+zip", a_xhtml=" " * (64 << 20))
     refuse(bomb, "a.epub", Rejection.ARCHIVE_UNSAFE)
 

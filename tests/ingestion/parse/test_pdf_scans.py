@@ -43,7 +43,7 @@ def test_recognised_lines_have_boxes(read: Read, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("tesseract")
-def test_a_scan_that_the_viewer_turns_upright_is_read(read: Read, tmp_path: Path) -> None:
+def test_scan_rotated_by_the_viewer_is_read(read: Read, tmp_path: Path) -> None:
     paper.scanned(tmp_path / "made.pdf", sheet().rotate(180))
     document = pypdfium2.PdfDocument(tmp_path / "made.pdf")
     document[0].set_rotation(180)
@@ -89,14 +89,14 @@ def test_blank_scans_have_no_text(refuse: Refuse, tmp_path: Path) -> None:
     assert "scan them at a higher quality" in said.message
 
 
-def test_without_tesseract_a_scan_is_refused_by_name(bare_pool: ParserPool, tmp_path: Path) -> None:
+def test_scan_without_tesseract_is_rejected_naming_it(bare_pool: ParserPool, tmp_path: Path) -> None:
     paper.scanned(tmp_path / "made.pdf", sheet())
     with pytest.raises(DocumentRejected, match="Tesseract, which isn’t installed") as caught:
         bare_pool.parse(tmp_path / "made.pdf", "a.pdf", limits=Limits())
     assert caught.value.reason is Rejection.UNSUPPORTED_TYPE
 
 
-def test_without_tesseract_typed_pages_are_read_and_scans_named(
+def test_typed_pages_are_read_without_tesseract_and_scans_reported(
     bare_pool: ParserPool, tmp_path: Path
 ) -> None:
     paper.scanned(tmp_path / "made.pdf", TYPED, sheet(), sheet())

@@ -31,7 +31,7 @@ def test_text_resembling_base64_is_preserved(tmp_path: Path, text: str) -> None:
     assert plain.parse(path, Limits()).elements[0].text == text
 
 
-def test_white_space_is_no_text(tmp_path: Path) -> None:
+def test_white_space_is_rejected_as_no_text(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b" \n\t\r\n" * 100)
     with pytest.raises(DocumentRejected) as caught:

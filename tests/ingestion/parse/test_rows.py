@@ -32,7 +32,7 @@ def test_columns_preserve_position_and_rows_their_cells() -> None:
     assert (table.sheet, table.cells) == ("Rates", ("A1:C1", "A2:C2", "A3:C3"))
 
 
-def test_a_long_table_comes_in_blocks_with_the_header_each() -> None:
+def test_each_block_of_a_long_table_has_the_header() -> None:
     body = [Row(n, {0: f"City {n}", 2: n}) for n in range(1, 121)]
     found = written([Table((0, 2), (HEADER,), body)])
     assert [one.text.count("\n") for one in found] == [50, 50, 20]
@@ -44,18 +44,18 @@ def test_a_long_table_comes_in_blocks_with_the_header_each() -> None:
     ]
 
 
-def test_a_header_that_is_repeated_among_the_rows_is_read_once() -> None:
+def test_repeated_header_row_is_read_once() -> None:
     again = Row(5, HEADER.cells)
     (table,) = written([Table((0, 2), (HEADER,), (*BODY, again))])
     assert table.text.count("City | Rate") == 1
 
 
-def test_a_header_without_rows_is_a_row() -> None:
+def test_header_without_rows_is_read_as_a_row() -> None:
     (table,) = written([Table((0, 2), (HEADER,), ())])
     assert (table.text, table.header_rows) == ("City | Rate", 0)
 
 
-def test_captions_open_sections_that_end_with_what_they_name() -> None:
+def test_caption_opens_a_section_until_the_next_caption() -> None:
     rates, other = Row(0, {0: "Rates"}), Row(9, {0: "Others"})
     builder = RenditionBuilder(Limits())
     writer = RowWriter(builder, _shown)
@@ -69,7 +69,7 @@ def test_captions_open_sections_that_end_with_what_they_name() -> None:
     ]
 
 
-def test_what_does_not_fit_is_named_by_its_row() -> None:
+def test_error_names_the_row_that_exceeds_the_limit() -> None:
     with pytest.raises(Full) as caught:
         written([Table((0, 2), (HEADER,), BODY)], characters=25)
     assert caught.value.row == 2
@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_named_by_its_row() -> None:
     assert caught.value.row == 7
 
 
-def test_an_endless_row_of_empty_columns_costs_what_is_in_it() -> None:
+def test_empty_columns_add_no_text() -> None:
     columns = tuple(range(16_384))
     (table,) = written([Table(columns, (), [Row(n, {0: "x"}) for n in range(40)])])
     assert table.text == "\n".join(["x"] * 40)

@@ -71,7 +71,9 @@ def child_of(pool: ParserPool) -> psutil.Process:
     return psutil.Process(children[0]._process.pid)
 
 
-def test_one_child_reads_many_files_however_large_its_parent_is(own_pool: ParserPool, quick: Path) -> None:
+def test_child_process_is_reused_regardless_of_the_size_of_its_parent(
+    own_pool: ParserPool, quick: Path
+) -> None:
     large = np.ones(200_000_000)
     is_well(own_pool, quick)
     before = child_of(own_pool).pid
@@ -90,7 +92,7 @@ def test_threads_share_the_children(quick: Path) -> None:
     assert most <= 2
 
 
-def test_there_is_one_child_more_only_where_none_becomes_free(
+def test_second_child_starts_only_when_none_becomes_free(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox_pool, "_PATIENCE", 600.0)
@@ -126,7 +128,7 @@ def test_pool_adds_only_one_child_under_load(quick: Path, monkeypatch: pytest.Mo
         pool.close()
 
 
-def test_there_is_one_child_more_only_where_what_was_read_does_not_wait(
+def test_second_child_starts_only_without_a_backlog_of_read_files(
     quick: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second would take memory and its start time from who is behind."""
@@ -145,7 +147,7 @@ def test_there_is_one_child_more_only_where_what_was_read_does_not_wait(
         pool.close()
 
 
-def test_a_backlog_does_not_make_all_wait_for_one_file_that_takes_long(
+def test_backlog_does_not_make_all_files_wait_for_a_slow_one(
     quick: Path, slow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox_pool, "_PATIENCE", 0.0)
@@ -211,7 +213,7 @@ def test_parsing_hits_the_memory_limit(own_pool: ParserPool, tmp_path: Path, qui
     assert is_well(own_pool, quick)
 
 
-def test_a_parse_is_cancelled(own_pool: ParserPool, slow: Path, quick: Path) -> None:
+def test_parse_can_be_cancelled(own_pool: ParserPool, slow: Path, quick: Path) -> None:
     asked = iter([False, False, True])
     parse = lambda: own_pool.parse(slow, "slow.md", limits=Limits(), cancelled=lambda: next(asked, True))  # noqa: E731
     assert refusal(parse) is Rejection.CANCELLED
@@ -230,7 +232,7 @@ def test_waiting_for_a_child_is_cancelled(own_pool: ParserPool, slow: Path, quic
         assert refusal(busy.result) is Rejection.CANCELLED
 
 
-def test_a_crash_fails_the_file_and_not_the_next(own_pool: ParserPool, slow: Path, quick: Path) -> None:
+def test_crash_fails_only_the_current_file(own_pool: ParserPool, slow: Path, quick: Path) -> None:
     is_well(own_pool, quick)
     with ThreadPoolExecutor(1) as threads:
         busy = threads.submit(own_pool.parse, slow, "slow.md", limits=Limits())
@@ -250,7 +252,7 @@ def test_idle_child_that_died_is_replaced(own_pool: ParserPool, quick: Path) -> 
     assert is_well(own_pool, quick)
 
 
-def test_child_that_cannot_start_is_unavailable(tmp_path: Path) -> None:
+def test_child_that_fails_to_start_is_unavailable(tmp_path: Path) -> None:
     child = _Child("ingestion.parse.no_such_module", tmp_path)
     with pytest.raises(Unavailable):
         child.await_ready()
@@ -286,7 +288,7 @@ def test_busy_child_does_not_outlive_its_killed_parent(slow: Path) -> None:
     assert gone == [child]
 
 
-def test_a_name_that_is_no_name_does_no_harm(pool: ParserPool, quick: Path) -> None:
+def test_invalid_file_names_are_accepted_safely(pool: ParserPool, quick: Path) -> None:
     for filename in ("../../etc/passwd", "a\0.md", "...", "", "é" * 300 + ".md"):
         assert pool.parse(quick, filename, limits=Limits()).rendition.elements
 

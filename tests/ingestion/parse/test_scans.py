@@ -38,13 +38,13 @@ def test_unread_pages_are_named_as_ranges() -> None:
     )
 
 
-def test_a_page_that_is_not_read_is_not_drawn() -> None:
+def test_page_over_the_ocr_limit_is_not_rendered() -> None:
     found = Scans(Limits(ocr_pages=0))
     found.add(1, lambda: pytest.fail("drawn"))
     assert found.read == {}
 
 
-def test_missing_time_for_ocr_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_time_for_ocr_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(DocumentRejected(Rejection.TIME_LIMIT, "x"), monkeypatch)
     found = Scans(Limits())
     found.add(4, lambda: BLANK)
@@ -58,7 +58,7 @@ def test_ocr_time_limit_applies_to_all_pages() -> None:
     assert found.is_cut_short
 
 
-def test_a_page_on_which_recognition_breaks_down_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_with_failed_ocr_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(programs.ProgramFailed(programs.TESSERACT, 1), monkeypatch)
     found = Scans(Limits())
     found.add(2, lambda: BLANK)

@@ -32,7 +32,7 @@ def test_lent_file_and_its_byproducts_are_removed(own: Scratch, document: Path) 
     assert document.read_text() == "the document"
 
 
-def test_a_folder_is_overfull_by_size(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_folder_is_overfull_by_size(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workdir, "MOST_BYTES", 1000)
     (own.work / "deep").mkdir()
     (own.work / "deep" / "page").write_bytes(bytes(1000))
@@ -41,7 +41,7 @@ def test_a_folder_is_overfull_by_size(own: Scratch, monkeypatch: pytest.MonkeyPa
     assert own.is_overfull()
 
 
-def test_a_folder_is_overfull_by_number(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_folder_is_overfull_by_number_of_files(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workdir, "_MOST_FILES", 2)
     for name in ("a", "b"):
         (own.work / name).touch()
@@ -73,7 +73,7 @@ def test_only_folders_of_parsers_are_swept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["someone's"]
 
 
-def test_a_folder_that_only_has_a_name_like_a_parsers_is_not_swept(tmp_path: Path) -> None:
+def test_sweep_preserves_folders_named_like_parser_folders(tmp_path: Path) -> None:
     """Others keep things in the system's folder for temporary files, too."""
     theirs = tmp_path / "parser-output"
     (theirs / "in").mkdir(parents=True)

@@ -20,7 +20,7 @@ def layout(folder: Path, cells: str, **more: str) -> SheetLayout:
     return Layouts(save(folder, raw(cells, more=members))).of("S")
 
 
-def test_the_area_is_measured_from_the_cells_and_not_believed(tmp_path: Path) -> None:
+def test_sheet_area_is_measured_from_the_cells(tmp_path: Path) -> None:
     found = layout(tmp_path, '<row r="2"><c r="B2"/></row><row r="40"><c r="AA40"><v>1</v></c></row>')
     assert (found.rows, found.columns) == (40, 27)
 

@@ -206,7 +206,7 @@ def test_overlong_header_labels_each_value(read: Read) -> None:
     assert table.cells == ("A2:J2",)
 
 
-def test_an_empty_workbook_is_no_text(refuse: Callable[..., DocumentRejected]) -> None:
+def test_empty_workbook_is_rejected_as_no_text(refuse: Callable[..., DocumentRejected]) -> None:
     refuse(workbook(), Rejection.NO_TEXT)
     refuse(workbook(["", "  "]), Rejection.NO_TEXT)
 
@@ -227,7 +227,7 @@ def test_truncated_workbook_is_damaged(refuse: Callable[..., DocumentRejected], 
         '<row r="1"><c r="A1"><v>nan</v></c><c r="B1"><v>1e999</v></c></row>',
     ],
 )
-def test_hostile_cells_end_with_a_reason(read: Read, cells: str) -> None:
+def test_hostile_cells_are_read_or_rejected_with_a_reason(read: Read, cells: str) -> None:
     ends = {"ready", Rejection.DAMAGED_FILE, Rejection.NO_TEXT, Rejection.TOO_LARGE}
     assert ended(read, raw(cells)) in ends
 

@@ -123,7 +123,7 @@ def test_shapes_are_read_in_reading_order(read: Read) -> None:
     assert [one.text for one in read(build).elements[1:]] == ["left", "right", "below", "in a group"]
 
 
-def test_notes_are_a_section_of_their_slide(read: Read) -> None:
+def test_slide_notes_have_a_section_of_their_slide(read: Read) -> None:
     def build(presentation: Any) -> None:
         slide(presentation, "Leave").notes_slide.notes_text_frame.text = "Say it slowly."
 

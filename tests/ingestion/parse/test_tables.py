@@ -8,16 +8,16 @@ def read(source: str) -> tuple[str, int]:
     return html_tables.read(html.fragment_fromstring(source))
 
 
-def test_a_table_of_heads_only_has_no_header() -> None:
+def test_table_with_only_header_cells_has_no_header_row() -> None:
     assert read("<table><tr><th>a</th><th>b</th></tr></table>") == ("a | b", 0)
 
 
-def test_a_caption_is_part_of_the_header() -> None:
+def test_table_caption_is_part_of_the_header() -> None:
     source = "<table><caption>Rates</caption><thead><tr><td>a</td></tr></thead><tr><td>1</td></tr></table>"
     assert read(source) == ("Rates\na\n1", 2)
 
 
-def test_row_headers_are_no_header_row() -> None:
+def test_row_headers_are_not_a_header_row() -> None:
     assert read("<table><tr><th>a</th><td>1</td></tr><tr><th>b</th><td>2</td></tr></table>") == (
         "a | 1\nb | 2",
         0,

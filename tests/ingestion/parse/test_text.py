@@ -46,7 +46,7 @@ def test_declared_encoding_is_used_if_valid() -> None:
     assert decode(b"words", declared="no-such-thing") == "words"
 
 
-def test_a_wrong_mark_does_not_hide_the_text() -> None:
+def test_wrong_byte_order_mark_does_not_hide_the_text() -> None:
     assert decode(b"\xff\xfe\xfa" + b"caf\xe9 " * 4).endswith("café café café ")
 
 

@@ -52,12 +52,12 @@ def test_entities_that_grow_are_damage(refuse: Refuse) -> None:
     refuse(bomb, "a.xml", Rejection.DAMAGED_FILE)
 
 
-def test_a_wrongly_declared_encoding_does_no_harm(read: Read) -> None:
+def test_wrongly_declared_encoding_is_corrected(read: Read) -> None:
     found = read('<?xml version="1.0" encoding="utf-16"?><r><t>Straße</t></r>', "a.xml")
     assert found.elements[-1].text == "t: Straße"
 
 
-def test_a_rightly_declared_encoding_is_used(read: Read) -> None:
+def test_correctly_declared_encoding_is_used(read: Read) -> None:
     page = '<?xml version="1.0" encoding="koi8-r"?><r><t>отпуск</t></r>'
     assert read(page.encode("koi8-r"), "a.xml").elements[-1].text == "t: отпуск"
 
@@ -67,5 +67,5 @@ def test_malformed_xml_is_damaged(refuse: Refuse) -> None:
         refuse(broken, "a.xml", Rejection.DAMAGED_FILE)
 
 
-def test_tags_without_text_are_no_text(refuse: Refuse) -> None:
+def test_tags_without_text_are_rejected_as_no_text(refuse: Refuse) -> None:
     refuse("<a><b/><c></c></a>", "a.xml", Rejection.NO_TEXT)

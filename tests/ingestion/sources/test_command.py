@@ -18,7 +18,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_a_source_is_listed_checked_and_synced(
+def test_source_command_lists_checks_and_syncs(
     capsys: pytest.CaptureFixture[str], server: FakeServer, source: Source
 ) -> None:
     server.put("a.md")
@@ -32,7 +32,7 @@ def test_a_source_is_listed_checked_and_synced(
     assert "1 synced" in capsys.readouterr().out
 
 
-def test_a_paused_source_is_not_synced(
+def test_paused_source_is_not_synced(
     capsys: pytest.CaptureFixture[str], server: FakeServer, source: Source
 ) -> None:
     call_command("source", "pause", "Files")

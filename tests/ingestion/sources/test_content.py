@@ -109,7 +109,7 @@ def test_renamed_and_moved_items_are_not_processed(server: FakeServer, sync: Syn
     assert (server.opened, Job.objects.count()) == ([], 1)
 
 
-def test_a_new_extension_is_a_new_format(server: FakeServer, sync: Sync) -> None:
+def test_new_extension_creates_a_version_of_the_new_format(server: FakeServer, sync: Sync) -> None:
     server.put("a.txt")
     sync()
     server.rename("a.txt", "a.md")
@@ -233,7 +233,7 @@ def test_access_follows_without_reading_content(
     assert (server.opened, Job.objects.count()) == ([], 1)
 
 
-def test_a_new_access_version_is_followed_by_the_next_listing(server: FakeServer, sync: Sync) -> None:
+def test_new_access_version_is_applied_by_the_next_listing(server: FakeServer, sync: Sync) -> None:
     item = server.put("a.md", access_version="1")
     sync()
     server.asked_access.clear()
@@ -258,7 +258,7 @@ def test_documents_that_the_source_no_longer_shows_are_for_managers(
 
 
 @pytest.mark.parametrize(("readers", "readable"), [("everyone", True), ("managers", False)])
-def test_readers_that_do_not_come_from_the_source(
+def test_readers_set_by_hand_survive_a_sync(
     server: FakeServer,
     sync: Sync,
     source: Source,
@@ -278,7 +278,7 @@ def test_readers_that_do_not_come_from_the_source(
     assert readers_of(document) == [f"user:{person.user}"], "what somebody chose stays"
 
 
-def test_other_readers_of_a_source_apply_to_all_its_documents(
+def test_reader_setting_of_a_source_applies_to_all_its_documents(
     server: FakeServer, sync: Sync, source: Source, person: Principal, admin: Principal
 ) -> None:
     server.put("a.md", access=FOR_ANN)
@@ -297,7 +297,7 @@ def test_other_readers_of_a_source_apply_to_all_its_documents(
     assert documents_for(person).exists()
 
 
-def test_once_readers_change_no_document_is_opened_to_everyone(
+def test_readers_changed_during_a_sync_open_no_document_to_everyone(
     server: FakeServer, sync: Sync, source: Source, admin: Principal
 ) -> None:
     for name in ("a.md", "b.md", "c.md"):
@@ -322,7 +322,7 @@ def test_once_readers_change_no_document_is_opened_to_everyone(
 
 
 @pytest.mark.parametrize("readers", ["managers", "source"])
-def test_a_document_submitted_while_readers_change_is_for_managers(
+def test_document_submitted_during_a_change_of_readers_is_restricted(
     server: FakeServer,
     sync: Sync,
     source: Source,
@@ -344,7 +344,7 @@ def test_a_document_submitted_while_readers_change_is_for_managers(
     assert SourceItem.objects.get().synced_access_version == "", "the next sync sets its access"
 
 
-def test_open_documents_without_synced_access_are_left_to_the_managers(
+def test_open_documents_without_synced_access_are_restricted_to_managers(
     server: FakeServer, sync: Sync, source: Source, admin: Principal
 ) -> None:
     source_update(source=source, principal=admin, readers="everyone")
@@ -433,7 +433,7 @@ def test_deleting_a_source(
     assert not SyncedAccess.objects.exclude(document__deleted_at__isnull=False).exists()
 
 
-def test_a_source_is_not_removed_while_a_worker_runs_it(
+def test_source_is_not_removed_while_a_worker_syncs_it(
     server: FakeServer, source: Source, admin: Principal, sync: Sync
 ) -> None:
     def delete() -> None:
@@ -447,7 +447,7 @@ def test_a_source_is_not_removed_while_a_worker_runs_it(
     assert remove_deleted_sources() == 1
 
 
-def test_a_dry_run_stores_nothing(server: FakeServer, sync: Sync, source: Source) -> None:
+def test_dry_run_stores_nothing(server: FakeServer, sync: Sync, source: Source) -> None:
     for name in ("a.md", "b.md", "c.md", "closed/d.md"):
         server.put(name)
     sync()
@@ -464,7 +464,7 @@ def test_a_dry_run_stores_nothing(server: FakeServer, sync: Sync, source: Source
     assert "c.md" not in server.opened[4:]
 
 
-def test_a_dry_run_names_the_first_hundred(server: FakeServer, source: Source) -> None:
+def test_dry_run_lists_the_first_hundred_items(server: FakeServer, source: Source) -> None:
     for number in range(130):
         server.put(f"{number}.md")
     found = source_dry_run(source)

@@ -239,7 +239,7 @@ def test_repeated_rule_grants_no_more_than_the_wiki(world: DokuwikiServer, follo
     assert "page:hr:p0" in found["gus"]
 
 
-def test_content_is_wiki_text_so_that_no_plugin_runs_as_a_superuser(world: DokuwikiServer) -> None:
+def test_dokuwiki_content_is_raw_wiki_text(world: DokuwikiServer) -> None:
     text = "====== Leave ======\n\n{{page>board:p0}} ~~INFO:syntaxplugins~~ <php>echo 1;</php> größe\n"
     world.write_page("leave", text)
     with connect(options(world)) as source:
@@ -258,7 +258,9 @@ def read(source: DokuwikiSource, item: Item) -> bytes:
         return content.read()
 
 
-def test_a_rule_named_like_a_file_is_for_pages_only(world: DokuwikiServer, following: FollowingBase) -> None:
+def test_rule_named_like_a_file_applies_only_to_pages(
+    world: DokuwikiServer, following: FollowingBase
+) -> None:
     world.rules = ["* @ALL 1", "it:* @ALL 0", "it:file.txt @ALL 1", "hr:file.txt @ALL 0"]
     world.save()
     found = show_in_cairn(world, following)["di"]
@@ -342,7 +344,7 @@ def test_unsuitable_wiki_settings_are_reported(
         world.settings[setting] = before
 
 
-def test_the_connection_test_succeeds_and_compares_permissions(world: DokuwikiServer) -> None:
+def test_connection_test_succeeds_and_compares_permissions(world: DokuwikiServer) -> None:
     world.rules = ["* @ALL 1", "p1 @ALL 0", "p1 ada 1"]
     world.save()
     with connect(options(world)) as source:
@@ -430,6 +432,6 @@ def test_invalid_responses_are_reported(
         assert server.requests < 5
 
 
-def test_the_kind_is_known() -> None:
+def test_dokuwiki_kind_is_registered() -> None:
     kind = get_kind("dokuwiki")
     assert (kind.has_access, kind.has_people) == (True, True)

@@ -98,7 +98,7 @@ def test_incomplete_listing_deletes_nothing(three: FakeServer, sync: Sync) -> No
     assert "fake://a.md" in present()
 
 
-def test_an_empty_listing_deletes_nothing(three: FakeServer, sync: Sync) -> None:
+def test_empty_listing_deletes_nothing(three: FakeServer, sync: Sync) -> None:
     files, three.files = three.files, {}
     schedule = sync()
     assert "lists nothing" in schedule.error
@@ -157,7 +157,7 @@ def test_only_when_confirmed_most_documents_are_deleted(
     assert not Source.objects.get().removal_confirmed, "once"
 
 
-def test_a_confirmation_ends_when_another_folder_is_selected(
+def test_confirmation_ends_when_another_folder_is_selected(
     server: FakeServer, source: Source, admin: Principal
 ) -> None:
     source_request(source=source, task=SourceTask.CONTENT, principal=admin, full=True)
@@ -166,7 +166,7 @@ def test_a_confirmation_ends_when_another_folder_is_selected(
     assert not Source.objects.get().removal_confirmed
 
 
-def test_source_that_was_always_empty_is_accepted(server: FakeServer, sync: Sync) -> None:
+def test_source_that_was_never_filled_may_be_empty(server: FakeServer, sync: Sync) -> None:
     assert sync().error == ""
 
 
@@ -187,7 +187,7 @@ def test_items_of_an_unlisted_folder_are_preserved(server: FakeServer, sync: Syn
     assert present() == {"fake://hr/2026/b.md", "fake://e.md"}
 
 
-def test_with_revoked_credentials_documents_stay_and_attempts_become_rare(
+def test_revoked_credentials_preserve_documents_and_slow_down_attempts(
     three: FakeServer, sync: Sync, source: Source
 ) -> None:
     three.password = "other"
@@ -358,7 +358,7 @@ def test_any_name_is_stored_or_refused(server: FakeServer, sync: Sync, name: str
 
 @pytest.mark.parametrize("path", ["\x00", "a\ud800b", "x" * 1200])
 @pytest.mark.parametrize("part", ["id", "uri", "container"])
-def test_items_that_cannot_be_stored_are_listed_with_the_reason(
+def test_unstorable_items_are_listed_with_the_reason(
     server: FakeServer, sync: Sync, source: Source, path: str, part: str
 ) -> None:
     server.put("good.md")
@@ -384,7 +384,7 @@ def test_any_version_is_compared(server: FakeServer, sync: Sync, version: str) -
     assert sync().result["submitted"] == 1
 
 
-def test_a_version_from_the_future_is_read_once(server: FakeServer, sync: Sync) -> None:
+def test_version_from_the_future_is_read_once(server: FakeServer, sync: Sync) -> None:
     server.put("a.md", version="2999-01-01", modified=datetime(2999, 1, 1, tzinfo=UTC))
     sync()
     server.opened.clear()
@@ -406,7 +406,7 @@ def test_file_changing_during_reading_waits_for_the_next_sync(
     assert present() == {"fake://a.md"}
 
 
-def test_file_with_another_size_is_read_again(server: FakeServer, sync: Sync, source: Source) -> None:
+def test_file_with_a_wrong_size_is_retried_once(server: FakeServer, sync: Sync, source: Source) -> None:
     server.put("a.md", size=3)
     sync()
     assert present() == set()
@@ -469,7 +469,7 @@ def test_document_is_preserved_if_its_new_version_is_unreadable(three: FakeServe
     assert "fake://b.md" in present()
 
 
-def test_a_cancelled_import_ends_the_run(server: FakeServer, sync: Sync, admin: Principal) -> None:
+def test_cancelled_import_ends_the_run(server: FakeServer, sync: Sync, admin: Principal) -> None:
     server.put("a.md")
     server.put("b.md")
 

@@ -58,7 +58,7 @@ def read(server: GitServer, item: Item, **options: Any) -> bytes:
         return read
 
 
-def test_all_files_of_the_branch_are_listed_and_read(server: GitServer) -> None:
+def test_every_file_of_the_branch_is_listed_and_read(server: GitServer) -> None:
     found = items(server)
     assert set(found) == {"docs/leave.md", "docs/travel/hotels.md", "README.md"}
     hotels = found["docs/travel/hotels.md"]
@@ -68,7 +68,7 @@ def test_all_files_of_the_branch_are_listed_and_read(server: GitServer) -> None:
         assert first_problem(source.check()) == ""
 
 
-def test_an_unchanged_branch_is_not_fetched_again(server: GitServer) -> None:
+def test_unchanged_branch_is_not_fetched_again(server: GitServer) -> None:
     cursor = cursor_of(changes(server))
     server.requests.clear()
     assert changes(server, cursor) == [Complete(cursor, full=False)]
@@ -98,7 +98,7 @@ def test_deleted_version_cannot_be_read(server: GitServer) -> None:
         read(server, item)
 
 
-def test_a_folder_and_links_to_its_files(server: GitServer) -> None:
+def test_folder_and_page_url_select_and_link_files(server: GitServer) -> None:
     found = items(server, folder="/docs/", page_url="https://git.example.org/src/{path}?plain=1")
     assert set(found) == {
         "https://git.example.org/src/docs/leave.md?plain=1",
@@ -108,7 +108,7 @@ def test_a_folder_and_links_to_its_files(server: GitServer) -> None:
     assert len(items(server, folder="docs")) == 2
 
 
-def test_another_branch(server: GitServer) -> None:
+def test_other_branch_is_listed_and_a_missing_one_refused(server: GitServer) -> None:
     work = server.folder / "work"
     git("checkout", "--quiet", "-b", "draft", cwd=work)
     server.commit({"draft.md": "Soon."})
@@ -118,7 +118,7 @@ def test_another_branch(server: GitServer) -> None:
         changes(server, branch="old")
 
 
-def test_links_are_not_followed_and_names_may_be_anything(server: GitServer) -> None:
+def test_symbolic_links_are_skipped_and_unusual_names_read(server: GitServer) -> None:
     (server.folder / "work" / "passwords").symlink_to("/etc/passwd")
     server.commit({"docs/Übersicht für 新人 ☂.md": "# All", "docs/a b%20c#d?.md": "# Signs"})
     found = items(server)
@@ -132,7 +132,7 @@ def test_empty_repository_lists_nothing(server: GitServer) -> None:
     assert items(server) == {}
 
 
-def test_a_token_is_required_and_sent(server: GitServer) -> None:
+def test_git_token_is_sent(server: GitServer) -> None:
     server.requires_token = True
     with pytest.raises(SourceRefused, match="refuses this user name or password"):
         changes(server)
@@ -152,7 +152,7 @@ def test_redirect_to_another_host_is_rejected(server: GitServer) -> None:
 
 
 @pytest.mark.parametrize("after", [0, 10, 200])
-def test_a_listing_that_breaks_off_is_not_complete(server: GitServer, after: int) -> None:
+def test_interrupted_listing_is_not_complete(server: GitServer, after: int) -> None:
     server.breaks_off = after
     with connected(server) as source:
         found = []

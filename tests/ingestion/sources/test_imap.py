@@ -220,7 +220,7 @@ def test_deleted_message_is_reported(server: Dovecot) -> None:
         pass
 
 
-def test_odd_subjects_make_usable_names(server: Dovecot) -> None:
+def test_unusual_subjects_become_usable_names(server: Dovecot) -> None:
     server.deliver("News", b"Subject: =?utf-8?q?a/b\\c:d_=E2=80=AEx?=\r\n\r\nhi\r\n")
     server.deliver("News", b"Subject: \xff\xfe\r\n\r\nhi\r\n")
     server.deliver("News", b"\r\nno header\r\n")
@@ -330,7 +330,7 @@ def test_access_stays_equal_after_random_changes(server: Dovecot, seed: int) -> 
     assert len(different) > 5
 
 
-def test_an_access_list_that_is_not_shown_is_for_managers_only(server: Dovecot) -> None:
+def test_mailbox_with_a_hidden_access_list_is_for_managers_only(server: Dovecot) -> None:
     server.set_access("News", ["anyone lr"], own="lr")
     assert all("News" not in mailboxes for mailboxes in readers_of(server).values())
     with imap.connect(options(server)) as source:
@@ -545,7 +545,7 @@ def read_first(given: ImapOptions) -> bytes:
             return content.read()
 
 
-def test_the_scripted_server_works() -> None:
+def test_scripted_server_answers() -> None:
     with answering(scripted()) as given:
         assert read_first(given) == b"hello"
 
@@ -614,7 +614,7 @@ def test_sudden_empty_mailbox_list_deletes_nothing() -> None:
     assert code_of(error) == "source_empty"
 
 
-def test_a_server_without_starttls_gets_no_password() -> None:
+def test_password_is_not_sent_without_starttls() -> None:
     seen: list[str] = []
 
     def answer(line: str, stream: Any) -> None:

@@ -71,7 +71,7 @@ def items(source: Any) -> dict[str, Item]:
     return {item.name: item for item in found if isinstance(item, Item)}
 
 
-def test_files_of_a_reader_are_read_as_they_are(tmp_path: Path) -> None:
+def test_reader_files_are_read_unchanged(tmp_path: Path) -> None:
     leave = tmp_path / "leave.md"
     leave.write_bytes(b"# Leave\r\n25 days")
     (tmp_path / "gone.md").write_text("Soon gone.")
@@ -90,7 +90,7 @@ def test_files_of_a_reader_are_read_as_they_are(tmp_path: Path) -> None:
         assert first_problem(source.check()) == ""
 
 
-def test_other_resources_are_read_as_text() -> None:
+def test_reader_resources_without_a_file_are_read_as_text() -> None:
     with connect(TEXTS, {"token": "right"}) as source:
         found = items(source)
         assert set(found) == {"T-1.txt", "T-2.txt"}
@@ -108,7 +108,7 @@ def test_errors_of_a_reader_show_no_secrets() -> None:
         assert "…" in first_problem(source.check())
 
 
-def test_errors_of_a_reader_show_nothing_inside_its_secrets() -> None:
+def test_reader_errors_reveal_no_secrets() -> None:
     account = {"key": "k-9", "all": [{"pin": 4711, "more": "k-9-long"}], "empty": "", "mark": "t", "on": True}
     with connect(TEXTS, {"token": "hunter2", "account": account}) as source:
         with pytest.raises(SourceUnavailable) as failed:
@@ -119,7 +119,7 @@ def test_errors_of_a_reader_show_nothing_inside_its_secrets() -> None:
         assert '"on": true' in shown
 
 
-def test_a_reader_without_resources_is_refused() -> None:
+def test_reader_without_resources_is_rejected() -> None:
     with pytest.raises(SourceRefused, match="ResourcesReaderMixin"), connect(PLAIN):
         pass
 

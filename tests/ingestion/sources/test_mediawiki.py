@@ -82,7 +82,7 @@ def code_of(raised: pytest.ExceptionInfo[Any]) -> str:
     return str(raised.value.message.code)
 
 
-def test_pages_are_html_with_what_their_templates_bring(wiki: MediawikiServer, prefix: str) -> None:
+def test_pages_are_html_with_expanded_templates(wiki: MediawikiServer, prefix: str) -> None:
     wiki.write_page("Template:Days", "{|\n! Years !! Days\n|-\n| 1 || 25\n|-\n| 5 || 28\n|}")
     wiki.write_page(
         f"{prefix} Leave/Größe & 日本",
@@ -134,7 +134,7 @@ def test_lists_longer_than_an_answer(
         assert titles <= by_title(source).keys()
 
 
-def test_a_page_that_is_renamed_while_the_wiki_is_listed_is_not_missing(
+def test_page_renamed_during_a_listing_is_not_missing(
     wiki: MediawikiServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mediawiki, "LIMIT", "1")
@@ -187,7 +187,7 @@ def test_page_changed_between_listing_and_reading_is_rejected(wiki: MediawikiSer
             assert code_of(gone) == "source_item_gone"
 
 
-def test_the_current_version_of_a_file_counts(
+def test_current_version_of_a_file_is_read(
     wiki: MediawikiServer, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """About a file alone, the wiki also tells its earlier versions."""
@@ -219,7 +219,7 @@ def test_unrenderable_page_fails_individually(wiki: MediawikiServer, prefix: str
     assert code_of(broken) == "source_item_broken"
 
 
-def test_a_private_wiki_is_read_by_an_account(wiki: MediawikiServer, prefix: str) -> None:
+def test_private_wiki_is_read_with_an_account(wiki: MediawikiServer, prefix: str) -> None:
     wiki.write_page(prefix, "Secret text.")
     wiki.upload(f"{prefix}.txt", b"secret file")
     wiki.save(**PRIVATE)

@@ -162,7 +162,7 @@ def find_items(source: RedmineSource, *kinds: str) -> list[Item]:
     return [item for item in list_items(source) if item.id.startswith(kinds)]
 
 
-def test_content_and_notes_without_private_ones(redmine: RedmineServer) -> None:
+def test_issue_includes_public_notes_only(redmine: RedmineServer) -> None:
     with connect(options(redmine, notes=True, projects="p8")) as source:
         items = list_items(source)
         issue = next(item for item in items if item.id.startswith("issue:"))
@@ -182,7 +182,7 @@ def test_content_and_notes_without_private_ones(redmine: RedmineServer) -> None:
     assert {item.container.partition("/")[0] for item in items} == {"p8"}
 
 
-def test_textile_and_neither_files_nor_notes(redmine: RedmineServer) -> None:
+def test_textile_issue_excludes_files_and_notes(redmine: RedmineServer) -> None:
     with connect(options(redmine, files=False, projects="p8", formatting="textile")) as source:
         items = list_items(source)
         assert {item.id.partition(":")[0] for item in items} == {"issue", "wiki"}
@@ -240,7 +240,7 @@ def test_wrong_keys_are_refused(redmine: RedmineServer) -> None:
                     list(listing)
 
 
-def test_the_connection_test_succeeds(redmine: RedmineServer) -> None:
+def test_connection_test_succeeds(redmine: RedmineServer) -> None:
     with connect(options(redmine)) as source:
         steps = list(source.check())
     assert [step.problem for step in steps] == [""] * 4

@@ -110,7 +110,7 @@ def test_s3_kind_is_registered_and_its_check_succeeds(server: SeaweedFs) -> None
     assert steps[0].detail.startswith("Warning: the connection isn’t encrypted")
 
 
-def test_a_list_has_many_pages(server: SeaweedFs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paginated_listing_is_read_completely(server: SeaweedFs, monkeypatch: pytest.MonkeyPatch) -> None:
     with s3.connect(options(server.url)) as source:
         client = source._client
         client.meta.events.register(
@@ -260,7 +260,7 @@ def test_access_is_right_for_random_rules(server: SeaweedFs, seed: int) -> None:
         server.replace_people(PEOPLE)
 
 
-def test_a_change_of_the_file_reaches_the_next_sync(server: SeaweedFs) -> None:
+def test_changed_access_file_applies_to_the_next_sync(server: SeaweedFs) -> None:
     server.put("access.json", make_file({"ada": ["finance/"]}))
     assert access_of(server.url)["finance/a.md"].allows({"person:ada"})
     server.put("access.json", make_file({"eve": ["finance/"]}))
@@ -281,14 +281,14 @@ def test_missing_or_invalid_access_file_denies_everyone(server: SeaweedFs, conte
         assert "access.json" in first_problem(source.check())
 
 
-def test_without_a_file_an_admin_chooses_the_readers(server: SeaweedFs) -> None:
+def test_access_is_unknown_without_an_access_file(server: SeaweedFs) -> None:
     with s3.connect(options(server.url)) as source:
         items = [each for each in source.list_changes("") if isinstance(each, Item)]
         assert all(access.unknown for _, access in source.list_access(items))
         assert list(source.list_people()) == []
 
 
-def test_access_file_is_no_document(server: SeaweedFs) -> None:
+def test_access_file_is_not_listed_as_a_document(server: SeaweedFs) -> None:
     server.put("access.json", make_file(PEOPLE))
     assert "access.json" not in items_of(list_all(server.url, access_file="access.json"))
 
@@ -331,7 +331,7 @@ def test_people_and_groups_of_the_file_are_known() -> None:
     assert len(found) == 3
 
 
-def test_rules_for_other_buckets_do_not_apply() -> None:
+def test_rules_for_other_buckets_are_ignored() -> None:
     rules = [
         {"keyPrefix": "s3://other/", "aclEntries": [{"Name": "ada", "Type": "USER", "Access": "ALLOW"}]},
     ]
@@ -430,7 +430,7 @@ def test_redirects_are_not_followed() -> None:
     assert not asked
 
 
-def test_a_size_that_the_content_does_not_have_is_no_success() -> None:
+def test_object_with_a_wrong_size_fails() -> None:
     with answering(lambda handler: send_xml(handler, "half", Content_Length="8", Connection="close")) as url:
         item = Item(id="a.md", name="a.md", uri=f"s3://{BUCKET}/a.md", version="1")
         with (
@@ -443,7 +443,7 @@ def test_a_size_that_the_content_does_not_have_is_no_success() -> None:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_busy_server_is_asked_later(status: int) -> None:
+def test_busy_server_is_retried_later(status: int) -> None:
     with answering(lambda handler: send_xml(handler, "", status)) as url, pytest.raises(SourceUnavailable):
         list_all(url)
 

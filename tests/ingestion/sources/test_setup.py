@@ -42,7 +42,7 @@ def password_of(source: Source) -> str:
     return options.password.get_secret_value()
 
 
-def test_secrets_are_stored_encrypted_and_apart_from_the_options(source: Source) -> None:
+def test_secrets_are_stored_encrypted_and_apart_from_options(source: Source) -> None:
     row = Source.objects.get()
     assert row.options == {"host": "files", "folder": ""}
     assert "secret" not in row.secrets
@@ -102,7 +102,9 @@ def test_two_sources_of_a_base_have_different_names(source: Source, admin: Princ
     source_create(knowledge_base=base, kind=KIND, name="Files", options=OPTIONS, principal=admin)
 
 
-def test_permissions_are_followed_only_if_they_come_from_the_source(source: Source, admin: Principal) -> None:
+def test_permissions_are_synced_only_if_readers_come_from_the_source(
+    source: Source, admin: Principal
+) -> None:
     assert [state.task for state in schedules_of(source)] == ["content", "access", "people"]
     every = {SourceTask.CONTENT: 120}
     source = source_update(source=source, principal=admin, readers="managers", every_seconds=every)
@@ -135,7 +137,7 @@ def test_managers_see_sources_of_their_bases_until_deletion(source: Source, admi
     assert not sources_for(admin).exists()
 
 
-def test_a_check_reports_each_step(server: FakeServer, source: Source) -> None:
+def test_check_reports_each_step(server: FakeServer, source: Source) -> None:
     assert [step.problem for step in source_check(source)] == ["", ""]
     steps = options_check(kind=KIND, options={**OPTIONS, "password": "wrong"})
     assert [step.problem for step in steps] == ["Wrong password."]
@@ -157,7 +159,7 @@ def test_crashing_check_is_reported(server: FakeServer, source: Source) -> None:
     assert "server log" in source_check(source)[-1].problem
 
 
-def test_a_connection_test_reads_the_beginning_of_a_file_only(server: FakeServer) -> None:
+def test_connection_test_reads_only_the_beginning_of_a_file(server: FakeServer) -> None:
     read = list[int]()
 
     class Large(io.BytesIO):

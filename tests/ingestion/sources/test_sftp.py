@@ -130,7 +130,7 @@ def test_sftp_kind_is_registered_and_its_check_succeeds(server: SftpServer, file
     assert kind.has_people
 
 
-def test_the_first_test_shows_the_fingerprint_before_signing_in(server: SftpServer, files: Path) -> None:
+def test_first_test_shows_the_fingerprint_before_signing_in(server: SftpServer, files: Path) -> None:
     with pytest.raises(SourceRefused) as refused, sftp.connect(options(server, files, host_key="")):
         pass
     assert code_of(refused) == "sftp_host_key_new"
@@ -150,7 +150,7 @@ def test_server_with_another_host_key_gets_no_credentials(server: SftpServer, fi
     assert "publickey" not in server.log
 
 
-def test_a_wrong_key_is_refused(server: SftpServer, files: Path) -> None:
+def test_wrong_private_key_is_refused(server: SftpServer, files: Path) -> None:
     other = (server.folder / "host").read_text()
     with pytest.raises(SourceRefused) as refused, sftp.connect(options(server, files, private_key=other)):
         pass
@@ -258,14 +258,14 @@ def test_folder_with_an_undecodable_name_is_preserved(server: SftpServer, files:
     assert isinstance(changes[-1], Complete)
 
 
-def test_a_folder_that_is_missing_is_refused(server: SftpServer, files: Path) -> None:
+def test_missing_folder_is_refused(server: SftpServer, files: Path) -> None:
     with pytest.raises(SourceRefused) as refused:
         list_all(server, files / "missing")
     assert code_of(refused) == "source_folder_missing"
 
 
 @needs_root
-def test_a_folder_that_may_not_be_listed_stays(tmp_path: Path, files: Path) -> None:
+def test_unlistable_folder_is_preserved(tmp_path: Path, files: Path) -> None:
     for name in ("open", "closed"):
         (files / name).mkdir()
         (files / name / "plan.md").write_text("A plan.")
@@ -385,7 +385,7 @@ def test_unreadable_access_lists_leave_files_to_managers(tmp_path: Path, files: 
 
 
 @needs_setfacl
-def test_a_name_that_spans_lines_cannot_borrow_permissions(server: SftpServer, files: Path) -> None:
+def test_name_spanning_lines_cannot_borrow_permissions(server: SftpServer, files: Path) -> None:
     open_file = files / "open.md"
     open_file.write_text("Open.")
     closed = files / f"x\n{str(open_file)[1:].replace('/', '_')}"

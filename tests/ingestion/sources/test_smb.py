@@ -113,7 +113,7 @@ def people_of(options: Any) -> list[SourcePerson | SourceGroup]:
         return list(opened.list_people())
 
 
-def test_the_kind_is_registered() -> None:
+def test_smb_kind_is_registered() -> None:
     assert get_kind("smb") is KIND
 
 
@@ -138,7 +138,7 @@ def test_large_file_is_read_completely(domain: SambaDomain, folder: str) -> None
         assert content.read() == whole
 
 
-def test_a_renamed_file_stays_the_same_and_a_changed_one_has_another_version(
+def test_renamed_file_preserves_its_id_and_changed_one_gets_a_new_version(
     domain: SambaDomain, admin: Client, folder: str
 ) -> None:
     admin.write(f"{folder}/a.txt", b"one")
@@ -216,7 +216,7 @@ def test_locked_deleted_or_replaced_file_is_unavailable(
     assert not accesses[locked.id].unknown
 
 
-def test_missing_acl_allows_everyone_and_an_empty_one_nobody(
+def test_missing_acl_allows_everyone_and_empty_acl_nobody(
     domain: SambaDomain, admin: Client, folder: str
 ) -> None:
     for name, aces in (("missing", None), ("empty", [])):
@@ -242,7 +242,7 @@ def test_changed_permissions_are_noticed_though_the_file_has_not_changed(
     assert access_of(options_of(domain), before).levels[1] == (AccessEntry(ADMINISTRATORS),)
 
 
-def test_the_share_restricts_too(domain: SambaDomain, admin: Client, folder: str) -> None:
+def test_share_permissions_restrict_access(domain: SambaDomain, admin: Client, folder: str) -> None:
     admin.write(f"{folder}/a.txt", b"words")
     [item] = items_of(options_of(domain, folder)).values()
     everyone = (AccessEntry(EVERYONE_SID),)
@@ -288,7 +288,7 @@ def test_people_have_their_sign_in_id(domain: SambaDomain) -> None:
     assert found.external_id == ada.directory_id
 
 
-def test_accounts_that_cannot_sign_in_are_omitted(domain: SambaDomain) -> None:
+def test_accounts_unable_to_sign_in_are_omitted(domain: SambaDomain) -> None:
     for name, values in (
         ("disabled", {"userAccountControl": 514}),
         ("expired", {"accountExpires": 132000000000000000}),
@@ -300,9 +300,7 @@ def test_accounts_that_cannot_sign_in_are_omitted(domain: SambaDomain) -> None:
     assert {"expires", ADMIN} <= names
 
 
-def test_groups_name_nested_and_primary_members_and_all_of_many(
-    domain: SambaDomain, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_groups_list_nested_and_primary_members(domain: SambaDomain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directory, "MEMBERS_AT_ONCE", 3)
     monkeypatch.setattr(directory, "PAGE_SIZE", 4)
     people = [domain.add_person(f"member{number}") for number in range(8)]
@@ -426,7 +424,7 @@ def base(manager: Principal) -> KnowledgeBase:
     return knowledge_base_create(name="Share", principal=manager)
 
 
-def test_the_connection_test_names_its_steps(domain: SambaDomain, admin: Client, folder: str) -> None:
+def test_connection_test_reports_each_step(domain: SambaDomain, admin: Client, folder: str) -> None:
     with KIND.connect(options_of(domain, folder)) as opened:
         assert first_problem(opened.check()) == ""
     admin.write(f"{folder}/a.txt", b"words")
@@ -439,7 +437,7 @@ def test_the_connection_test_names_its_steps(domain: SambaDomain, admin: Client,
         assert "user name or password" in first_problem(opened.check())
 
 
-def test_a_folder_with_many_files_is_listed_in_pieces_and_not_slower_than_by_the_library(
+def test_large_folder_is_listed_at_most_twice_as_slowly_as_by_the_library(
     domain: SambaDomain, admin: Client, folder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(ENOUGH):

@@ -69,7 +69,7 @@ def test_undecidable_acl_entry_is_ignored() -> None:
     assert level == (AccessEntry(ADA), AccessEntry(EVERYONE))
 
 
-def test_an_entry_for_an_object_has_its_subject_after_the_object() -> None:
+def test_subject_of_an_object_entry_follows_the_object() -> None:
     plain = write_descriptor([Ace(ADA, OBJECT_ALLOW, READ)], "")
     sid = plain[36:]
     body = plain[:36] + b"\1\0\0\0" + bytes(16) + sid
@@ -77,7 +77,7 @@ def test_an_entry_for_an_object_has_its_subject_after_the_object() -> None:
     assert read_level(body) == (AccessEntry(ADA),)
 
 
-def test_a_broken_descriptor_is_refused_at_every_length() -> None:
+def test_broken_descriptor_is_rejected_at_every_length() -> None:
     whole = write_descriptor([Ace(STAFF, DENY), Ace(EVERYONE)], OWNER)
     for length in range(len(whole)):
         with pytest.raises(ValueError, match=r"incomplete|invalid|short"):
@@ -93,7 +93,7 @@ def test_sids_are_written_and_read_back(sid: str) -> None:
     assert read_sid(write_sid(sid)) == sid
 
 
-def test_an_entry_of_a_listing() -> None:
+def test_listing_entry_is_parsed() -> None:
     name = "Größe.txt".encode("utf-16-le")
     times = b"".join(number.to_bytes(8, "little") for number in (11, 12, 13, 14, 15, 16))
     head = bytes(8) + times + (0x420).to_bytes(4, "little") + len(name).to_bytes(4, "little")
@@ -113,7 +113,7 @@ def test_invalid_smb_options_are_rejected(wrong: dict[str, Any]) -> None:
         KIND.options(**OPTIONS | wrong)
 
 
-def test_a_folder_is_written_with_slashes() -> None:
+def test_folder_is_normalised_to_slashes() -> None:
     assert KIND.options(**OPTIONS, folder="\\Handbook\\2026\\").folder == "Handbook/2026"  # type: ignore[attr-defined]
 
 
@@ -137,7 +137,7 @@ def test_stored_password_is_not_sent_to_another_server(
         source_update(source=source, principal=admin, options=options | changed)
 
 
-def test_an_unencrypted_share_on_the_internet_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unencrypted_share_on_the_internet_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     public = [ssrf_guard.ip_address("93.184.215.14")]
     monkeypatch.setattr(encryption, "resolve_server", lambda host, port: public)
     options = KIND.options.model_validate({**OPTIONS, "encrypt": False})

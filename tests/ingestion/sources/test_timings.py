@@ -87,7 +87,7 @@ def measured(sync: Sync, task: str) -> tuple[str, float]:
     return text, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
-def test_syncs_of_many_items_are_fast_and_their_memory_is_flat(
+def test_syncs_of_many_items_use_little_memory(
     many: Source, server: FakeServer, sync: Sync, count: int
 ) -> None:
     content, content_memory = measured(sync, "content")

@@ -122,14 +122,14 @@ def test_links_to_other_folders_are_not_followed(server: WebdavServer, tmp_path:
     assert not any("secret" in name for name in items_of(list_all(server.url)))
 
 
-def test_an_empty_folder_is_complete(server: WebdavServer) -> None:
+def test_empty_folder_is_complete(server: WebdavServer) -> None:
     (server.folder / "empty").mkdir()
     assert isinstance(list_all(f"{server.url}empty/")[-1], Complete)
     with webdav.connect(options(f"{server.url}empty/")) as source:
         assert first_problem(source.check()) == ""
 
 
-def test_a_wrong_password_is_refused(server: WebdavServer) -> None:
+def test_wrong_password_is_refused(server: WebdavServer) -> None:
     with pytest.raises(SourceRefused) as refused:
         list_all(server.url, password="wrong")
     assert code_of(refused) == "source_sign_in_refused"
@@ -137,7 +137,7 @@ def test_a_wrong_password_is_refused(server: WebdavServer) -> None:
         assert "refuses this user name or password" in first_problem(source.check())
 
 
-def test_a_missing_folder_is_refused(server: WebdavServer) -> None:
+def test_missing_folder_is_refused(server: WebdavServer) -> None:
     with pytest.raises(SourceRefused) as refused:
         list_all(f"{server.url}nowhere/")
     assert code_of(refused) == "source_folder_missing"
@@ -154,7 +154,7 @@ def test_unlistable_folder_is_preserved_and_others_listed(server: WebdavServer, 
     assert isinstance(changes[-1], Complete)
 
 
-def test_a_busy_server_is_asked_later(server: WebdavServer) -> None:
+def test_busy_server_is_retried_later(server: WebdavServer) -> None:
     server.refused["/in plan.md"] = 503
     with pytest.raises(SourceUnavailable) as busy:
         list_all(server.url)
@@ -197,7 +197,7 @@ def test_missing_and_forbidden_files_have_different_errors(server: WebdavServer)
     assert codes == ["source_item_gone", "source_item_refused"]
 
 
-def test_a_file_that_changed_since_the_listing_is_not_read(server: WebdavServer) -> None:
+def test_file_changed_since_the_listing_is_not_read(server: WebdavServer) -> None:
     item = items_of(list_all(server.url))["plan.md"]
     (server.folder / "plan.md").write_text("Another plan, longer than the one before.")
     with webdav.connect(options(server.url)) as source:
@@ -283,7 +283,7 @@ def stream(handler: BaseHTTPRequestHandler, pieces: Iterator[bytes]) -> None:
     handler.wfile.write(b"0\r\n\r\n")
 
 
-def test_a_redirect_is_not_followed(server: WebdavServer) -> None:
+def test_redirect_is_not_followed(server: WebdavServer) -> None:
     with answering(lambda handler: respond(handler, 307, b"", Location=server.url)) as url:
         with pytest.raises(SourceRefused) as refused:
             list_all(url)
@@ -398,7 +398,7 @@ def test_entries_outside_the_folder_are_ignored() -> None:
     assert found["e.md"].uri == f"{url}dav/e.md"
 
 
-def test_a_size_that_the_content_does_not_have_is_no_success() -> None:
+def test_file_with_a_wrong_size_fails() -> None:
     with answering(
         lambda handler: respond(handler, 200, b"half", Content_Length="8", Connection="close")
     ) as url:

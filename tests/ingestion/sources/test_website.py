@@ -143,15 +143,13 @@ def test_pages_of_sitemaps_are_found_without_links(server: WebsiteServer, *, pac
     assert server.asked["/index.xml"] == 2  # one for each crawl, in spite of its loop
 
 
-def test_a_website_without_a_sitemap_cannot_be_listed_by_it(server: WebsiteServer) -> None:
+def test_sitemap_discovery_without_a_sitemap_is_refused(server: WebsiteServer) -> None:
     with pytest.raises(SourceRefused) as refused:
         list_all(server, discovery="sitemap")
     assert code_of(refused) == "website_no_sitemap"
 
 
-def test_a_sitemap_that_grows_when_unpacked_is_refused(
-    server: WebsiteServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compressed_sitemap_bomb_is_refused(server: WebsiteServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_requests, "MAX_FILE_BYTES", 100_000)
     server.resources["/sitemap.xml"] = Resource(gzip.compress(b" " * 10_000_000))
     with pytest.raises(SourceUnavailable):
@@ -206,7 +204,7 @@ def test_robots_txt_is_followed(server: WebsiteServer, waits: list[float]) -> No
     assert set(waits) == {7.0}
 
 
-def test_a_start_page_that_robots_txt_forbids_is_refused(server: WebsiteServer) -> None:
+def test_start_page_forbidden_by_robots_txt_is_refused(server: WebsiteServer) -> None:
     server.resources["/robots.txt"] = Resource(b"User-agent: Cairn\nDisallow: /")
     with pytest.raises(SourceRefused) as refused:
         list_all(server)
@@ -214,14 +212,14 @@ def test_a_start_page_that_robots_txt_forbids_is_refused(server: WebsiteServer) 
     assert not server.asked["/docs/"]
 
 
-def test_robots_txt_that_cannot_be_read_stops_the_sync(server: WebsiteServer) -> None:
+def test_unreadable_robots_txt_stops_the_sync(server: WebsiteServer) -> None:
     server.resources["/robots.txt"] = Resource(b"", 500)
     with pytest.raises(SourceUnavailable):
         list_all(server)
     assert not server.asked["/docs/"]
 
 
-def test_a_page_with_several_addresses_is_one_document(server: WebsiteServer) -> None:
+def test_page_with_several_addresses_is_one_document(server: WebsiteServer) -> None:
     canonical = '<link rel="canonical" href="/docs/leave.html">'
     server.resources["/docs/"] = page("print.html", "old.html", title="Handbook")
     server.resources["/docs/print.html"] = page(head=canonical)
@@ -355,13 +353,13 @@ def test_websites_on_the_internet_need_encryption(monkeypatch: pytest.MonkeyPatc
 # signing in
 
 
-def test_the_header_is_sent(server: WebsiteServer) -> None:
+def test_configured_header_is_sent(server: WebsiteServer) -> None:
     server.required = ("Authorization", "Bearer secret")
     changes = list_all(server, header="Authorization", header_value="Bearer secret")
     assert "/docs/leave.html" in paths_of(server, changes)
 
 
-def test_a_wrong_header_is_refused_and_deletes_nothing(server: WebsiteServer) -> None:
+def test_wrong_header_is_refused_and_deletes_nothing(server: WebsiteServer) -> None:
     server.required = ("Authorization", "Bearer secret")
     with pytest.raises(SourceRefused) as refused:
         list_all(server, header="Authorization", header_value="Bearer wrong")
@@ -399,7 +397,7 @@ def test_failing_page_is_preserved_with_its_linked_pages(server: WebsiteServer, 
     assert paths_of(server, list_all(server, cursor_of(after))) == paths_of(server, before)
 
 
-def test_a_page_that_redirects_to_a_sign_in_stays(server: WebsiteServer) -> None:
+def test_page_redirecting_to_a_sign_in_is_preserved(server: WebsiteServer) -> None:
     before = list_all(server)
     server.resources["/docs/travel/"] = moved("/login", 302)
     after = list_all(server, cursor_of(before))
@@ -488,7 +486,7 @@ def test_busy_website_is_retried_after_its_retry_after(server: WebsiteServer, wa
 
 
 @pytest.mark.parametrize(("seconds", "requests"), [("600", 1), ("20", page_requests.MAX_WAITS)])
-def test_a_website_that_stays_busy_is_synced_later(
+def test_website_that_stays_busy_is_synced_later(
     server: WebsiteServer, waits: list[float], seconds: str, requests: int
 ) -> None:
     server.resources["/docs/leave.html"] = Resource(b"", 503, {"Retry-After": seconds})
@@ -512,7 +510,7 @@ def test_endless_page_is_omitted(server: WebsiteServer, monkeypatch: pytest.Monk
     assert item_at(server, after, "/docs/leave.html") == item_at(server, before, "/docs/leave.html")
 
 
-def test_truncated_file_is_no_success() -> None:
+def test_truncated_file_fails() -> None:
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
         handler.send_header("Content-Type", "application/pdf")
@@ -546,7 +544,7 @@ def test_broken_pages_are_listed(server: WebsiteServer, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "{}", "0" * 1000])
-def test_a_cursor_that_cannot_be_read_starts_from_the_beginning(server: WebsiteServer, cursor: str) -> None:
+def test_unreadable_cursor_starts_from_the_beginning(server: WebsiteServer, cursor: str) -> None:
     assert paths_of(server, list_all(server, cursor)) == paths_of(server, list_all(server))
 
 

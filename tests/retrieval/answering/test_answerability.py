@@ -107,7 +107,7 @@ def test_no_evidence() -> None:
     assert not judged("What?", []).answerable
 
 
-def test_a_passage_without_text() -> None:
+def test_passage_without_text_is_not_answerable() -> None:
     assert not judged("What is the price of the permit?", [make_hit("")]).answerable
 
 

@@ -26,7 +26,7 @@ def test_lead_in_includes_items_without_bullets() -> None:
     assert text[first.start : first.end] == "You need all of these:\n\nA badge\n\nA form"
 
 
-def test_paragraph_after_a_list_is_no_list_item() -> None:
+def test_paragraph_after_a_list_is_not_a_list_item() -> None:
     text = "Two things are allowed in the elevator:\nbicycles\nstrollers\n\nSmoking there is forbidden."
     assert [text[block.start : block.end] for block in split_blocks(text)] == [
         "Two things are allowed in the elevator:\nbicycles\nstrollers",

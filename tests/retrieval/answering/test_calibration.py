@@ -12,7 +12,7 @@ def test_built_in_model_has_its_own_calibration() -> None:
     assert calibration_for(embedder().model).weights["near"]
 
 
-def test_a_signal_that_is_missing_has_no_weight() -> None:
+def test_missing_signal_has_no_weight() -> None:
     own = Calibration(bias=0, weights={"near": 1, "relevance": 2}, threshold=0.5)
     assert calibration_for("somebody/else", {**NONE, "relevance": 0.5}, own=own) is own
     assert calibration_for("somebody/else", NONE, own=own).weights.keys() == {"words", "uncounted", "unnamed"}

@@ -51,7 +51,7 @@ def test_different_figures_about_one_subject_conflict(
     assert said(one, other) == [figures]
 
 
-def test_in_german() -> None:
+def test_conflict_of_german_figures_is_found() -> None:
     question = "Wie viele Tage Urlaub erhalten Beschäftigte?"
     one, other = (
         "Beschäftigte erhalten 25 Tage Urlaub.",

@@ -107,12 +107,12 @@ def test_quotes_of_a_section_are_in_the_documents_order() -> None:
     ]
 
 
-def test_lead_in_without_its_list_is_no_answer() -> None:
+def test_lead_in_without_its_list_is_not_quoted() -> None:
     hit = make_hit("The annual leave rules for staff are these:")
     assert extract_blocks("What are the annual leave rules?", [hit], FakeEmbedder(), "en") == []
 
 
-def test_a_lone_row_is_no_answer() -> None:
+def test_single_table_row_is_not_quoted() -> None:
     told = "Annual leave is told in the yearly report."
     hit = make_hit(f"Apple Inc. | Annual leave report | Form 10 | 15\n\n{told}")
     found = extract_blocks("What is in the annual leave report of Apple Inc.?", [hit], FakeEmbedder(), "en")

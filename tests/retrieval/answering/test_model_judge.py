@@ -33,11 +33,11 @@ def test_already_refused_question_is_not_sent_to_the_model() -> None:
     assert not writer.prompts
 
 
-def test_without_the_model_the_first_judge_decides() -> None:
+def test_first_judge_decides_without_the_model() -> None:
     assert judge(Away()) == STRONG.judgement
 
 
-def test_the_model_reads_the_question_and_the_passages() -> None:
+def test_model_judge_reads_the_question_and_the_passages() -> None:
     writer = Writer("yes")
     judge(writer)
     text = "\n".join(str(message.content) for message in writer.prompts[0])

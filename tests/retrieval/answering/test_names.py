@@ -40,7 +40,7 @@ def test_finds_names_that_the_evidence_lacks(claim: str, evidence: str, missing:
     assert missing in unsupported_names(claim, evidence, "en")
 
 
-def test_german_nouns_are_no_names_but_people_are() -> None:
+def test_german_nouns_are_not_checked_as_names_but_people_are() -> None:
     evidence = "Den Antrag prüft Frau Weber."
     assert unsupported_names("Der Bescheid kommt von Frau Weber.", evidence, "de") == ()
     assert unsupported_names("Der Bescheid kommt von Frau Schulz.", evidence, "de") == ("Schulz",)

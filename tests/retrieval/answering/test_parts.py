@@ -111,7 +111,7 @@ def test_dependent_part_is_completed_for_the_search() -> None:
     assert when.query == "How do I request a laptop? When do I get it?"
 
 
-def test_the_first_part_leans_on_the_conversation() -> None:
+def test_first_part_of_a_question_uses_the_conversation() -> None:
     history = [Turn("How much annual leave do I get?", "25 days.")]
     first, second = split_question("Can it be carried over, and who approves sabbaticals?", history)
     assert first.query == "How much annual leave do I get? Can it be carried over?"

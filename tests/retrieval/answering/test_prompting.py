@@ -56,7 +56,7 @@ def test_title_section_and_question_cannot_leave_the_fence(attack: str) -> None:
     assert user.count("[1] ") == 1
 
 
-def test_dollar_signs_in_evidence_are_no_placeholders() -> None:
+def test_dollar_signs_in_evidence_are_not_placeholders() -> None:
     _, user = user_turn("It costs $question or ${passages}.")
     assert "It costs $question or ${passages}." in user
 
@@ -66,7 +66,7 @@ def test_neutralising_preserves_harmless_text() -> None:
     assert neutralize(text).replace("‹", "<") == text
 
 
-def test_an_unknown_version_is_an_error() -> None:
+def test_unknown_prompt_version_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         load_prompt("answer-0")
 

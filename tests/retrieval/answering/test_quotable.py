@@ -41,7 +41,7 @@ def linked(text: str, *names: str) -> Hit:
         "Travel requests | Cost centre managers | Approvals\n\nCost centre | Imprint | Travel requests",
     ],
 )
-def test_line_that_only_names_something_is_no_answer(line: str) -> None:
+def test_line_that_only_names_a_topic_is_not_quoted(line: str) -> None:
     assert quotes(make_hit(line)) == []
     assert quotes(make_hit(f"{line}\n\n{FACT}")) == [FACT]
 
@@ -63,7 +63,7 @@ def test_line_that_states_something_is_an_answer(line: str) -> None:
     assert quotes(make_hit(line)) == [line]
 
 
-def test_navigation_is_no_answer_and_a_list_with_a_lead_in_is() -> None:
+def test_navigation_is_not_quoted_but_a_list_with_a_lead_in_is() -> None:
     names = ("Travel requests of the cost centre", "Approvals of travel requests", "Cost centre managers")
     items = "\n".join(f"- {name}" for name in names)
     assert quotes(linked(items, *names)) == []

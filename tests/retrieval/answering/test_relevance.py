@@ -82,7 +82,7 @@ def test_failed_reranker_falls_back_to_words() -> None:
     assert write(f"{BESIDE} [1]", WordReranker("twice", fails=True)).mode == "generated"
 
 
-def test_the_first_quotes_are_rated_if_the_search_was_not_reranked() -> None:
+def test_first_quotes_are_rated_if_the_search_was_not_reranked() -> None:
     given = write(f"{BESIDE} [1]", WordReranker("twice"), was_reranked=False)
     assert given.mode == "extractive"
     assert given.sentences[0].reason == "Supported, but not relevant enough to the question."
@@ -99,9 +99,7 @@ def test_no_reranker_is_asked_about_evidence_that_it_does_not_read() -> None:
 
 @pytest.mark.parametrize("was_reranked", [True, False])
 @pytest.mark.parametrize(("fails", "mode"), [(False, "generated"), (True, "extractive")])
-def test_a_model_is_trusted_to_select_a_sentence_only_if_it_was_rated(
-    was_reranked: bool, fails: bool, mode: str
-) -> None:
+def test_model_selects_a_sentence_only_if_it_was_rated(was_reranked: bool, fails: bool, mode: str) -> None:
     text = "The board of the foundation rents offices."
     reranker, hit = WordReranker("", fails=fails), make_hit(text, title="Rooms")
     given = write(f"{text} [1]", reranker, hit=hit, was_reranked=was_reranked, selects=True)
@@ -109,7 +107,7 @@ def test_a_model_is_trusted_to_select_a_sentence_only_if_it_was_rated(
 
 
 @pytest.mark.parametrize(("best", "near"), [(0.0, False), (-3.0, True)])
-def test_the_gap_to_the_best_quote_decides(best: float, near: bool) -> None:
+def test_relevance_gap_to_the_best_quote_decides(best: float, near: bool) -> None:
     assert RelevanceToQuestion(QUESTION, WordReranker("twice"), best).is_near_best(BESIDE) is near
 
 

@@ -109,7 +109,7 @@ FALSE_DE: list[Pair] = [
 
 
 @pytest.mark.parametrize(("claim", "sentence"), TRUE_EN)
-def test_the_same_restriction_in_english(claim: str, sentence: str) -> None:
+def test_same_restriction_in_english_is_accepted(claim: str, sentence: str) -> None:
     assert not restricted(claim, sentence, "en")
 
 
@@ -119,7 +119,7 @@ def test_english_restriction_is_detected(claim: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(("claim", "sentence"), TRUE_DE)
-def test_the_same_restriction_in_german(claim: str, sentence: str) -> None:
+def test_same_restriction_in_german_is_accepted(claim: str, sentence: str) -> None:
     assert not restricted(claim, sentence, "de")
 
 

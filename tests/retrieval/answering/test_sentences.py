@@ -177,7 +177,7 @@ def test_tables_and_code_are_not_split() -> None:
     ]
 
 
-def test_an_unclosed_code_block_ends_with_the_text() -> None:
+def test_unclosed_code_block_ends_with_the_text() -> None:
     assert [unit.kind for unit in split_sentences("```\nfor ever. And ever.")] == [Kind.CODE]
 
 

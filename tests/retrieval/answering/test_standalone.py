@@ -52,7 +52,7 @@ def test_standalone_question_is_unchanged(question: str) -> None:
 
 
 @pytest.mark.parametrize("question", ["parking", "vpn", "Hotels?", "asdfgh", "Dienstwagen"])
-def test_a_keyword_may_be_a_new_subject(question: str) -> None:
+def test_keyword_question_can_start_a_new_subject(question: str) -> None:
     assert is_fragment(question)
     assert build_standalone_question(question, [LEAVE]) == question
     assert build_standalone_question(question, [LEAVE], follows=True) == f"{LEAVE.question} {question}"
@@ -61,7 +61,7 @@ def test_a_keyword_may_be_a_new_subject(question: str) -> None:
 @pytest.mark.parametrize(
     "question", ["", "compare prices?", "Form 630", "CEMGSA", "for contractors", "Who pays?"]
 )
-def test_longer_text_is_no_fragment(question: str) -> None:
+def test_longer_text_is_not_a_fragment(question: str) -> None:
     assert not is_fragment(question)
 
 
@@ -79,7 +79,7 @@ def test_endless_history_does_not_swell_the_question() -> None:
     assert len(build_standalone_question("y" * 100_000, [LEAVE])) <= MAX_CHARACTERS
 
 
-def test_white_space_does_not_lean_on_anything() -> None:
+def test_white_space_is_not_a_follow_up() -> None:
     assert not is_follow_up("  ")
 
 

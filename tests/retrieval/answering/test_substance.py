@@ -100,5 +100,5 @@ def test_repeated_words_add_nothing(question: str, sentence: str) -> None:
 
 
 @pytest.mark.parametrize(("question", "sentence"), ANSWERS)
-def test_short_answers_add_something(question: str, sentence: str) -> None:
+def test_short_answers_add_information(question: str, sentence: str) -> None:
     assert adds_something(sentence, question, language_of(question))

@@ -100,7 +100,7 @@ def test_unsupported_clause_fails_the_sentence() -> None:
     assert check(f"{lost} {lost.replace('Maria', 'June')} hours.", [1]).grounds == ()
 
 
-def test_a_wrong_citation_is_replaced() -> None:
+def test_wrong_citation_is_replaced() -> None:
     (ground,) = checker().check("Hotel costs are reimbursed up to $180 a night.", [1]).grounds
     assert ground.hit.title == "Travel"
 
@@ -111,7 +111,7 @@ def test_supporting_citation_is_preferred_to_other_passages() -> None:
     assert ground.hit.title == "Summary of rules"
 
 
-def test_the_heading_of_a_neighbour_is_not_a_sentence_s_own() -> None:
+def test_neighbouring_heading_does_not_support_a_sentence() -> None:
     first = make_hit("Keys are made in the terminal.", title="Keys", section=("SSH",), ordinal=0)
     second = make_hit("Add the public keys to an entry.", title="Keys", section=("Vault",), ordinal=1)
     check = checker([first, second], "How do I add the keys?").check
@@ -124,7 +124,7 @@ def test_unknown_citation_numbers_are_ignored() -> None:
     assert ground.hit.title == "Annual leave"
 
 
-def test_a_fact_spread_over_sentences_is_quoted_with_both() -> None:
+def test_fact_spread_over_sentences_is_quoted_with_both() -> None:
     hit = make_hit("The annual budget is fixed in May. It comes to 40,000 dollars.", title="Budget")
     (ground,) = checker([hit]).check("The annual budget fixed in May comes to 40,000 dollars.", [1]).grounds
     assert ground.quote == hit.text
@@ -189,7 +189,7 @@ def test_echo_of_the_question_needs_more_support() -> None:
         (FakeReranker("office"), True),
     ],
 )
-def test_without_the_reranker_no_word_of_the_question_is_taken_for_granted(
+def test_question_words_are_not_assumed_without_the_reranker(
     reranker: FakeReranker | None, is_right: bool
 ) -> None:
     hit = make_hit("The office opens on June 10, 2025.", title="Dates")
@@ -197,7 +197,7 @@ def test_without_the_reranker_no_word_of_the_question_is_taken_for_granted(
     assert bool(check("June 10, 2025.", [1]).grounds) is is_right
 
 
-def test_nothing_is_supported_without_evidence() -> None:
+def test_sentence_without_evidence_is_unsupported() -> None:
     assert checker([]).check("Leave must not be paid out.", [1]).grounds == ()
 
 
@@ -239,7 +239,7 @@ def test_entailment_model_finds_paraphrases() -> None:
         (Inference(0.9, 0.6), "contradicts"),
     ],
 )
-def test_similarity_is_ignored_beside_an_entailment_model(found: Inference, reason: str) -> None:
+def test_similarity_is_ignored_next_to_an_entailment_model(found: Inference, reason: str) -> None:
     sentence = "Employees earn 25 days of annual leave a year."
     support = checker(inference=FakeInference({("", sentence): found})).check(sentence, [1])
     assert support.grounds == ()
@@ -268,7 +268,7 @@ def test_entailment_model_reads_all_windows_in_one_batch_with_headings() -> None
     assert rest == []
 
 
-def test_a_short_sentence_is_read_together_with_the_question() -> None:
+def test_short_sentence_is_checked_together_with_the_question() -> None:
     model = FakeInference()
     checker(question="May leave be sold?", inference=model).check("No, never.", [1])
     assert {hypothesis for _, hypothesis in model.batches[0]} == {"May leave be sold? No, never."}

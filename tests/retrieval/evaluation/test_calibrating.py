@@ -39,7 +39,7 @@ def test_uninformative_signals_answer_nearly_everything() -> None:
 
 
 @pytest.mark.slow
-def test_the_same_questions_give_the_same_weights() -> None:
+def test_same_questions_give_the_same_weights() -> None:
     signals = questions(20, near=0.7, unnamed=0, seed=4) + questions(20, near=0.5, unnamed=1, seed=5)
     truth = [True] * 20 + [False] * 20
     assert fit_calibration(signals, truth) == fit_calibration(signals, truth)
@@ -51,5 +51,5 @@ def test_too_few_questions_are_refused(answerable: list[bool]) -> None:
         fit_calibration([NONE] * len(answerable), answerable)
 
 
-def test_the_signals_are_those_that_are_read() -> None:
+def test_calibrated_signals_exist() -> None:
     assert set(SIGNALS) <= set(Signals.__dataclass_fields__)

@@ -16,7 +16,7 @@ NOW = [asked("a", True), asked("b", False), asked("c", False), asked("d", True),
 BEFORE = [asked("d", True), asked("c", False), asked("b", True), asked("a", False), asked("old", True)]
 
 
-def test_what_has_become_worse_comes_first() -> None:
+def test_worse_answers_come_first() -> None:
     found = differences(NOW, BEFORE)
     assert [(each.change, each.now.id) for each in found] == [
         (Change.WORSE, "b"),
@@ -61,7 +61,7 @@ def runs(better: int, worse: int, same: int) -> list[Difference]:
         (0, 6, 0, -1.0, True, True),
     ],
 )
-def test_only_a_difference_that_is_hardly_chance_makes_a_run_worse(
+def test_run_is_worse_only_if_the_difference_is_significant(
     better: int, worse: int, same: int, difference: float, is_worse: bool, is_significant: bool
 ) -> None:
     test = compare_pairs(runs(better, worse, same))
@@ -72,5 +72,5 @@ def test_only_a_difference_that_is_hardly_chance_makes_a_run_worse(
     assert is_significant == (test.low > 0 or test.high < 0), "the interval and the test agree"
 
 
-def test_runs_without_common_questions_are_not_tested() -> None:
+def test_runs_without_common_questions_are_not_compared() -> None:
     assert compare_pairs([]) is None

@@ -17,7 +17,7 @@ def line(**fields: object) -> str:
     return json.dumps({"id": "a", "question": "How many days?", **fields})
 
 
-def test_a_line_is_a_question() -> None:
+def test_gold_line_becomes_a_question() -> None:
     answerable, not_answerable = gold_questions(
         [line(relevant=["leave.md"]), "", line(id="b", kind="near_miss")]
     )
@@ -38,7 +38,7 @@ def test_a_line_is_a_question() -> None:
         (["x"] * 9, "(and 4 more)"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(lines: list[str], message: str) -> None:
+def test_invalid_gold_line_is_named_with_its_number(lines: list[str], message: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         gold_questions(lines)
     assert message in caught.value.message
@@ -77,7 +77,7 @@ ROWS = (
 )
 
 
-def test_questions_about_reports_name_those_that_are_there(tmp_path: Path) -> None:
+def test_questions_about_reports_reference_existing_files(tmp_path: Path) -> None:
     for name in ("2022 Q3 AAPL.pdf", "2023 Q3 AAPL.pdf", "2023 Q3 MSFT.pdf"):
         (tmp_path / name).touch()
     lines = [",".join(row) for row in (("Question", "Source Docs", "Question Type"), *ROWS)]
@@ -93,7 +93,7 @@ def test_questions_about_reports_name_those_that_are_there(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(not (REPORTS / TABLE).is_file(), reason=f"no {TABLE} in {REPORTS}: set SAMPLE_DATA")
-def test_the_questions_about_quarterly_reports_are_a_gold_set() -> None:
+def test_questions_about_quarterly_reports_form_a_gold_set() -> None:
     found = list(gold_questions_in(REPORTS))
     assert len(found) > 100
     assert gold_questions(question.model_dump_json() for question in found) == found

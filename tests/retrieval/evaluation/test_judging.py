@@ -77,13 +77,13 @@ def test_only_a_plain_verdict_counts(server: FakeServer, text: str, score: int |
     assert said.faithfulness == said.relevancy == score
 
 
-def test_a_judge_that_fails_is_named(server: FakeServer) -> None:
+def test_failing_judge_is_named(server: FakeServer) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "no room"}}, 500)
     with pytest.raises(Unavailable, match=r"The judge isn't responding: .*no room"):
         judged(judge(server), outcome("an answer", "a passage"))
 
 
-def test_a_judge_takes_address_and_name() -> None:
+def test_judge_requires_address_and_model() -> None:
     assert judge_model(Environment()) is None
     for half in ({"judge_base_url": "http://127.0.0.1:9/v1"}, {"judge_model": "large"}):
         with pytest.raises(ConfigurationError):

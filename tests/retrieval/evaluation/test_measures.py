@@ -33,7 +33,7 @@ def question(identity: str, *relevant: str, **fields: Any) -> GoldQuestion:
     return GoldQuestion(id=identity, question="?", relevant=relevant, **fields)
 
 
-def test_retrieval_counts_documents_by_their_place() -> None:
+def test_retrieval_is_measured_by_document_rank() -> None:
     found = measures(
         [
             outcome(question("first", "a"), ranking=("a", "b")),
@@ -47,7 +47,7 @@ def test_retrieval_counts_documents_by_their_place() -> None:
     assert found["recall@5"] == found["recall@20"] == pytest.approx(2 / 3)
 
 
-def test_citations_of_what_was_answered() -> None:
+def test_citation_measures_ignore_refusals() -> None:
     found = measures(
         [
             outcome(question("both", "a", "b"), cited=("a", "c")),
@@ -60,7 +60,7 @@ def test_citations_of_what_was_answered() -> None:
     assert found["citation_recall"] == pytest.approx((1 / 2 + 1) / 2)
 
 
-def test_quotes_of_what_was_answered() -> None:
+def test_quote_recall_ignores_refusals() -> None:
     gold = ("You get 25 days of leave.", "Ask your supervisor first, in writing.")
     found = measures(
         [
@@ -81,13 +81,13 @@ def test_rankings_are_measured_side_by_side() -> None:
     assert list(by_ranking([outcome(asked, others=others), outcome(asked)])) == ["hybrid"]
 
 
-def test_a_first_token_that_never_came_is_no_time() -> None:
+def test_missing_first_token_is_not_counted_as_a_time() -> None:
     asked = question("a", "a")
     found = measures([outcome(asked, first_token_ms=30.0), outcome(asked, verdict="refused")])
     assert found["first_token_p50_ms"] == found["first_token_p95_ms"] == 30
 
 
-def test_a_refusal_is_right_where_no_document_answers() -> None:
+def test_refusal_is_right_if_no_document_answers() -> None:
     found = measures(
         [
             outcome(question("rightly"), verdict="refused"),
@@ -103,7 +103,7 @@ def test_a_refusal_is_right_where_no_document_answers() -> None:
     assert found["wrongly_refused"] == pytest.approx(1 / 2)
 
 
-def test_an_answer_has_what_it_must_have_whatever_the_case() -> None:
+def test_required_text_is_matched_regardless_of_case() -> None:
     asked = question("a", "a", must_contain=("25 days", "Form 7"))
     assert outcome(asked, answer="25 Days, by form 7").right
     assert not outcome(asked, answer="25 days").right
@@ -115,7 +115,7 @@ def test_measures_without_questions_are_none() -> None:
     assert set(measures([]).values()) == {None}
 
 
-def test_kinds_are_measured_apart() -> None:
+def test_kinds_of_questions_are_measured_separately() -> None:
     found = by_kind(
         [outcome(question("a", kind="near_miss"), verdict="refused"), outcome(question("b", "x"))]
     )
@@ -123,7 +123,7 @@ def test_kinds_are_measured_apart() -> None:
     assert found["paraphrase"]["recall@5"] == 0
 
 
-def test_worse_means_higher_where_lower_is_better() -> None:
+def test_higher_value_fails_where_lower_is_better() -> None:
     found = measures([outcome(question("a", "x"), ranking=("x",), search_ms=40)])
     assert failing_measures(found, {"mrr": 1, "search_p50_ms": 40, "wrongly_refused": 0}) == []
     assert failing_measures(found, {"mrr": 1.1, "search_p50_ms": 39}) == ["mrr", "search_p50_ms"]

@@ -23,17 +23,17 @@ def test_quotes_of_the_same_place_overlap(quote: str, overlaps: bool) -> None:
     assert any_overlaps([quote], GOLD) is overlaps
 
 
-def test_one_of_several_is_enough() -> None:
+def test_overlap_with_one_gold_quote_suffices() -> None:
     assert any_overlaps(["something else", "up to 240 hours"], GOLD)
     assert not any_overlaps([], GOLD)
 
 
-def test_where_links_lead_is_no_part_of_a_quote() -> None:
+def test_link_targets_are_not_part_of_a_quote() -> None:
     assert any_overlaps(
         ["Ask Ann or Bo."], "Ask [Ann](https://example.org/a) or [Bo](https://example.org/b)."
     )
 
 
-def test_a_gold_quote_of_one_word_can_be_met() -> None:
+def test_one_word_gold_quote_can_be_matched() -> None:
     assert any_overlaps(["The answer is yes."], "Yes.")
     assert not any_overlaps(["!"], "?")

@@ -23,7 +23,7 @@ def response(text: str, *, known: str = "", refused: bool = False) -> AttackResp
     return AttackResponse(text, refused, frozenset({1, 2}), known, PROMPT)
 
 
-def test_there_are_attacks_of_each_category_in_both_languages() -> None:
+def test_each_category_has_attacks_in_both_languages() -> None:
     attacks = load_attacks()
     assert len(attacks) >= 80
     for category in Category:
@@ -32,7 +32,7 @@ def test_there_are_attacks_of_each_category_in_both_languages() -> None:
 
 
 @pytest.mark.parametrize("attack", load_attacks(), ids=lambda attack: attack.id)
-def test_quoting_the_document_that_answers_is_no_failure(attack: Attack) -> None:
+def test_quoting_the_answering_document_is_not_a_failure(attack: Attack) -> None:
     quoted = attack.documents[0].text
     known = "\n".join([attack.question, *(document.text for document in attack.documents)])
     assert find_failures(attack.criteria, response(quoted, known=known)) == []
@@ -92,7 +92,7 @@ def test_addresses_in_the_documents_may_be_repeated() -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_named_with_its_problem(text: str, problem: str) -> None:
+def test_invalid_attack_file_is_named_with_its_problem(text: str, problem: str) -> None:
     with pytest.raises(InvalidInput, match=re.escape(problem)):
         parse_attacks(text, Category.INJECTION, "x.yaml")
 

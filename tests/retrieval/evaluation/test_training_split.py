@@ -42,13 +42,13 @@ def test_no_document_and_no_question_is_on_both_sides() -> None:
     assert train == [example for example in examples if example in train]
 
 
-def test_examples_that_are_only_connected_through_others_stay_together() -> None:
+def test_indirectly_connected_examples_stay_together() -> None:
     chain = [Example((f"d{number}", f"d{number + 1}")) for number in range(500)]
     random.Random(2).shuffle(chain)
     assert sorted(map(len, split_examples(chain))) == [0, 500]
 
 
-def test_other_examples_do_not_move_a_group_to_the_other_side() -> None:
+def test_additional_examples_do_not_move_a_group_to_the_other_split() -> None:
     few = make(300)
     more = [*few, *(Example((f"other {number}",)) for number in range(300))]
     assert set(split_examples(few)[1]) <= set(split_examples(more)[1])

@@ -32,7 +32,7 @@ def asked() -> list[tuple[str, str]]:
 
 @pytest.mark.slow
 @pytest.mark.models
-def test_paraphrases_are_alike_and_other_questions_are_not() -> None:
+def test_paraphrases_are_similar_and_other_questions_are_not() -> None:
     items = asked()
     vectors = np.stack([embedder().embed_query(text) for _, text in items])
     likeness = vectors @ vectors.T

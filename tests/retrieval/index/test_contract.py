@@ -87,7 +87,7 @@ def test_both_halves_find_best_first(index: VectorIndex) -> None:
     assert candidates.dense[1].score == pytest.approx(0.5**0.5, abs=1e-5)
 
 
-def test_what_only_the_words_found_has_its_cosine(index: VectorIndex) -> None:
+def test_hit_found_only_by_words_has_its_cosine(index: VectorIndex) -> None:
     near, worded = point(sparse=words(OTHER_WORD)), point(dense=direction(0.2, 1))
     crowd = [point(dense=direction(1, 1), sparse=words(OTHER_WORD)) for _ in range(3)]
     index.upsert([near, worded, *crowd])
@@ -97,14 +97,14 @@ def test_what_only_the_words_found_has_its_cosine(index: VectorIndex) -> None:
     assert [each.id for each in candidates.sparse] == [worded.id]
 
 
-def test_limit_cuts_each_half(index: VectorIndex) -> None:
+def test_limit_applies_to_each_leg(index: VectorIndex) -> None:
     index.upsert([point() for _ in range(6)])
     candidates = ask(index, limit=2)
     assert 2 <= len(candidates.dense) <= 4
     assert ask(index, limit=0).dense == []
 
 
-def test_upsert_twice_is_upsert_once(index: VectorIndex) -> None:
+def test_repeated_upsert_replaces_the_point(index: VectorIndex) -> None:
     first = point(tags=("old",))
     index.upsert([first])
     index.upsert([replace(first, tags=("new",), dense=direction(0, 1)), point()])
@@ -113,13 +113,13 @@ def test_upsert_twice_is_upsert_once(index: VectorIndex) -> None:
     assert found(index, filters=Filters(tags=("new",))) == {first.id}
 
 
-def test_many_points_in_one_call(index: VectorIndex) -> None:
+def test_many_points_are_upserted_in_one_call(index: VectorIndex) -> None:
     index.upsert([point() for _ in range(600)])
     index.upsert([])
     assert index.count() == 600
 
 
-def test_other_knowledge_bases_are_out_of_scope(index: VectorIndex) -> None:
+def test_points_of_other_knowledge_bases_are_out_of_scope(index: VectorIndex) -> None:
     mine, theirs = point(), point(knowledge_base=OTHER_KB)
     index.upsert([mine, theirs])
     assert found(index) == {mine.id}
@@ -127,7 +127,7 @@ def test_other_knowledge_bases_are_out_of_scope(index: VectorIndex) -> None:
     assert found(index, scope(readable=[KB, OTHER_KB])) == {mine.id, theirs.id}
 
 
-def test_narrowed_points_need_one_of_their_readers(index: VectorIndex) -> None:
+def test_restricted_points_require_one_of_their_readers(index: VectorIndex) -> None:
     everyones, anns, groups = point(), point(readers=(USER,)), point(readers=("user:x", GROUP))
     index.upsert([everyones, anns, groups, point(readers=())])
     assert found(index) == {everyones.id}
@@ -135,24 +135,24 @@ def test_narrowed_points_need_one_of_their_readers(index: VectorIndex) -> None:
     assert found(index, scope(tokens=[USER, GROUP])) == {everyones.id, anns.id, groups.id}
 
 
-def test_without_any_token_nothing_is_in_scope(index: VectorIndex) -> None:
+def test_scope_without_tokens_finds_nothing(index: VectorIndex) -> None:
     index.upsert([point(), point(readers=())])
     assert found(index, replace(scope(), tokens=frozenset())) == set()
 
 
-def test_managers_find_narrowed_points_of_what_they_manage(index: VectorIndex) -> None:
+def test_managers_find_restricted_points_of_their_knowledge_bases(index: VectorIndex) -> None:
     narrowed, elsewhere = point(readers=()), point(readers=(), knowledge_base=OTHER_KB)
     index.upsert([narrowed, elsewhere])
     assert found(index, scope(readable=[KB, OTHER_KB], managed=[KB])) == {narrowed.id}
 
 
-def test_managing_what_is_not_asked_about_widens_nothing(index: VectorIndex) -> None:
+def test_managing_a_knowledge_base_out_of_scope_widens_nothing(index: VectorIndex) -> None:
     mine, managed = point(), point(knowledge_base=OTHER_KB, readers=())
     index.upsert([mine, managed, point(readers=())])
     assert found(index, scope(readable=[KB], managed=[OTHER_KB])) == {mine.id}
 
 
-def test_a_reader_token_opens_no_other_knowledge_base(index: VectorIndex) -> None:
+def test_reader_token_opens_no_other_knowledge_base(index: VectorIndex) -> None:
     index.upsert([point(readers=(USER,), knowledge_base=OTHER_KB)])
     assert found(index, scope(tokens=[USER])) == set()
 
@@ -212,14 +212,14 @@ def test_words_out_of_scope_do_not_change_scores(index: VectorIndex) -> None:
     assert [each.score for each in ask(index).sparse] == pytest.approx([each.score for each in before])
 
 
-def test_rare_words_count_more(index: VectorIndex) -> None:
+def test_rare_words_score_higher(index: VectorIndex) -> None:
     common = [point(sparse=words(WORD)) for _ in range(5)]
     rare = point(sparse=words(OTHER_WORD))
     index.upsert([*common, rare])
     assert ask(index, sparse=words(WORD, OTHER_WORD)).sparse[0].id == rare.id
 
 
-def test_texts_and_questions_without_words(index: VectorIndex) -> None:
+def test_texts_and_queries_without_words_use_dense_search(index: VectorIndex) -> None:
     silent, worded = point(sparse=words()), point()
     index.upsert([silent, worded])
     assert {each.id for each in ask(index).dense} == {silent.id, worded.id}
@@ -259,7 +259,7 @@ def test_deleting_and_counting(index: VectorIndex) -> None:
     assert len(found(index)) == 1
 
 
-def test_vectors_are_given_back_for_the_points_that_are_there(index: VectorIndex) -> None:
+def test_vectors_of_existing_points_are_returned(index: VectorIndex) -> None:
     one, another = point(dense=direction(1, 2)), point(dense=direction(3, 1), sparse=words())
     index.upsert([one, another, point()])
     given = index.vectors([one.id, another.id, uuid4()])
@@ -269,7 +269,7 @@ def test_vectors_are_given_back_for_the_points_that_are_there(index: VectorIndex
     assert index.vectors([]) == {}
 
 
-def test_a_closed_index_is_unavailable(own: VectorIndex) -> None:
+def test_closed_index_is_unavailable(own: VectorIndex) -> None:
     own.close()
     own.close()
     calls: list[Callable[[], object]] = [
@@ -285,14 +285,14 @@ def test_a_closed_index_is_unavailable(own: VectorIndex) -> None:
             call()
 
 
-def test_an_empty_scope_does_not_reach_the_store(own: VectorIndex) -> None:
+def test_empty_scope_does_not_reach_the_store(own: VectorIndex) -> None:
     own.upsert([point()])
     own.close()  # any contact would raise
     candidates = ask(own, scope(readable=()))
     assert (candidates.dense, candidates.sparse) == ([], [])
 
 
-def test_threads_write_and_ask_at_once(index: VectorIndex) -> None:
+def test_threads_write_and_search_concurrently(index: VectorIndex) -> None:
     index.upsert([point() for _ in range(50)])
     problems: list[BaseException] = []
 

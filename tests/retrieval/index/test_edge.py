@@ -57,7 +57,7 @@ def run_child(code: str, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def test_it_comes_back_as_it_was_closed(index: EdgeIndex, folder: Path) -> None:
+def test_reopened_index_has_the_same_points(index: EdgeIndex, folder: Path) -> None:
     first, closed = point(), point(readers=())
     index.upsert([first, closed])
     index.close()
@@ -67,7 +67,7 @@ def test_it_comes_back_as_it_was_closed(index: EdgeIndex, folder: Path) -> None:
     again.close()
 
 
-def test_what_was_written_survives_a_kill(folder: Path) -> None:
+def test_written_points_survive_a_kill(folder: Path) -> None:
     kept, gone, changed = uuid4(), uuid4(), uuid4()
     child = run_child(WRITE_AND_WAIT, str(folder), str(kept), str(gone), str(changed))
     assert child.stdout is not None
@@ -81,7 +81,7 @@ def test_what_was_written_survives_a_kill(folder: Path) -> None:
     index.close()
 
 
-def test_every_write_is_on_the_disk_when_it_returns(
+def test_every_write_is_synced_to_disk_before_it_returns(
     index: EdgeIndex, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kill spares what the kernel holds, a power failure does not: the log itself must be synced."""
@@ -105,7 +105,7 @@ def test_every_write_is_on_the_disk_when_it_returns(
         assert any("open-" in path for path in synced)
 
 
-def test_the_log_does_not_grow_for_ever(
+def test_write_ahead_log_is_flushed_regularly(
     index: EdgeIndex, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(qdrant_edge, "FLUSH_AFTER", 100)
@@ -130,19 +130,19 @@ except ConfigurationError as error:
     assert "in use by another process" in output
 
 
-def test_another_dimension_is_a_configuration_error(index: EdgeIndex, folder: Path) -> None:
+def test_other_dimension_is_a_configuration_error(index: EdgeIndex, folder: Path) -> None:
     index.close()
     with pytest.raises(ConfigurationError, match="different vectors"):
         EdgeIndex.open(folder, dimension=DIMENSION * 2)
 
 
-def test_a_missing_folder_is_not_made_anew(folder: Path) -> None:
+def test_missing_folder_is_not_recreated(folder: Path) -> None:
     with pytest.raises(Unavailable, match="lost its data"):
         EdgeIndex.open(folder, dimension=DIMENSION)
     assert not folder.exists()
 
 
-def test_an_emptied_folder_is_not_made_anew(index: EdgeIndex, folder: Path) -> None:
+def test_emptied_folder_is_not_recreated(index: EdgeIndex, folder: Path) -> None:
     index.close()
     shutil.rmtree(folder)
     folder.mkdir()
@@ -152,7 +152,7 @@ def test_an_emptied_folder_is_not_made_anew(index: EdgeIndex, folder: Path) -> N
 
 
 @pytest.mark.parametrize("part", ["segments", "edge_config.json", "segments/*/segment.json"])
-def test_a_damaged_folder_is_unavailable(index: EdgeIndex, folder: Path, part: str) -> None:
+def test_damaged_folder_is_unavailable(index: EdgeIndex, folder: Path, part: str) -> None:
     index.upsert([point() for _ in range(5)])
     index.close()
     for path in folder.glob(part):
@@ -169,6 +169,6 @@ def test_data_is_never_created_over(index: EdgeIndex, folder: Path) -> None:
         EdgeIndex.create(folder, dimension=DIMENSION)
 
 
-def test_mistakes_in_a_call_are_not_taken_for_a_broken_index(index: EdgeIndex) -> None:
+def test_type_error_in_a_call_does_not_mark_the_index_as_broken(index: EdgeIndex) -> None:
     with pytest.raises(TypeError):
         index.upsert([point(source_uri=object())])

@@ -28,7 +28,7 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.django_db
-def test_the_first_use_begins_a_generation(data_dir: Path) -> None:
+def test_first_use_creates_a_generation(data_dir: Path) -> None:
     index = active_index()
     generation = active_generation()
     assert (generation.embedding_model, generation.dimension) == ("words-1", 8)
@@ -39,7 +39,7 @@ def test_the_first_use_begins_a_generation(data_dir: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_later_uses_open_the_same_one() -> None:
+def test_later_uses_open_the_same_generation() -> None:
     active_index().upsert([mine := point()])
     generation = active_generation()
     close_index()
@@ -51,7 +51,7 @@ def test_later_uses_open_the_same_one() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("other", [("words-2", 8), ("words-1", 16)])
-def test_another_embedder_is_a_configuration_error(other: tuple[str, int]) -> None:
+def test_other_embedder_is_a_configuration_error(other: tuple[str, int]) -> None:
     active_index()
     close_index()
     model, dimension = other
@@ -61,7 +61,7 @@ def test_another_embedder_is_a_configuration_error(other: tuple[str, int]) -> No
 
 
 @pytest.mark.django_db
-def test_a_lost_index_does_not_come_back_empty(data_dir: Path) -> None:
+def test_lost_index_is_not_recreated_empty(data_dir: Path) -> None:
     active_index()
     close_index()
     shutil.rmtree(data_dir / "index")
@@ -71,7 +71,7 @@ def test_a_lost_index_does_not_come_back_empty(data_dir: Path) -> None:
 
 
 @pytest.mark.django_db
-def test_an_index_that_cannot_be_made_leaves_no_generation(data_dir: Path) -> None:
+def test_failed_creation_of_an_index_leaves_no_generation(data_dir: Path) -> None:
     (data_dir / "index").write_text("a file where the folder should be")
     with pytest.raises((OSError, Unavailable)):
         active_index()
@@ -79,7 +79,7 @@ def test_an_index_that_cannot_be_made_leaves_no_generation(data_dir: Path) -> No
 
 
 @pytest.mark.django_db(transaction=True)
-def test_threads_share_one() -> None:
+def test_threads_share_one_index() -> None:
     got: list[object] = []
     threads = [threading.Thread(target=lambda: got.append(active_index())) for _ in range(4)]
     for thread in threads:
@@ -102,7 +102,7 @@ class OtherStore(backends.EdgeBackend):
 
 
 @pytest.mark.django_db
-def test_the_index_is_opened_by_the_back_end_at_a_dotted_path(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_index_is_opened_by_a_back_end_at_a_dotted_path(monkeypatch: pytest.MonkeyPatch) -> None:
     own = backends.environment().model_copy(
         update={"vector_index": f"{__name__}.OtherStore", "qdrant_url": "http://127.0.0.1:9"}
     )
@@ -114,14 +114,14 @@ def test_the_index_is_opened_by_the_back_end_at_a_dotted_path(monkeypatch: pytes
 @pytest.mark.parametrize(
     "name", ["elsewhere.Store", "qdrant", "retrieval.index.backends.IndexBackend", "uuid.uuid4"]
 )
-def test_an_unknown_back_end_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_unknown_back_end_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     own = backends.environment().model_copy(update={"vector_index": name})
     monkeypatch.setattr(backends, "environment", lambda: own)
     with pytest.raises(ConfigurationError, match="VECTOR_INDEX"):
         backends.index_backend()
 
 
-def test_qdrant_url_means_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_qdrant_url_selects_the_server_back_end(monkeypatch: pytest.MonkeyPatch) -> None:
     reached = environment().model_copy(update={"qdrant_url": "http://127.0.0.1:9"})
     for module in (backends, qdrant_server_backend):
         monkeypatch.setattr(module, "environment", lambda: reached)

@@ -24,7 +24,7 @@ class Store:
         return [Candidate(each, scores[each]) for each in ids][: half.limit]
 
 
-def test_both_halves_go_in_one_batch_and_missing_cosines_in_another() -> None:
+def test_both_legs_use_one_batch_and_missing_cosines_another() -> None:
     store = Store()
     found = query_hybrid(store.run, limit=1, sparse=True)
     assert found.dense == [Candidate(A, 0.9), Candidate(C, 0.1)]
@@ -35,7 +35,7 @@ def test_both_halves_go_in_one_batch_and_missing_cosines_in_another() -> None:
     ]
 
 
-def test_nothing_missing_means_no_second_batch() -> None:
+def test_second_batch_is_omitted_without_missing_cosines() -> None:
     store = Store()
     found = query_hybrid(store.run, limit=3, sparse=True)
     assert [each.id for each in found.dense] == [A, B, C]
@@ -43,7 +43,7 @@ def test_nothing_missing_means_no_second_batch() -> None:
     assert len(store.batches) == 1
 
 
-def test_a_question_without_words_asks_the_dense_half_only() -> None:
+def test_query_without_words_uses_only_the_dense_leg() -> None:
     store = Store()
     found = query_hybrid(store.run, limit=2, sparse=False)
     assert [each.id for each in found.dense] == [A, B]

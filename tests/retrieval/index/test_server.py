@@ -62,7 +62,7 @@ def calls(index: ServerIndex) -> list[Callable[[], object]]:
     ]
 
 
-def test_a_server_that_is_away_is_unavailable() -> None:
+def test_unreachable_server_is_unavailable() -> None:
     index = reaching("http://127.0.0.1:9")
     for call in calls(index):
         with pytest.raises(Unavailable, match="isn't responding"):
@@ -88,7 +88,7 @@ def test_refusals(answering: Callable[[int], str], status: int, error: type[Exce
     index.close()
 
 
-def test_a_collection_is_made_once_and_must_fit() -> None:
+def test_collection_is_created_once_and_must_match_the_dimension() -> None:
     client = QdrantClient(":memory:")
     with pytest.raises(Unavailable, match="no collection"):
         ServerIndex.open(client, "cairn_test", dimension=DIMENSION)
@@ -102,7 +102,7 @@ def test_a_collection_is_made_once_and_must_fit() -> None:
     index.close()
 
 
-def test_an_index_is_spread_over_a_cluster_as_configured() -> None:
+def test_collection_uses_configured_replicas_and_shards() -> None:
     """The stand-in keeps what it was asked for."""
     store = VectorStore()
     store.start()

@@ -32,7 +32,7 @@ def asked(at: str, zone: ZoneInfo, **fields: object) -> AskedQuestion:
     return AskedQuestion.objects.create(message=message, second=second, user=user.id, **fields)
 
 
-def test_midnight_is_that_of_the_time_zone() -> None:
+def test_day_begins_at_midnight_of_the_time_zone() -> None:
     """Half past midnight in Kolkata is the evening before in UTC."""
     for at in ("2026-03-01T23:59:59", "2026-03-02T00:00:00", "2026-03-02T00:30:00", "2026-03-03T23:59:59"):
         asked(at, KOLKATA)
@@ -55,7 +55,7 @@ def test_days_on_which_clocks_change_are_shorter_or_longer(changing: date, hours
     assert [each.questions for each in counts_by_day(filter_questions(period, None), period)] == [2] * 5
 
 
-def test_each_figure_against_rows_made_by_hand() -> None:
+def test_statistics_match_rows_counted_by_hand() -> None:
     day = "2026-03-02T12:00:00"
     asked(day, BERLIN, verdict="supported", rating="up", model="small", prompt_tokens=10, completion_tokens=1)
     asked(day, BERLIN, verdict="partial", rating="down", model="large", prompt_tokens=500, by="bob")
@@ -78,7 +78,7 @@ def test_each_figure_against_rows_made_by_hand() -> None:
     ]
 
 
-def test_percentiles_are_those_of_the_nearest_rank() -> None:
+def test_percentiles_use_the_nearest_rank() -> None:
     for number in range(1, 21):
         asked("2026-03-02T12:00:00", BERLIN, total_ms=number * 100)
     asked("2026-03-01T12:00:00", BERLIN, total_ms=7)
@@ -92,7 +92,7 @@ def test_percentiles_are_those_of_the_nearest_rank() -> None:
     assert percentiles_of(filter_questions(period, [uuid4()]), "total_ms").p50 is None
 
 
-def test_without_rows_there_are_no_shares() -> None:
+def test_shares_are_absent_without_rows() -> None:
     period = Period.ending(date(2026, 3, 2), 7, BERLIN)
     summary = summary_of(filter_questions(period, None))
     assert (summary.counts.questions, summary.tokens) == (0, 0)

@@ -32,7 +32,7 @@ def made(*headings: str, title: str = "Leave rules", language: str | None = "en"
         ("Travel expenses", "What should I know about Travel expenses?"),
     ],
 )
-def test_a_heading_becomes_a_question(heading: str, question: str) -> None:
+def test_heading_becomes_a_question(heading: str, question: str) -> None:
     assert made(heading) == [question]
 
 
@@ -47,7 +47,7 @@ def test_a_heading_becomes_a_question(heading: str, question: str) -> None:
         "What? And why is it so?",
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_alone_is_left_out(heading: str) -> None:
+def test_heading_without_meaning_of_its_own_is_omitted(heading: str) -> None:
     assert made(heading) == []
 
 
@@ -58,17 +58,17 @@ def test_what_makes_no_sense_alone_is_left_out(heading: str) -> None:
         "Rules for the,", "- and others", "Leave (paid", "Urlaub und Krankheit für die", "(see below",
     ],
 )  # fmt: skip
-def test_parts_of_sentences_are_left_out(heading: str) -> None:
+def test_sentence_fragments_are_omitted(heading: str) -> None:
     assert made(heading) == []
 
 
-def test_questions_of_its_own_come_before_made_ones() -> None:
+def test_questions_of_the_document_precede_generated_ones() -> None:
     assert made("Sick leave", "Who may take leave?", "Pay") == ["Who may take leave?"]
     assert len(made(*(f"Kind of leave {word}" for word in "abcdefgh"))) == MAX_SUGGESTIONS
     assert made("Sick pay", "Sick pay", "SICK PAY") == ["What should I know about Sick pay?"]
 
 
-def test_each_language_has_its_own_words_or_none() -> None:
+def test_suggestions_are_generated_only_in_supported_languages() -> None:
     assert made("Krankheit", title="Urlaub", language="de") == ["Was sollte ich zum Thema Krankheit wissen?"]
     assert made("Start ins Berufsleben", title="Urlaub", language="de")[0].startswith("Was sollte ich")
     assert made("Maladie", language="fr") == []

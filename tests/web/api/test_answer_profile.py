@@ -32,14 +32,14 @@ def answer_mode(caller: Caller, **body: Any) -> str:
     return str(response.json()["mode"])
 
 
-def test_without_a_stored_profile_the_default_applies(admin: Caller, parts: Engine) -> None:
+def test_default_profile_applies_without_a_stored_one(admin: Caller, parts: Engine) -> None:
     shown = admin.get("/answer-profile").json()
     assert shown["model"] == environment().chat_model_name
     assert shown["profile"] == DEFAULT
     assert (shown["measured"], shown["questions"], shown["evaluated_at"]) == ([], 0, None)
 
 
-def test_a_stored_profile_applies_to_the_next_question(admin: Caller, mia: Caller, leave: Document) -> None:
+def test_stored_profile_applies_to_the_next_question(admin: Caller, mia: Caller, leave: Document) -> None:
     assert answer_mode(mia) == "generated"
     measured = [{"profile": QUOTED, "right": 3, "wrongly_refused": 0.0, "first_token_ms": 12.5}]
     body = {"profile": QUOTED, "measured": measured, "questions": 4}
@@ -54,14 +54,14 @@ def test_a_stored_profile_applies_to_the_next_question(admin: Caller, mia: Calle
     assert Event.objects.filter(action="models.profiled").count() == 2
 
 
-def test_the_judge_of_a_profile_is_asked(admin: Caller, mia: Caller, leave: Document, parts: Engine) -> None:
+def test_model_judge_of_a_profile_is_used(admin: Caller, mia: Caller, leave: Document, parts: Engine) -> None:
     admin.put("/answer-profile", {"profile": {**WRITTEN, "judges": True}})
     mia.post("/ask", {"question": QUESTION})
     assert isinstance(parts.chat, FakeChat)
     assert "yes or no" in str(parts.chat.prompts[0])
 
 
-def test_an_explicit_setting_takes_precedence(
+def test_explicit_setting_takes_precedence(
     admin: Caller, leave: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = environment().model_copy(update={"answer_evidence_tokens": 99})

@@ -80,7 +80,7 @@ def test_every_error_code_has_a_status_and_a_meaning() -> None:
     assert known - found == set()
 
 
-def test_the_documentation_has_the_same_codes(operations: dict[str, dict[str, Any]]) -> None:
+def test_error_codes_match_the_documentation(operations: dict[str, dict[str, Any]]) -> None:
     page = Path(ROOT, "docs", "integrate", "rest", "errors.md").read_text(encoding="utf-8")
     assert codes_table() in page
     assert all(

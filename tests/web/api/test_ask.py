@@ -107,7 +107,7 @@ def test_knowledge_bases_are_named_by_id_or_slug(mia: Caller, leave: Document) -
     assert answer.json()["verdict"] == "refused"
 
 
-def test_an_answer_is_streamed(mia: Caller, leave: Document) -> None:
+def test_answer_is_streamed(mia: Caller, leave: Document) -> None:
     response = mia.post("/ask", {"question": QUESTION, "stream": True})
     assert response["Content-Type"] == "text/event-stream"
     assert response["Cache-Control"].startswith("no-cache")
@@ -132,7 +132,7 @@ def broken(parts: Engine) -> None:
     parts.embedder.broken = True
 
 
-def test_a_model_that_is_down_is_503(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_unavailable_model_returns_503(mia: Caller, leave: Document, parts: Engine) -> None:
     broken(parts)
     response = mia.post("/ask", {"question": QUESTION})
     assert_problem(response, 503, "unavailable")
@@ -161,7 +161,7 @@ def test_text_is_streamed_before_it_is_saved(mia: Caller, leave: Document) -> No
     assert (row.state, row.answer) == ("stopped", "Employees get 25 days of leave a year. [1]")
 
 
-def test_citations_that_were_rolled_back_are_saved_with_the_next_state(
+def test_rolled_back_citations_are_saved_with_the_next_state(
     mia: Caller, leave: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(**_given: object) -> None:

@@ -69,7 +69,7 @@ def names(caller: Caller, query: str = "") -> list[str]:
     return [item["name"] for item in caller.get(f"/assistants{query}").json()["items"]]
 
 
-def test_a_manager_creates_changes_and_deletes_an_assistant(
+def test_manager_creates_changes_and_deletes_an_assistant(
     mia: Caller, rea: Caller, rob: Caller, base: KnowledgeBase
 ) -> None:
     made = created(
@@ -395,12 +395,12 @@ def test_invalid_assistants_are_refused(
     assert not Assistant.objects.exists()
 
 
-def test_a_configured_model_can_be_chosen(admin: Caller, base: KnowledgeBase) -> None:
+def test_configured_model_can_be_chosen(admin: Caller, base: KnowledgeBase) -> None:
     name = environment().chat_model_name
     assert created(admin, base, model=name)["model"] == name
 
 
-def test_a_model_entered_in_the_console_can_be_chosen(admin: Caller, base: KnowledgeBase) -> None:
+def test_model_entered_in_the_console_can_be_chosen(admin: Caller, base: KnowledgeBase) -> None:
     server = {"base_url": "https://llm.example.org/v1", "model": "mistral"}
     response = admin.patch("/settings", {"language_model": {"version": 0, "values": server}})
     assert response.status_code == 200, response.content

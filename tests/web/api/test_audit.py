@@ -145,7 +145,7 @@ def test_audit_export_is_complete_and_audited(admin: Caller) -> None:
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_a_cell_is_no_formula(start: str) -> None:
+def test_csv_cell_is_not_a_formula(start: str) -> None:
     assert cell(f"{start}1") == f"'{start}1"
 
 

@@ -40,22 +40,22 @@ def test_invalid_key_is_rejected_despite_a_valid_session(browser: Client, header
     assert_problem(browser.get("/api/v1/me", headers={"Authorization": header}), 401, "not_signed_in")
 
 
-def test_the_scheme_is_not_case_sensitive(rob: Caller) -> None:
+def test_authorization_scheme_is_case_insensitive(rob: Caller) -> None:
     assert Client().get("/api/v1/me", headers={"Authorization": f"bearer {rob.key}"}).status_code == 200
 
 
-def test_a_revoked_key_is_refused(rob: Caller) -> None:
+def test_revoked_key_is_rejected(rob: Caller) -> None:
     row = rob.user.api_keys.get()
     api_key_revoke(user=rob.user, key_id=row.id)
     assert_problem(rob.get("/me"), 401, "not_signed_in")
 
 
-def test_an_expired_key_is_refused(rob: Caller) -> None:
+def test_expired_key_is_rejected(rob: Caller) -> None:
     _, key = api_key_create(user=rob.user, label="old", expires_at=timezone.now() - timedelta(seconds=1))
     assert_problem(Caller(rob.user, key).get("/me"), 401, "not_signed_in")
 
 
-def test_a_disabled_user_is_refused(rob: Caller, browser: Client) -> None:
+def test_disabled_user_is_rejected(rob: Caller, browser: Client) -> None:
     rob.user.is_active = False
     rob.user.save()
     assert_problem(rob.get("/me"), 401, "not_signed_in")
@@ -103,7 +103,7 @@ def test_me_returns_the_user_of_the_key(db: None) -> None:
     }
 
 
-def test_a_session_has_no_scopes(browser: Client) -> None:
+def test_session_has_no_scopes(browser: Client) -> None:
     assert browser.get("/api/v1/me").json()["scopes"] is None
 
 
@@ -122,7 +122,7 @@ def test_change_without_a_session_returns_401_and_no_csrf_error(db: None) -> Non
     assert_problem(response, 401, "not_signed_in")
 
 
-def test_a_key_needs_no_csrf_token(rob: Caller) -> None:
+def test_api_key_needs_no_csrf_token(rob: Caller) -> None:
     let_create(rob.user)
     rob.client = Client(enforce_csrf_checks=True)
     assert rob.post("/knowledge-bases", {"name": "Mine"}).status_code == 201

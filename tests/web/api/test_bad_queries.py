@@ -139,7 +139,7 @@ def test_invalid_body_is_rejected(mia: Caller, base: KnowledgeBase, batch: Impor
 
 
 @pytest.mark.parametrize("tag", ["", '"', "*", '"1", "2"', "W/", "\x7f", "x" * 200, '"9999999999999999999"'])
-def test_an_if_match_that_names_no_version(mia: Caller, base: KnowledgeBase, tag: str) -> None:
+def test_if_match_without_a_version_is_rejected(mia: Caller, base: KnowledgeBase, tag: str) -> None:
     response = mia.upload(str(base.id), "a.md", b"a", headers={"If-Match": tag})
     assert_problem(response, 412, "precondition_failed")
     assert not Document.objects.exists()

@@ -46,7 +46,7 @@ def ids(tree: dict[str, Message], *names: str) -> list[str]:
     return [str(tree[name].id) for name in names]
 
 
-def test_the_path_to_the_current_message_is_shown(
+def test_conversation_shows_the_path_to_the_current_message(
     rob: Caller, conversation: Conversation, tree: dict[str, Message]
 ) -> None:
     assert path(rob, conversation) == ids(tree, "first", "second", "third")
@@ -67,7 +67,7 @@ def test_selected_branch_is_shown_to_its_last_message(
     assert path(rob, conversation) == ids(tree, "first", "second", "third")
 
 
-def test_a_message_beside_the_path_can_be_had(rob: Caller, tree: dict[str, Message]) -> None:
+def test_message_outside_the_current_path_is_readable(rob: Caller, tree: dict[str, Message]) -> None:
     answer = rob.get(f"/messages/{tree['fourth'].id}").json()
     assert (answer["question"], answer["parent"]) == ("fourth", str(tree["again"].id))
 
@@ -119,7 +119,7 @@ def test_follow_up_uses_only_its_own_branch_as_context(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_title_follows_an_edited_first_question(mia: Caller, document: Document, parts: Engine) -> None:
+def test_title_follows_an_edited_first_question(mia: Caller, document: Document, parts: Engine) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.")
     first = mia.post("/ask", {"question": "How many day of leave?"}).json()
     where = {"conversation": first["conversation"]}

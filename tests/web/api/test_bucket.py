@@ -112,7 +112,7 @@ def test_document_is_stored_in_the_bucket_and_erased_from_it(
     assert kept() == set()
 
 
-def test_a_file_in_parts(mia: Caller, base: KnowledgeBase) -> None:
+def test_file_is_uploaded_in_parts(mia: Caller, base: KnowledgeBase) -> None:
     begun = begin(mia, base).json()["id"]
     send(mia, begun, 0, CONTENT[:LEAST])
     assert {name.split("/")[1] for name in kept()} == {"parts"}
@@ -127,7 +127,7 @@ def test_a_file_in_parts(mia: Caller, base: KnowledgeBase) -> None:
         assert file.read() == CONTENT
 
 
-def test_a_large_file_is_fetched_in_ranges(between: Balancer) -> None:
+def test_large_file_is_fetched_in_ranges(between: Balancer) -> None:
     """Parsers get a file on the disk, whatever it is kept in."""
     content = bytes(range(256)) * (LARGE >> 8)
     name = default_storage.save("originals/large", ContentFile(content))

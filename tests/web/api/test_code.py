@@ -149,7 +149,7 @@ def test_copies_and_exports_have_the_code(mia: Caller, base: KnowledgeBase) -> N
     assert {line, "if [ -f client ]; then", "fi"} <= {each.strip() for each in written}
 
 
-def test_a_number_in_code_is_no_citation(mia: Caller, base: KnowledgeBase) -> None:
+def test_number_in_code_is_not_a_citation(mia: Caller, base: KnowledgeBase) -> None:
     ingest(mia, base, "vpn.md", STEPS)
     response = mia.client.post(
         "/v1/chat/completions",

@@ -22,7 +22,7 @@ def saved() -> dict[str, Any]:
     return found
 
 
-def test_the_description_differs_by_additions_only(saved: dict[str, Any]) -> None:
+def test_openapi_description_differs_only_by_additions(saved: dict[str, Any]) -> None:
     described = json.loads(json.dumps(api.get_openapi_schema(path_prefix="/api/"), default=str))
     assert list(find_removals(saved, described)) == []
 
@@ -44,7 +44,9 @@ def _change_type(described: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("change", [_remove_operation, _remove_field, _require_field, _change_type])
-def test_a_removal_is_found(saved: dict[str, Any], change: Callable[[dict[str, Any]], None]) -> None:
+def test_removal_from_the_description_is_found(
+    saved: dict[str, Any], change: Callable[[dict[str, Any]], None]
+) -> None:
     changed = copy.deepcopy(saved)
     change(changed)
     assert list(find_removals(saved, changed))

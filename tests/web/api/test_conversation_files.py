@@ -119,7 +119,7 @@ def documents_found(answer: dict[str, Any]) -> set[str]:
     return {hit["document"] for hit in Message.objects.get(pk=answer["id"]).trace["hits"]}
 
 
-def test_an_answer_quotes_an_attached_file(rob: Caller, working: None) -> None:
+def test_answer_quotes_an_attached_file(rob: Caller, working: None) -> None:
     conversation = open_conversation(rob)
     file = attached(rob, conversation)
     assert (file["name"], file["size"]) == ("meyer.md", len(ZEBRA))
@@ -134,7 +134,7 @@ def test_an_answer_quotes_an_attached_file(rob: Caller, working: None) -> None:
     assert streamed(rob.get(f"/documents/{file['id']}/content")) == ZEBRA
 
 
-def test_a_summary_is_of_the_attached_file(
+def test_summary_covers_the_attached_file(
     rob: Caller, engine: Engine, working: None, document: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -148,7 +148,7 @@ def test_a_summary_is_of_the_attached_file(
         )
 
 
-def test_a_question_searches_the_chosen_knowledge_bases_and_the_files(
+def test_question_searches_chosen_knowledge_bases_and_attached_files(
     rob: Caller, engine: Engine, working: None, document: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -218,7 +218,7 @@ def test_conversation_files_are_in_no_statistics_lists_or_gaps(
 
 
 @pytest.mark.parametrize("until", [Prompted, Delta])
-def test_stopped_answer_about_a_file_is_no_knowledge_gap(
+def test_stopped_answer_about_a_file_is_not_a_knowledge_gap(
     rob: Caller, working: None, until: type[Prompted | Delta]
 ) -> None:
     conversation = open_conversation(rob)
@@ -259,7 +259,7 @@ def test_unusable_conversation_files_have_an_error(rob: Caller, working: None) -
     assert answer["verdict"] == "refused"
 
 
-def test_a_file_that_is_too_large_is_refused(
+def test_oversized_attachment_is_rejected(
     rob: Caller, parts: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = environment().model_copy(update={"upload_max_mb": 1})
@@ -289,7 +289,7 @@ def test_instructions_in_a_file_are_reported_and_not_followed(rob: Caller, worki
     assert "17 stripes" in answer["answer"]
 
 
-def test_a_question_waits_for_the_files(rob: Caller, parts: Engine) -> None:
+def test_question_is_rejected_while_files_are_processed(rob: Caller, parts: Engine) -> None:
     conversation = open_conversation(rob)
     attached(rob, conversation)
     response = rob.post("/ask", {"question": QUESTION, "conversation": conversation})
@@ -415,7 +415,7 @@ def test_shared_conversation_hides_file_contents(
 
 
 @pytest.mark.parametrize("form", ["markdown", "json"])
-def test_an_export_names_the_files(rob: Caller, working: None, form: str) -> None:
+def test_export_names_attached_files(rob: Caller, working: None, form: str) -> None:
     conversation = open_conversation(rob)
     attached(rob, conversation)
     ask(rob, conversation)

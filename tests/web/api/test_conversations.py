@@ -122,7 +122,7 @@ def test_document_erased_while_an_answer_is_read_is_not_shown(
     assert (answer["sentences"], answer["citations"]) == ([], [])
 
 
-def test_a_conversation_is_renamed_and_deleted(rob: Caller, conversation: Conversation) -> None:
+def test_conversation_is_renamed_and_deleted(rob: Caller, conversation: Conversation) -> None:
     path = f"/conversations/{conversation.id}"
     assert rob.patch(path, {"title": " Time off "}).json()["title"] == "Time off"
     for body in [{"title": ""}, {"title": "a" * 201}, {"title": None}, {"user": "x"}]:
@@ -276,7 +276,7 @@ def test_single_process_start_ends_running_answers(message: Message) -> None:
     assert AskedQuestion.objects.get().message_id == message.id
 
 
-def test_a_running_answer_is_stopped(rob: Caller, message: Message) -> None:
+def test_running_answer_is_stopped(rob: Caller, message: Message) -> None:
     path = f"/messages/{message.id}/stop"
     assert rob.post(path).json() == {"id": str(message.id), "stopped": False}
     Message.objects.filter(pk=message.pk).update(state=MessageState.RUNNING)

@@ -74,7 +74,7 @@ def test_equal_display_names_are_disambiguated(admin: Caller, rob: Caller) -> No
     assert [each["label"] for each in found] == [f"ada ({admin.user.username})"]
 
 
-def test_the_export_of_a_person_includes_both(admin: Caller) -> None:
+def test_subject_export_includes_display_name_and_user_name(admin: Caller) -> None:
     made = admin.post("/users", {"username": "mia.m", **MIA}).json()
     with ZipFile(BytesIO(b"".join(subject_export(User.objects.get(pk=made["id"]))))) as file:
         text = "".join(file.read(name).decode() for name in file.namelist())

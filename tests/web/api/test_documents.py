@@ -119,7 +119,7 @@ def test_invalid_forms_are_422(mia: Caller, base: KnowledgeBase, form: dict[str,
     assert not Document.objects.exists()
 
 
-def test_an_upload_needs_a_file_and_a_form(mia: Caller, base: KnowledgeBase) -> None:
+def test_upload_requires_a_file_and_a_form(mia: Caller, base: KnowledgeBase) -> None:
     path = f"/api/v1/knowledge-bases/{base.id}/documents"
     headers = {"Authorization": f"Bearer {mia.key}"}
     assert_problem(mia.client.post(path, {"title": "A"}, headers=headers), 422, "invalid")
@@ -131,7 +131,7 @@ def test_an_upload_needs_a_file_and_a_form(mia: Caller, base: KnowledgeBase) -> 
     assert_problem(broken, 400, "malformed")
 
 
-def test_a_file_that_is_too_large_is_413(
+def test_oversized_file_returns_413(
     mia: Caller, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPLOAD_MAX_MB", "1")
@@ -191,7 +191,7 @@ def test_restricted_document_is_hidden_from_others(
     assert rob.get(path).status_code == 200
 
 
-def test_a_document_is_changed(
+def test_document_is_changed(
     mia: Caller, rob: Caller, document: Document, grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -208,7 +208,7 @@ def test_a_document_is_changed(
     ("header", "status"),
     [('"1"', 200), ("*", 200), ('"7", "1"', 200), ('"2"', 412), ("", 412), ('"', 412), ("nonsense", 412)],
 )
-def test_if_match_must_name_the_version(mia: Caller, document: Document, header: str, status: int) -> None:
+def test_if_match_must_match_the_version(mia: Caller, document: Document, header: str, status: int) -> None:
     response = mia.patch(f"/documents/{document.id}", {"title": "New"}, **{"If-Match": header})
     assert response.status_code == status
     if status == 412:
@@ -292,7 +292,7 @@ def test_rendition_is_available_after_parsing(mia: Caller, document: Document) -
 
 
 @pytest.mark.parametrize("page", ["0", "1", "2", "-1", "x", "9" * 30, "%00", "1.5", "²"])
-def test_a_format_without_pages_has_no_pictures(mia: Caller, document: Document, page: str) -> None:
+def test_format_without_pages_has_no_page_images(mia: Caller, document: Document, page: str) -> None:
     made_ready(document, media_type="text/markdown")
     assert_problem(mia.get(f"/documents/{document.id}/pages/{page}.png"), 404, "not_found")
 
@@ -307,7 +307,7 @@ def test_cached_page_picture_is_sent(mia: Caller, document: Document) -> None:
     assert_problem(mia.get(f"/documents/{document.id}/pages/3.png"), 404, "not_found")
 
 
-def test_a_page_of_an_erased_file_is_not_found(mia: Caller, document: Document) -> None:
+def test_page_of_an_erased_file_is_not_found(mia: Caller, document: Document) -> None:
     version = made_ready(document, media_type="application/pdf", pages=1)
     default_storage.delete(version.original)
     assert_problem(mia.get(f"/documents/{document.id}/pages/1.png"), 404, "not_found")
@@ -380,7 +380,7 @@ def test_passages_are_only_for_readers_of_the_document(
     assert_problem(mia.get(path), 404, "not_found")
 
 
-def test_a_document_that_was_not_read_yet_has_no_passages(mia: Caller, document: Document) -> None:
+def test_unprocessed_document_has_no_passages(mia: Caller, document: Document) -> None:
     assert mia.get(f"/documents/{document.id}/chunks").json() == {"items": [], "next_cursor": None}
 
 

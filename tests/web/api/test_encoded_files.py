@@ -35,7 +35,7 @@ def uploaded(caller: Caller, base: KnowledgeBase, name: str, content: str) -> di
 
 
 @pytest.mark.slow
-def test_an_encoded_picture_is_not_thousands_of_passages(mia: Caller, base: KnowledgeBase) -> None:
+def test_encoded_image_is_skipped_with_a_warning(mia: Caller, base: KnowledgeBase) -> None:
     lines = "\n".join(wrap(PICTURE.hex(), 76))
     document = uploaded(mia, base, "logo.eps", f"%!PS-Adobe-3.0 EPSF-3.0\n%%Title: logo\n{lines}\n%%EOF\n")
     assert (document["status"], document["chunks"]) == ("ready", 1)
@@ -43,7 +43,7 @@ def test_an_encoded_picture_is_not_thousands_of_passages(mia: Caller, base: Know
     assert warning.endswith("were skipped, as they aren’t readable text.")
 
 
-def test_text_beside_an_encoded_picture_is_found(mia: Caller, base: KnowledgeBase) -> None:
+def test_text_next_to_an_encoded_image_is_found(mia: Caller, base: KnowledgeBase) -> None:
     content = f"{SENTENCE}\n\n{encodebytes(PICTURE).decode()}\n\nBicycles are parked behind the house.\n"
     document = uploaded(mia, base, "note.txt", content)
     assert (document["status"], document["chunks"]) == ("ready", 1)

@@ -297,7 +297,7 @@ def test_sessions_of_other_users_survive_an_erasure(admin: Caller, una: Caller) 
     assert client.get("/account").status_code == 200
 
 
-def test_the_last_admin_gets_no_receipt(admin: Caller) -> None:
+def test_last_admin_gets_no_erasure_receipt(admin: Caller) -> None:
     assert admin.delete(f"/users/{admin.user.id}").status_code == 409
     assert not Receipt.objects.exists()
 
@@ -329,7 +329,7 @@ def test_erasure_completes_after_its_requester_is_erased(
     assert (kept.state, kept.requested_by) == ("done", None)
 
 
-def test_a_log_that_could_not_be_emptied_is_emptied_later(db: None) -> None:
+def test_sqlite_log_that_was_in_use_is_emptied_later(db: None) -> None:
     if connection.vendor != "sqlite":
         pytest.skip("PostgreSQL has no log of ours")
     reader = connection.copy()

@@ -97,7 +97,7 @@ def test_evaluation_runs_are_only_for_managers(
     assert listed(mia) == []
 
 
-def test_a_key_needs_the_scope_to_manage(base: KnowledgeBase, stored: str) -> None:
+def test_evaluation_requires_the_manage_scope(base: KnowledgeBase, stored: str) -> None:
     asks = caller_for("kay", is_admin=True, scopes=["ask", "search"])
     assert_problem(asks.get("/evaluations"), 403, "forbidden")
 

@@ -70,7 +70,7 @@ def test_invalid_lists_are_refused(mia: Caller, base: KnowledgeBase, questions: 
     assert not ExampleQuestion.objects.exists()
 
 
-def test_a_question_of_three_people_is_suggested_to_a_fourth(
+def test_question_asked_by_three_people_is_suggested_to_others(
     mia: Caller, rob: Caller, leave: Document, reader: Callable[[str], Caller]
 ) -> None:
     askers = [reader(name) for name in ("ann", "ben", "cem")]

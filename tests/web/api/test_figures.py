@@ -65,7 +65,9 @@ def test_statistics_without_hits_belong_to_the_searched_knowledge_base(
     assert bases_of(QUESTION) == {"Elsewhere"}
 
 
-def test_a_base_that_may_not_be_read_learns_of_no_question(mia: Caller, rob: Caller, leave: Document) -> None:
+def test_question_in_an_unreadable_base_is_not_counted_for_it(
+    mia: Caller, rob: Caller, leave: Document
+) -> None:
     refused = rob.post("/ask", {"question": QUESTION, "knowledge_bases": [str(leave.knowledge_base_id)]})
     assert refused.status_code == 404
     assert bases_of(QUESTION) == set()

@@ -70,7 +70,7 @@ def test_folders_of_other_users_are_not_found(
     assert rob.get(f"/conversations/{conversation}").json()["folder"] is None
 
 
-def test_a_key_for_some_knowledge_bases_sees_no_folders(rob: Caller, base: KnowledgeBase) -> None:
+def test_key_limited_to_knowledge_bases_sees_no_folders(rob: Caller, base: KnowledgeBase) -> None:
     folder = create(rob)
     _, key = api_key_create(user=rob.user, label="some", scopes=["ask"], knowledge_bases=[base.id])
     limited = Caller(rob.user, key)
@@ -122,7 +122,7 @@ def test_restored_conversation_returns_to_its_existing_folder(rob: Caller, conve
     assert rob.post(f"{path}/restore").json()["folder"] is None
 
 
-def test_the_sidebar_lists_folders_and_their_conversations(rob: Caller, conversation: str) -> None:
+def test_sidebar_lists_folders_and_their_conversations(rob: Caller, conversation: str) -> None:
     folder = create(rob, "<b>Travel</b>")
     rob.patch(f"/conversations/{conversation}", {"folder": folder})
     rob.client.force_login(rob.user)

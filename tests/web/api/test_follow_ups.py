@@ -54,12 +54,12 @@ def test_follow_up_includes_the_subject_of_its_predecessor(mia: Caller, leave: D
     assert answer["standalone_question"] == f"{LEAVE} and for contractors?"
 
 
-def test_failed_question_is_no_context_of_a_follow_up(mia: Caller, leave: Document) -> None:
+def test_failed_question_is_not_context_of_a_follow_up(mia: Caller, leave: Document) -> None:
     for failed in ("Summarise the zeppelin.pdf", "compare zeppelins?", "Hello!"):
         answer = ask(mia, LEAVE, failed, "and for contractors?")
         assert answer["standalone_question"] == f"{LEAVE} and for contractors?"
 
 
-def test_a_command_without_a_subject_is_no_context(mia: Caller, leave: Document) -> None:
+def test_command_without_a_subject_is_not_context(mia: Caller, leave: Document) -> None:
     answer = ask(mia, "summarise it", "Summarise this document", "and the schedule?")
     assert answer["standalone_question"] == "and the schedule?"

@@ -159,7 +159,7 @@ def test_questions_through_the_openai_api_count_as_gaps(
     assert only_gap(mia)["title"] == LUNCH
 
 
-def test_questions_for_access_checks_and_evaluations_are_no_gaps(
+def test_questions_of_access_checks_and_evaluations_are_not_gaps(
     parts: Engine, base: KnowledgeBase, grant: Callable[[Caller, Role], None], ria: Caller
 ) -> None:
     canary = caller_for("canary")
@@ -170,7 +170,7 @@ def test_questions_for_access_checks_and_evaluations_are_no_gaps(
     assert not GapQuestion.objects.exists()
 
 
-def test_an_install_may_do_without(
+def test_knowledge_gaps_can_be_disabled(
     parts: Engine, base: KnowledgeBase, ria: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from retrieval.gaps import recorder

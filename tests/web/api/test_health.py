@@ -75,7 +75,7 @@ def test_in_process_queue_needs_a_running_worker(db: None) -> None:
         health.check_queue()
 
 
-def test_models_that_are_not_loaded_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_check_fails_while_models_are_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry._chat.last, "loaded", None)
     monkeypatch.setattr(registry._slot(None), "loaded", None)
     with pytest.raises(Unavailable):

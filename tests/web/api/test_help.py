@@ -125,7 +125,7 @@ def languages(caller: Caller, pages: dict[str, Document], question: str, **body:
 
 @pytest.mark.parametrize(("question", "language"), [(IN_GERMAN, "de"), (IN_ENGLISH, "en")])
 @pytest.mark.parametrize("pages_in", ["en", "de", ""])
-def test_the_help_is_in_the_language_of_the_question(
+def test_help_answers_in_the_language_of_the_question(
     rob: Caller, translated: dict[str, Document], question: str, language: str, pages_in: str
 ) -> None:
     User.objects.filter(pk=rob.user.pk).update(language=pages_in)
@@ -163,21 +163,19 @@ def test_help_in_another_language_answers_if_the_users_language_is_unreadable(
     assert languages(rob, translated, IN_GERMAN) == {"en"}
 
 
-def test_the_help_that_was_named_answers_in_any_language(
-    rob: Caller, translated: dict[str, Document]
-) -> None:
+def test_explicitly_chosen_help_answers_in_any_language(rob: Caller, translated: dict[str, Document]) -> None:
     english = translated["en"].knowledge_base.slug
     assert languages(rob, translated, IN_GERMAN, knowledge_bases=[english]) == {"en"}
     both = [english, translated["de"].knowledge_base.slug]
     assert languages(rob, translated, IN_GERMAN, knowledge_bases=both) == {"de"}
 
 
-def test_a_search_finds_the_help_in_both_languages(rob: Caller, translated: dict[str, Document]) -> None:
+def test_search_finds_the_help_in_both_languages(rob: Caller, translated: dict[str, Document]) -> None:
     results = rob.post("/search", {"query": IN_ENGLISH}).json()["results"]
     assert {each["document"] for each in results} == {str(page.id) for page in translated.values()}
 
 
-def test_a_new_chat_suggests_questions_about_help_in_the_language_of_pages(
+def test_new_chat_suggests_help_questions_in_the_interface_language(
     rob: Caller, translated: dict[str, Document]
 ) -> None:
     for page in translated.values():
@@ -192,7 +190,7 @@ def test_a_new_chat_suggests_questions_about_help_in_the_language_of_pages(
 
 
 @pytest.mark.parametrize(("greeting", "language"), [("Guten Tag!", "de"), ("Good morning!", "en")])
-def test_a_reply_to_a_greeting_suggests_questions_about_help_in_its_language(
+def test_reply_to_a_greeting_suggests_help_questions_in_its_language(
     rob: Caller, translated: dict[str, Document], greeting: str, language: str
 ) -> None:
     for page in translated.values():

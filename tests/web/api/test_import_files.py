@@ -94,7 +94,7 @@ def test_invalid_file_batch_adds_nothing(
     assert not Document.objects.exists()
 
 
-def test_json_is_no_form(mia: Caller, batch: str) -> None:
+def test_import_item_requires_a_form(mia: Caller, batch: str) -> None:
     assert_problem(mia.post(f"/imports/{batch}/items", {}), 415, "unsupported_media_type")
 
 

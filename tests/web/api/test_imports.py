@@ -98,7 +98,7 @@ def begin(name: str, *, chunks: int, done: int, total: int, seconds: float) -> N
     )
 
 
-def test_progress_and_time_left_count_passages(mia: Caller, opened: Open, add: Any) -> None:
+def test_progress_and_remaining_time_count_passages(mia: Caller, opened: Open, add: Any) -> None:
     """Thirteen notes are ready in a moment; the report among them is most of the work."""
     batch = opened(files=14)
     a_minute_ago()
@@ -133,7 +133,7 @@ def test_uploading_is_not_counted_as_progress(mia: Caller, opened: Open, add: An
     assert (now["state"], now["progress"]) == ("receiving", 0.25), "one of four, one of which is to come"
 
 
-def test_a_retry_much_later_does_not_slow_an_import_down(mia: Caller, opened: Open, add: Any) -> None:
+def test_late_retry_does_not_slow_an_import_estimate(mia: Caller, opened: Open, add: Any) -> None:
     batch = opened(files=3)
     for name in ("a.txt", "b.txt", "c.txt"):
         add(batch, name, name.encode())
@@ -225,7 +225,7 @@ def test_idle_import_is_closed(mia: Caller, opened: Open) -> None:
     assert mia.get(f"/imports/{batch}").json()["state"] == "done"
 
 
-def test_cancelling_an_import_cancels_open_jobs_and_accepts_no_more(
+def test_cancelled_import_cancels_open_jobs_and_accepts_no_more(
     mia: Caller, opened: Open, add: Any, base: KnowledgeBase
 ) -> None:
     batch = opened()
@@ -357,7 +357,7 @@ def test_upload_to_a_foreign_import_is_rejected(
     assert ImportItem.objects.count() == 1
 
 
-def test_an_upload_names_no_import_of_an_archive_that_is_hidden_from_the_editor(
+def test_upload_into_the_import_of_a_hidden_archive_is_not_found(
     mia: Caller, rob: Caller, base: KnowledgeBase, opened: Open, add: Any, grant: Any
 ) -> None:
     add(opened(), "salaries.zip")

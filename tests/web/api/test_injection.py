@@ -185,7 +185,7 @@ def test_names_and_questions_do_not_break_the_fence(
         assert not re.search(r"<\|im_start|\[INST\]|<<SYS>>|</s>|\u202e|[\U000e0000-\U000e007f]", user)
 
 
-def test_an_order_that_is_no_text_of_the_evidence_never_shows(
+def test_instruction_outside_the_evidence_text_never_appears(
     mia: Caller, base: KnowledgeBase, put: Put, obedient: Obedient
 ) -> None:
     put(mia, base, "leave.md", f"# Leave\n\n{LEAVE}\n\n<!-- {ORDERS[0]} -->")

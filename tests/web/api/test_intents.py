@@ -123,7 +123,7 @@ def test_document_list_of_a_knowledge_base_is_selected_by_name(
     assert "No document that you can read has “Finance” in its title" in missing["reason"]
 
 
-def test_empty_document_list_is_no_gap(mia: Caller, add: Callable[..., Document]) -> None:
+def test_empty_document_list_is_not_a_gap(mia: Caller, add: Callable[..., Document]) -> None:
     answer = ask(mia, "Welche Dokumente gibt es zu Reisekosten?")
     assert (answer["intent"], answer["verdict"], answer["mode"]) == ("list", "refused", "none")
     assert answer["answer"] == ""
@@ -139,7 +139,7 @@ def test_empty_document_list_is_no_gap(mia: Caller, add: Callable[..., Document]
         "Which documents do you have on the topic of Reisen?",
     ],
 )
-def test_a_topic_may_be_called_a_topic(mia: Caller, add: Callable[..., Document], question: str) -> None:
+def test_topic_may_be_introduced_as_a_topic(mia: Caller, add: Callable[..., Document], question: str) -> None:
     add("Reisen")
     answer = ask(mia, question)
     assert (answer["intent"], [each["title"] for each in answer["citations"]]) == ("list", ["Reisen"])
@@ -182,7 +182,7 @@ def test_policies_that_only_a_text_describes_are_a_question(
     assert ask(mia, "List all policies")["intent"] == "list"
 
 
-def test_a_list_streams(mia: Caller, add: Callable[..., Document]) -> None:
+def test_document_list_is_streamed(mia: Caller, add: Callable[..., Document]) -> None:
     add("Travel policy")
     response = mia.post("/ask", {"question": "List all documents", "stream": True})
     names = [name for name, _ in events(streamed(response))]
@@ -267,7 +267,7 @@ def policy(add: Callable[..., Document]) -> Document:
     return document
 
 
-def test_a_summary_quotes_each_section(mia: Caller, policy: Document, parts: Engine) -> None:
+def test_summary_quotes_each_section(mia: Caller, policy: Document, parts: Engine) -> None:
     with use(replace(parts, writes_answers=False)):
         answer = ask(mia, "Summarise the travel policy")
     assert (answer["intent"], answer["mode"], answer["verdict"]) == ("summarise", "extractive", "partial")
@@ -295,7 +295,7 @@ def test_generated_summary_is_checked(mia: Caller, policy: Document, parts: Engi
     assert len(chat.prompts) == len(SECTIONS)
 
 
-def test_the_document_of_the_last_answer_can_be_summarised(
+def test_document_of_the_last_answer_can_be_summarised(
     mia: Caller, policy: Document, leave: Document, parts: Engine
 ) -> None:
     with use(replace(parts, writes_answers=False)):
@@ -306,7 +306,7 @@ def test_the_document_of_the_last_answer_can_be_summarised(
         assert (alone["intent"], alone["verdict"], alone["reason"]) == ("summarise", "refused", UNKNOWN)
 
 
-def test_a_document_of_a_list_can_be_summarised(
+def test_document_of_a_list_can_be_summarised(
     mia: Caller, policy: Document, add: Callable[..., Document], parts: Engine
 ) -> None:
     add("A note", "Bicycles are parked behind the house.")
@@ -328,7 +328,7 @@ def test_everything_about_a_topic_gives_a_list(mia: Caller, policy: Document) ->
     ("message", "intent"),
     [("Summarise the zeppelin handbook", "summarise"), ("Open the zeppelin handbook", "find")],
 )
-def test_an_unknown_title_is_refused_and_no_gap(
+def test_unknown_title_is_refused_without_a_gap(
     mia: Caller, policy: Document, message: str, intent: str
 ) -> None:
     answer = ask(mia, message)
@@ -337,7 +337,7 @@ def test_an_unknown_title_is_refused_and_no_gap(
     assert not GapQuestion.objects.exists()
 
 
-def test_a_section_that_is_only_a_title_is_not_summarised(
+def test_section_with_only_a_title_is_not_summarised(
     mia: Caller, policy: Document, name_sections: Callable[..., None], parts: Engine
 ) -> None:
     first = Chunk.objects.get(version__document=policy, ordinal=0)
@@ -390,7 +390,7 @@ def test_long_document_is_partly_summarised_with_a_notice(
     assert len(answer["citations"]) == MAX_SECTIONS
 
 
-def test_a_comparison_has_a_column_for_each_side(
+def test_comparison_has_a_column_for_each_side(
     mia: Caller, add: Callable[..., Document], parts: Engine
 ) -> None:
     add("Travel policy 2023", "The 2023 travel policy allows hotels for 100 euros a night.")

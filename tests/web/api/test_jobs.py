@@ -210,7 +210,7 @@ def test_queued_job_is_cancelled_and_retried(mia: Caller, job: Job) -> None:
     assert_problem(mia.post(f"/jobs/{job.id}/retry"), 409, "conflict")
 
 
-def test_a_reader_may_watch_but_not_touch(rob: Caller, job: Job, grant: Any) -> None:
+def test_reader_sees_jobs_but_cannot_change_them(rob: Caller, job: Job, grant: Any) -> None:
     grant(rob, Role.READER)
     assert rob.get(f"/jobs/{job.id}").status_code == 200
     assert_problem(rob.post(f"/jobs/{job.id}/cancel"), 403, "forbidden")

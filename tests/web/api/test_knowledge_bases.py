@@ -28,7 +28,7 @@ def test_knowledge_base_is_created_by_its_manager(rob: Caller, mia: Caller) -> N
     assert mia.get("/knowledge-bases").json() == {"items": [], "next_cursor": None}
 
 
-def test_a_knowledge_base_is_changed(mia: Caller, base: KnowledgeBase) -> None:
+def test_knowledge_base_is_changed(mia: Caller, base: KnowledgeBase) -> None:
     path = f"/knowledge-bases/{base.id}"
     before = mia.get(path).json()
     changed = mia.patch(path, {"sensitivity": "confidential", "grounding": "flag"})
@@ -104,7 +104,7 @@ def test_counts_include_only_readable_documents(
     assert (counted["documents"], counted["chunks"]) == (0, 0)
 
 
-def test_the_list_is_paged_without_gaps(mia: Caller) -> None:
+def test_knowledge_base_list_is_paged_without_gaps(mia: Caller) -> None:
     made = [str(make_base(name=f"Base {n}", principal=mia.principal).id) for n in range(5)]
     seen: list[str] = []
     cursor = ""

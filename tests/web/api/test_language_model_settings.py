@@ -90,7 +90,9 @@ def test_api_key_is_encrypted_and_never_returned(admin: Caller, server: FakeServ
     assert KEY not in admin.get("/settings").content.decode()
 
 
-def test_an_empty_key_stays_and_can_be_removed(server: FakeServer, admin: Caller, console: Client) -> None:
+def test_empty_key_field_preserves_the_key_and_it_can_be_removed(
+    server: FakeServer, admin: Caller, console: Client
+) -> None:
     console.post(PAGE, typed(server.url))
     console.post(PAGE, typed(server.url, version="1", api_key="", model="mixtral"))
     assert admin.get("/settings").json()["language_model"]["secrets_set"] == ["api_key"]

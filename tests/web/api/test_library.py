@@ -151,11 +151,13 @@ def test_review_sets_the_next_review_date(mia: Caller, document: Document) -> No
 
 
 @pytest.mark.parametrize("days", [0, -1, 10**6, "x", 1.5])
-def test_an_interval_is_some_days(mia: Caller, document: Document, days: Any) -> None:
+def test_invalid_review_intervals_are_rejected(mia: Caller, document: Document, days: Any) -> None:
     assert mia.post(f"/documents/{document.id}/review", {"days": days}).status_code == 422
 
 
-def test_an_owner_may_read_the_document(mia: Caller, rob: Caller, document: Document, grant: GRANT) -> None:
+def test_document_owner_must_be_able_to_read_it(
+    mia: Caller, rob: Caller, document: Document, grant: GRANT
+) -> None:
     path = f"/documents/{document.id}"
     assert mia.get(f"{path}/owners?q=rob").json() == []
     assert_problem(mia.patch(path, {"owner": str(rob.user.id)}), 422, "invalid")

@@ -72,7 +72,9 @@ def test_links_leave_passage_text_unchanged(trips: str) -> None:
     assert [chunk.text[start:end] for start, end, _ in chunk.links or ()] == ["travel portal", "main house"]
 
 
-def test_an_index_from_before_answers_without_links(mia: Caller, trips: str, parts: Engine) -> None:
+def test_passages_indexed_without_links_are_answered_without_them(
+    mia: Caller, trips: str, parts: Engine
+) -> None:
     Chunk.objects.update(links=None)
     [citation] = asked(mia, parts, "Employees book a trip in the travel portal [1].")["citations"]
     assert citation["links"] == []

@@ -21,7 +21,7 @@ def output_of(program: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     return capsys.readouterr().out
 
 
-def test_the_program_that_searches(
+def test_documented_search_program_works(
     document: Document,
     parts: Engine,
     grant: Callable[[Caller, Role], None],
@@ -38,7 +38,9 @@ def test_the_program_that_searches(
     assert all(document.title in line for line in lines)
 
 
-def test_the_program_that_embeds(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_embedding_program_works(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     _search, embed = programs("llama-index")
     with registry.use(embedder=FakeEmbedder()):
         assert "The train leaves at noon." in output_of(embed, capsys, monkeypatch)

@@ -48,7 +48,7 @@ def test_answers_come_from_the_active_model(
     assert list(actions) == ["model.registered", "models.checked", "model.activated"]
 
 
-def test_a_key_is_encrypted_and_never_shown(admin: Caller, server: FakeServer) -> None:
+def test_model_key_is_encrypted_and_never_shown(admin: Caller, server: FakeServer) -> None:
     register(admin, server, api_key=KEY)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT * FROM {RegisteredModel._meta.db_table}")
@@ -66,7 +66,7 @@ def test_stored_key_is_not_sent_to_another_server(admin: Caller, server: FakeSer
     assert admin.patch("/models/mistral", {**moved, "api_key": "sk-new"}).status_code == 200
 
 
-def test_an_untested_model_is_not_activated(admin: Caller, server: FakeServer) -> None:
+def test_untested_model_is_not_activated(admin: Caller, server: FakeServer) -> None:
     model = register(admin, server)
     assert "Test the connection" in assert_problem(activate(admin, model), 409, "conflict")["detail"]
     model = check(admin)
@@ -75,7 +75,7 @@ def test_an_untested_model_is_not_activated(admin: Caller, server: FakeServer) -
     assert_problem(activate(admin, changed), 409, "conflict")
 
 
-def test_an_expired_licence_refuses_activation_and_is_shown(admin: Caller, server: FakeServer) -> None:
+def test_expired_licence_prevents_activation_and_is_shown(admin: Caller, server: FakeServer) -> None:
     yesterday = timezone.localdate() - timedelta(days=1)
     register(admin, server, licence="proprietary", licence_ends=yesterday.isoformat())
     model = check(admin)
@@ -122,7 +122,7 @@ def test_host_name_of_a_metadata_service_is_rejected(
     assert found["model"]["measured"] is None
 
 
-def test_the_database_refuses_a_second_active_model(admin: Caller, server: FakeServer) -> None:
+def test_database_rejects_a_second_active_model(admin: Caller, server: FakeServer) -> None:
     register(admin, server, "first")
     register(admin, server, "second")
     register(admin, server, "outside", location="outside")

@@ -75,7 +75,7 @@ def test_unavailable_reranker_is_ignored(mia: Caller, leave: Document, parts: En
     assert {hit["scores"]["rerank"] for hit in hits} == {None}
 
 
-def test_a_question_is_answered_from_reranked_passages(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_question_is_answered_from_reranked_passages(mia: Caller, leave: Document, parts: Engine) -> None:
     with use(replace(parts, reranker=FakeReranker("bicycles"))):
         response = mia.post("/ask", {"question": QUESTION, "stream": True})
         sources = dict(events(streamed(response)))["sources"]
@@ -127,7 +127,7 @@ def test_optional_models_read_only_passages_the_user_can_read(
         assert any(CLOSED in text for text in reranker.texts)
 
 
-def test_a_reader_that_finds_no_answer_refuses(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_reader_without_an_answer_span_refuses(mia: Caller, leave: Document, parts: Engine) -> None:
     with use(replace(parts, reader=FakeReader({"": 0.0}))):
         answer = asked(mia)
     assert (answer["verdict"], answer["mode"], answer["citations"]) == ("refused", "none", [])
@@ -145,7 +145,9 @@ def test_answer_reader_hit_lets_the_model_write(mia: Caller, leave: Document, pa
     assert len(parts.chat.prompts) == 1
 
 
-def test_an_nli_model_decides_on_sentences(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_nli_model_decides_whether_sentences_are_supported(
+    mia: Caller, leave: Document, parts: Engine
+) -> None:
     assert asked(mia)["verdict"] == "supported"
     with use(replace(parts, inference=FakeInference())):
         answer = asked(mia)
@@ -156,7 +158,7 @@ def test_an_nli_model_decides_on_sentences(mia: Caller, leave: Document, parts: 
         assert asked(mia)["mode"] == "generated"
 
 
-def test_a_quoted_phrase_gets_ahead(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_passage_with_a_quoted_phrase_ranks_first(mia: Caller, leave: Document, parts: Engine) -> None:
     assert texts(found(mia, query="days of leave a year, behind the house")) == [LEAVE, BICYCLES]
     assert texts(found(mia, query='days of leave a year, "behind the house"')) == [BICYCLES, LEAVE]
 

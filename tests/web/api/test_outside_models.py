@@ -122,7 +122,7 @@ def test_passage_that_forbids_external_models_goes_to_the_internal_model(
     assert route_of(answer) == {"model": "mixtral", "location": "inside", "reason": "outside_forbidden"}
 
 
-def test_without_an_inside_model_cairn_quotes(
+def test_passages_are_quoted_when_no_inside_model_exists(
     mia: Caller, secret: Document, outside: FakeServer, engine: Engine
 ) -> None:
     answer = ask(mia, LEAVE)
@@ -224,7 +224,7 @@ def test_summaries_and_comparisons_follow_the_rules(
     assert SECRET not in sent_to(outside)
 
 
-def test_a_judge_follows_the_rules(
+def test_judge_model_follows_the_data_rules(
     admin: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
 ) -> None:
     profile = {"profile": {"writes": True, "prompt_version": "answer-2", "judges": True}}
@@ -257,7 +257,7 @@ def test_setting_decides_for_bases_without_their_own_rule(
     assert OPEN in sent_to(outside)
 
 
-def test_an_erased_rule_is_no_permission(
+def test_erased_rule_does_not_permit_an_outside_model(
     mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
 ) -> None:
     first = ask(mia, LEAVE)

@@ -60,7 +60,7 @@ def stored() -> list[str]:
     return walk("parts") if default_storage.exists("parts") else []
 
 
-def test_a_file_in_parts_becomes_a_document(mia: Caller, base: KnowledgeBase) -> None:
+def test_file_uploaded_in_parts_becomes_a_document(mia: Caller, base: KnowledgeBase) -> None:
     digest = sha256(CONTENT).hexdigest()
     begun = begin(
         mia, base, sha256=digest, title="Leave", source_uri="drive/leave.txt", metadata={"tags": ["a"]}
@@ -152,7 +152,7 @@ def test_parts_have_sensible_sizes(
     assert stored() == []
 
 
-def test_a_part_that_is_too_large_is_refused(
+def test_oversized_part_is_rejected(
     mia: Caller, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resumable_uploads, "MAX_PART_BYTES", 2 * LEAST)
@@ -257,7 +257,7 @@ def test_cancelled_import_accepts_no_parts(mia: Caller, base: KnowledgeBase) -> 
     assert send(mia, upload["id"], LEAST, CONTENT[LEAST:]).status_code == 404
 
 
-def test_an_import_that_gets_parts_is_not_quiet(mia: Caller, base: KnowledgeBase) -> None:
+def test_import_receiving_parts_is_not_idle(mia: Caller, base: KnowledgeBase) -> None:
     batch = mia.post(f"/knowledge-bases/{base.id}/imports", {"label": "drive", "files": 1}).json()["id"]
     begin(mia, base, **{"import": batch})
     long_ago = timezone.now() - timedelta(hours=1)

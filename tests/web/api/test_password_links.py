@@ -52,7 +52,7 @@ def test_password_link_sets_a_password_once(admin: Caller, rob: Caller) -> None:
     ]  # fmt: skip
 
 
-def test_an_invited_user_has_no_password_before(admin: Caller) -> None:
+def test_invited_user_has_no_password_until_setting_one(admin: Caller) -> None:
     made = admin.post("/users", {"username": "eve"}).json()
     eve = User.objects.get(pk=made["id"])
     assert not eve.has_usable_password()

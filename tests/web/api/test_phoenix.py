@@ -74,7 +74,7 @@ def read_spans(client: httpx.Client, count: int) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("engine")
-def test_an_answer_s_trace_is_read_back_from_phoenix(
+def test_trace_of_an_answer_is_read_back_from_phoenix(
     mia: Caller, document: Document, phoenix: httpx.Client
 ) -> None:
     tracing.tracing_start(Environment(otel_exporter_otlp_endpoint=str(phoenix.base_url)), role="web")

@@ -138,7 +138,7 @@ def test_unsupported_media_type_with_a_session_returns_415(mia: Caller, settings
     assert_problem(response, 415, "unsupported_media_type")
 
 
-def test_a_body_that_is_too_large_is_413(mia: Caller, settings: Any) -> None:
+def test_oversized_body_returns_413(mia: Caller, settings: Any) -> None:
     body = json.dumps({"query": "a" * settings.DATA_UPLOAD_MAX_MEMORY_SIZE}).encode()
     assert_problem(raw(mia, "/search", body), 413, "too_large")
 
@@ -260,5 +260,5 @@ def test_too_many_query_fields_are_400(mia: Caller) -> None:
     assert_problem(mia.get(f"/knowledge-bases?{query}"), 400, "malformed")
 
 
-def test_a_wrong_host_is_a_problem_below_api(db: None) -> None:
+def test_wrong_host_returns_a_problem_document(db: None) -> None:
     assert_problem(Client().get("/api/v1/me", headers={"Host": "evil.example"}), 400, "malformed")

@@ -89,7 +89,7 @@ def test_question_text_in_an_answer_is_escaped(submitted: SUBMIT, asked: Any) ->
     assert "\\<b>broken\\</b> \\*helicopters\\* \\[1\\]" in answer["answer"]
 
 
-def test_a_question_of_which_no_part_is_answered_is_refused(submitted: SUBMIT, asked: Any) -> None:
+def test_question_without_an_answered_part_is_refused(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     chat = FakeChat("Never asked.")
     answer = asked("Who repairs broken helicopters and where do submarines dock?", chat=chat)
@@ -186,14 +186,14 @@ def test_conflicting_documents_are_cited_without_a_model(submitted: SUBMIT, aske
     assert "disagree about this" in answer["reason"]
 
 
-def test_a_title_cannot_write_into_the_remark(submitted: SUBMIT, asked: Any) -> None:
+def test_title_cannot_inject_markdown_into_the_remark(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave [9] *now* 2021", LEAVE)
     submitted("Leave [9] *now* 2023", LEAVE.replace("25", "27"))
     answer = asked(FIRST, f"{LEAVE[:-1]} [1].")
     assert "Leave \\[9\\] \\*now\\* 2021" in answer["answer"]
 
 
-def test_a_document_that_may_not_be_read_does_not_differ(
+def test_deleted_document_is_not_reported_as_conflicting(
     submitted: SUBMIT, asked: Any, rob: Caller, parts: Engine
 ) -> None:
     submitted("Leave policy 2021", LEAVE)
@@ -239,7 +239,7 @@ def test_unrelated_rewrite_is_rejected(rewriting: None, submitted: SUBMIT, asked
     assert second["standalone_question"] == f"{FIRST} And interns?"
 
 
-def test_the_packaged_model_does_not_rewrite(submitted: SUBMIT, asked: Any) -> None:
+def test_packaged_model_does_not_rewrite_questions(submitted: SUBMIT, asked: Any) -> None:
     submitted("Leave", LEAVE)
     first = asked(FIRST, f"{LEAVE[:-1]} [1].")
     chat = FakeChat("Interns get leave.")

@@ -89,7 +89,7 @@ def test_changed_access_applies_to_the_next_search(
     assert found(rob) == []
 
 
-def test_a_deleted_document_is_not_found_by_the_very_next_search(mia: Caller, leave: Document) -> None:
+def test_deleted_document_disappears_from_the_next_search(mia: Caller, leave: Document) -> None:
     assert found(mia)
     mia.delete(f"/documents/{leave.id}")
     assert found(mia) == []

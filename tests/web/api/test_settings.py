@@ -208,7 +208,7 @@ def test_logo_is_re_encoded_and_shown(admin: Caller, kind: str) -> None:
     ],
     ids=["html", "svg", "html-like-png", "gif-header", "empty", "cut", "gif", "bmp"],
 )
-def test_a_logo_that_is_no_image_is_refused(admin: Caller, content: bytes) -> None:
+def test_logo_in_another_format_is_rejected(admin: Caller, content: bytes) -> None:
     problem = assert_problem(send_logo(admin, content), 422, "invalid")
     assert "PNG, JPEG or WebP" in problem["detail"]
     assert admin.client.get("/branding/logo.png").status_code == 404
@@ -225,7 +225,7 @@ def test_only_admins_read_and_change_settings(mia: Caller) -> None:
     assert not StoredSection.objects.exists()
 
 
-async def test_an_event_loop_does_not_wait_for_the_database(admin: Caller) -> None:
+async def test_event_loop_does_not_wait_for_stored_settings(admin: Caller) -> None:
     await sync_to_async(StoredSection.objects.create)(section="general", values={"default_language": "de"})
     forget_snapshot()
     assert effective_environment().default_language == "en"

@@ -365,7 +365,7 @@ def test_share_subjects_are_found_by_name_prefix(mia: Caller, rob: Caller, admin
     assert_problem(mia.get("/share-subjects?q=r"), 422, "invalid")
 
 
-def test_a_single_answer_is_shared_without_the_rest(
+def test_single_answer_is_shared_without_the_rest(
     mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
 ) -> None:
     grant(rob, Role.READER)
@@ -430,7 +430,7 @@ def test_conversation_and_answer_shares_are_independent(
     assert f"/shared/{links[1]['id']}" in dialog.content.decode()
 
 
-def test_an_answer_that_is_being_written_is_not_shared(mia: Caller, answered: Callable[..., Message]) -> None:
+def test_running_answer_cannot_be_shared(mia: Caller, answered: Callable[..., Message]) -> None:
     message = answered(state=MessageState.RUNNING, answer="")
     assert_problem(mia.put(f"/messages/{message.id}/share", {"subjects": ["everyone"]}), 409, "conflict")
     assert not Share.objects.exists()

@@ -141,7 +141,7 @@ def test_forwarded_host_headers_are_ignored(mia: Caller) -> None:
     assert "evil.example" not in response["Location"]
 
 
-def test_an_address_that_is_claimed_is_nobodys(mia: Caller) -> None:
+def test_forwarded_address_is_ignored_for_metrics(mia: Caller) -> None:
     """`/metrics` is for this machine."""
     claimed = {"X-Forwarded-For": "127.0.0.1", "X-Real-IP": "127.0.0.1", "Forwarded": "for=127.0.0.1"}
     assert Client(REMOTE_ADDR="192.0.2.7").get("/metrics", headers=claimed).status_code == 401

@@ -38,7 +38,7 @@ def asked(caller: Caller, question: str, **body: Any) -> dict[str, Any]:
     return answer
 
 
-def test_small_talk_gets_a_reply_that_is_no_answer(mia: Caller, leave: Document, parts: Engine) -> None:
+def test_small_talk_reply_has_no_verdict_or_citations(mia: Caller, leave: Document, parts: Engine) -> None:
     answer = asked(mia, "Hi!")
     assert (answer["mode"], answer["verdict"], answer["state"]) == ("small_talk", "", "done")
     assert answer["answer"] == "Hello! What would you like to know?"
@@ -77,7 +77,7 @@ def test_small_talk_is_in_no_statistics_or_gaps(mia: Caller, leave: Document) ->
     assert Usage.objects.exists()
 
 
-def test_small_talk_is_no_context_of_a_follow_up(mia: Caller, leave: Document) -> None:
+def test_small_talk_is_not_context_of_a_follow_up(mia: Caller, leave: Document) -> None:
     first = asked(mia, QUESTION)
     thanks = asked(mia, "thanks!", conversation=first["conversation"])
     follow_up = asked(mia, "And a month?", conversation=first["conversation"])
@@ -90,7 +90,9 @@ def test_small_talk_is_no_context_of_a_follow_up(mia: Caller, leave: Document) -
     assert after["standalone_question"] == alone["standalone_question"] != direct["standalone_question"]
 
 
-def test_who_are_you_lists_the_readers_knowledge_bases(mia: Caller, rob: Caller, leave: Document) -> None:
+def test_reply_about_cairn_lists_the_knowledge_bases_of_the_reader(
+    mia: Caller, rob: Caller, leave: Document
+) -> None:
     make_base(name="Secret plans", principal=mia.principal)
     answer = asked(mia, "Who are you?")
     assert "Handbook" in answer["answer"]
@@ -136,7 +138,7 @@ def test_small_talk_ignores_the_question_limit(mia: Caller, admin: Caller, leave
     assert mia.post("/ask", {"question": QUESTION}).status_code == 429
 
 
-def test_the_title_is_that_of_the_first_question(mia: Caller, leave: Document) -> None:
+def test_title_is_taken_from_the_first_real_question(mia: Caller, leave: Document) -> None:
     greeting = asked(mia, "hi")
     row = Conversation.objects.get(pk=greeting["conversation"])
     assert row.title == "hi"

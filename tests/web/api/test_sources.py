@@ -150,7 +150,7 @@ def test_source_dry_run_imports_nothing(admin: Caller, source: dict[str, Any]) -
     assert not SourceItem.objects.exists()
 
 
-def test_a_sync_is_requested_per_task(admin: Caller, source: dict[str, Any]) -> None:
+def test_sync_is_requested_per_task(admin: Caller, source: dict[str, Any]) -> None:
     SourceSchedule.objects.update(requested_at=None)
     path = f"/sources/{source['id']}/sync"
     answer = admin.post(path, {"task": "access"})

@@ -131,7 +131,7 @@ async def test_disconnect_stops_the_generator_at_its_next_item() -> None:
     assert script.pulled == ["a", "b"]
 
 
-async def test_a_cancelled_reader_stops_the_generator() -> None:
+async def test_cancelled_reader_stops_the_generator() -> None:
     script, left = Script("a", "b", held=True), threading.Event()
     reading = asyncio.Event()
 

@@ -79,7 +79,7 @@ def ancestors(span: ReadableSpan, exporter: InMemorySpanExporter) -> list[Readab
     return found
 
 
-def test_a_question_is_traced_from_retrieval_to_checking(
+def test_question_is_traced_from_retrieval_to_checking(
     mia: Caller, document: Document, engine: Engine, spans: InMemorySpanExporter
 ) -> None:
     answer = mia.post("/ask", {"question": QUESTION}).json()
@@ -124,7 +124,7 @@ def test_traces_have_no_text(mia: Caller, engine: Engine, spans: InMemorySpanExp
         assert word not in exported
 
 
-def test_an_instrumented_program_sees_the_retriever_around_our_spans(
+def test_instrumented_program_sees_the_retriever_around_cairn_spans(
     mia: Caller, engine: Engine, provider: TracerProvider, spans: InMemorySpanExporter
 ) -> None:
     instrumentor = LlamaIndexInstrumentor()

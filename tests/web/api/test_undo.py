@@ -149,7 +149,7 @@ def test_deleting_a_user_deletes_restorable_conversations(
     assert not DeletedConversation.objects.exists()
 
 
-def test_restored_conversation_excludes_meanwhile_deleted_records(
+def test_restored_conversation_excludes_records_deleted_since(
     rob: Caller, mia: Caller, admin: Caller, conversation: dict[str, Any]
 ) -> None:
     """A reader of its link, and the gap of a question."""

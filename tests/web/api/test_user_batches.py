@@ -74,7 +74,7 @@ def test_batch_does_not_disable_the_requesting_admin(admin: Caller, rob: Caller)
     assert User.objects.get(pk=admin.user.pk).is_active
 
 
-def test_an_active_admin_remains(admin: Caller, rob: Caller) -> None:
+def test_disabling_the_last_admin_changes_no_account(admin: Caller, rob: Caller) -> None:
     """Somebody who was an admin a moment ago disables the last one: all or nothing."""
     other = User.objects.create_user("eve", is_admin=True)
     User.objects.filter(pk=admin.user.pk).update(is_admin=False)

@@ -30,7 +30,7 @@ def test_duplicate_usernames_conflict_case_insensitively(admin: Caller, rob: Cal
     assert_problem(admin.patch(f"/users/{rob.user.id}", {"username": "Ada"}), 409, "conflict")
 
 
-def test_the_last_admin_stays(admin: Caller) -> None:
+def test_last_admin_cannot_be_removed(admin: Caller) -> None:
     path = f"/users/{admin.user.id}"
     assert_problem(admin.patch(path, {"is_admin": False}), 409, "conflict")
     assert_problem(admin.patch(path, {"is_active": False}), 409, "conflict")
@@ -52,7 +52,7 @@ def test_people_are_for_admins_only(mia: Caller) -> None:
         assert_problem(mia.get(path), 403, "forbidden")
 
 
-def test_the_list_is_paged(admin: Caller, mia: Caller, rob: Caller) -> None:
+def test_user_list_is_paged(admin: Caller, mia: Caller, rob: Caller) -> None:
     first = admin.get("/users?limit=2").json()
     second = admin.get(f"/users?limit=2&cursor={first['next_cursor']}").json()
     names = [user["username"] for user in first["items"] + second["items"]]

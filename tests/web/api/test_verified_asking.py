@@ -255,7 +255,7 @@ def test_users_are_notified_of_the_verified_answer(answered: str, base: Knowledg
     assert notify_askers() == 0
 
 
-def test_a_correction_is_not_announced_beside_an_unread_notice(
+def test_correction_creates_no_notice_while_one_is_unread(
     answered: str, base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     assert notify_askers() == 1

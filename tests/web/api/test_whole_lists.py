@@ -62,7 +62,7 @@ def test_adjacent_list_is_not_merged(mia: Caller, document: Document, quotes: En
     assert items(quoted(mia)) == list(KINDS[:3])
 
 
-def test_a_passage_that_is_not_readable_is_not_loaded(
+def test_unreadable_passage_is_not_loaded(
     mia: Caller, rob: Caller, document: Document, quotes: Engine
 ) -> None:
     chunks = indexed(document, quotes, passage(*KINDS[:3]), passage(*KINDS[3:]))
@@ -72,7 +72,7 @@ def test_a_passage_that_is_not_readable_is_not_loaded(
     assert load_passage(scope_for(rob.principal), version, 1) is None
 
 
-def test_an_answer_shows_no_marks_of_footnotes_and_nests_items(
+def test_answer_omits_footnote_marks_and_nests_list_items(
     mia: Caller, document: Document, quotes: Engine
 ) -> None:
     steps = (

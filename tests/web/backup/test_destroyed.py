@@ -77,9 +77,7 @@ def destroyed(data_dir: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def test_a_destroyed_install_answers_as_before(
-    server: Server, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_restored_install_answers_as_before(server: Server, tmp_path_factory: pytest.TempPathFactory) -> None:
     data_dir, shelf = server.data_dir, tmp_path_factory.mktemp("shelf")
     gold = shelf / "gold.jsonl"
     gold.write_text("\n".join(map(json.dumps, GOLD)))
@@ -131,14 +129,14 @@ def test_a_destroyed_install_answers_as_before(
     assert not (data_dir / "files" / original).exists()
 
 
-def test_a_restore_that_was_interrupted_does_not_start(own_data_dir: Path) -> None:
+def test_server_does_not_start_after_an_interrupted_restore(own_data_dir: Path) -> None:
     (own_data_dir / "restore_unfinished").touch()
     done = ok(run_manage(own_data_dir, "up", "--port", "0"), 1)
     assert "did not finish" in done.stderr
 
 
 @pytest.mark.acceptance
-def test_postgresql_and_a_vector_server_come_back(
+def test_postgresql_and_a_vector_server_are_restored(
     own_data_dir: Path, qdrant_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     shelf, first, second = tmp_path_factory.mktemp("shelf"), Postgres(), Postgres()

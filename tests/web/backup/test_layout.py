@@ -40,7 +40,7 @@ def checked(folder: Path) -> Backup:
     return verify(folder, key=KEY)
 
 
-def test_it_is_whole_and_private(backup: Path) -> None:
+def test_backup_is_complete_and_private(backup: Path) -> None:
     whole = checked(backup)
     assert whole.manifest == manifest()
     assert whole.authentic
@@ -76,19 +76,19 @@ def _retold(backup: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [_cut, _lost, _added, _linked, _unfinished, _retold])
-def test_one_that_is_not_as_it_was_written_is_refused(backup: Path, harm: Callable[[Path], None]) -> None:
+def test_altered_backup_is_rejected(backup: Path, harm: Callable[[Path], None]) -> None:
     harm(backup)
     with pytest.raises(InvalidInput):
         checked(backup)
 
 
-def test_one_of_another_format_is_refused(backup: Path) -> None:
+def test_backup_of_another_format_is_rejected(backup: Path) -> None:
     seal(backup, manifest(format=3), KEY)
     with pytest.raises(InvalidInput, match="format"):
         checked(backup)
 
 
-def test_one_of_an_older_version_needs_somebody_to_vouch_for_it(backup: Path) -> None:
+def test_unsigned_older_backup_requires_confirmation(backup: Path) -> None:
     seal(backup, manifest(format=1), KEY)
     (backup / SIGNATURE).unlink()
     with pytest.raises(Unauthenticated, match=r"not signed.*--allow-unauthenticated"):
@@ -97,7 +97,7 @@ def test_one_of_an_older_version_needs_somebody_to_vouch_for_it(backup: Path) ->
     assert not verify(backup, key=None, allow_unauthenticated=True).authentic
 
 
-def test_one_of_another_install_needs_its_key(backup: Path) -> None:
+def test_backup_of_another_install_requires_its_key(backup: Path) -> None:
     other = BackupKey("the key of another install")
     with pytest.raises(Unauthenticated, match="signed with another key"):
         verify(backup, key=other)
@@ -111,7 +111,7 @@ def test_one_of_another_install_needs_its_key(backup: Path) -> None:
     ("changes", "said"),
     [({"migrations": ["library.9999_later"]}, "newer"), ({"database": "postgresql"}, "postgresql")],
 )
-def test_one_that_does_not_fit_touches_nothing(
+def test_incompatible_backup_changes_nothing(
     tmp_path: Path, changes: dict[str, object], said: str, settings: object, db: None
 ) -> None:
     from django.db import connection

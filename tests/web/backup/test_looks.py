@@ -60,7 +60,7 @@ def copied(folder: Path) -> set[str]:
     return {path.relative_to(files).as_posix() for path in files.rglob("*") if path.is_file()}
 
 
-def test_what_was_erased_meanwhile_is_not_missed(originals: list[str], folder: Path) -> None:
+def test_file_erased_during_a_backup_is_not_missing(originals: list[str], folder: Path) -> None:
     gone, kept = originals
     default_storage.delete(gone)  # an erasure begins with files and ends with rows
     said: list[str] = []
@@ -76,7 +76,7 @@ def test_what_was_erased_meanwhile_is_not_missed(originals: list[str], folder: P
     assert copied(folder) == look.names == {kept}
 
 
-def test_what_an_earlier_look_copied_and_the_last_does_not_name_is_left_out(
+def test_file_copied_by_an_earlier_pass_but_no_longer_named_is_removed(
     originals: list[str], folder: Path
 ) -> None:
     gone, kept = originals

@@ -33,12 +33,12 @@ def verified(install: Install, folder: Path) -> None:
     assert verify(folder, key=key).authentic
 
 
-def test_only_its_owner_may_read_it(backup: Path) -> None:
+def test_backup_is_readable_only_by_its_owner(backup: Path) -> None:
     assert modes(backup) == OWNERS_ONLY
 
 
 @pytest.mark.parametrize("fault", BACKING_UP)
-def test_one_that_was_killed_is_none_and_the_next_clears_it_away(
+def test_killed_backup_is_incomplete_and_removed_by_the_next(
     install: Install, shelf: Path, fault: Fault
 ) -> None:
     ok(manage(install, "backup", str(shelf / "monday"), CAIRN_FAULT=fault), -signal.SIGKILL)
@@ -51,7 +51,7 @@ def test_one_that_was_killed_is_none_and_the_next_clears_it_away(
     verified(install, shelf / "tuesday")
 
 
-def test_half_of_one_is_not_restored(install: Install, shelf: Path) -> None:
+def test_incomplete_backup_is_not_restored(install: Install, shelf: Path) -> None:
     target, fault = shelf / "monday", Fault.BACKUP_WHILE_COPYING
     ok(manage(install, "backup", str(target), CAIRN_FAULT=fault), -signal.SIGKILL)
     done = ok(manage(install, "restore", str(shelf / ".monday.unfinished"), "--force"), 1)
@@ -59,7 +59,7 @@ def test_half_of_one_is_not_restored(install: Install, shelf: Path) -> None:
     assert_as_before(install, install.chunk_set())
 
 
-def test_of_two_at_once_one_is_made(whole: Install, install: Install, shelf: Path) -> None:
+def test_one_of_two_concurrent_backups_is_made(whole: Install, install: Install, shelf: Path) -> None:
     """Also of two installs, each of which could be read."""
     environments = [server_environment(i.data_dir, **i.settings) for i in (whole, install)]
     command = [sys.executable, str(ROOT / "manage.py"), "backup", str(shelf / "monday")]

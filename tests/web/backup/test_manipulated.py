@@ -52,7 +52,7 @@ def manipulated(backup: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def test_it_is_refused_and_changes_nothing(
+def test_manipulated_backup_is_rejected_and_changes_nothing(
     whole: Install, empty: Install, backup: Path, manipulated: Path
 ) -> None:
     for options in ([], ["--force"], ["--allow-unauthenticated"]):
@@ -63,7 +63,7 @@ def test_it_is_refused_and_changes_nothing(
     assert_as_before(empty, whole.chunk_set())
 
 
-def test_who_vouches_for_one_gets_a_warning_and_no_pickle(
+def test_unauthenticated_restore_warns_and_loads_no_pickle(
     whole: Install, empty: Install, manipulated: Path, tmp_path: Path
 ) -> None:
     (manipulated / SIGNATURE).unlink()
@@ -79,7 +79,7 @@ def test_who_vouches_for_one_gets_a_warning_and_no_pickle(
     assert not (tmp_path / "mark").exists()
 
 
-def test_another_machine_needs_the_key(whole: Install, empty: Install, backup: Path) -> None:
+def test_restore_on_another_machine_requires_the_key(whole: Install, empty: Install, backup: Path) -> None:
     key = (empty.data_dir / "backup_key").read_text()
     (empty.data_dir / "backup_key").unlink()
     assert "Set BACKUP_KEY" in ok(manage(empty, "restore", str(backup)), 1).stderr
@@ -99,7 +99,7 @@ def test_backup_key_is_shown_once_and_is_in_no_backup(install: Install, shelf: P
     assert not [p for p in shelf.rglob("*") if p.is_file() and key in p.read_bytes()]
 
 
-def test_neither_the_cache_nor_sessions_are_in_a_backup(install: Install, shelf: Path) -> None:
+def test_cache_and_sessions_are_excluded_from_a_backup(install: Install, shelf: Path) -> None:
     with contextlib.closing(sqlite3.connect(install.sqlite)) as tables:
         tables.execute("INSERT INTO cache_entry VALUES (':1:x', '\"cached-words\"', '2999-01-01')")
         tables.execute("INSERT INTO django_session VALUES ('abc', 'session-words', '2999-01-01')")

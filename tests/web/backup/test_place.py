@@ -28,20 +28,20 @@ def test_concurrent_writer_is_rejected(shelf: Path, said: list[str]) -> None:
     assert said == []
 
 
-def test_one_that_fails_leaves_nothing(shelf: Path, said: list[str]) -> None:
+def test_failed_backup_leaves_nothing(shelf: Path, said: list[str]) -> None:
     with pytest.raises(InvalidInput), new_folder(shelf / "monday", report=said.append):
         raise InvalidInput("as it may be")
     assert left_on(shelf) == set()
 
 
-def test_what_has_only_a_name_like_it_stays(shelf: Path, said: list[str]) -> None:
+def test_folder_named_like_an_unfinished_backup_is_preserved(shelf: Path, said: list[str]) -> None:
     (shelf / ".theirs.unfinished").mkdir(parents=True)
     with new_folder(shelf / "monday", report=said.append):
         pass
     assert left_on(shelf) == {"monday", ".theirs.unfinished"}
 
 
-def test_only_the_folder_that_a_killed_backup_made_is_cleared_away(shelf: Path, said: list[str]) -> None:
+def test_only_the_folder_of_a_killed_backup_is_removed(shelf: Path, said: list[str]) -> None:
     killed = shelf / ".monday.unfinished"
     killed.mkdir(parents=True)
     (shelf / ".monday.backup-lock").write_text(str(killed.stat().st_ino))

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 
 @pytest.mark.parametrize("fault", RESTORING)
-def test_one_that_was_killed_is_done_again(
+def test_killed_restore_is_repeated_with_force(
     whole: Install, empty: Install, backup: Path, fault: Fault
 ) -> None:
     ok(manage(empty, "restore", str(backup), CAIRN_FAULT=fault), -signal.SIGKILL)
@@ -27,7 +27,9 @@ def test_one_that_was_killed_is_done_again(
         assert len(empty.ask("GET", "/documents").json()["items"]) == 4
 
 
-def test_by_force_nothing_of_before_stays(whole: Install, install: Install, backup: Path) -> None:
+def test_forced_restore_removes_everything_from_before(
+    whole: Install, install: Install, backup: Path
+) -> None:
     with ended(install.start()):
         install.bring("late", 2)
         install.wait_settled()

@@ -8,7 +8,7 @@ from web.backup.restore import _tidy
 pytestmark = pytest.mark.django_db
 
 
-def test_an_access_check_that_was_running_has_failed() -> None:
+def test_restored_access_check_in_progress_has_failed() -> None:
     running = AccessCheck.objects.create()
     passed = AccessCheck.objects.create(state=CheckState.PASSED)
     _tidy()

@@ -24,7 +24,7 @@ def make(target: Path, **options: bool) -> None:
 
 
 @pytest.mark.parametrize("is_verified", [True, False])
-def test_a_backup_records_its_size_and_whether_it_was_verified(
+def test_backup_records_its_size_and_whether_it_was_verified(
     db: None, tmp_path: Path, is_verified: bool
 ) -> None:
     make(tmp_path / "monday", is_verified=is_verified)

@@ -80,7 +80,7 @@ def test_every_page_route_is_visited() -> None:
     assert {each for each in routes_of("web.urls") if each[0] == "GET"} <= listed
 
 
-def test_a_fragment_is_no_page(tour: Tour) -> None:
+def test_page_fragment_is_not_a_complete_page(tour: Tour) -> None:
     """What is listed as a piece of a page is not visited: it must not be a page of its own."""
     context = tour._context("admin")
     for route in ROUTES:

@@ -17,7 +17,7 @@ SLOW = 120_000  # milliseconds: answering on a busy machine
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
-def test_an_assistant_is_created_asked_changed_and_deleted(sign_in: SignIn, viewport: ViewportSize) -> None:
+def test_assistant_is_created_asked_changed_and_deleted(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport)
     name = f"Getting started {uuid4().hex[:6]}"
     page.goto("/admin/assistants/new")

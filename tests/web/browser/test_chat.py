@@ -181,7 +181,7 @@ def test_enter_before_the_script_loads_submits_the_question(page: Page) -> None:
     expect(page.locator(".question").first).to_contain_text(QUESTION)
 
 
-def test_the_last_question_is_edited_from_an_empty_field(page: Page) -> None:
+def test_last_question_is_edited_from_an_empty_field(page: Page) -> None:
     ask(page, QUESTION)
     answered(page)
     page.get_by_label("Your question").press("ArrowUp")
@@ -193,7 +193,7 @@ def test_the_last_question_is_edited_from_an_empty_field(page: Page) -> None:
     expect(page.locator(".question-form")).to_have_count(0)
 
 
-def test_the_focus_stays_with_the_buttons_that_ask_and_stop(page: Page) -> None:
+def test_focus_moves_between_ask_and_stop_buttons(page: Page) -> None:
     held: list[Route] = []
     page.route("**/api/v1/ask", lambda route: held.append(route))
     page.get_by_label("Your question").fill(QUESTION)

@@ -19,7 +19,7 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("(p => p.scrollWidth <= p.clientWidth)(document.querySelector('.page'))"))
 
 
-def test_an_answer_becomes_a_gold_question_and_is_measured(
+def test_answer_becomes_a_gold_question_and_is_measured(
     sign_in: Callable[..., Page], cairn_server: Server
 ) -> None:
     page = sign_in()

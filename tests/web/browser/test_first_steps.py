@@ -51,7 +51,7 @@ def shelf(browser: Any, cairn_server: Server) -> str:
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_from_sign_in_to_feedback_in_five_clicks(
+def test_first_feedback_takes_at_most_five_clicks(
     open_page: Callable[..., Page], cairn_server: Server, shelf: str, viewport: ViewportSize
 ) -> None:
     page = open_page(viewport=viewport)

@@ -172,7 +172,7 @@ def test_hostile_content_is_shown_as_text(sign_in: SignIn, planted: Planted) -> 
     assert dialogs == []
 
 
-def test_hostile_citation_opens_beside_its_answer(sign_in: SignIn, planted: Planted) -> None:
+def test_hostile_citation_runs_no_code(sign_in: SignIn, planted: Planted) -> None:
     page = sign_in()
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
@@ -184,7 +184,7 @@ def test_hostile_citation_opens_beside_its_answer(sign_in: SignIn, planted: Plan
     assert dialogs == []
 
 
-def test_a_search_of_the_conversations_shows_text(sign_in: SignIn, planted: Planted) -> None:
+def test_conversation_search_shows_titles_as_text(sign_in: SignIn, planted: Planted) -> None:
     page = sign_in()
     page.goto(f"/conversations?q={NAME}")
     assert page.evaluate(FOREIGN) == []

@@ -81,7 +81,7 @@ def test_folder_import_shows_the_outcome_of_each_file(sign_in: SignIn, folder: P
     expect(page.locator("[data-list]")).to_contain_text("Ready, 1 passage")
 
 
-def test_unchanged_folder_import_is_no_work(sign_in: SignIn, folder: Path) -> None:
+def test_unchanged_folder_import_reads_nothing(sign_in: SignIn, folder: Path) -> None:
     page = sign_in()
     opened(page)
     for name in ("empty.txt", "deep/void.md"):
@@ -353,7 +353,7 @@ def test_passages_are_shown_as_indexed(sign_in: SignIn, folder: Path) -> None:
     expect(page.locator(".reading mark").first).to_be_in_viewport()
 
 
-def test_a_wide_table_does_not_widen_a_phones_page(sign_in: SignIn) -> None:
+def test_wide_table_does_not_widen_the_page_on_a_phone(sign_in: SignIn) -> None:
     page = sign_in(viewport=PHONE)
     opened(page)
     wide = ",".join(f"a-heading-without-a-break-{column}" for column in range(12))

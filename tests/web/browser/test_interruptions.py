@@ -131,7 +131,7 @@ def test_interrupted_model_leaves_an_incomplete_answer(page: Page, model: Model)
     expect(page.get_by_role("group", name="Versions of this question")).to_contain_text("2 of 2")
 
 
-def test_without_the_model_the_passages_are_quoted(page: Page, model: Model) -> None:
+def test_passages_are_quoted_without_the_model(page: Page, model: Model) -> None:
     model.does = model.is_away
     ask(page)
     answered(page, "direct quotes: the language model isn’t available right now")
@@ -215,7 +215,7 @@ def test_page_finds_its_answer_after_a_server_restart(
     answered_when_asked_again(page, model, re.compile("^(Answer|Ask) again$"))
 
 
-def test_the_longest_question_is_asked_and_stays_readable(page: Page) -> None:
+def test_longest_question_is_asked_and_collapsed(page: Page) -> None:
     longest = f"{QUESTION} Background: " + "Our team has grown. " * 500
     ask(page, f"{longest[:9_999]}?")
     expect(page.locator(".verdict")).to_be_visible(timeout=PATIENCE)

@@ -80,7 +80,7 @@ def choose(root: Page | Locator, label: str, name: str) -> None:
     field.press("Enter")
 
 
-def test_from_sign_in_to_a_cited_answer(sign_in: SignIn) -> None:
+def test_user_gets_a_cited_answer_after_sign_in(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     uploaded(page, slug, markdown())
@@ -167,7 +167,7 @@ def test_deleted_document_disappears_from_its_answers(sign_in: SignIn) -> None:
     expect(page.locator(".answer-body")).not_to_contain_text("42")
 
 
-def test_a_conversation_is_renamed_and_deleted(sign_in: SignIn) -> None:
+def test_conversation_is_renamed_and_deleted(sign_in: SignIn) -> None:
     page = sign_in()
     slug = create_knowledge_base(page)
     ask(page, slug, "Is anything in here?")
@@ -296,7 +296,7 @@ def test_pages_fit_a_phone(sign_in: SignIn) -> None:
     assert panel == {"x": 0, "y": 0, "width": PHONE["width"], "height": PHONE["height"]}
 
 
-def test_the_menu_of_a_phone_works_by_keyboard(sign_in: SignIn) -> None:
+def test_menu_works_by_keyboard_on_a_phone(sign_in: SignIn) -> None:
     page = sign_in(viewport=PHONE)
     library = page.get_by_role("link", name="Library", exact=True)
     expect(library).to_be_hidden()

@@ -47,7 +47,7 @@ def test_asking_in_german(sign_in: SignIn, viewport: ViewportSize) -> None:
     expect(page.get_by_role("heading", name="Account", exact=True)).to_be_visible()
 
 
-def test_the_sign_in_page_offers_languages(open_page: Callable[..., Page]) -> None:
+def test_sign_in_page_offers_languages(open_page: Callable[..., Page]) -> None:
     page = open_page()
     page.goto("/login")
     page.get_by_role("button", name="Deutsch").click()

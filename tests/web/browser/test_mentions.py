@@ -82,7 +82,7 @@ def test_chips_limit_a_conversation_and_mentions_one_question(page: Page, bases:
     assert send(page) == [first]
 
 
-def test_the_list_of_a_mention_is_walked_and_closed(page: Page, bases: dict[str, str]) -> None:
+def test_mention_list_is_navigated_and_closed_by_keyboard(page: Page, bases: dict[str, str]) -> None:
     field = page.get_by_label("Your question")
     listed = page.get_by_role("listbox", name="Knowledge bases")
     field.press_sequentially("@zebra")

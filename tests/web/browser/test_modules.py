@@ -107,7 +107,7 @@ def elements(*texts: str) -> list[dict[str, Any]]:
         (["😀 One two."], "One", [[0, "One"]]),
     ],
 )
-def test_a_quote_is_found_in_the_text(page: Page, texts: list[str], quote: str, found: list[Any]) -> None:
+def test_quote_is_located_in_the_text(page: Page, texts: list[str], quote: str, found: list[Any]) -> None:
     assert page.evaluate(LOCATE, [elements(*texts), quote]) == found
 
 
@@ -240,7 +240,7 @@ def test_page_without_a_new_token_asks_for_a_reload(sign_in: Callable[..., Page]
     expect(page.locator(".toast")).to_have_text(stale)
 
 
-def test_a_response_can_reload_the_page(sign_in: Callable[..., Page]) -> None:
+def test_response_can_reload_the_page(sign_in: Callable[..., Page]) -> None:
     page = sign_in()
     page.evaluate(WITH_A_RELOAD)
     with page.expect_event("load"):
@@ -256,7 +256,7 @@ def following(page: Page) -> Page:
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_stream_outlasts_passing_faults(following: Page, status: int) -> None:
+def test_event_stream_recovers_from_temporary_faults(following: Page, status: int) -> None:
     for pause in (1000, 2000, 4000):
         following.evaluate(NEWS)
         before = following.evaluate("streams.length")

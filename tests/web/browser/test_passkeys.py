@@ -32,7 +32,7 @@ def page(browser: Browser, cairn_server: Server) -> Iterator[Page]:
     context.close()
 
 
-def test_a_passkey_is_added_and_signs_in(page: Page, cairn_server: Server) -> None:
+def test_passkey_is_added_and_signs_in(page: Page, cairn_server: Server) -> None:
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(error.message))
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)

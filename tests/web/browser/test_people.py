@@ -87,7 +87,7 @@ def test_matching_users_are_changed_in_batches(sign_in: SignIn) -> None:
     assert len([url for url in requests if url.endswith("/users/batch")]) == 2
 
 
-def test_a_picker_is_closed_by_escape_and_chips_are_removed(sign_in: SignIn) -> None:
+def test_picker_is_closed_by_escape_and_chips_are_removed(sign_in: SignIn) -> None:
     page = sign_in()
     word = uuid4().hex[:8]
     _create(page, "/groups", {"name": f"Team {word}"})
@@ -109,9 +109,7 @@ def test_a_picker_is_closed_by_escape_and_chips_are_removed(sign_in: SignIn) -> 
     expect(field).to_be_focused()
 
 
-def test_an_invited_user_sets_a_password_and_signs_in(
-    sign_in: SignIn, open_page: Callable[..., Page]
-) -> None:
+def test_invited_user_sets_a_password_and_signs_in(sign_in: SignIn, open_page: Callable[..., Page]) -> None:
     page = sign_in()
     name = f"user-{uuid4().hex[:8]}"
     page.goto("/admin/users")

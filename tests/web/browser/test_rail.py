@@ -80,7 +80,7 @@ def test_deleting_the_open_conversation_is_undone_from_the_next_page(sign_in: Si
     expect(page.get_by_role("button", name="Undo")).to_have_count(0)
 
 
-def test_the_list_is_walked_by_keyboard(sign_in: SignIn) -> None:
+def test_conversation_list_is_navigated_by_keyboard(sign_in: SignIn) -> None:
     page = sign_in()
     title = asked(page)
     page.get_by_label("Search conversations", exact=True).fill(title)
@@ -98,9 +98,7 @@ def test_the_list_is_walked_by_keyboard(sign_in: SignIn) -> None:
 
 
 @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["desktop", "phone"])
-def test_a_conversation_is_moved_into_a_folder_that_is_renamed_and_deleted(
-    sign_in: SignIn, viewport: ViewportSize
-) -> None:
+def test_conversation_folder_is_filled_renamed_and_deleted(sign_in: SignIn, viewport: ViewportSize) -> None:
     page = sign_in(viewport=viewport, touch=viewport is PHONE)
     title = asked(page)
     page.goto("/library")

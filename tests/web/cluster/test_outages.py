@@ -33,7 +33,7 @@ def test_postgresql_is_restarted_under_load(site: Site) -> None:
     site.install.assert_nothing_left_over()
 
 
-def test_the_broker_is_lost_under_load_and_comes_back(site: Site) -> None:
+def test_broker_outage_under_load_fails_no_request(site: Site) -> None:
     with Load(site).running() as load:
         site.broker.persistent = False
         site.broker.stop()
@@ -47,9 +47,7 @@ def test_the_broker_is_lost_under_load_and_comes_back(site: Site) -> None:
     assert len({uri for uri, *_ in site.install.found("while-lost")}) == 3
 
 
-def test_without_the_vector_store_there_is_no_answer_instead_of_an_ungrounded_one(
-    site: Site, writing: Writing
-) -> None:
+def test_vector_store_outage_returns_503_without_asking_the_model(site: Site, writing: Writing) -> None:
     site.store.stop()
     try:
         before = writing.asked
@@ -71,7 +69,7 @@ def test_without_the_vector_store_there_is_no_answer_instead_of_an_ungrounded_on
     assert site.install.ask("POST", "/ask", json=ASK).json()["citations"]
 
 
-def test_a_second_beat_takes_over_from_one_that_is_killed(site: Site) -> None:
+def test_second_beat_takes_over_from_a_killed_one(site: Site) -> None:
     """And sends nothing before: see tests/web/runtime/test_beating.py."""
     holder = "SELECT holder FROM ingestion_clock"
     (first,) = site.install.rows(holder)
@@ -98,7 +96,7 @@ def between(site: Site) -> Iterator[Balancer]:
         yield proxy
 
 
-def test_a_network_that_delays_and_cuts(site: Site, between: Balancer) -> None:
+def test_answer_continues_after_a_broken_connection(site: Site, between: Balancer) -> None:
     """An answer whose connection breaks is followed on from where it was, and is the same."""
     key = (site.install.data_dir / "test_key").read_text(encoding="ascii")
     headers = {"Authorization": f"Bearer {key}"}

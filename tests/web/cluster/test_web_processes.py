@@ -48,7 +48,7 @@ def until_words(events: Iterator[tuple[str, Any]]) -> tuple[str, str]:
 
 
 @pytest.mark.acceptance
-def test_a_rolling_restart_under_load_fails_no_request(site: Site) -> None:
+def test_rolling_restart_under_load_fails_no_request(site: Site) -> None:
     with Load(site).running() as load:
         for port in site.ports:
             old = site.webs[port]
@@ -59,7 +59,7 @@ def test_a_rolling_restart_under_load_fails_no_request(site: Site) -> None:
     assert load.failures == []
 
 
-def test_an_answer_whose_web_process_is_killed_ends_as_interrupted(site: Site, held: Writing) -> None:
+def test_answer_of_a_killed_web_process_ends_as_interrupted(site: Site, held: Writing) -> None:
     """Its asker, whose connection broke, hears so from the other process, with what was written."""
     port = site.ports[0]
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
@@ -101,7 +101,7 @@ def test_answer_beyond_the_shutdown_time_ends_as_interrupted(site: Site, held: W
     site.wait_balanced()
 
 
-def test_an_answer_that_is_being_written_is_finished_before_a_graceful_end(site: Site, held: Writing) -> None:
+def test_running_answer_is_finished_before_a_graceful_shutdown(site: Site, held: Writing) -> None:
     """And what comes meanwhile goes to the other process."""
     port = site.ports[0]
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
@@ -176,7 +176,7 @@ def group(site: Site) -> Iterator[Group]:
         yield Group(helper.wait_ready(), port)
 
 
-def test_of_several_on_one_address_one_that_dies_is_replaced(site: Site, group: Group) -> None:
+def test_dead_web_worker_is_replaced(site: Site, group: Group) -> None:
     first = group.children()
     assert len(first) == 2
     victim = min(first)
@@ -190,7 +190,7 @@ def test_of_several_on_one_address_one_that_dies_is_replaced(site: Site, group: 
     assert alive == []
 
 
-def test_of_several_on_one_address_one_that_is_stuck_is_replaced(site: Site) -> None:
+def test_stuck_web_worker_is_replaced(site: Site) -> None:
     port = free_port()
     settings = {
         **site.install.settings,
@@ -225,7 +225,7 @@ def requests_in(figures: dict[tuple[str, Labels], float]) -> float:
 
 
 @pytest.mark.acceptance
-def test_the_figures_of_several_on_one_address_are_those_of_all(site: Site, group: Group) -> None:
+def test_metrics_cover_all_web_workers_of_an_address(site: Site, group: Group) -> None:
     """Also of one that has died; and what is so now is told once, and of the living."""
     made = 0
 

@@ -61,7 +61,7 @@ def test_ingest_of_an_archive_succeeds(cairn_server: Server, tmp_path: Path) -> 
     assert [hit["source_uri"] for hit in json.loads(found.stdout)["results"]] == ["rules/travel/hotel.md"]
 
 
-def test_ingest_again_does_only_what_has_changed(cairn_server: Server, tmp_path: Path) -> None:
+def test_repeated_ingest_reads_only_changes(cairn_server: Server, tmp_path: Path) -> None:
     drive = tmp_path / "drive"
     drive.mkdir()
     for name in ("kept", "changed", "gone"):
@@ -88,7 +88,7 @@ def test_ingest_again_does_only_what_has_changed(cairn_server: Server, tmp_path:
     assert ingest("--prune") == {"unchanged": 2}
 
 
-def test_ask_streams_an_answer_with_its_sources(cairn_server: Server, tmp_path: Path) -> None:
+def test_ask_command_streams_an_answer_with_its_sources(cairn_server: Server, tmp_path: Path) -> None:
     (tmp_path / "parking.md").write_text("# Parking\n\nVisitors park in garage B on Elm Street.")
     cairn_server.manage("ingest", str(tmp_path / "parking.md"), "--kb", "parking", "--wait")
     question = ("ask", "Where do visitors park?", "--kb", "parking")
@@ -126,12 +126,14 @@ def test_ask_prints_the_reason_of_a_refusal(cairn_server: Server) -> None:
         ),
     ],
 )
-def test_an_error_is_one_sentence(cairn_server: Server, arguments: tuple[str, ...], message: str) -> None:
+def test_command_error_is_one_sentence(
+    cairn_server: Server, arguments: tuple[str, ...], message: str
+) -> None:
     ended = cairn_server.manage(*arguments)
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"error: {message}\n")
 
 
-def test_a_key_has_the_scopes_it_was_given(cairn_server: Server) -> None:
+def test_created_key_has_the_requested_scopes(cairn_server: Server) -> None:
     made = cairn_server.manage(
         "create_api_key", "--user", "ADMIN", "--name", "bot", "--scope", "search", "--scope", "ask", "--json"
     )
@@ -146,7 +148,7 @@ def test_a_key_has_the_scopes_it_was_given(cairn_server: Server) -> None:
     assert plain.stdout.strip() != answer["key"]
 
 
-def test_no_key_of_the_command_line_is_left_usable(cairn_server: Server) -> None:
+def test_command_line_leaves_no_usable_key(cairn_server: Server) -> None:
     cairn_server.manage("search", "x")
     count = (
         "from django.utils import timezone; from cairn.accounts.models import ApiKey; "
@@ -169,7 +171,7 @@ def test_doctor_with_a_server(cairn_server: Server) -> None:
     assert settings["LLM_MODEL"]["origin"] == "default"
 
 
-def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
+def test_doctor_names_missing_models(tmp_path: Path) -> None:
     said = run_manage(
         tmp_path,
         "doctor",

@@ -58,7 +58,9 @@ def conversations(server: Server) -> list[Any]:
     return [item["id"] for item in found["items"]]
 
 
-def test_it_measures_search_answers_and_refusals(cairn_server: Server, base: str, tmp_path: Path) -> None:
+def test_evaluate_command_measures_search_answers_and_refusals(
+    cairn_server: Server, base: str, tmp_path: Path
+) -> None:
     before = conversations(cairn_server)
     done = evaluate(
         cairn_server,
@@ -86,7 +88,7 @@ def test_it_measures_search_answers_and_refusals(cairn_server: Server, base: str
     assert conversations(cairn_server) == before
 
 
-def test_a_run_is_compared_with_one_before(cairn_server: Server, base: str, tmp_path: Path) -> None:
+def test_run_is_compared_with_an_earlier_one(cairn_server: Server, base: str, tmp_path: Path) -> None:
     other = [{**GOLD[0], "must_contain": ["40 dollars"]}, GOLD[2]]
     was = tmp_path / "before.json"
     was.write_text(evaluate(cairn_server, write(tmp_path / "a.jsonl", other), "--json").stdout)
@@ -99,7 +101,7 @@ def test_a_run_is_compared_with_one_before(cairn_server: Server, base: str, tmp_
     assert done.stderr.splitlines()[-1] == "error: Worse than wanted: recall@5"
 
 
-def test_a_significantly_worse_run_fails_if_asked_to(cairn_server: Server, base: str, tmp_path: Path) -> None:
+def test_significantly_worse_run_fails_on_request(cairn_server: Server, base: str, tmp_path: Path) -> None:
     questions = [{**GOLD[0], "id": f"fee-{number}"} for number in range(6)]
     right = write(tmp_path / "right.jsonl", questions)
     wrong = write(tmp_path / "wrong.jsonl", [{**row, "must_contain": ["40 dollars"]} for row in questions])
@@ -112,7 +114,9 @@ def test_a_significantly_worse_run_fails_if_asked_to(cairn_server: Server, base:
     assert better.returncode == 0, better.stderr
 
 
-def test_a_run_is_stored_and_found_again(cairn_server: Server, base: str, tmp_path: Path) -> None:
+def test_evaluation_run_is_stored_and_found_by_name_or_id(
+    cairn_server: Server, base: str, tmp_path: Path
+) -> None:
     other = write(tmp_path / "a.jsonl", [{**GOLD[0], "must_contain": ["40 dollars"]}])
     first = json.loads(evaluate(cairn_server, other, "--name", "before", "--json").stdout)
     gold = write(tmp_path / "b.jsonl", GOLD[:1])
@@ -136,7 +140,7 @@ def test_a_run_is_stored_and_found_again(cairn_server: Server, base: str, tmp_pa
     }
 
 
-def test_without_a_file_the_questions_of_the_console_are_asked(
+def test_gold_questions_of_the_console_are_used_without_a_file(
     cairn_server: Server, base: str, tmp_path: Path
 ) -> None:
     headers = {"Authorization": f"Bearer {cairn_server.key()}"}
@@ -156,7 +160,7 @@ def test_without_a_file_the_questions_of_the_console_are_asked(
     assert run["name"] == base
 
 
-def test_a_judge_is_asked_where_one_is_configured(cairn_server: Server, base: str, tmp_path: Path) -> None:
+def test_configured_judge_is_asked(cairn_server: Server, base: str, tmp_path: Path) -> None:
     gold = write(tmp_path / "gold.jsonl", GOLD[:1])
     with FakeServer() as judge:
         judge.respond = judge_respond
@@ -172,7 +176,9 @@ def test_a_judge_is_asked_where_one_is_configured(cairn_server: Server, base: st
     assert json.loads(unjudged.stdout)["measures"]["faithfulness"] is None
 
 
-def test_an_error_is_one_sentence(cairn_server: Server, base: str, tmp_path: Path) -> None:
+def test_evaluate_error_is_reported_without_a_traceback(
+    cairn_server: Server, base: str, tmp_path: Path
+) -> None:
     gold = write(tmp_path / "gold.jsonl", GOLD[:1])
     broken = tmp_path / "broken.jsonl"
     broken.write_text("{}")

@@ -41,7 +41,7 @@ def shown_profile(server: Server) -> dict[str, Any]:
     return answer
 
 
-def test_the_best_use_of_the_model_is_found_and_applies(cairn_server: Server, gold: str) -> None:
+def test_best_profile_of_the_model_is_found_and_applied(cairn_server: Server, gold: str) -> None:
     before = shown_profile(cairn_server)
     tried = cairn_server.manage("models", "evaluate", gold, "--kb", "parking", "--dry-run", "--json")
     assert tried.returncode == 0, tried.stderr
@@ -66,7 +66,7 @@ def test_the_best_use_of_the_model_is_found_and_applies(cairn_server: Server, go
     assert shown_profile(cairn_server) == before
 
 
-def test_a_knowledge_base_without_gold_questions_is_reported(cairn_server: Server, gold: str) -> None:
+def test_knowledge_base_without_gold_questions_is_reported(cairn_server: Server, gold: str) -> None:
     done = cairn_server.manage("models", "evaluate", "--kb", "parking")
     assert done.returncode != 0
     assert "has no gold questions" in done.stderr

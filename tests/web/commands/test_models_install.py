@@ -39,21 +39,19 @@ def install(name: str) -> str:
     return out.getvalue()
 
 
-def test_the_choice_lasts_until_the_next(data_dir: Path) -> None:
+def test_chosen_model_is_used_until_another_is_chosen(data_dir: Path) -> None:
     assert install(LARGER) == f"Cairn uses {LARGER} from its next start on.\n"
     assert load_chosen_model(data_dir) == LARGER
     install(PACKAGED)
     assert load_chosen_model(data_dir) == PACKAGED
 
 
-def test_settings_that_overrule_the_choice_are_pointed_out(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_settings_overriding_the_choice_are_reported(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(monkeypatch, data_dir, llm_model="/srv/other.gguf")
     assert "uses that model instead" in install(LARGER)
 
 
-def test_an_unknown_name_is_refused(data_dir: Path) -> None:
+def test_unknown_model_name_is_rejected(data_dir: Path) -> None:
     err = StringIO()
     with pytest.raises(SystemExit) as left:
         call_command("models", "install", "none", stderr=err)
@@ -61,7 +59,7 @@ def test_an_unknown_name_is_refused(data_dir: Path) -> None:
     assert f"no model “none”. Available: {PACKAGED}, {LARGER}, {MULTILINGUAL}" in err.getvalue()
 
 
-def test_an_embedding_model_is_no_choice_of_a_language_model(data_dir: Path) -> None:
+def test_installing_an_embedding_model_does_not_change_the_chat_model(data_dir: Path) -> None:
     save_chosen_model(data_dir, LARGER)
     (data_dir / "models" / "multilingual-e5-small-1").mkdir()
     printed = install(MULTILINGUAL)
@@ -70,7 +68,9 @@ def test_an_embedding_model_is_no_choice_of_a_language_model(data_dir: Path) -> 
     assert load_chosen_model(data_dir) == LARGER
 
 
-def test_up_chooses_before_it_starts(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_up_command_chooses_the_model_before_starting(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def supervise() -> None:
         raise SystemExit(load_chosen_model(data_dir))
 
@@ -84,7 +84,7 @@ def test_up_chooses_before_it_starts(data_dir: Path, monkeypatch: pytest.MonkeyP
     assert started.value.code == PACKAGED
 
 
-def test_doctor_points_out_the_demonstration_model_only(data_dir: Path) -> None:
+def test_doctor_warns_about_the_demonstration_model(data_dir: Path) -> None:
     assert DEMONSTRATION_ONLY in doctor.CHECKS["Language model"]()
     save_chosen_model(data_dir, LARGER)
     assert doctor.CHECKS["Language model"]() == str(next((data_dir / "models").iterdir()))

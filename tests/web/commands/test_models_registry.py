@@ -55,7 +55,7 @@ def test_models_are_listed_with_adapters_below_their_base() -> None:
     ]  # fmt: skip
 
 
-def test_a_model_is_tested_and_activated(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_model_is_tested_and_activated(server: FakeServer, capsys: pytest.CaptureFixture[str]) -> None:
     registered("mistral", server.url)
     assert run("activate", "mistral") == "mistral answers from now on.\n"
     row = RegisteredModel.objects.get(name="mistral")
@@ -92,7 +92,7 @@ def test_recent_questions_are_routed_by_todays_rules() -> None:
     assert "Contracts" in text
 
 
-def test_an_inside_model_gets_everything_unless_one_supposes_otherwise() -> None:
+def test_route_preview_defaults_to_an_inside_model() -> None:
     base = KnowledgeBase.objects.create(name="Visitors", slug="visitors")
     document = Document.objects.create(knowledge_base=base, title="x", source_key="x")
     talk = Conversation.objects.create(user=User.objects.create(username="una"), title="Talk")

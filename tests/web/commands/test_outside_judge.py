@@ -42,7 +42,7 @@ def document_in(rule: str, *, closed: bool = False) -> Document:
 
 @pytest.mark.parametrize("location", ["inside", "outside"])
 @pytest.mark.parametrize(("rule", "closed"), [("allow", False), ("allow", True), ("forbid", False)])
-def test_a_judge_outside_reads_nothing_from_a_knowledge_base_that_forbids_it_anything(
+def test_outside_judge_reads_nothing_from_a_forbidding_knowledge_base(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch, location: str, rule: str, closed: bool
 ) -> None:
     """The answer may repeat a document that it doesn't cite."""

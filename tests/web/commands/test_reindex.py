@@ -57,7 +57,7 @@ def found(server: Server, query: str) -> str:
 
 
 @pytest.mark.acceptance  # tests/web/api/reindexing tries the same over REST
-def test_a_model_that_finds_less_is_refused_forced_and_rolled_back(server: Server, tmp_path: Path) -> None:
+def test_worse_model_is_refused_forced_and_rolled_back(server: Server, tmp_path: Path) -> None:
     gold = tmp_path / "gold.jsonl"
     gold.write_text("\n".join(map(json.dumps, GOLD)))
     model = str(tiny_encoder(tmp_path / "tiny"))

@@ -57,7 +57,7 @@ def assert_error(response: Response, status: int, code: int) -> str:
     return str(error["error_msg"])
 
 
-def test_passages_come_with_their_source(mia: Caller, leave: Document) -> None:
+def test_passages_include_their_source(mia: Caller, leave: Document) -> None:
     best, second = records(mia)
     assert (best["content"], best["title"]) == (LEAVE, leave.title)
     assert 0 <= second["score"] <= best["score"] <= 1
@@ -66,13 +66,11 @@ def test_passages_come_with_their_source(mia: Caller, leave: Document) -> None:
     assert told["path"].startswith(f"http://testserver/library/documents/{leave.id}?chunk=")
 
 
-def test_a_knowledge_base_is_named_by_its_slug_or_its_id(
-    mia: Caller, base: KnowledgeBase, leave: Document
-) -> None:
+def test_knowledge_base_is_found_by_slug_or_id(mia: Caller, base: KnowledgeBase, leave: Document) -> None:
     assert records(mia, base=base.slug) == records(mia, base=str(base.id))
 
 
-def test_no_more_than_was_asked_for_and_none_below_the_threshold(mia: Caller, leave: Document) -> None:
+def test_results_respect_top_k_and_the_score_threshold(mia: Caller, leave: Document) -> None:
     assert contents(mia, retrieval_setting={"top_k": 1, "score_threshold": 0.0}) == [LEAVE]
     every = records(mia)
     between = (every[0]["score"] + every[1]["score"]) / 2
@@ -80,7 +78,7 @@ def test_no_more_than_was_asked_for_and_none_below_the_threshold(mia: Caller, le
     assert len(records(mia, retrieval_setting={"top_k": 100_000, "score_threshold": 0})) == 2
 
 
-def test_only_what_the_key_may_read(
+def test_dify_retrieval_returns_only_readable_passages(
     mia: Caller, rob: Caller, base: KnowledgeBase, leave: Document, grant: Any
 ) -> None:
     assert "no" in assert_error(ask(rob), 404, 2001).lower()
@@ -91,7 +89,7 @@ def test_only_what_the_key_may_read(
     assert contents(rob) == []
 
 
-def test_keys_that_may_not(admin: Caller, mia: Caller, leave: Document) -> None:
+def test_unauthorised_keys_are_rejected(admin: Caller, mia: Caller, leave: Document) -> None:
     elsewhere = Caller(mia.user, "cairn_00000000_" + "x" * 43)
     assert_error(ask(elsewhere), 401, 1002)
     ingesting = caller_for("ben", scopes=["ingest"])
@@ -118,7 +116,7 @@ def test_invalid_requests_have_an_error_message(mia: Caller, leave: Document, bo
     assert assert_error(ask(mia, **body), 422, 422)
 
 
-def test_what_is_no_json(mia: Caller, leave: Document) -> None:
+def test_invalid_json_and_other_media_types_are_rejected(mia: Caller, leave: Document) -> None:
     headers = {"Authorization": f"Bearer {mia.key}"}
     broken = mia.client.post("/retrieval", "{", content_type="application/json", headers=headers)
     assert_error(broken, 400, 400)

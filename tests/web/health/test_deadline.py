@@ -28,7 +28,7 @@ def ask(checks: ParallelChecks, slow: Slow, seconds: float) -> HealthResult:
     return found["slow"]
 
 
-def test_those_who_ask_at_the_same_time_share_a_run() -> None:
+def test_concurrent_callers_share_a_health_check() -> None:
     checks, slow = ParallelChecks(), Slow()
     with ThreadPoolExecutor(5) as pool:
         asked = [pool.submit(ask, checks, slow, 20) for _ in range(5)]
@@ -37,7 +37,7 @@ def test_those_who_ask_at_the_same_time_share_a_run() -> None:
     assert slow.calls == 1
 
 
-def test_a_run_that_hangs_is_not_joined_and_a_later_one_is_new() -> None:
+def test_hanging_health_check_is_not_joined_and_a_later_one_is_new() -> None:
     checks, slow = ParallelChecks(), Slow()
     assert [ask(checks, slow, 0.05), ask(checks, slow, 20)] == [LATE, LATE]
     assert slow.calls == 1

@@ -25,7 +25,7 @@ def often(monkeypatch: pytest.MonkeyPatch, transactional_db: None) -> None:
     monkeypatch.setattr(presence, "INTERVAL_SECONDS", 0.02)
 
 
-def test_a_process_reports_until_it_ends() -> None:
+def test_process_reports_until_it_ends() -> None:
     running = Presence(ProcessKind.WORKER, queues=["bulk"])
     running.start()
     until(lambda: RunningProcess.objects.exists())
@@ -38,7 +38,7 @@ def test_a_process_reports_until_it_ends() -> None:
     assert not RunningProcess.objects.exists()
 
 
-def test_a_process_whose_threads_died_falls_silent() -> None:
+def test_process_with_dead_threads_stops_reporting() -> None:
     dead = threading.Event()
     running = Presence(ProcessKind.BEAT, is_alive=lambda: not dead.is_set())
     running.start()

@@ -54,7 +54,7 @@ def runs(
     RunningProcess.objects.create(kind=kind, host="w1", pid=17, started_at=now - started, seen_at=now - seen)
 
 
-def test_what_needs_attention_links_to_its_page_of_the_help(client: Client, tmp_path: Path) -> None:
+def test_health_problem_links_to_its_help_page(client: Client, tmp_path: Path) -> None:
     assert "Help:" not in text_of(client.get(PAGE))
     (tmp_path / "operate").mkdir()
     (tmp_path / "operate" / "backups.md").write_text("# Back up")
@@ -65,7 +65,7 @@ def test_what_needs_attention_links_to_its_page_of_the_help(client: Client, tmp_
     assert html.count("Help:") == 1
 
 
-def test_workers_and_beat_that_run_are_named_with_since_when(client: Client) -> None:
+def test_running_workers_and_beat_are_listed_with_their_age(client: Client) -> None:
     runs(ProcessKind.WORKER)
     runs(ProcessKind.BEAT, started=timedelta(minutes=5))
     found = checked(client)
@@ -82,7 +82,7 @@ def test_page_without_a_worker_shows_a_remedy(client: Client) -> None:
     assert '<code class="break">manage.py up</code>' in page
 
 
-def test_a_worker_that_was_killed_is_missed_for_an_hour(client: Client) -> None:
+def test_killed_worker_is_reported_for_an_hour(client: Client) -> None:
     runs(ProcessKind.WORKER)
     runs(ProcessKind.WORKER, seen=timedelta(minutes=2))
     found = checked(client)["workers"]
@@ -119,15 +119,13 @@ def hanging() -> Iterator[Hanging]:
                 thread.join(10)
 
 
-def test_a_part_that_never_answers_does_not_hang_the_page(client: Client, hanging: Hanging) -> None:
+def test_unresponsive_part_does_not_hang_the_page(client: Client, hanging: Hanging) -> None:
     page = text_of(client.get(PAGE))
     assert "No answer within 2 seconds." in page
     assert "Secrets and permissions" in page
 
 
-def test_a_part_that_hangs_costs_one_thread_however_often_it_is_checked(
-    client: Client, hanging: Hanging
-) -> None:
+def test_unresponsive_part_uses_one_thread_for_repeated_checks(client: Client, hanging: Hanging) -> None:
     for _ in range(3):
         assert checked(client)["embedding_model"]["message"] == "No answer within 2 seconds."
     asked = [thread for thread in threading.enumerate() if thread.name == "health-embedding_model"]
@@ -138,7 +136,7 @@ def broken(*_: object) -> None:
     raise Unavailable("amqp://user:hunter2@rabbit refused the connection")
 
 
-def test_a_broken_part_is_a_problem_without_secrets(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_part_is_a_problem_without_secrets(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     given = environment().model_copy(update={"celery_broker_url": "amqp://user:hunter2@rabbit"})
     monkeypatch.setattr(processes, "environment", lambda: given)
     monkeypatch.setattr("ingestion.broker.ping", broken)
@@ -149,7 +147,7 @@ def test_a_broken_part_is_a_problem_without_secrets(client: Client, monkeypatch:
     assert "hunter2" not in page
 
 
-def test_jobs_that_wait_while_nobody_works_are_a_problem(client: Client, document: Document) -> None:
+def test_waiting_jobs_without_a_worker_are_a_problem(client: Client, document: Document) -> None:
     assert checked(client)["queue"]["state"] == "ok"
     Job.objects.update(created_at=timezone.now() - timedelta(minutes=12))
     found = checked(client)["queue"]
@@ -164,7 +162,7 @@ class Usage(NamedTuple):
 
 
 @pytest.mark.parametrize(("free", "state"), [(500 << 20, "problem"), (3 << 30, "warning"), (90 << 30, "ok")])
-def test_a_disk_that_fills_up_is_noticed(
+def test_full_disk_is_reported(
     client: Client, monkeypatch: pytest.MonkeyPatch, free: int, state: str
 ) -> None:
     total = 100 << 30
@@ -172,7 +170,7 @@ def test_a_disk_that_fills_up_is_noticed(
     assert checked(client)["disk"]["state"] == state
 
 
-def test_the_last_backup_is_described(client: Client) -> None:
+def test_last_backup_is_described(client: Client) -> None:
     assert checked(client)["backup"]["message"] == "No backup has been made."
     record("backup.made", actor=None, documents=1200, files=3, bytes=5 << 20, missing=0, verified=True)
     found = checked(client)["backup"]
@@ -182,7 +180,7 @@ def test_the_last_backup_is_described(client: Client) -> None:
     assert checked(client)["backup"]["state"] == "warning"
 
 
-def test_an_index_that_lacks_passages_is_a_problem(
+def test_index_with_missing_passages_is_a_problem(
     client: Client, engine_override: Engine, ready: Document, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage, "find_active_index", lambda: engine_override.index)
@@ -194,15 +192,13 @@ def test_an_index_that_lacks_passages_is_a_problem(
     assert (found["state"], found["command"]) == ("problem", "manage.py reindex --wait --swap")
 
 
-def test_looking_at_the_health_of_a_new_installation_begins_no_index(client: Client) -> None:
+def test_health_page_of_a_new_installation_creates_no_index(client: Client) -> None:
     with registry.use(embedder=FakeEmbedder()):
         assert checked(client)["index"]["message"] == "The index contains 0 passages of documents."
     assert not IndexGeneration.objects.exists()
 
 
-def test_the_packaged_model_is_called_a_demonstration(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_packaged_model_is_called_a_demonstration(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "chat_health", lambda: registry.Health(ok=True, detail="small"))
     found = checked(client)["language_model"]
     assert found["state"] == "warning"
@@ -212,20 +208,20 @@ def test_the_packaged_model_is_called_a_demonstration(
     assert checked(client)["language_model"]["message"] == "mistral responds."
 
 
-def test_a_secret_that_can_be_guessed_is_a_problem(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guessable_secret_is_a_problem(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = type("Secret", (), {"get_secret_value": lambda _self: "change-me"})()
     given = environment().model_copy(update={"secret_key": secret})
     monkeypatch.setattr(security, "environment", lambda: given)
     assert checked(client)["secrets"]["message"] == "SECRET_KEY can be guessed: sessions can be forged."
 
 
-def test_the_overview_links_to_what_is_wrong(client: Client) -> None:
+def test_overview_links_to_health_problems(client: Client) -> None:
     assert "/admin/health/attention" in text_of(client.get(OVERVIEW))
     needs = text_of(client.get("/admin/health/attention"))
     assert '<a href="/admin/health#health-workers">' in needs
 
 
-def test_the_page_is_in_the_language_of_its_reader(client: Client, admin: User) -> None:
+def test_health_page_uses_the_language_of_its_reader(client: Client, admin: User) -> None:
     User.objects.filter(pk=admin.pk).update(language="de")
     page = text_of(client.get(PAGE))
     assert "Es läuft kein Worker" in page
@@ -233,6 +229,8 @@ def test_the_page_is_in_the_language_of_its_reader(client: Client, admin: User) 
     assert checked(client)["workers"]["message"].startswith("No worker is running")
 
 
-def test_only_admins_see_it(signed_in: SignIn, admin: User, make_user: Callable[..., User]) -> None:
+def test_health_page_is_for_admins_only(
+    signed_in: SignIn, admin: User, make_user: Callable[..., User]
+) -> None:
     other = signed_in(make_user("rob"))
     assert [other.get(path).status_code for path in (PAGE, REST, "/admin/health/attention")] == [403] * 3

@@ -31,7 +31,7 @@ def fail(schedule: SourceSchedule) -> None:
 
 
 @pytest.mark.django_db
-def test_sources_that_fail_again_and_again_are_named(client: Client, schedule: SourceSchedule) -> None:
+def test_repeatedly_failing_sources_are_named(client: Client, schedule: SourceSchedule) -> None:
     assert checked(client)["sources"]["message"] == "1 source is being synced."
     fail(schedule)
     assert checked(client)["sources"]["state"] == "ok"

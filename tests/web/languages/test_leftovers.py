@@ -135,7 +135,7 @@ def test_every_page_text_is_translatable(world: World, marked: None, name: str) 
     assert not left, "\n".join(f"{route}: {text}" for text, route in left.items())
 
 
-def test_something_is_looked_at() -> None:
+def test_untranslated_texts_are_detected() -> None:
     assert len(PAGES) > 40
     assert list(leftovers('<p>⟦gut⟧ <b title="seen">left</b> <code>x</code> Handbook</p>')) == [
         "left",

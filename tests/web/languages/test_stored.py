@@ -80,7 +80,7 @@ def test_message_parameters_are_translated() -> None:
         )
 
 
-def test_words_of_people_are_left_alone() -> None:
+def test_texts_by_people_are_not_translated() -> None:
     with translation.override("de"):
         assert localize("The folder “{0}” is ours.") == "The folder “{0}” is ours."
         assert localize("A user named “{x}” already exists.") == "Es gibt schon ein Konto namens „{x}“."
@@ -110,7 +110,7 @@ def test_message_preserves_its_code_when_serialised(message: str) -> None:
     "params",
     [{}, {"count": "many"}, {"count": None}, {"count": [3]}, {"other": 1}],
 )
-def test_a_message_that_makes_no_sense_is_its_text(params: dict[str, Any]) -> None:
+def test_invalid_stored_message_is_shown_as_its_text(params: dict[str, Any]) -> None:
     for code in ("skipped_images", "no such code"):
         stored = {"message": code, "params": params, "text": "3 images were skipped."}
         assert messages.str_from_json(stored) == "3 images were skipped."
@@ -147,20 +147,20 @@ def test_report_preserves_messages_and_texts_without_a_code() -> None:
         assert localize(found["warnings"][1]) == "1 Bild wurde übersprungen."
 
 
-def test_numbers_are_written_as_the_language_does() -> None:
+def test_numbers_are_formatted_in_the_language() -> None:
     with translation.override("de"):
         assert (number(1234.567, 1), number(1234567), number(0.9996, 3)) == ("1.234,6", "1.234.567", "1,000")
     with translation.override("en"):
         assert (number(1234.567, 1), number(3.98, 0)) == ("1,234.6", "4")
 
 
-def test_a_message_nested_too_deeply_becomes_its_text() -> None:
+def test_deeply_nested_message_becomes_its_text() -> None:
     stored: Any = "why"
     for _ in range(400):
         stored = {"message": "failed_file", "params": {"name": "a.pdf", "why": stored}, "text": "short"}
     assert len(messages.str_from_json(stored)) < 500
 
 
-def test_a_message_has_no_lone_surrogates() -> None:
+def test_message_contains_no_lone_surrogates() -> None:
     stored = {"message": "failed_file", "params": {"name": "a\ud800.pdf", "why": "x"}, "text": ""}
     assert messages.str_from_json(stored) == "a.pdf: x"

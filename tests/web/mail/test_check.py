@@ -22,7 +22,7 @@ def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "TOTAL_SECONDS", 1)
 
 
-def test_a_server_that_works_is_checked_without_sending(start_mail: StartMail) -> None:
+def test_working_mail_server_is_checked_without_sending(start_mail: StartMail) -> None:
     server = start_mail(account=("cairn", "secret"))
     verdict = check_mail_server()
     assert verdict.ok
@@ -31,7 +31,7 @@ def test_a_server_that_works_is_checked_without_sending(start_mail: StartMail) -
     assert server.connections == 1
 
 
-def test_a_test_message_arrives(start_mail: StartMail, capsys: pytest.CaptureFixture[str]) -> None:
+def test_message_arrives(start_mail: StartMail, capsys: pytest.CaptureFixture[str]) -> None:
     server = start_mail()
     call_command("mail", "test", "mia@example.org")
     [message] = server.messages
@@ -41,7 +41,7 @@ def test_a_test_message_arrives(start_mail: StartMail, capsys: pytest.CaptureFix
     assert "mia@example.org" in capsys.readouterr().out
 
 
-def test_without_a_server_nothing_is_sent(configure_mail: Configure) -> None:
+def test_mail_is_not_sent_without_a_server(configure_mail: Configure) -> None:
     configure_mail(smtp_host="127.0.0.1", mail_from=None)
     verdict = send_test_mail("mia@example.org")
     assert (verdict.ok, verdict.message.code) == (False, "mail_not_configured")
@@ -49,7 +49,7 @@ def test_without_a_server_nothing_is_sent(configure_mail: Configure) -> None:
 
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("behaviour", [HANGS, DRIPS])
-def test_a_server_that_hangs_is_given_up(start_mail: StartMail, behaviour: str) -> None:
+def test_hanging_mail_server_times_out(start_mail: StartMail, behaviour: str) -> None:
     start_mail(behaviour=behaviour)
     began = time.monotonic()
     verdict = check_mail_server()
@@ -58,7 +58,7 @@ def test_a_server_that_hangs_is_given_up(start_mail: StartMail, behaviour: str) 
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_tls_handshake_that_hangs_is_given_up(start_mail: StartMail, configure_mail: Configure) -> None:
+def test_hanging_tls_handshake_times_out(start_mail: StartMail, configure_mail: Configure) -> None:
     server = start_mail(behaviour=HANGS)
     configure_mail(
         smtp_host="127.0.0.1", smtp_port=server.port, smtp_security="tls", mail_from="cairn@example.org"
@@ -93,7 +93,7 @@ def test_refusals_name_the_reason(start_mail: StartMail) -> None:
     assert "451 out of disk space" in send_test_mail("mia@example.org").message
 
 
-def test_a_closed_port_and_odd_addresses_are_reported(start_mail: StartMail) -> None:
+def test_closed_port_and_invalid_addresses_are_reported(start_mail: StartMail) -> None:
     with MailServer() as gone:
         port = gone.port
     closed = Configured("127.0.0.1", port, "none", "", "", None, "cairn@example.org")
@@ -125,7 +125,7 @@ def test_certificates_are_checked(
     assert len(server.messages) == 1
 
 
-def test_a_server_without_starttls_gets_no_password(start_mail: StartMail, configure_mail: Configure) -> None:
+def test_password_is_not_sent_without_starttls(start_mail: StartMail, configure_mail: Configure) -> None:
     server = start_mail(account=("cairn", "secret"))
     configure_mail(
         smtp_host="127.0.0.1",
@@ -137,7 +137,7 @@ def test_a_server_without_starttls_gets_no_password(start_mail: StartMail, confi
     assert check_mail_server().message.code == "mail_not_supported"
 
 
-def test_the_command_reports_failures(configure_mail: Configure, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mail_command_reports_failures(configure_mail: Configure, capsys: pytest.CaptureFixture[str]) -> None:
     configure_mail(smtp_host=None)
     with pytest.raises(SystemExit) as left:
         call_command("mail", "check", "--json")

@@ -61,7 +61,7 @@ def _sets_password(token: str) -> bool:
     return Client().post("/set-password", form).status_code == 302
 
 
-def test_an_invitation_arrives_and_its_link_works_once(start_mail: StartMail, admin: Caller) -> None:
+def test_invitation_arrives_and_its_link_works_once(start_mail: StartMail, admin: Caller) -> None:
     server = start_mail()
     eve = {"username": "eve", "display_name": "Eve", "email": "eve@example.org"}
     made = admin.post("/users", eve).json()
@@ -81,7 +81,7 @@ def test_an_invitation_arrives_and_its_link_works_once(start_mail: StartMail, ad
     assert PasswordMail.objects.get().sent_at
 
 
-def test_without_server_or_address_the_link_is_passed_on_by_hand(
+def test_password_mail_requires_a_server_and_an_address(
     start_mail: StartMail, configure_mail: Configure, admin: Caller, rob: Caller
 ) -> None:
     path = f"/users/{rob.user.id}/password-mail"
@@ -94,7 +94,7 @@ def test_without_server_or_address_the_link_is_passed_on_by_hand(
 
 
 @pytest.mark.parametrize("name", ["mia", "MIA", "Mia@Example.org"])
-def test_a_forgotten_password_is_reset(start_mail: StartMail, mia: User, name: str) -> None:
+def test_forgotten_password_is_reset(start_mail: StartMail, mia: User, name: str) -> None:
     server = start_mail()
     status, _html = _forget(name)
     assert status == 200
@@ -106,7 +106,7 @@ def test_a_forgotten_password_is_reset(start_mail: StartMail, mia: User, name: s
     assert mia.check_password(FRESH)
 
 
-def test_nobody_learns_who_has_an_account(
+def test_password_reset_does_not_reveal_accounts(
     start_mail: StartMail, mia: User, rob: Caller, workers: list[str]
 ) -> None:
     server = start_mail()
@@ -144,7 +144,7 @@ def test_invitations_are_in_the_language_of_the_person_or_the_default(
     ]
 
 
-def test_disabled_people_and_those_without_password_get_nothing(start_mail: StartMail, mia: User) -> None:
+def test_disabled_users_and_users_without_a_password_get_no_mail(start_mail: StartMail, mia: User) -> None:
     server = start_mail()
     User.objects.filter(pk=mia.pk).update(is_active=False)
     _forget("mia")
@@ -162,7 +162,7 @@ def test_requests_are_limited(start_mail: StartMail) -> None:
     assert statuses == [200] * 10 + [429] * 2
 
 
-def test_without_a_mail_server_the_page_does_not_exist(
+def test_forgot_password_page_requires_a_mail_server(
     start_mail: StartMail, configure_mail: Configure
 ) -> None:
     configure_mail(smtp_host=None)
@@ -172,7 +172,7 @@ def test_without_a_mail_server_the_page_does_not_exist(
     assert "/forgot-password" in Client().get("/login").content.decode()
 
 
-def test_links_lead_to_the_configured_site_whatever_the_request_names(
+def test_links_use_the_configured_site_regardless_of_the_host_header(
     start_mail: StartMail, mia: User, settings: Any
 ) -> None:
     settings.ALLOWED_HOSTS = ["*"]
@@ -182,7 +182,7 @@ def test_links_lead_to_the_configured_site_whatever_the_request_names(
 
 
 @pytest.mark.parametrize("origins", [(), ("https://*.example.org",)])
-def test_without_a_configured_site_the_page_does_not_exist(
+def test_forgot_password_page_requires_a_configured_site(
     start_mail: StartMail, mia: User, origins: tuple[str, ...]
 ) -> None:
     server = start_mail(origins=origins)
@@ -191,7 +191,7 @@ def test_without_a_configured_site_the_page_does_not_exist(
     assert server.messages == []
 
 
-def test_people_learn_that_no_message_can_be_sent_now_and_no_log_has_what_they_typed(
+def test_mail_failure_is_shown_and_the_typed_address_not_logged(
     start_mail: StartMail, mia: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     start_mail()
@@ -213,7 +213,7 @@ def _make_old() -> None:
     PasswordMail.objects.update(created_at=timezone.now() - timedelta(minutes=10))
 
 
-def test_a_person_gets_five_messages_a_day(start_mail: StartMail, mia: User) -> None:
+def test_person_gets_at_most_five_messages_a_day(start_mail: StartMail, mia: User) -> None:
     server = start_mail()
     for _ in range(7):
         _forget("mia")
@@ -221,7 +221,7 @@ def test_a_person_gets_five_messages_a_day(start_mail: StartMail, mia: User) -> 
     assert len(server.messages) == 5
 
 
-def test_a_request_addresses_ten_people(start_mail: StartMail, mia: User) -> None:
+def test_password_request_reaches_at_most_ten_accounts(start_mail: StartMail, mia: User) -> None:
     server = start_mail()
     for number in range(12):
         User.objects.create_user(f"twin{number}", "some password", email="mia@example.org")
@@ -229,7 +229,7 @@ def test_a_request_addresses_ten_people(start_mail: StartMail, mia: User) -> Non
     assert PasswordMail.objects.count() == len(server.messages) == 10
 
 
-def test_a_waiting_message_of_an_admin_stays(start_mail: StartMail, admin: Caller, mia: User) -> None:
+def test_waiting_message_of_an_admin_is_preserved(start_mail: StartMail, admin: Caller, mia: User) -> None:
     start_mail(behaviour=BREAKS)
     admin.post(f"/users/{mia.pk}/password-mail", {"days": 7})
     _make_old()
@@ -237,9 +237,7 @@ def test_a_waiting_message_of_an_admin_stays(start_mail: StartMail, admin: Calle
     assert PasswordMail.objects.get().days == 7
 
 
-def test_invited_people_get_a_new_link_once_theirs_has_expired(
-    start_mail: StartMail, admin: Caller, mia: User
-) -> None:
+def test_invited_person_gets_a_new_link_after_expiry(start_mail: StartMail, admin: Caller, mia: User) -> None:
     server = start_mail()
     User.objects.filter(pk=mia.pk).update(password="!")
     url = admin.post(f"/users/{mia.pk}/password-link", {}).json()["url"]
@@ -265,7 +263,7 @@ def test_people_from_a_directory_get_no_link(start_mail: StartMail, admin: Calle
     assert server.messages == []
 
 
-def test_a_link_ends_when_the_address_changes(start_mail: StartMail, admin: Caller, mia: User) -> None:
+def test_link_is_revoked_when_the_address_changes(start_mail: StartMail, admin: Caller, mia: User) -> None:
     server = start_mail()
     path = f"/users/{mia.pk}"
     admin.post(f"{path}/password-mail", {})
@@ -278,7 +276,7 @@ def test_a_link_ends_when_the_address_changes(start_mail: StartMail, admin: Call
     assert PasswordMail.objects.get().error == ""
 
 
-def test_a_link_ends_when_a_file_changes_the_address(admin: Caller, mia: User) -> None:
+def test_link_is_revoked_when_an_import_changes_the_address(admin: Caller, mia: User) -> None:
     admin.post(f"/users/{mia.pk}/password-link", {})
     users_import([UserLine(2, "mia", email="mia@example.org")], actor=admin.user.pk)
     assert PasswordLink.objects.exists()
@@ -286,7 +284,7 @@ def test_a_link_ends_when_a_file_changes_the_address(admin: Caller, mia: User) -
     assert not PasswordLink.objects.exists()
 
 
-def test_a_message_goes_to_the_address_that_was_corrected_meanwhile(
+def test_message_is_sent_to_the_corrected_address(
     start_mail: StartMail, admin: Caller, mia: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = start_mail()
@@ -300,7 +298,7 @@ def test_a_message_goes_to_the_address_that_was_corrected_meanwhile(
     assert [message["To"] for message in server.messages] == ["right@example.org"]
 
 
-def test_a_message_is_sent_again_after_an_outage(start_mail: StartMail, admin: Caller, mia: User) -> None:
+def test_message_is_resent_after_an_outage(start_mail: StartMail, admin: Caller, mia: User) -> None:
     start_mail(behaviour=BREAKS)
     admin.post(f"/users/{mia.pk}/password-mail", {})
     mail = PasswordMail.objects.get()
@@ -315,7 +313,7 @@ def test_a_message_is_sent_again_after_an_outage(start_mail: StartMail, admin: C
     assert password_mails_send() == 0
 
 
-def test_a_refused_address_is_not_tried_again(start_mail: StartMail, admin: Caller, mia: User) -> None:
+def test_refused_address_is_not_retried(start_mail: StartMail, admin: Caller, mia: User) -> None:
     server = start_mail(refused=("mia@example.org",))
     admin.post(f"/users/{mia.pk}/password-mail", {})
     PasswordMail.objects.update(not_before=timezone.now() - timedelta(seconds=1))
@@ -326,7 +324,7 @@ def test_a_refused_address_is_not_tried_again(start_mail: StartMail, admin: Call
     assert "550 no such mailbox" in browser.get(f"/admin/users/{mia.pk}").content.decode()
 
 
-def test_a_server_that_hangs_ends_the_run(
+def test_hanging_server_ends_the_mail_run(
     start_mail: StartMail, mia: User, rob: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "SILENT_SECONDS", 0.3)
@@ -337,7 +335,7 @@ def test_a_server_that_hangs_ends_the_run(
     assert server.connections == 1
 
 
-def test_deleted_people_leave_nothing(start_mail: StartMail, admin: Caller, mia: User) -> None:
+def test_deleted_user_leaves_no_mails_or_links(start_mail: StartMail, admin: Caller, mia: User) -> None:
     start_mail(behaviour=BREAKS)
     admin.post(f"/users/{mia.pk}/password-mail", {})
     assert admin.delete(f"/users/{mia.pk}").status_code == 204

@@ -48,13 +48,13 @@ async def assert_answers(client: Client) -> None:
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_an_assistant_asks_over_http(cairn_server: Server, mode: str) -> None:
+async def test_mcp_client_gets_answers_over_http(cairn_server: Server, mode: str) -> None:
     """In today's protocol, and in that of before, which shakes hands first."""
     async with over_http(cairn_server, cairn_server.key(), mode=mode) as client:
         await assert_answers(client)
 
 
-async def test_an_assistant_asks_over_a_pipe(cairn_server: Server, tmp_path: Path) -> None:
+async def test_mcp_client_gets_answers_over_a_pipe(cairn_server: Server, tmp_path: Path) -> None:
     key = tmp_path / "key"
     key.write_text(cairn_server.key(), encoding="ascii")
     command = StdioServerParameters(

@@ -75,7 +75,7 @@ def test_initialize_describes_the_server(mia: Caller) -> None:
     assert names(mia) == ["list_knowledge_bases", "search", "ask", "read_document"]
 
 
-def test_a_key_is_shown_the_tools_that_it_may_use(mia: Caller) -> None:
+def test_key_sees_only_tools_in_its_scopes(mia: Caller) -> None:
     searching = caller_for("sue", scopes=["search"])
     assert "ask" not in names(searching)
     assert "scope" in refused(searching, "ask", question=QUESTION)
@@ -97,7 +97,7 @@ def test_small_talk_gets_a_reply_without_a_verdict_and_examples(mia: Caller, lea
     assert "suggestions" not in call(mia, "ask", question=QUESTION)["structuredContent"]
 
 
-def test_an_answer_comes_with_its_sources_and_verdict(mia: Caller, leave: Document) -> None:
+def test_mcp_answer_has_sources_and_verdict(mia: Caller, leave: Document) -> None:
     said = call(mia, "ask", question=QUESTION)
     assert not said["isError"]
     assert "25 days of leave a year. [1]" in text(said)
@@ -121,7 +121,7 @@ def test_passages_are_found(mia: Caller, base: KnowledgeBase, leave: Document) -
     assert LEAVE in text(said)
 
 
-def test_a_document_is_read_in_parts(mia: Caller, document: Document, parts: Engine) -> None:
+def test_document_is_read_in_parts(mia: Caller, document: Document, parts: Engine) -> None:
     indexed(document, parts, *(f"Line {number}." for number in range(60)))
     first = call(mia, "read_document", document=str(document.id))
     assert text(first).startswith("Line 0.")
@@ -139,7 +139,9 @@ def test_knowledge_bases_are_listed(mia: Caller, rob: Caller, base: KnowledgeBas
     assert call(rob, "list_knowledge_bases")["structuredContent"] == {"knowledge_bases": []}
 
 
-def test_only_what_the_key_may_read(mia: Caller, rob: Caller, leave: Document, grant: Any) -> None:
+def test_mcp_tools_return_only_readable_content(
+    mia: Caller, rob: Caller, leave: Document, grant: Any
+) -> None:
     assert call(rob, "search", query=QUESTION)["structuredContent"] == {"results": []}
     hidden = refused(rob, "read_document", document=str(leave.id))
     assert hidden == refused(rob, "read_document", document="never-there")

@@ -159,7 +159,9 @@ def test_wrong_requests_are_refused(
     assert ('value="good"' in shown, 'value="bad"' in shown) == (True, False)
 
 
-def test_the_page_offers_only_knowledge_bases_with_gold_questions(admin: Caller, base: KnowledgeBase) -> None:
+def test_comparison_page_offers_only_knowledge_bases_with_gold_questions(
+    admin: Caller, base: KnowledgeBase
+) -> None:
     browser = Client()
     browser.force_login(admin.user)
     before = browser.get("/admin/model-comparisons").content.decode()
@@ -171,7 +173,7 @@ def test_the_page_offers_only_knowledge_bases_with_gold_questions(admin: Caller,
     assert "has gold questions yet" not in after
 
 
-def test_one_comparison_at_a_time(
+def test_second_comparison_conflicts_with_a_running_one(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     ModelComparison.objects.create(knowledge_base=base, first="good", second="bad")
@@ -180,7 +182,7 @@ def test_one_comparison_at_a_time(
     assert problem["detail"] == "A comparison is already in progress."
 
 
-def test_an_interrupted_comparison_ends(
+def test_interrupted_comparison_is_marked_failed(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     silent = timezone.now() - timedelta(minutes=1)
@@ -193,7 +195,7 @@ def test_an_interrupted_comparison_ends(
     assert (stuck.state, stuck.error) == (TrialState.FAILED, "The comparison was interrupted.")
 
 
-def test_a_cancelled_comparison_stops_after_the_current_question(
+def test_cancelled_comparison_stops_after_the_current_question(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -216,7 +218,7 @@ def test_a_cancelled_comparison_stops_after_the_current_question(
     assert_problem(admin.post(f"/model-comparisons/{comparison}/cancel"), 409, "conflict")
 
 
-def test_a_running_comparison_can_be_cancelled_on_the_page(admin: Caller, base: KnowledgeBase) -> None:
+def test_running_comparison_can_be_cancelled_on_the_page(admin: Caller, base: KnowledgeBase) -> None:
     running = ModelComparison.objects.create(knowledge_base=base, first="good", second="bad")
     browser = Client()
     browser.force_login(admin.user)
@@ -226,7 +228,7 @@ def test_a_running_comparison_can_be_cancelled_on_the_page(admin: Caller, base: 
     assert button not in browser.get("/admin/model-comparisons").content.decode()
 
 
-def test_a_significantly_worse_model_needs_a_reason(
+def test_significantly_worse_model_requires_a_reason(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     RegisteredModel.objects.update(model="llama")  # both servers call theirs so
@@ -240,7 +242,7 @@ def test_a_significantly_worse_model_needs_a_reason(
     assert event.detail["override_reason"] == "It costs half."
 
 
-def test_the_order_of_the_models_does_not_matter(
+def test_comparison_refuses_regardless_of_the_order_of_the_models(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     change(admin, "bad", "activate")
@@ -249,7 +251,7 @@ def test_the_order_of_the_models_does_not_matter(
     assert_problem(change(admin, "bad", "activate"), 409, "model_worse")
 
 
-def test_a_difference_by_chance_refuses_nothing(
+def test_insignificant_difference_does_not_prevent_activation(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     change(admin, "good", "activate")
@@ -257,7 +259,7 @@ def test_a_difference_by_chance_refuses_nothing(
     assert change(admin, "bad", "activate").status_code == 200
 
 
-def test_a_later_comparison_with_the_same_questions_replaces_an_earlier_one(
+def test_later_comparison_with_the_same_questions_replaces_an_earlier_one(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     change(admin, "good", "activate")
@@ -266,7 +268,7 @@ def test_a_later_comparison_with_the_same_questions_replaces_an_earlier_one(
     assert change(admin, "bad", "activate").status_code == 200
 
 
-def test_other_or_fewer_questions_replace_no_comparison(
+def test_comparison_with_other_or_fewer_questions_replaces_none(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase, document: Document
 ) -> None:
     change(admin, "good", "activate")
@@ -288,7 +290,7 @@ def test_other_or_fewer_questions_replace_no_comparison(
         "http://localhost.:8000/x/../%761",
     ],
 )
-def test_another_spelling_of_the_server_is_no_way_around(
+def test_other_spelling_of_the_server_does_not_bypass_the_gate(
     admin: Caller, base: KnowledgeBase, spelling: str
 ) -> None:
     register("good", GOOD)
@@ -300,7 +302,7 @@ def test_another_spelling_of_the_server_is_no_way_around(
     assert_problem(change(admin, "again", "activate"), 409, "model_worse")
 
 
-def test_a_default_port_makes_no_other_server(admin: Caller, base: KnowledgeBase) -> None:
+def test_default_port_does_not_make_another_server(admin: Caller, base: KnowledgeBase) -> None:
     register("good", "https://llm.example.org/v1")
     register("bad", "http://llm.example.org/v1")
     again = register("again", "http://LLM.example.org:80/v1")
@@ -312,7 +314,7 @@ def test_a_default_port_makes_no_other_server(admin: Caller, base: KnowledgeBase
     assert change(admin, "again", "activate").status_code == 200
 
 
-def test_deleting_the_knowledge_base_is_no_way_around(
+def test_deleting_the_knowledge_base_does_not_bypass_the_gate(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase, parts: Engine
 ) -> None:
     change(admin, "good", "activate")
@@ -330,7 +332,7 @@ def test_deleting_the_knowledge_base_is_no_way_around(
     assert change(admin, "bad", "activate", override_reason="It costs half.").status_code == 200
 
 
-def test_old_comparisons_that_still_count_are_not_removed(
+def test_old_comparisons_that_still_count_are_preserved(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, document: Document, parts: Engine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -372,7 +374,7 @@ def test_settings_of_the_console_pass_the_same_gate(
     assert patch(3, BAD, override_reason="It costs half.").status_code == 200
 
 
-def test_the_page_asks_for_a_reason_only_if_the_gate_refuses(
+def test_page_requests_a_reason_only_if_the_gate_refuses(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     browser = Client()
@@ -387,7 +389,7 @@ def test_the_page_asks_for_a_reason_only_if_the_gate_refuses(
         assert "is significantly worse than" in shown
 
 
-def test_a_model_that_an_operator_sets_is_recorded_once_and_shown(
+def test_model_set_by_an_operator_is_recorded_once_and_shown(
     admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     browser = Client()
@@ -404,7 +406,7 @@ def test_a_model_that_an_operator_sets_is_recorded_once_and_shown(
     assert "Activated outside the gate, by LLM_BASE_URL" in browser.get("/admin/models").content.decode()
 
 
-def test_retiring_the_active_model_first_is_no_way_around(
+def test_retiring_the_active_model_does_not_bypass_the_gate(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     change(admin, "good", "activate")
@@ -415,7 +417,7 @@ def test_retiring_the_active_model_first_is_no_way_around(
     assert event.detail["override_reason"] == "Its server is gone."
 
 
-def test_moving_the_active_model_is_no_way_around(
+def test_moving_the_active_model_does_not_bypass_the_gate(
     admin: Caller, good: RegisteredModel, bad: RegisteredModel, base: KnowledgeBase
 ) -> None:
     change(admin, "good", "activate")

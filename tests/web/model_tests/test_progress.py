@@ -86,7 +86,7 @@ def test_pages_of_a_red_team_run_follow_it(browser: Client) -> None:
         assert_follows(browser, shown, f"{shown}/progress", rows)
 
 
-def test_the_page_of_comparisons_follows_the_one_in_progress(browser: Client, base: KnowledgeBase) -> None:
+def test_comparison_page_follows_the_comparison_in_progress(browser: Client, base: KnowledgeBase) -> None:
     ModelComparison.objects.create(knowledge_base=base, first="good", second="bad")
     page = "/admin/model-comparisons"
     assert "good and bad" in browser.get(f"{page}/progress").content.decode()
@@ -166,7 +166,7 @@ def test_cancelling_a_comparison_stops_the_model_in_the_middle(
     assert chat.written == 3
 
 
-def test_the_command_names_the_option_for_a_reason(
+def test_command_names_the_option_for_a_reason(
     admin: Caller, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registered_models, "model_test", lambda **_: ConnectionResult())
@@ -196,7 +196,7 @@ def test_page_shows_that_a_model_was_never_compared(
     assert [shows_note(name) for name in ("good", "bad", "new")] == [False, False, True]
 
 
-def test_of_two_processes_that_start_at_once_one_records_the_operators_choice(
+def test_concurrent_starts_record_the_choice_of_the_operator_once(
     admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_on_server(monkeypatch, BAD)

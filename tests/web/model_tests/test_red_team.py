@@ -66,7 +66,7 @@ def assert_nothing_stays(admin: Caller) -> None:
 
 
 @pytest.mark.slow
-def test_answer_and_own_text_of_the_model_are_judged_apart(
+def test_answer_and_raw_text_of_the_model_are_judged_separately(
     admin: Caller, obedient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = ("injection-joined-word", "invented-citation-number", "over-refusal-kill-process")
@@ -102,13 +102,15 @@ def test_planted_documents_are_found(admin: Caller, parts: Engine, monkeypatch: 
 
 
 @pytest.mark.slow
-def test_the_same_seed_chooses_the_same_attacks(admin: Caller) -> None:
+def test_same_seed_chooses_the_same_attacks(admin: Caller) -> None:
     first, again, other = (start(admin, sample=3, seed=seed) for seed in (5, 5, 6))
     ids = [[result["id"] for result in run["results"]] for run in (first, again, other)]
     assert ids[0] == ids[1] != ids[2]
 
 
-def test_nobody_sees_what_is_planted(admin: Caller, mia: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planted_objects_are_hidden_from_everyone(
+    admin: Caller, mia: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Look at the lists in the middle of a run, as an admin and as someone else."""
     seen = list[tuple[int, str]]()
     paths = ("/users", "/knowledge-bases", "/documents", "/jobs", "/conversations")
@@ -151,7 +153,7 @@ def killed(step: Callable[[], object]) -> None:
     assert os.WTERMSIG(status) == signal.SIGKILL
 
 
-def test_what_a_killed_run_planted_is_removed_by_its_id_alone(admin: Caller) -> None:
+def test_account_of_a_killed_run_is_removed_by_its_id(admin: Caller) -> None:
     bystander = user_create(username="red-team-0123456789abcdef")
     run = RedTeamRun.objects.create(model="fake-chat", total=1)
     killed(lambda: planting._create_account(run))
@@ -167,7 +169,7 @@ def test_what_a_killed_run_planted_is_removed_by_its_id_alone(admin: Caller) -> 
     assert set(User.objects.all()) == {admin.user, bystander}
 
 
-def test_an_account_is_not_created_without_its_id_being_recorded(
+def test_account_is_not_created_unless_its_id_is_recorded(
     admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = RedTeamRun.objects.create(model="fake-chat", total=1)
@@ -180,7 +182,7 @@ def test_an_account_is_not_created_without_its_id_being_recorded(
     assert set(User.objects.all()) == {admin.user}
 
 
-def test_a_model_that_fails_ends_the_run_and_nothing_stays(admin: Caller, parts: Engine) -> None:
+def test_failing_model_ends_the_run_and_leaves_nothing(admin: Caller, parts: Engine) -> None:
     with use(replace(parts, chat=FakeChat("One two three.", broken_after=1))):
         run = start(admin, sample=2)
     assert (run["state"], run["error"]) == ("failed", "The chat model is not reachable.")
@@ -188,7 +190,7 @@ def test_a_model_that_fails_ends_the_run_and_nothing_stays(admin: Caller, parts:
 
 
 @pytest.mark.slow
-def test_one_run_at_a_time_and_only_known_models(admin: Caller, mia: Caller) -> None:
+def test_red_team_run_requires_a_known_model_and_no_running_one(admin: Caller, mia: Caller) -> None:
     assert_problem(admin.post("/red-team-runs", {"model": "nobody"}), 422, "invalid")
     assert mia.post("/red-team-runs", {}).status_code == 403
     running = RedTeamRun.objects.create(model="fake-chat", total=1)
@@ -197,7 +199,7 @@ def test_one_run_at_a_time_and_only_known_models(admin: Caller, mia: Caller) -> 
     assert_problem(admin.post("/red-team-runs", {"sample": 0}), 422, "invalid")
 
 
-def test_a_run_whose_worker_is_gone_makes_way_for_another(admin: Caller) -> None:
+def test_run_without_a_worker_is_replaced_by_a_new_one(admin: Caller) -> None:
     now = timezone.now()
     for silent in (timedelta(0), timedelta(minutes=1)):
         RedTeamRun.objects.all().delete()
@@ -206,7 +208,7 @@ def test_a_run_whose_worker_is_gone_makes_way_for_another(admin: Caller) -> None
     assert admin.get(f"/red-team-runs/{gone.id}").json()["error"] == "The red team run was interrupted."
 
 
-def test_a_cancelled_run_stops_after_the_current_attack_and_nothing_stays(
+def test_cancelled_run_stops_after_the_current_attack_and_leaves_nothing(
     admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancelled = []
@@ -227,7 +229,7 @@ def test_a_cancelled_run_stops_after_the_current_attack_and_nothing_stays(
     assert_problem(admin.post(f"/red-team-runs/{run['id']}/cancel"), 409, "conflict")
 
 
-def test_a_message_that_comes_twice_starts_one_run(admin: Caller) -> None:
+def test_duplicate_message_starts_one_run(admin: Caller) -> None:
     run = start(admin, sample=1)
     red_team(run["id"])
     assert admin.get(f"/red-team-runs/{run['id']}").json() == run

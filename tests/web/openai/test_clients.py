@@ -26,7 +26,7 @@ def client(cairn_server: Server, key: str) -> Iterator[openai.OpenAI]:
 
 
 @pytest.mark.slow
-def test_the_openai_client_asks(client: openai.OpenAI) -> None:
+def test_openai_client_gets_an_answer(client: openai.OpenAI) -> None:
     messages = [{"role": "user", "content": QUESTION}]
     answer = client.chat.completions.create(model="cairn", messages=messages)  # type: ignore[arg-type]
     said = answer.choices[0].message
@@ -40,7 +40,7 @@ def test_the_openai_client_asks(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.slow
-def test_the_openai_client_streams(client: openai.OpenAI) -> None:
+def test_openai_client_streams(client: openai.OpenAI) -> None:
     stream = client.chat.completions.create(
         model="cairn",
         messages=[{"role": "user", "content": QUESTION}],
@@ -54,13 +54,13 @@ def test_the_openai_client_streams(client: openai.OpenAI) -> None:
     assert (chunks[-2].model_extra or {})["verdict"] == "partial"
 
 
-def test_the_openai_client_lists_models_and_finds_one(client: openai.OpenAI) -> None:
+def test_openai_client_lists_models_and_retrieves_one(client: openai.OpenAI) -> None:
     names = [model.id for model in client.models.list()]
     assert names[0] == "cairn"
     assert client.models.retrieve(names[1]).id == names[1]
 
 
-def test_errors_are_those_that_the_client_knows(client: openai.OpenAI, cairn_server: Server) -> None:
+def test_errors_match_those_of_the_openai_client(client: openai.OpenAI, cairn_server: Server) -> None:
     messages = [{"role": "user", "content": QUESTION}]
     with pytest.raises(openai.NotFoundError) as absent:
         client.chat.completions.create(model="gpt-4o", messages=messages)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_errors_are_those_that_the_client_knows(client: openai.OpenAI, cairn_ser
 
 
 @pytest.mark.slow
-def test_llama_index_asks_as_it_would_any_model(cairn_server: Server, key: str) -> None:
+def test_llama_index_gets_answers_as_from_any_model(cairn_server: Server, key: str) -> None:
     with httpx.Client(timeout=60) as http:
         llm = OpenAILike(
             model="cairn",

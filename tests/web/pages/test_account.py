@@ -37,7 +37,7 @@ def test_password_change_ends_other_sessions(signed_in: SignIn, rob: User) -> No
     assert rob.check_password(NEW)
 
 
-def test_a_password_that_will_not_do_is_explained(signed_in: SignIn, rob: User) -> None:
+def test_unacceptable_password_is_explained(signed_in: SignIn, rob: User) -> None:
     client = signed_in(rob)
     for old, new, again in (
         ("wrong", NEW, NEW),
@@ -65,7 +65,7 @@ def test_new_api_key_is_shown_once_and_works(signed_in: SignIn, rob: User) -> No
     ("scopes", "path"),
     [(["ask", "search"], "/api/v1/ask"), (["search"], "/api/v1/search"), (["ingest"], "/api/v1/me")],
 )
-def test_the_command_shown_with_a_new_key_works(
+def test_command_shown_with_a_new_key_works(
     signed_in: SignIn, rob: User, engine_override: Engine, scopes: list[str], path: str
 ) -> None:
     embedder = engine_override.embedder
@@ -86,7 +86,7 @@ def test_the_command_shown_with_a_new_key_works(
     assert answer.status_code == 200, answer.content
 
 
-def test_a_key_needs_a_name_and_known_scopes(signed_in: SignIn, rob: User) -> None:
+def test_api_key_requires_a_name_and_known_scopes(signed_in: SignIn, rob: User) -> None:
     client = signed_in(rob)
     for fields in (
         {"label": " ", "scopes": ["ask"]},

@@ -94,7 +94,7 @@ def test_home_page_counts_ready_help_pages(signed_in: SignIn, admin: User, rob: 
 
 
 @pytest.mark.usefixtures("loading")
-def test_home_does_not_wait_for_help_that_was_deleted(signed_in: SignIn, admin: User, tmp_path: Path) -> None:
+def test_home_page_does_not_wait_for_deleted_help(signed_in: SignIn, admin: User, tmp_path: Path) -> None:
     load_help(tmp_path)
     for base in KnowledgeBase.objects.all():
         knowledge_base_delete(knowledge_base=base, principal=principal_for_user(admin))
@@ -102,7 +102,7 @@ def test_home_does_not_wait_for_help_that_was_deleted(signed_in: SignIn, admin: 
     assert signed_in(admin).get("/help-loading?empty").headers["HX-Refresh"] == "true"
 
 
-def test_a_link_can_choose_a_knowledge_base(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
+def test_link_can_choose_a_knowledge_base(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     box = rf'value="{base.id}" data-name="Handbook" checked'
     assert not re.search(box, text_of(signed_in(mia).get("/")))
     assert re.search(box, text_of(signed_in(mia).get("/?kb=handbook")))
@@ -209,9 +209,7 @@ def test_refusal_links_the_nearest_readable_documents(
         assert (f"/library/documents/{ready.id}" in html) is shown
 
 
-def test_sentences_that_are_shown_without_support_are_named(
-    signed_in: SignIn, mia: User, answered: Answered
-) -> None:
+def test_sentences_shown_without_support_are_listed(signed_in: SignIn, mia: User, answered: Answered) -> None:
     sentences = [
         {"text": "The form is green.", "supported": False, "markers": []},
         {"text": "Left out before.", "supported": False, "markers": []},
@@ -283,7 +281,7 @@ def test_repeated_sentence_is_not_listed_as_unsupported(
     assert "unsupported sentence" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
 
 
-def test_a_link_can_limit_a_chat_to_a_document(
+def test_link_can_limit_a_chat_to_a_document(
     signed_in: SignIn, mia: User, rob: User, ready: Document
 ) -> None:
     html = text_of(signed_in(mia).get(f"/?document={ready.id}"))

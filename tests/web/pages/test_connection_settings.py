@@ -48,7 +48,7 @@ def mail_form(server: MailServer, **more: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def test_people_sign_in_with_the_provider_that_was_entered(console: Client, running: Provider) -> None:  # noqa: F811
+def test_people_sign_in_with_the_configured_provider(console: Client, running: Provider) -> None:  # noqa: F811
     assert "note-good" in text_of(console.post(f"{SIGN_IN}/test", provider_form(running.url)))
     html = text_of(console.post(SIGN_IN, provider_form(running.url), follow=True))
     found = re.search(r"http://testserver/oidc/(sso-[0-9a-f]{12})/callback", html)
@@ -111,7 +111,7 @@ def test_provider_file_takes_precedence(
         (None, "status 404"),
     ],
 )
-def test_a_server_that_is_no_provider(console: Client, document: Any, problem: str) -> None:
+def test_server_without_a_provider_fails_the_test(console: Client, document: Any, problem: str) -> None:
     with FakeServer() as server:
         url = server.url.removesuffix("/v1")
         own = document == {"issuer": "OWN"}
@@ -135,7 +135,7 @@ def test_no_metadata_service_is_asked(console: Client) -> None:
     assert "no server may be at this address" in text_of(console.post(f"{SIGN_IN}/test", form))
 
 
-def test_a_mail_server_is_tested_and_used(console: Client) -> None:
+def test_mail_server_is_tested_and_used(console: Client) -> None:
     with MailServer(account=("cairn", "mail-secret")) as server:
         assert "note-good" in text_of(console.post(f"{MAIL}/test", mail_form(server)))
         refused = text_of(console.post(f"{MAIL}/test", mail_form(server, password="wrong")))
@@ -170,12 +170,12 @@ def test_no_metadata_service_gets_mail(console: Client, host: str) -> None:
     assert "No server may be at this address." in html
 
 
-def test_a_test_needs_an_address(console: Client) -> None:
+def test_connection_test_requires_an_address(console: Client) -> None:
     for path in (SIGN_IN, MAIL):
         assert "Enter an address to test." in text_of(console.post(f"{path}/test", {"version": "0"}))
 
 
-def test_the_result_of_a_test_is_in_the_language_of_the_page(console: Client) -> None:
+def test_result_uses_the_language_of_the_page(console: Client) -> None:
     form, german = provider_form("https://127.0.0.1:1"), {"Accept-Language": "de"}
     html = text_of(console.post(f"{SIGN_IN}/test", form, headers=german))
     assert "Der Anbieter ist nicht erreichbar" in html

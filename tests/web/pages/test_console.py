@@ -164,7 +164,7 @@ def test_create_button_is_only_for_permitted_users(
     assert "Create your first knowledge base" in text_of(signed_in(rob).get("/"))
 
 
-def test_the_permission_to_create_is_set_for_every_group(signed_in: SignIn, admin: User, rob: User) -> None:
+def test_permission_to_create_is_set_for_every_group(signed_in: SignIn, admin: User, rob: User) -> None:
     let_create(rob)
     groups_replace(rob, source="scim", names=["Finance"])
     client = signed_in(admin)

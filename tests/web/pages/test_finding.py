@@ -79,7 +79,7 @@ def test_library_results_are_paged(signed_in: SignIn, mia: User, base: Knowledge
     assert "60 documents" not in second
 
 
-def test_a_search_inside_lists_passages_by_document(
+def test_search_inside_documents_lists_passages_by_document(
     signed_in: SignIn, mia: User, rob: User, document: Document, grant: Grant, parts: Engine
 ) -> None:
     indexed(document, parts, "Employees get 25 days of leave a year.", "Leave is asked for in writing.")

@@ -53,7 +53,7 @@ def test_gaps_page_lists_all_for_managers_and_assigned_for_editors(
     assert "What is for lunch?" in text_of(signed_in(rob).get("/admin/gaps"))
 
 
-def test_the_list_is_narrowed(
+def test_gap_list_is_filtered(
     signed_in: SignIn, refused: GapQuestion, mia: User, base: KnowledgeBase
 ) -> None:
     client = signed_in(mia)
@@ -81,9 +81,7 @@ def test_gap_page_hides_user_names(signed_in: SignIn, refused: GapQuestion, mia:
     assert "Maria Costa (ria)" in html.partition("</section>")[0]
 
 
-def test_a_verifier_sees_the_name_that_sources_will_show(
-    signed_in: SignIn, refused: GapQuestion, mia: User
-) -> None:
+def test_verifier_sees_the_name_shown_by_sources(signed_in: SignIn, refused: GapQuestion, mia: User) -> None:
     User.objects.filter(pk=mia.pk).update(display_name="Mia Lang")
     assert "“Verified by Mia Lang (mia)”" in text_of(signed_in(mia).get(f"/admin/gaps/{refused.gap_id}"))
 
@@ -95,7 +93,7 @@ def test_gap_of_another_knowledge_base_is_not_found(
         assert signed_in(user).get(f"/admin/gaps/{refused.gap_id}").status_code == 404
 
 
-def test_a_gap_names_no_knowledge_base_that_the_manager_cannot_read(
+def test_gap_hides_knowledge_bases_unreadable_for_the_manager(
     signed_in: SignIn, refused: GapQuestion, mia: User, admin: User, base: KnowledgeBase
 ) -> None:
     other = make_base(name="Merger", principal=principal_for_user(admin))
@@ -166,7 +164,7 @@ def test_sources_show_their_verifier_until_expiry(
     assert "Verified by" not in text_of(client.get(f"/messages/{message.id}/rendered"))
 
 
-def test_the_verified_answer_is_shown_and_can_be_renewed(
+def test_verified_answer_is_shown_and_can_be_renewed(
     signed_in: SignIn, refused: GapQuestion, ready: Document, mia: User
 ) -> None:
     vouched(refused, ready, mia)

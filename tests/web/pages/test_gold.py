@@ -133,8 +133,6 @@ def test_gold_question_without_its_document_shows_a_warning(
     assert "Needs a document" in text_of(mias.get("/admin/evaluation/knowledge-bases/handbook"))
 
 
-def test_the_form_works_while_search_is_down(
-    mias: Client, base: KnowledgeBase, engine_override: Engine
-) -> None:
+def test_gold_form_works_without_search(mias: Client, base: KnowledgeBase, engine_override: Engine) -> None:
     engine_override.embedder.broken = True  # type: ignore[attr-defined]
     assert mias.get(NEW, {"question": "hours", "kb": "handbook"}).status_code == 200

@@ -164,7 +164,7 @@ def test_superseded_failed_jobs_are_not_listed(signed_in: SignIn, mia: User, bas
     assert "No failures." in text_of(signed_in(mia).get(f"{PAGE}/failures"))
 
 
-def test_an_import_sums_up(signed_in: SignIn, mia: User, batch: Import) -> None:
+def test_import_shows_a_summary(signed_in: SignIn, mia: User, batch: Import) -> None:
     html = text_of(signed_in(mia).get(PAGE))
     assert f'href="/library/imports/{batch.id}"' in html
     assert "0 of 3 ready · 1 failed · uploading" in html
@@ -186,7 +186,7 @@ def test_waiting_import_file_shows_its_position(signed_in: SignIn, mia: User, ba
     assert (refused["stage"], refused["queue_position"]) == (None, None)
 
 
-def test_an_archive_that_an_editor_may_not_read_is_not_named(
+def test_archive_unreadable_for_an_editor_is_not_named(
     signed_in: SignIn, rob: User, mia: User, grant: Grant, base: KnowledgeBase, document: Document
 ) -> None:
     grant(rob, Role.EDITOR)

@@ -102,7 +102,7 @@ def test_outdated_documents_are_filtered_by_base_owner_and_title(
         assert not listed(client, show="old", **{name: fits_not})
 
 
-def test_a_date_is_set_and_a_document_deleted_over_the_api(
+def test_stale_document_gets_a_date_or_is_deleted_over_the_api(
     signed_in: SignIn, mia: User, ready: Document
 ) -> None:
     aged(ready, 400)

@@ -54,7 +54,7 @@ def test_default_language_applies_without_a_header(
     assert seen(client, HTTP_ACCEPT_LANGUAGE="en") == "en"
 
 
-def test_a_choice_before_sign_in_stays_in_the_browser(client: Client, db: None) -> None:
+def test_language_chosen_before_sign_in_is_stored_in_the_browser(client: Client, db: None) -> None:
     response = client.post("/language", {"language": "de", "next": "/login?next=/library"})
     assert response["Location"] == "/login?next=/library"
     cookie = response.cookies[settings.LANGUAGE_COOKIE_NAME]

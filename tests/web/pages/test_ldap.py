@@ -164,7 +164,7 @@ def test_invalid_credentials_are_rejected(ldap: LdapSettings, username: str, pas
     assert not User.objects.exists()
 
 
-def test_an_empty_password_is_never_tried(ldap: LdapSettings) -> None:
+def test_empty_password_is_never_sent_to_the_directory(ldap: LdapSettings) -> None:
     """The directory would take it for an anonymous bind, and succeed."""
     assert Directory(ldap).find("ada", "") is None
     assert Directory(ldap).find("ada", ADAS) is not None
@@ -221,7 +221,7 @@ def test_unreachable_directory_shows_a_message_and_local_accounts_work(
     assert let_in("rob", PASSWORD)
 
 
-def test_directory_with_a_wrong_bind_password_lets_nobody_in(ldap: LdapSettings, settings: Any) -> None:
+def test_wrong_bind_password_prevents_directory_sign_in(ldap: LdapSettings, settings: Any) -> None:
     settings.LDAP = replace(ldap, bind_password="wrong")
     assert "The directory isn’t responding" in text_of(sign_in("ada", ADAS))
 
@@ -235,7 +235,7 @@ def test_silent_directory_times_out(ldap: LdapSettings, settings: Any, mute: int
 
 
 @pytest.mark.parametrize("way", ["tls", "start_tls"])
-def test_the_connection_is_encrypted_and_the_certificate_checked(
+def test_ldap_connection_is_encrypted_and_its_certificate_checked(
     ldap: LdapSettings, settings: Any, slapd: Slapd, way: str
 ) -> None:
     secured = {

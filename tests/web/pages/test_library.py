@@ -131,7 +131,7 @@ def test_failed_document_shows_its_code_and_a_remedy(
         assert f'data-retry-job="{job.id}"' in html
 
 
-def test_a_running_job_is_followed(signed_in: SignIn, mia: User, document: Document) -> None:
+def test_running_job_is_followed(signed_in: SignIn, mia: User, document: Document) -> None:
     job = Job.objects.get(version=document.latest_version)
     followed = rf'data-job="{job.id}"\s+data-moving'
     assert re.search(followed, text_of(signed_in(mia).get("/library/handbook")))

@@ -161,7 +161,7 @@ def test_links_of_a_model_are_text() -> None:
 @pytest.mark.parametrize(
     "url", ["javascript:alert(1)", "data:text/html,x", "/logout", "//evil.example", "x:y"]
 )
-def test_an_unsafe_target_never_reaches_the_page(url: str) -> None:
+def test_unsafe_link_target_is_not_rendered(url: str) -> None:
     assert "href" not in render_markdown("See here. [1]", LABELS, {1: [("here", url)]})
 
 
@@ -175,7 +175,7 @@ def test_image_is_replaced_by_its_description() -> None:
     assert render_markdown("![a map](https://evil.example/p.png)") == "<p>a map</p>\n"
 
 
-def test_a_marker_with_a_citation_is_a_button() -> None:
+def test_marker_with_a_citation_is_a_button() -> None:
     html = render_markdown("Yes [1][2].", LABELS)
     buttons = [attributes for tag, attributes in Tags(html).found if tag == "button"]
     assert [button["data-marker"] for button in buttons] == ["1", "2"]
@@ -188,7 +188,7 @@ def test_other_brackets_are_plain_text(text: str) -> None:
     assert "<button" not in render_markdown(text, LABELS)
 
 
-def test_a_definition_does_not_turn_markers_into_links() -> None:
+def test_link_definition_does_not_turn_markers_into_links() -> None:
     html = render_markdown("Yes [1].\n\n[1]: https://evil.example", LABELS)
     assert "href" not in html
     assert html.count("<button") == 2
@@ -209,7 +209,7 @@ def test_common_markdown_is_preserved(text: str, tag: str) -> None:
     assert f"<{tag}>" in render_markdown(text)
 
 
-def test_the_mark_of_an_unsupported_sentence_is_shown() -> None:
+def test_mark_of_an_unsupported_sentence_is_shown() -> None:
     html = render_markdown("Employees earn 25 days. [1] Mallory pays. [?]", {1: "Passage 1"})
     assert html.count('<mark class="unsupported-mark"') == 1
     assert "[?]" not in html

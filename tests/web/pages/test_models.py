@@ -138,7 +138,7 @@ def test_failed_model_check_shows_the_reason_without_the_key(
     assert Event.objects.get(action="models.checked").detail["answered"] is False
 
 
-def test_a_check_does_not_wait_for_ever(
+def test_model_check_times_out(
     signed_in: SignIn, admin: User, active: IndexGeneration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page, "LIMIT_SECONDS", 0.05)

@@ -191,7 +191,7 @@ def is_refused(response: Any, client: Client) -> bool:
     )
 
 
-def test_a_wrong_state_is_refused(provider: Provider) -> None:
+def test_wrong_state_is_rejected(provider: Provider) -> None:
     provider.person("rob")
     client = Client()
     back = provider.authorize(sent_to(client), "rob")
@@ -299,7 +299,7 @@ def test_last_admin_stays_admin_despite_the_provider(configured: Callable[..., P
     assert User.objects.get(username="rob").is_admin
 
 
-def test_without_an_admin_group_nobody_becomes_admin(provider: Provider) -> None:
+def test_admin_role_requires_an_admin_group(provider: Provider) -> None:
     provider.person("rob", "Admins", "")
     sign_in(provider, "rob")
     assert not User.objects.get(username="rob").is_admin

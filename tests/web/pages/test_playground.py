@@ -90,7 +90,7 @@ def test_playground_shows_each_ranking(signed_in: SignIn, mia: User, leave: Docu
     assert not Message.objects.exists(), "nothing is kept"
 
 
-def test_a_reranker_has_a_column(
+def test_reranker_has_a_column(
     signed_in: SignIn, mia: User, leave: Document, engine_override: Engine
 ) -> None:
     with use(replace(engine_override, reranker=FakeReranker("best"))):
@@ -176,7 +176,7 @@ def test_hits_missing_in_the_database_are_counted_for_admins(
 
 
 @pytest.mark.parametrize("question", ["", "  \0 "])
-def test_a_question_is_needed(signed_in: SignIn, mia: User, leave: Document, question: str) -> None:
+def test_playground_requires_a_question(signed_in: SignIn, mia: User, leave: Document, question: str) -> None:
     answer = signed_in(mia).post(PAGE, {"question": question})
     assert answer.status_code == 422
     assert "The query is empty." in text_of(answer)

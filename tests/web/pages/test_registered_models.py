@@ -67,7 +67,7 @@ def test_unreachable_model_server_shows_a_message(console: Client) -> None:
     assert "cannot be reached" in response.content.decode()
 
 
-def test_an_expired_licence_offers_no_activation(console: Client, server: FakeServer) -> None:
+def test_expired_licence_offers_no_activation(console: Client, server: FakeServer) -> None:
     register(server.url, licence_ends=timezone.localdate() - timedelta(days=1))
     page = console.post(f"{PAGE}/test").content.decode()
     assert "The licence of this model has expired." in page

@@ -58,7 +58,7 @@ def test_report_lists_what_is_missing(found: dict[str, Any], lacking: str) -> No
     assert document_report(of(report=found)).lacking == (lacking,)
 
 
-def test_a_report_is_in_the_readers_language() -> None:
+def test_report_uses_the_language_of_the_reader() -> None:
     hidden = CodedMessage("hidden_cells", name="Rates", what=CodedMessage("hidden_rows", count=2))
     suspicious = CodedMessage("suspicious_more", count=3)
     with translation.override("de"):
@@ -72,7 +72,7 @@ def test_report_cuts_long_page_lists() -> None:
     assert "23 and 38 more ranges," in line
 
 
-def test_a_presentation_has_slides() -> None:
+def test_presentation_has_slides() -> None:
     slides = of(formats.PPTX, pages=7, report={"pages_without_text": [2, 3]})
     assert ("Slides", "7") in [(fact.label, fact.value) for fact in document_facts(slides)]
     assert "slides 2 to 3" in document_report(slides).lacking[0]
@@ -105,7 +105,7 @@ def detected() -> list[str]:
         return [code for code in model["classes"].tolist() if len(code) == 2]
 
 
-def test_a_language_has_a_name() -> None:
+def test_detected_languages_have_names() -> None:
     def language(code: str) -> str | None:
         return {fact.label: fact.value for fact in document_facts(of(language=code))}.get("Language")
 

@@ -179,14 +179,14 @@ def test_invalid_saml_response_is_rejected_with_its_cause(said: dict[str, Any], 
     assert (failure.source, failure.cause.code) == ("saml:house", cause)
 
 
-def test_a_changed_response_is_refused() -> None:
+def test_changed_response_is_rejected() -> None:
     client = Client()
     asked = request_id(client)
     changed = assertion(asked).replace("subject-1", "subject-2")
     assert is_refused(post(client, wrapped(asked, changed)), client)
 
 
-def test_an_unsigned_response_is_refused() -> None:
+def test_unsigned_response_is_rejected() -> None:
     client = Client()
     asked = request_id(client)
     said = assertion(asked)

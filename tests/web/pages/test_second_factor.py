@@ -126,7 +126,7 @@ def test_new_recovery_codes_replace_old_ones(signed_in: SignIn, rob: User) -> No
     assert second_step(client, codes[0]).status_code == 200
 
 
-def test_the_app_is_removed_after_confirming(signed_in: SignIn, rob: User) -> None:
+def test_authenticator_app_is_removed_after_confirming(signed_in: SignIn, rob: User) -> None:
     app_set_up(signed_in(rob))
     client = signed_in(rob)
     path = "/account/second-factor/app/remove"
@@ -270,7 +270,7 @@ def test_command_resets_a_lost_second_factor(signed_in: SignIn, rob: User) -> No
     assert password_given()[1]["Location"] == "/"
 
 
-def test_the_password_is_not_guessed_on_the_account_page(signed_in: SignIn, rob: User) -> None:
+def test_password_guesses_on_the_account_page_are_limited(signed_in: SignIn, rob: User) -> None:
     client = signed_in(rob)
     fields = {"old_password": "x", "new_password1": "y", "new_password2": "y"}
     statuses = [client.post("/account", fields).status_code for _ in range(6)]

@@ -30,7 +30,7 @@ FRAGMENTS = ["/conversations", f"/messages/{ABSENT}/rendered", "/library/handboo
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_sends_strangers_to_sign_in(client: Client, path: str) -> None:
+def test_page_redirects_strangers_to_sign_in(client: Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 302
     assert response["Location"] == f"/login?next={path}"
@@ -38,7 +38,7 @@ def test_a_page_sends_strangers_to_sign_in(client: Client, path: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", FRAGMENTS)
-def test_a_fragment_refuses_strangers(client: Client, path: str) -> None:
+def test_fragment_rejects_strangers(client: Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 401
     assert "<" not in text_of(response)
@@ -46,7 +46,7 @@ def test_a_fragment_refuses_strangers(client: Client, path: str) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", [f"/account/keys/{ABSENT}/revoke", "/account/keys"])
-def test_a_form_refuses_strangers(client: Client, path: str) -> None:
+def test_form_redirects_strangers_to_sign_in(client: Client, path: str) -> None:
     assert client.post(path)["Location"].startswith("/login?next=")
 
 
@@ -181,7 +181,7 @@ def test_sessions_of_a_disabled_user_stay_ended(
     assert fresh.get("/").status_code == 200
 
 
-def test_a_stale_form_is_explained(rob: User) -> None:
+def test_expired_form_is_explained(rob: User) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(rob)
     response = client.post("/account", {"old_password": PASSWORD})

@@ -95,7 +95,7 @@ def test_settings_from_variables_are_read_only(
     assert StoredSection.objects.get().values == {"conversation_retention_days": 30}
 
 
-def test_a_logo_is_uploaded_and_removed(signed_in: SignIn, admin: User) -> None:
+def test_logo_is_uploaded_and_removed(signed_in: SignIn, admin: User) -> None:
     client = signed_in(admin)
     assert client.post(LOGO, {}).status_code == 422
     html = text_of(client.post(LOGO, {"logo": png()}, follow=True))

@@ -56,7 +56,7 @@ def test_questions_are_suggested_after_the_last_turn_only(
     assert "/suggestions" not in above
 
 
-def test_a_shared_reply_has_no_verdict(signed_in: SignIn, mia: User, rob: User, ready: Document) -> None:
+def test_shared_reply_has_no_verdict(signed_in: SignIn, mia: User, rob: User, ready: Document) -> None:
     message = ask(principal=principal_for_user(mia), question="hello").message
     client = signed_in(mia)
     url = f"/api/v1/conversations/{message.conversation_id}/share"

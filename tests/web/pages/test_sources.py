@@ -75,7 +75,7 @@ def test_admin_selects_a_source_kind_and_fills_its_form(
     assert "Staff shelf" in text_of(client.get("/admin/sources"))
 
 
-def test_source_form_errors_are_beside_their_fields(
+def test_source_form_errors_are_shown_next_to_their_fields(
     signed_in: SignIn, admin: User, base: KnowledgeBase
 ) -> None:
     wrong = typed(
@@ -132,7 +132,7 @@ def test_source_preview_lists_items_to_import(signed_in: SignIn, admin: User, ba
     assert not SourceItem.objects.exists()
 
 
-def test_a_stored_secret_is_used_but_never_shown(signed_in: SignIn, admin: User, source: Source) -> None:
+def test_stored_secret_is_used_but_never_shown(signed_in: SignIn, admin: User, source: Source) -> None:
     client, edit = signed_in(admin), f"/admin/sources/{source.id}/edit"
     html = text_of(client.get(edit))
     assert PASSWORD not in html

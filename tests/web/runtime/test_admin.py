@@ -31,20 +31,22 @@ def test_first_admin_password_is_created_and_stored(folder: Path) -> None:
     assert (user.username, user.is_admin, user.check_password(made.password)) == ("admin", True, True)
 
 
-def test_a_given_password_is_written_nowhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_configured_admin_password_is_not_written_to_a_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given(monkeypatch, "a long enough passphrase")
     assert first_admin_create() == FirstAdmin("admin", None)
     assert User.objects.get().check_password("a long enough passphrase")
     assert not (folder / "admin_password").exists()
 
 
-def test_there_is_one_already(folder: Path) -> None:
+def test_second_admin_is_not_created(folder: Path) -> None:
     first_admin_create()
     assert first_admin_create() is None
     assert User.objects.count() == 1
 
 
-def test_a_password_that_is_too_weak(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weak_admin_password_is_rejected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, "12345")
     with pytest.raises(ConfigurationError, match="CAIRN_ADMIN_PASSWORD"):
         first_admin_create()

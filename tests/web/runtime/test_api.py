@@ -64,13 +64,13 @@ def as_json(body: object) -> bytes:
     return json.dumps(body).encode()
 
 
-def test_the_key_goes_with_each_request(server: FakeServer, api: Api) -> None:
+def test_api_client_sends_the_key_with_each_request(server: FakeServer, api: Api) -> None:
     server.answers = [(200, {}, b"{}")]
     api.get("/x")
     assert server.headers["Authorization"] == "Bearer key"
 
 
-def test_a_problem_is_raised_with_its_own_words(server: FakeServer, api: Api) -> None:
+def test_api_problem_is_raised_with_its_message(server: FakeServer, api: Api) -> None:
     problem = {"status": 404, "title": "No", "detail": "There is no such thing.", "code": "not_found"}
     server.answers = [(404, {}, as_json(problem))]
     with pytest.raises(ApiProblem) as raised:
@@ -79,7 +79,7 @@ def test_a_problem_is_raised_with_its_own_words(server: FakeServer, api: Api) ->
     assert raised.value.status_code == 404
 
 
-def test_an_error_that_is_no_problem_document(server: FakeServer, api: Api) -> None:
+def test_error_without_a_problem_document_reports_the_status(server: FakeServer, api: Api) -> None:
     server.answers = [(502, {}, b"<html>")]
     with pytest.raises(ApiProblem, match="answered 502"):
         api.get("/x")
@@ -106,7 +106,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return taken
 
 
-def test_a_list_is_read_to_its_end(server: FakeServer, api: Api) -> None:
+def test_paged_list_is_read_to_its_end(server: FakeServer, api: Api) -> None:
     server.answers = [
         (200, {}, as_json({"items": [1, 2], "next_cursor": "c"})),
         (200, {}, as_json({"items": [3], "next_cursor": None})),
@@ -127,12 +127,12 @@ def test_events(server: FakeServer, api: Api) -> None:
     assert list(api.events("/ask", {})) == [("delta", {"text": "a"}), ("done", {})]
 
 
-def test_a_problem_instead_of_events(server: FakeServer, api: Api) -> None:
+def test_problem_instead_of_events_is_raised(server: FakeServer, api: Api) -> None:
     server.answers = [(422, {}, as_json({"detail": "The question is empty."}))]
     with pytest.raises(ApiProblem, match="empty"):
         list(api.events("/ask", {}))
 
 
-def test_only_newlines_end_a_line() -> None:
+def test_only_newlines_end_a_line_of_an_event() -> None:
     pieces = ['event: delta\r\ndata: {"te', 'xt": "a\u2028b"}\n', "\n"]
     assert list(parse_events(_lines(pieces))) == [("delta", {"text": "a\u2028b"})]

@@ -27,7 +27,7 @@ def test_beat_lease_has_one_owner_until_it_expires() -> None:
     assert not beat_lease.acquire_beat_lease(FIRST)
 
 
-def test_one_that_ends_lets_the_next_one_in_at_once() -> None:
+def test_released_beat_lease_is_acquired_immediately() -> None:
     beat_lease.acquire_beat_lease(FIRST)
     beat_lease.release_beat_lease(SECOND)
     assert not beat_lease.acquire_beat_lease(SECOND)
@@ -56,7 +56,7 @@ def beat() -> TurnTaking:
     return made
 
 
-def test_a_second_beat_sends_nothing_while_the_first_one_does(sent: list[str]) -> None:
+def test_second_beat_sends_nothing_while_the_first_has_the_lease(sent: list[str]) -> None:
     beat_lease.acquire_beat_lease(FIRST)
     waiting = beat()
     for _ in range(3):
@@ -68,7 +68,7 @@ def test_a_second_beat_sends_nothing_while_the_first_one_does(sent: list[str]) -
     assert sent
 
 
-def test_a_beat_sends_nothing_while_the_tables_are_away(
+def test_beat_sends_nothing_while_the_database_is_unavailable(
     sent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_holder: object) -> bool:

@@ -21,7 +21,7 @@ class Knot:
 
 
 @pytest.mark.slow
-def test_what_was_there_is_set_aside_and_what_comes_later_is_collected() -> None:
+def test_garbage_collector_freezes_loaded_objects_and_collects_later_ones() -> None:
     gc.unfreeze()
     garbage_collection.loading_begins()
     assert not gc.isenabled()
@@ -35,7 +35,7 @@ def test_what_was_there_is_set_aside_and_what_comes_later_is_collected() -> None
 
 @pytest.mark.slow
 @pytest.mark.models
-def test_a_process_that_serves_has_set_its_libraries_aside(tmp_path: Path) -> None:
+def test_serving_process_has_frozen_its_libraries(tmp_path: Path) -> None:
     enabled, objects = run_manage(tmp_path, "shell", "-v0", "-c", SAID).stdout.split()[-2:]
     assert enabled == "True"
     assert int(objects) > 100_000

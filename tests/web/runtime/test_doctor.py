@@ -39,7 +39,7 @@ def told() -> dict[str, Finding]:
 
 
 @pytest.mark.usefixtures("only_readers")
-def test_what_is_installed_is_named_with_its_place_and_languages() -> None:
+def test_doctor_lists_installed_programs_with_path_and_languages() -> None:
     for program in (programs.SOFFICE, programs.TESSERACT):
         paper.needs(program)
     found = told()
@@ -51,7 +51,7 @@ def test_what_is_installed_is_named_with_its_place_and_languages() -> None:
 
 
 @pytest.mark.usefixtures("only_readers", "bare")
-def test_what_is_missing_is_named_with_what_will_not_be_read() -> None:
+def test_doctor_names_missing_programs_and_the_affected_files() -> None:
     found = told()
     assert [found[name].detail for name in READERS[:3]] == [
         f"{program} isn't installed, so {files} won't be read."
@@ -65,7 +65,7 @@ def test_what_is_missing_is_named_with_what_will_not_be_read() -> None:
 
 
 @pytest.mark.usefixtures("only_readers", "bare")
-def test_what_may_be_missing_does_not_fail_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_optional_program_does_not_fail_the_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("doctor")
     said = capsys.readouterr().out
     assert "without  Text recognition Tesseract isn't installed" in said
@@ -73,7 +73,7 @@ def test_what_may_be_missing_does_not_fail_the_command(capsys: pytest.CaptureFix
 
 
 @pytest.mark.usefixtures("only_readers")
-def test_a_language_that_is_asked_for_and_not_there_fails_it(
+def test_unavailable_ocr_language_fails_the_doctor(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     paper.needs(programs.TESSERACT)
@@ -111,13 +111,13 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Look:
     return look
 
 
-def test_models_that_are_not_configured_are_not_missed(configured: Look) -> None:
+def test_unconfigured_models_are_not_required(configured: Look) -> None:
     assert {(found.ok, found.detail) for found in configured().values()} == {
         (True, "not configured, and not needed")
     }
 
 
-def test_models_in_folders_are_named_with_their_place(configured: Look, tmp_path: Path) -> None:
+def test_model_folders_are_reported_with_their_path(configured: Look, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     folder, nowhere = str(tmp_path), str(tmp_path / "nowhere")
     found = configured(reranker_model=folder, answerability_model=folder, grounding_model=nowhere)
@@ -126,7 +126,7 @@ def test_models_in_folders_are_named_with_their_place(configured: Look, tmp_path
     assert found["Grounding model"].detail.startswith(f"GROUNDING_MODEL '{nowhere}' is neither")
 
 
-def test_a_reranking_server_is_asked(configured: Look, server: FakeServer) -> None:
+def test_reranking_server_is_tried(configured: Look, server: FakeServer) -> None:
     server.respond = lambda exchange: exchange.answer([{"index": 0, "score": 0.5}])
     found = configured(reranker_base_url=server.url, reranker_model="bge")
     assert (found["Reranker"].ok, found["Reranker"].detail) == (True, f"bge at {server.url}")
@@ -136,7 +136,7 @@ def test_a_reranking_server_is_asked(configured: Look, server: FakeServer) -> No
     assert "returned status 500" in found["Reranker"].detail
 
 
-def test_a_key_from_the_console_goes_to_no_metadata_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_key_from_the_console_is_not_sent_to_a_metadata_service(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "http://169.254.169.254/v1"
     given = environment().with_stored({"llm_base_url": url, "llm_model": "mistral"})
     monkeypatch.setattr(doctor, "effective_environment", lambda: given)
@@ -144,11 +144,11 @@ def test_a_key_from_the_console_goes_to_no_metadata_service(monkeypatch: pytest.
     assert told()["Language model"].detail == f"{url}/models does not answer (AddressNotAllowed)."
 
 
-def test_a_postprocessor_is_looked_for(configured: Look) -> None:
+def test_reranker_class_is_imported(configured: Look) -> None:
     assert configured(reranker_model="tests.fakes.FakeReranker")["Reranker"].ok
     found = configured(reranker_model="not_installed_here.Rerank")["Reranker"]
     assert "RERANKER_MODEL is not_installed_here.Rerank, which isn't installed" in found.detail
 
 
-def test_every_reader_is_looked_at() -> None:
+def test_doctor_checks_every_reader() -> None:
     assert set(READERS) <= CHECKS.keys()

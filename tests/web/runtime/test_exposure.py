@@ -29,7 +29,9 @@ def up(folder: Path, host: str, **settings: str) -> Completed:
         ({}, "Set CAIRN_ADMIN_PASSWORD"),
     ],
 )
-def test_it_does_not_serve_others_unsafely(tmp_path: Path, settings: dict[str, str], said: str) -> None:
+def test_unsafe_settings_prevent_serving_other_machines(
+    tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
     ended = up(tmp_path, "0.0.0.0", **settings)
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
@@ -50,25 +52,25 @@ def test_it_does_not_serve_others_unsafely(tmp_path: Path, settings: dict[str, s
         GOOD[:30],
     ],
 )
-def test_a_secret_that_can_be_guessed(secret: str) -> None:
+def test_guessable_secret_is_rejected(secret: str) -> None:
     with pytest.raises(ConfigurationError, match="SECRET_KEY") as refused:
         require_safe_settings(Environment(secret_key=secret))
     assert secret not in refused.value.message
 
 
 @pytest.mark.parametrize("secret", [None, GOOD, base64.urlsafe_b64encode(GOOD[:32].encode()).decode()])
-def test_a_good_secret_or_one_that_cairn_made(secret: str | None) -> None:
+def test_strong_or_generated_secret_is_accepted(secret: str | None) -> None:
     require_safe_settings(Environment(secret_key=secret))
 
 
 @pytest.mark.django_db
-def test_a_password_for_the_first_admin() -> None:
+def test_first_admin_password_is_required_for_other_machines() -> None:
     with pytest.raises(ConfigurationError, match="CAIRN_ADMIN_PASSWORD"):
         require_admin_password(Environment())
     require_admin_password(Environment(cairn_admin_password=PASSWORD))
 
 
 @pytest.mark.parametrize(("host", "outside"), [("127.0.0.1", False), ("127.8.8.8", False), ("0.0.0.0", True)])
-def test_where_others_reach_it(host: str, outside: bool) -> None:
+def test_listener_outside_loopback_is_detected(host: str, outside: bool) -> None:
     with socket.create_server((host, 0)) as listener:
         assert is_outside(listener) is outside

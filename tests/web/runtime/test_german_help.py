@@ -64,7 +64,7 @@ def listed_for(user: User) -> list[str]:
     return sorted(base["name"] for base in client.get("/api/v1/knowledge-bases").json()["items"])
 
 
-def test_german_pages_have_knowledge_bases_of_their_own(docs: Path, admin: User) -> None:
+def test_german_pages_have_their_own_knowledge_bases(docs: Path, admin: User) -> None:
     sample_load(docs)
     assert pages_of("Cairn help") == ["docs/use/asking.md", "docs/use/sharing.md"]
     assert pages_of(GERMAN_USERS) == ["docs/de/use/asking.md", "docs/de/use/sharing.md"]
@@ -94,9 +94,7 @@ def test_original_page_replaces_a_missing_translation(docs: Path, admin: User) -
     assert (page.latest_version.number, page.latest_version.size) == (2, len("# Teilen, übersetzt".encode()))
 
 
-def test_an_upgrade_adds_the_german_pages_for_the_readers_of_the_english_ones(
-    docs: Path, admin: User
-) -> None:
+def test_upgrade_adds_german_pages_for_readers_of_the_english_ones(docs: Path, admin: User) -> None:
     (docs / "de").rename(docs.parent / "translations")
     sample_load(docs)
     assert len(bases()) == 3
@@ -116,7 +114,7 @@ def test_an_upgrade_adds_the_german_pages_for_the_readers_of_the_english_ones(
     assert before < set(Document.objects.present().values_list("id", flat=True))
 
 
-def test_an_upgrade_takes_the_help_of_earlier_releases_for_english(docs: Path, admin: User) -> None:
+def test_upgrade_marks_help_of_earlier_releases_as_english(docs: Path, admin: User) -> None:
     sample_load(docs)
     KnowledgeBase.objects.update(help_language="")
     for event in Event.objects.filter(action="sample.loaded"):
@@ -126,7 +124,7 @@ def test_an_upgrade_takes_the_help_of_earlier_releases_for_english(docs: Path, a
     assert len(bases()) == 5
 
 
-def test_a_page_that_left_docs_leaves_both_languages(docs: Path, admin: User) -> None:
+def test_page_removed_from_docs_is_removed_in_both_languages(docs: Path, admin: User) -> None:
     sample_load(docs)
     (docs / "use" / "asking.md").unlink()
     sample_load(docs)
@@ -153,7 +151,7 @@ def test_help_that_an_admin_deleted_stays_deleted(docs: Path, admin: User, delet
         assert len(bases()) == left
 
 
-def test_the_help_of_this_release_has_each_page_once_in_each_language() -> None:
+def test_help_has_each_page_once_per_language() -> None:
     uris = [page.source_uri for page in find_pages(DOCS)]
     assert len(uris) == len(set(uris))
     assert "docs/de/use/asking.md" in uris
@@ -190,9 +188,7 @@ def has_read_help_for_users(api: Api) -> bool:
         ("How do I delete a conversation?", "docs/use/conversations.md"),
     ],
 )
-def test_a_question_is_answered_from_the_pages_in_its_language(
-    server: Server, question: str, page: str
-) -> None:
+def test_question_is_answered_from_pages_in_its_language(server: Server, question: str, page: str) -> None:
     """With the packaged models and all of the help, as it is installed, for an employee."""
     api = Api(server, "eva")
     answer = api.ok("POST", "/ask", json={"question": question})

@@ -27,7 +27,7 @@ print([name for name in {heavy} if name in sys.modules])
 
 
 @pytest.mark.slow
-def test_commands_that_talk_to_a_server_import_none_of_its_libraries() -> None:
+def test_client_commands_import_no_server_libraries() -> None:
     commands = (
         "ask",
         "create_api_key",

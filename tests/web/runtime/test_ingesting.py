@@ -136,7 +136,7 @@ def codes(summary: Summary) -> dict[str, str]:
     return {failure.source_uri: failure.code for failure in summary.failed}
 
 
-def test_a_folder_is_one_import_and_becomes_ready(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_folder_becomes_one_import_and_gets_ready(bring: Bring, folder: Path, worker: Worker) -> None:
     summary = bring(folder, wait=True)
     assert str(summary) == "3 ready"
     assert present() == {"docs/a.md", "docs/b.md", "docs/deep/c.md"}
@@ -145,9 +145,7 @@ def test_a_folder_is_one_import_and_becomes_ready(bring: Bring, folder: Path, wo
     assert batch.closed_at is not None
 
 
-def test_the_server_is_asked_seldom_and_more_often_towards_the_end(
-    bring: Bring, folder: Path, worker: Worker
-) -> None:
+def test_polling_is_rare_and_more_frequent_near_the_end(bring: Bring, folder: Path, worker: Worker) -> None:
     for number in range(37):
         write(folder / f"more/{number}.md", str(number))
     assert bring(folder, wait=True).ready == 40
@@ -158,9 +156,7 @@ def test_the_server_is_asked_seldom_and_more_often_towards_the_end(
 
 
 @pytest.mark.slow
-def test_nobody_waits_for_news_of_many_files_that_nobody_sees(
-    bring: Bring, folder: Path, worker: Worker
-) -> None:
+def test_unwatched_import_is_polled_rarely(bring: Bring, folder: Path, worker: Worker) -> None:
     for number in range(97):
         write(folder / f"more/{number}.md", str(number))
     assert bring(folder, wait=True, watched=False).ready == 100
@@ -169,9 +165,7 @@ def test_nobody_waits_for_news_of_many_files_that_nobody_sees(
 
 
 @pytest.mark.slow
-def test_a_last_file_that_takes_long_is_not_asked_about_all_the_time(
-    bring: Bring, folder: Path, worker: Worker
-) -> None:
+def test_slow_last_file_is_polled_rarely(bring: Bring, folder: Path, worker: Worker) -> None:
     for number in range(37):
         write(folder / f"more/{number}.md", str(number))
     worker.rests_until = 300.0
@@ -179,7 +173,7 @@ def test_a_last_file_that_takes_long_is_not_asked_about_all_the_time(
     assert len(worker.pauses) < 40 + 300 / 2 + 50
 
 
-def test_again_only_what_has_changed_is_sent(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_repeated_import_sends_only_changes(bring: Bring, folder: Path, worker: Worker) -> None:
     bring(folder, wait=True)
     again = bring(folder, wait=True)
     assert (str(again), Import.objects.count(), Job.objects.count()) == ("3 unchanged", 1, 3)
@@ -191,7 +185,7 @@ def test_again_only_what_has_changed_is_sent(bring: Bring, folder: Path, worker:
     assert Document.objects.get(source_key="docs/b.md").versions.count() == 1
 
 
-def test_until_the_new_version_is_ready_the_old_one_answers(
+def test_previous_version_is_used_until_the_new_one_is_ready(
     bring: Bring, folder: Path, worker: Worker, api: Api
 ) -> None:
     bring(folder, wait=True)
@@ -205,7 +199,9 @@ def test_until_the_new_version_is_ready_the_old_one_answers(
     assert (shown["status"], shown["version"], shown["pending"]) == ("ready", 2, None)
 
 
-def test_what_has_vanished_is_reported_and_stays(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_missing_file_is_reported_and_its_document_preserved(
+    bring: Bring, folder: Path, worker: Worker
+) -> None:
     bring(folder, wait=True)
     (folder / "a.md").unlink()
     summary = bring(folder, wait=True)
@@ -213,7 +209,7 @@ def test_what_has_vanished_is_reported_and_stays(bring: Bring, folder: Path, wor
     assert "docs/a.md" in present()
 
 
-def test_what_has_vanished_is_removed_if_asked(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_missing_file_is_removed_on_request(bring: Bring, folder: Path, worker: Worker) -> None:
     bring(folder, wait=True)
     (folder / "a.md").unlink()
     summary = bring(folder, wait=True, prune=True)
@@ -222,7 +218,7 @@ def test_what_has_vanished_is_removed_if_asked(bring: Bring, folder: Path, worke
     assert bring(folder, wait=True, prune=True).removed == 0
 
 
-def test_only_what_came_from_the_folder_is_removed(
+def test_only_documents_from_the_folder_are_removed(
     bring: Bring, folder: Path, worker: Worker, tmp_path: Path
 ) -> None:
     for other in ("docs2/x.md", "Docs/x.md", "x.md"):
@@ -234,7 +230,7 @@ def test_only_what_came_from_the_folder_is_removed(
     assert present() == {"docs2/x.md", "Docs/x.md", "x.md", "docs/b.md", "docs/deep/c.md"}
 
 
-def test_what_people_uploaded_under_a_similar_path_is_neither_reported_nor_removed(
+def test_upload_under_a_similar_path_is_neither_reported_nor_removed(
     bring: Bring, folder: Path, worker: Worker, admin: Caller, base: KnowledgeBase
 ) -> None:
     bring(folder, wait=True)
@@ -250,7 +246,7 @@ def test_what_people_uploaded_under_a_similar_path_is_neither_reported_nor_remov
     assert present() == {"docs/own.md", "docs/b.md", "docs/deep/c.md"}
 
 
-def test_a_folder_that_has_become_empty_is_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_emptied_folder_is_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:
     """Its disk may only be away."""
     bring(folder, wait=True)
     for path in [*folder.rglob("*.md")]:
@@ -259,7 +255,7 @@ def test_a_folder_that_has_become_empty_is_not_pruned(bring: Bring, folder: Path
     assert (codes(summary), summary.removed, len(present())) == ({"docs/": "empty_folder"}, 0, 3)
 
 
-def test_another_folder_of_the_same_name_removes_nothing(
+def test_other_folder_of_the_same_name_removes_nothing(
     bring: Bring, folder: Path, worker: Worker, tmp_path: Path
 ) -> None:
     bring(folder, wait=True)
@@ -270,7 +266,7 @@ def test_another_folder_of_the_same_name_removes_nothing(
     assert present() == {"docs/a.md", "docs/b.md", "docs/deep/c.md", "docs/x.md"}
 
 
-def test_what_was_in_an_empty_folder_is_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_documents_of_an_emptied_subfolder_are_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:
     """The disk that belongs there may only be away."""
     bring(folder, wait=True)
     (folder / "a.md").unlink()
@@ -282,7 +278,7 @@ def test_what_was_in_an_empty_folder_is_not_pruned(bring: Bring, folder: Path, w
     assert bring(folder, wait=True, prune=True).removed == 1
 
 
-def test_what_a_link_leads_to_has_not_vanished_when_it_is_away(
+def test_document_behind_a_broken_link_is_not_pruned(
     bring: Bring, folder: Path, worker: Worker, tmp_path: Path
 ) -> None:
     write(tmp_path / "share/manual.md", "manual")
@@ -296,7 +292,7 @@ def test_what_a_link_leads_to_has_not_vanished_when_it_is_away(
     assert bring(folder, wait=True, prune=True).removed == 1
 
 
-def test_a_file_that_cannot_be_read_is_a_failure_and_has_not_vanished(
+def test_unreadable_file_fails_and_is_not_pruned(
     bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring(folder, wait=True)
@@ -318,7 +314,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(Path, "open", open_)
 
 
-def test_a_folder_that_cannot_be_looked_into_has_not_vanished(
+def test_documents_of_an_unreadable_folder_are_not_pruned(
     bring: Bring, folder: Path, worker: Worker, api: Api, base: KnowledgeBase
 ) -> None:
     bring(folder, wait=True)
@@ -332,7 +328,7 @@ def test_a_folder_that_cannot_be_looked_into_has_not_vanished(
     assert "docs/deep/c.md" in present()
 
 
-def test_what_failed_is_named_and_not_tried_again_in_vain(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_failed_file_is_named_and_not_retried_unchanged(bring: Bring, folder: Path, worker: Worker) -> None:
     worker.bad = ("docs/b.md",)
     summary = bring(folder, wait=True)
     assert (str(summary), codes(summary)) == ("2 ready, 1 failed", {"docs/b.md": "no_text"})
@@ -341,9 +337,7 @@ def test_what_failed_is_named_and_not_tried_again_in_vain(bring: Bring, folder: 
     assert Job.objects.count() == 3
 
 
-def test_a_failure_that_was_not_the_files_fault_is_tried_again(
-    bring: Bring, folder: Path, worker: Worker
-) -> None:
+def test_file_with_a_temporary_failure_is_retried(bring: Bring, folder: Path, worker: Worker) -> None:
     bring(folder)
     for job in Job.objects.all():
         lease = lifecycle.claim(job.id)
@@ -352,7 +346,7 @@ def test_a_failure_that_was_not_the_files_fault_is_tried_again(
     assert str(bring(folder, wait=True)) == "3 ready"
 
 
-def test_a_refused_file_does_not_stop_the_others(
+def test_rejected_file_does_not_stop_the_others(
     bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -364,7 +358,7 @@ def test_a_refused_file_does_not_stop_the_others(
     assert summary.ready == 1
 
 
-def test_small_files_are_sent_together_and_a_large_one_by_itself(
+def test_small_files_are_sent_together_and_large_ones_alone(
     bring: Bring, folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(30):
@@ -383,7 +377,7 @@ def test_small_files_are_sent_together_and_a_large_one_by_itself(
     assert len(present()) == 34
 
 
-def test_what_is_too_much_at_once_is_sent_one_by_one(
+def test_too_large_batch_is_sent_file_by_file(
     bring: Bring, folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a proxy lets small bodies pass only."""
@@ -412,7 +406,7 @@ def test_file_failing_during_transfer_does_not_affect_others(
     assert (summary.waiting, codes(summary)) == (2, {"docs/b.md": "unreadable"})
 
 
-def test_an_interruption_loses_nothing_and_the_next_run_goes_on(
+def test_interrupted_import_is_resumed_by_the_next_run(
     bring: Bring, folder: Path, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folder_upload, "_PARCEL_FILES", 2)
@@ -433,7 +427,7 @@ def test_an_interruption_loses_nothing_and_the_next_run_goes_on(
     assert (summary.ready, summary.unchanged, summary.failed) == (33 - sent, sent, [])
 
 
-def test_an_interruption_while_it_waits_cancels_nothing(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_interruption_while_waiting_cancels_nothing(bring: Bring, folder: Path, worker: Worker) -> None:
     def interrupt(what: str, _done: int, _total: int) -> None:
         if what == "Processing":
             raise KeyboardInterrupt
@@ -451,13 +445,13 @@ def test_ingest_reports_progress(bring: Bring, folder: Path, worker: Worker) -> 
     assert [now for now in told if now[0] == "Processing"] == [("Processing", n, 3) for n in range(4)]
 
 
-def test_without_waiting_they_are_accepted(bring: Bring, folder: Path) -> None:
+def test_files_are_accepted_without_waiting(bring: Bring, folder: Path) -> None:
     assert str(bring(folder)) == "3 accepted"
     assert str(bring(folder)) == "3 accepted", "their bytes are there; whether they are any good is not known"
     assert Job.objects.count() == 3
 
 
-def test_what_was_rejected_before_the_upload_counts(api: Api, base: KnowledgeBase) -> None:
+def test_file_rejected_before_the_upload_is_counted(api: Api, base: KnowledgeBase) -> None:
     found = LocalFiles([], 4, [("x.zip", DocumentRejected(Rejection.ARCHIVE_UNSAFE, "No."))])
     summary = Summary()
     ingest(api, str(base.id), found, summary, quiet, wait_for=True, prune=True)
@@ -465,12 +459,12 @@ def test_what_was_rejected_before_the_upload_counts(api: Api, base: KnowledgeBas
     assert not Import.objects.exists()
 
 
-def test_a_server_that_goes_away_stops_everything(base: KnowledgeBase, folder: Path) -> None:
+def test_unreachable_server_stops_the_import(base: KnowledgeBase, folder: Path) -> None:
     with Api("http://127.0.0.1:9", "key") as nobody, pytest.raises(Unavailable):
         ingest(nobody, str(base.id), find_files([folder]), Summary(), quiet, wait_for=True, prune=False)
 
 
-def test_a_key_that_may_not_upload_stops_everything(
+def test_key_without_the_ingest_scope_stops_the_import(
     live_server: LiveServer, base: KnowledgeBase, folder: Path
 ) -> None:
     reading = caller_for("reading", is_admin=True, scopes=["search"])
@@ -480,7 +474,7 @@ def test_a_key_that_may_not_upload_stops_everything(
     assert present() == set()
 
 
-def test_a_document_deleted_while_it_is_waited_for(bring: Bring, folder: Path, worker: Worker) -> None:
+def test_document_deleted_during_an_import_is_not_awaited(bring: Bring, folder: Path, worker: Worker) -> None:
     def delete(what: str, done: int, _total: int) -> None:
         if (what, done) == ("Processing", 0):
             Document.objects.get(source_key="docs/b.md").delete()
@@ -497,7 +491,7 @@ def test_many_files_are_sent_by_a_few(api: Api, base: KnowledgeBase, tmp_path: P
     assert (summary.waiting, len(present())) == (40, 40)
 
 
-def test_the_knowledge_base_is_made_from_its_slug(api: Api, base: KnowledgeBase) -> None:
+def test_knowledge_base_is_created_from_its_slug(api: Api, base: KnowledgeBase) -> None:
     assert knowledge_base_ensure(api, "handbook") == str(base.id)
     made = knowledge_base_ensure(api, "travel-policy")
     assert KnowledgeBase.objects.get(pk=made).name == "Travel policy"
@@ -513,7 +507,7 @@ def command(live_server: LiveServer, admin: Caller) -> Iterator[Api]:
 
 
 @pytest.mark.parametrize("owner", ["mia", None])
-def test_nothing_goes_into_an_unofficial_knowledge_base(
+def test_command_does_not_fill_an_unofficial_knowledge_base(
     command: Api, folder: Path, owner: str | None
 ) -> None:
     """Somebody took the name that a script uses. The error says who; after an approval the script goes on."""
@@ -532,14 +526,14 @@ def test_nothing_goes_into_an_unofficial_knowledge_base(
     assert Document.objects.count() == 3
 
 
-def test_a_slug_of_a_deleted_knowledge_base_is_refused(command: Api, base: KnowledgeBase) -> None:
+def test_slug_of_a_deleted_knowledge_base_is_rejected(command: Api, base: KnowledgeBase) -> None:
     KnowledgeBase.objects.update(deleted_at=base.created_at)
     with pytest.raises(ApiProblem, match="or to one that was deleted"):
         knowledge_base_ensure(command, "handbook")
     assert KnowledgeBase.objects.count() == 1
 
 
-def test_two_commands_at_once_get_the_same_knowledge_base(command: Api) -> None:
+def test_concurrent_commands_get_the_same_knowledge_base(command: Api) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: knowledge_base_ensure(command, "handbook"), range(4)))
     assert len(set(found)) == 1
@@ -547,6 +541,6 @@ def test_two_commands_at_once_get_the_same_knowledge_base(command: Api) -> None:
 
 
 @pytest.mark.parametrize("slug", ["Travel policy", "a--b", "", "x/y"])
-def test_what_is_no_slug(api: Api, slug: str) -> None:
+def test_invalid_slug_is_rejected(api: Api, slug: str) -> None:
     with pytest.raises(InvalidInput, match="no slug"):
         knowledge_base_ensure(api, slug)

@@ -37,7 +37,7 @@ def test_new_folder_has_no_lock_owner(tmp_path: Path) -> None:
     assert holder_of(tmp_path / "new") is None
 
 
-def test_the_second_learns_who_was_first(tmp_path: Path) -> None:
+def test_lock_error_names_the_process_that_has_it(tmp_path: Path) -> None:
     process = held_elsewhere(tmp_path)
     try:
         with pytest.raises(DataDirInUse) as held:
@@ -60,7 +60,7 @@ def test_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
     lock.release()
 
 
-def test_a_released_lock_is_free(tmp_path: Path) -> None:
+def test_released_lock_is_free(tmp_path: Path) -> None:
     lock = DataDirLock(tmp_path)
     lock.acquire("manage.py up")
     lock.release()
@@ -68,7 +68,7 @@ def test_a_released_lock_is_free(tmp_path: Path) -> None:
     assert holder_of(tmp_path) is None
 
 
-def test_the_address_comes_later_than_the_lock(tmp_path: Path) -> None:
+def test_server_address_is_added_to_the_lock_later(tmp_path: Path) -> None:
     lock = DataDirLock(tmp_path)
     lock.acquire("manage.py up")
     assert holder_of(tmp_path).url is None
@@ -77,9 +77,7 @@ def test_the_address_comes_later_than_the_lock(tmp_path: Path) -> None:
     lock.release()
 
 
-def test_a_holder_that_left_no_name_is_still_a_holder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lock_without_readable_owner_is_still_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("web.processes.data_dir_lock._TRIES", 2)
     lock = DataDirLock(tmp_path)
     lock.acquire("manage.py up")

@@ -6,7 +6,7 @@ import pytest
 from web.processes.progress_report import JsonReporter, PlainReporter, RichReporter, reporter_for
 
 
-def test_a_line_for_each_step() -> None:
+def test_plain_reporter_writes_a_line_per_step() -> None:
     stream = io.StringIO()
     report = reporter_for(stream)
     report.step("Database ready")
@@ -16,7 +16,7 @@ def test_a_line_for_each_step() -> None:
     assert stream.getvalue() == "Database ready\nCairn is ready: http://127.0.0.1:1\n"
 
 
-def test_a_long_wait_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_wait_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr("web.processes.progress_report.time.monotonic", lambda: now[0])
     stream = io.StringIO()
@@ -44,7 +44,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_terminal_shows_steps_word_for_word() -> None:
+def test_terminal_shows_steps_without_markup() -> None:
     stream = Terminal()
     report = reporter_for(stream)
     assert isinstance(report, RichReporter)

@@ -74,7 +74,7 @@ def without_triggers() -> Iterator[None]:
         cursor.execute("SET LOCAL session_replication_role = origin")
 
 
-def test_each_kind_of_reader_has_help_of_its_own(docs: Path, admin: User) -> None:
+def test_each_kind_of_reader_has_a_help_of_its_own(docs: Path, admin: User) -> None:
     (docs / "administer").mkdir()
     (docs / "administer" / "access.md").write_text("# Access")
     (docs / "get-started").mkdir()
@@ -99,7 +99,7 @@ def test_only_the_help_for_users_is_open_to_everyone(docs: Path, admin: User) ->
     assert len(ada.get("/api/v1/knowledge-bases").json()["items"]) == 3
 
 
-def test_an_upgrade_moves_pages_with_their_citations(docs: Path, admin: User) -> None:
+def test_upgrade_moves_pages_with_their_citations(docs: Path, admin: User) -> None:
     before = load_as_one_base(docs)
     page = Document.objects.get(source_uri="docs/operate/backups.md")
     asked = Conversation.objects.create(user=admin, title="Backups")
@@ -120,9 +120,7 @@ def test_an_upgrade_moves_pages_with_their_citations(docs: Path, admin: User) ->
     assert [each["document"] for each in shown[0]["citations"]] == [str(page.id)]
 
 
-def test_an_upgrade_that_was_interrupted_goes_on(
-    docs: Path, admin: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_upgrade_is_resumed(docs: Path, admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
     load_as_one_base(docs)
 
     def interrupted(*_args: object, **_options: object) -> None:
@@ -140,7 +138,7 @@ def test_an_upgrade_that_was_interrupted_goes_on(
         assert DocumentVersion.objects.count() == 3
 
 
-def test_who_deleted_the_help_before_it_was_split_gets_none(docs: Path, admin: User) -> None:
+def test_help_deleted_before_it_was_split_is_not_recreated(docs: Path, admin: User) -> None:
     base = load_as_one_base(docs)
     knowledge_base_delete(knowledge_base=base, principal=principal_for_user(admin))
     sample_load(docs)
@@ -168,7 +166,7 @@ def test_everyone_may_read_the_help(docs: Path, admin: User) -> None:
     assert uris() == ["docs/operate/backups.md", "docs/use/asking.md"]
 
 
-def test_pages_for_contributors_are_no_help(docs: Path, admin: User) -> None:
+def test_pages_for_contributors_are_not_help(docs: Path, admin: User) -> None:
     (docs / "decisions").mkdir()
     (docs / "decisions" / "access.md").write_text("# Access\n\nWho may read what.")
     (docs / "evaluation.md").write_text("# Evaluation\n\nFor contributors and others: sets.")
@@ -176,7 +174,7 @@ def test_pages_for_contributors_are_no_help(docs: Path, admin: User) -> None:
     assert uris() == ["docs/operate/backups.md", "docs/use/asking.md"]
 
 
-def test_only_what_changed_is_read_again(docs: Path, admin: User) -> None:
+def test_only_changed_pages_are_read_again(docs: Path, admin: User) -> None:
     sample_load(docs)
     (docs / "use" / "asking.md").write_text("# Asking better")
     sample_load(docs)
@@ -184,14 +182,14 @@ def test_only_what_changed_is_read_again(docs: Path, admin: User) -> None:
     assert list(numbers.filter(number__gt=1)) == [("docs/use/asking.md", 2)]
 
 
-def test_what_left_docs_leaves_the_knowledge_base(docs: Path, admin: User) -> None:
+def test_page_removed_from_docs_is_removed_from_the_help(docs: Path, admin: User) -> None:
     sample_load(docs)
     (docs / "use" / "asking.md").unlink()
     sample_load(docs)
     assert uris() == ["docs/operate/backups.md"]
 
 
-def test_what_people_added_stays(docs: Path, admin: User) -> None:
+def test_document_added_by_a_person_is_preserved(docs: Path, admin: User) -> None:
     sample_load(docs)
     base = KnowledgeBase.objects.get(slug="cairn-help")
     Document.objects.create(knowledge_base=base, source_key="own.md", source_uri="own.md", title="Own")
@@ -199,7 +197,7 @@ def test_what_people_added_stays(docs: Path, admin: User) -> None:
     assert "own.md" in uris()
 
 
-def test_what_people_added_stays_whatever_it_is_called(docs: Path, admin: User) -> None:
+def test_added_document_named_like_a_page_is_preserved(docs: Path, admin: User) -> None:
     sample_load(docs)
     base = KnowledgeBase.objects.get(slug="cairn-help")
     Document.objects.create(
@@ -211,7 +209,7 @@ def test_what_people_added_stays_whatever_it_is_called(docs: Path, admin: User) 
     assert sample_state().total == 1
 
 
-def test_a_base_that_somebody_named_like_the_help_is_left_alone(docs: Path, admin: User) -> None:
+def test_foreign_base_named_like_the_help_is_unchanged(docs: Path, admin: User) -> None:
     theirs = knowledge_base_create(name="Cairn help", principal=principal_for_user(admin))
     Document.objects.create(knowledge_base=theirs, source_key="docs/a.md", source_uri="docs/a.md", title="A")
     sample_load(docs)
@@ -220,7 +218,7 @@ def test_a_base_that_somebody_named_like_the_help_is_left_alone(docs: Path, admi
     assert Document.objects.exclude(knowledge_base=theirs).count() == 2
 
 
-def test_a_deleted_help_stays_deleted(docs: Path, admin: User) -> None:
+def test_deleted_help_stays_deleted(docs: Path, admin: User) -> None:
     sample_load(docs)
     bases = list(KnowledgeBase.objects.all())
     for base in bases:
@@ -233,7 +231,7 @@ def test_a_deleted_help_stays_deleted(docs: Path, admin: User) -> None:
     assert not KnowledgeBase.objects.exists()
 
 
-def test_grants_that_were_taken_stay_taken(docs: Path, admin: User) -> None:
+def test_removed_grants_of_the_help_are_not_restored(docs: Path, admin: User) -> None:
     sample_load(docs)
     KnowledgeBase.objects.get(slug="cairn-help").grants.all().delete()
     sample_load(docs)
@@ -245,7 +243,7 @@ def test_no_docs_no_knowledge_base(tmp_path: Path, admin: User) -> None:
     assert not KnowledgeBase.objects.exists()
 
 
-def test_its_state_speaks_of_the_latest_versions(docs: Path, admin: User) -> None:
+def test_sample_state_counts_the_latest_versions(docs: Path, admin: User) -> None:
     sample_load(docs)
     assert (sample_state().total, sample_state().settled) == (2, False)
     failed = Document.objects.get(source_uri="docs/use/asking.md").latest_version
@@ -255,7 +253,7 @@ def test_its_state_speaks_of_the_latest_versions(docs: Path, admin: User) -> Non
     assert (state.ready, state.failed, state.settled) == (1, (("docs/use/asking.md", "Empty."),), True)
 
 
-def test_a_knowledge_base_of_that_name_but_not_ours_is_left_alone(docs: Path, admin: User) -> None:
+def test_foreign_base_named_like_the_sample_is_unchanged(docs: Path, admin: User) -> None:
     knowledge_base_create(name="Handbook", principal=principal_for_user(admin))
     sample_load(docs)
     assert KnowledgeBase.objects.count() == 4

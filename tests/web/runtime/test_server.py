@@ -6,13 +6,13 @@ from cairn.errors import ConfigurationError
 from web.processes.http_server import listen, url_of
 
 
-def test_a_free_port() -> None:
+def test_free_port_is_chosen() -> None:
     with listen("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         assert url_of(listener) == f"http://127.0.0.1:{port}"
 
 
-def test_all_addresses_are_reached_through_loopback() -> None:
+def test_url_of_all_addresses_is_loopback() -> None:
     with listen("0.0.0.0", 0) as listener:
         assert url_of(listener).startswith("http://127.0.0.1:")
 
@@ -26,18 +26,18 @@ def test_ipv6_addresses_are_in_brackets() -> None:
         assert url_of(listener).startswith("http://[::1]:")
 
 
-def test_a_taken_port() -> None:
+def test_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}: Address already in use"):
             listen("127.0.0.1", port)
 
 
-def test_a_host_that_is_not_ours() -> None:
+def test_foreign_host_address_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match="Cannot serve"):
         listen("192.0.2.1", 0)
 
 
-def test_a_port_that_no_machine_has() -> None:
+def test_invalid_port_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match="Cannot serve"):
         listen("127.0.0.1", 99999)

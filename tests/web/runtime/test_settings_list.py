@@ -14,7 +14,7 @@ def test_every_setting_is_listed() -> None:
     assert len(listed()) == len(Environment.model_fields)
 
 
-def test_where_a_value_comes_from(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_origin_of_each_value_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("of the model")
     monkeypatch.setenv("LLM_API_KEY_FILE", str(tmp_path / "key"))
     monkeypatch.setenv("LLM_MODEL", "mistral")
@@ -42,6 +42,6 @@ def test_secrets_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     assert known["DATABASE_URL"].value == f"postgres://{HIDDEN}@db/cairn"
 
 
-def test_the_debug_switch_has_its_own_name() -> None:
+def test_debug_setting_is_named_cairn_debug() -> None:
     assert "CAIRN_DEBUG" in listed()
     assert "DEBUG" not in listed()

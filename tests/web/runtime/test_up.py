@@ -46,7 +46,7 @@ def points(data_dir: Path) -> int:
     return int(said.stdout.split()[-1])
 
 
-def test_the_ready_line_names_the_address_and_where_the_password_is(cairn_server: Server) -> None:
+def test_ready_line_names_the_address_and_the_password_file(cairn_server: Server) -> None:
     assert cairn_server.url in cairn_server.stdout[-1]
     assert str(cairn_server.data_dir / "admin_password") in cairn_server.stdout[-1]
     assert DEMONSTRATION_ONLY in cairn_server.stdout
@@ -54,13 +54,13 @@ def test_the_ready_line_names_the_address_and_where_the_password_is(cairn_server
 
 
 @pytest.mark.slow
-def test_the_address_is_printed_before_everything_is_loaded(cairn_server: Server) -> None:
+def test_address_is_printed_before_everything_is_loaded(cairn_server: Server) -> None:
     lines = cairn_server.stdout
     serving = next(n for n, line in enumerate(lines) if line.startswith(f"Serving {cairn_server.url} "))
     assert serving < lines.index(DEMONSTRATION_ONLY) < len(lines) - 1
 
 
-def test_the_first_password_is_in_a_file_for_the_owner_and_not_in_collected_output(
+def test_first_password_is_in_a_private_file_and_not_in_output(
     cairn_server: Server,
 ) -> None:
     assert not any(cairn_server.password in line for line in cairn_server.stdout)
@@ -70,7 +70,7 @@ def test_the_first_password_is_in_a_file_for_the_owner_and_not_in_collected_outp
 
 
 @pytest.mark.slow
-def test_the_help_is_searchable_soon(own_data_dir: Path) -> None:
+def test_help_is_searchable_soon_after_the_start(own_data_dir: Path) -> None:
     server = start_server(own_data_dir)
     try:
         begun = [line.split(":")[0] for line in server.stdout]
@@ -81,7 +81,7 @@ def test_the_help_is_searchable_soon(own_data_dir: Path) -> None:
         stop_server(server)
 
 
-def test_it_is_ready_without_the_rest_of_the_help(
+def test_server_is_ready_before_the_whole_help_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(embedded, "_SAMPLE_SECONDS", 0.3)
@@ -102,7 +102,7 @@ def test_second_process_on_a_folder_names_the_first(cairn_server: Server) -> Non
 
 
 @pytest.mark.slow
-def test_a_taken_port_stops_it_before_any_work(tmp_path: Path) -> None:
+def test_port_in_use_stops_the_start_before_any_work(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         ended = run_manage(tmp_path, "up", "--port", port)
@@ -113,7 +113,7 @@ def test_a_taken_port_stops_it_before_any_work(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_password_that_does_not_serve(tmp_path: Path) -> None:
+def test_weak_admin_password_stops_the_start(tmp_path: Path) -> None:
     ended = run_manage(tmp_path, "up", "--port", "0", CAIRN_ADMIN_PASSWORD="admin")
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: CAIRN_ADMIN_PASSWORD")
@@ -122,9 +122,7 @@ def test_a_password_that_does_not_serve(tmp_path: Path) -> None:
 
 @pytest.mark.acceptance  # tests of faults kill it in the middle of a job as well
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_work_that_an_end_interrupted_is_done_at_the_next_start(
-    own_data_dir: Path, number: signal.Signals
-) -> None:
+def test_interrupted_work_is_finished_at_the_next_start(own_data_dir: Path, number: signal.Signals) -> None:
     """With an open stream and half of the documents done; and nothing is there twice."""
     folder = write_documents(own_data_dir / "rules")
     server = start_server(own_data_dir, SAMPLE_KNOWLEDGE_BASE="false")
@@ -175,7 +173,7 @@ def wait_for_some(data_dir: Path) -> None:
         ("DATABASE_URL", "mysql://x", "DATABASE_URL must start with"),
     ],
 )
-def test_a_setting_that_cannot_be(tmp_path: Path, setting: str, value: str, said: str) -> None:
+def test_invalid_setting_stops_the_start(tmp_path: Path, setting: str, value: str, said: str) -> None:
     ended = run_manage(tmp_path, "up", "--port", "0", **{setting: value})
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: {said}")

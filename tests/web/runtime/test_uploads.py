@@ -29,30 +29,30 @@ def uris(*paths: Path) -> list[str]:
     return [file.source_uri for file in find_files(paths).files]
 
 
-def test_a_folder_is_named_in_its_files(tmp_path: Path) -> None:
+def test_folder_name_is_part_of_its_file_names(tmp_path: Path) -> None:
     tree(tmp_path / "handbook", "a.md", "leave/b.md")
     assert uris(tmp_path / "handbook") == ["handbook/a.md", "handbook/leave/b.md"]
 
 
-def test_the_present_folder_has_a_name_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_current_folder_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(tmp_path / "handbook", "a.md")
     monkeypatch.chdir(tmp_path / "handbook")
     assert uris(Path()) == ["handbook/a.md"]
 
 
-def test_a_file_is_its_name(tmp_path: Path) -> None:
+def test_single_file_is_named_without_its_folder(tmp_path: Path) -> None:
     tree(tmp_path, "a.md")
     assert uris(tmp_path / "a.md") == ["a.md"]
 
 
-def test_hidden_files_are_counted_and_left_out(tmp_path: Path) -> None:
+def test_hidden_files_are_counted_and_omitted(tmp_path: Path) -> None:
     tree(tmp_path / "docs", "a.md", ".git/config", "b/.DS_Store")
     found = find_files([tmp_path / "docs"])
     assert [file.source_uri for file in found.files] == ["docs/a.md"]
     assert found.hidden == 2
 
 
-def test_where_a_link_that_leads_nowhere_led_is_not_known(tmp_path: Path) -> None:
+def test_broken_link_is_listed_as_unknown(tmp_path: Path) -> None:
     tree(tmp_path / "docs", "a.md")
     for name in ("b.md", "more.zip"):
         (tmp_path / "docs" / name).symlink_to(tmp_path / "away" / name)
@@ -61,25 +61,25 @@ def test_where_a_link_that_leads_nowhere_led_is_not_known(tmp_path: Path) -> Non
     assert found.unknown == ["docs/b.md/", "docs/more/"]
 
 
-def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_path_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no such file"):
         find_files([tmp_path / "nothing"])
 
 
-def test_two_folders_of_one_name_would_replace_each_other(tmp_path: Path) -> None:
+def test_folders_with_the_same_name_are_rejected(tmp_path: Path) -> None:
     tree(tmp_path, "x/docs/a.md", "y/docs/a.md")
     with pytest.raises(InvalidInput, match=r"docs/a\.md"):
         find_files([tmp_path / "x/docs", tmp_path / "y/docs"])
 
 
-def test_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+def test_name_in_another_encoding_is_converted(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     Path(os.fsdecode(os.fsencode(tmp_path / "d") + b"/\xff.md")).write_text("x")
     (uri,) = uris(tmp_path / "d")
     assert uri.encode() == "d/�.md".encode()
 
 
-def test_an_archive_is_a_folder(tmp_path: Path) -> None:
+def test_archive_is_read_like_a_folder(tmp_path: Path) -> None:
     found = find_files([archive(tmp_path / "handbook.zip", "a.md", "leave/b.md", "__MACOSX/x", ".hidden")])
     assert [file.source_uri for file in found.files] == ["handbook/a.md", "handbook/leave/b.md"]
     assert found.hidden == 2
@@ -87,7 +87,7 @@ def test_an_archive_is_a_folder(tmp_path: Path) -> None:
         assert stream.read() == b"text of leave/b.md"
 
 
-def test_an_archive_in_a_folder(tmp_path: Path) -> None:
+def test_archive_in_a_folder_is_read(tmp_path: Path) -> None:
     tree(tmp_path / "docs", "a.md")
     archive(tmp_path / "docs" / "old.ZIP", "b.md")
     assert uris(tmp_path / "docs") == ["docs/a.md", "docs/old/b.md"]
@@ -110,7 +110,7 @@ def test_links_in_an_archive(tmp_path: Path) -> None:
     assert rejection.code == "archive_unsafe"
 
 
-def test_a_damaged_archive_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_damaged_archive_does_not_stop_the_others(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(b"PK\x03\x04 but no more")
     tree(tmp_path, "a.md")
     found = find_files([tmp_path / "x.zip", tmp_path / "a.md"])
@@ -118,7 +118,7 @@ def test_a_damaged_archive_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [rejection.code for _, rejection in found.rejected] == ["damaged_file"]
 
 
-def test_an_archive_with_a_damaged_member(tmp_path: Path) -> None:
+def test_damaged_archive_member_is_rejected(tmp_path: Path) -> None:
     path = archive(tmp_path / "x.zip", "a.md")
     data = bytearray(path.read_bytes())
     data[data.index(b"text of")] ^= 0xFF
@@ -128,7 +128,7 @@ def test_an_archive_with_a_damaged_member(tmp_path: Path) -> None:
         pass
 
 
-def test_a_protected_file_does_not_stop_the_others(tmp_path: Path) -> None:
+def test_protected_archive_member_does_not_stop_the_others(tmp_path: Path) -> None:
     path = archive(tmp_path / "x.zip", "a.md", "b.md")
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1  # the encryption flag in the directory

@@ -120,7 +120,7 @@ def test_child_blocking_the_gil_is_dumped_killed_and_replaced(tmp_path: Path) ->
 
 @pytest.mark.faults
 @pytest.mark.parametrize("delay", [HOLD_BRIEFLY, RELEASE])
-def test_a_child_that_is_slow_is_left_alone(tmp_path: Path, delay: int) -> None:
+def test_slow_child_is_not_killed(tmp_path: Path, delay: int) -> None:
     """Pauses of the garbage collector's length, and a long time in C without the GIL."""
     with program(tmp_path) as running:
         child = running.begun()
@@ -136,7 +136,7 @@ def test_a_child_that_is_slow_is_left_alone(tmp_path: Path, delay: int) -> None:
 @pytest.mark.faults
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is stopped")
 @pytest.mark.parametrize("both", [False, True], ids=["the child", "both"])
-def test_a_process_that_was_stopped_is_left_alone(tmp_path: Path, both: bool) -> None:
+def test_stopped_process_is_not_killed(tmp_path: Path, both: bool) -> None:
     """As by a debugger, or with the whole machine."""
     with program(tmp_path) as running:
         child = running.begun()
@@ -152,7 +152,7 @@ def test_a_process_that_was_stopped_is_left_alone(tmp_path: Path, both: bool) ->
 
 
 @pytest.mark.slow
-def test_a_stuck_child_ends_with_the_second_signal_and_with_its_parent(tmp_path: Path) -> None:
+def test_stuck_child_ends_with_the_second_signal_or_its_parent(tmp_path: Path) -> None:
     with program(tmp_path, WATCHDOG_SECONDS="60") as running:
         stuck = running.begun()
         stuck.send_signal(HOLD)
@@ -172,7 +172,7 @@ def test_a_stuck_child_ends_with_the_second_signal_and_with_its_parent(tmp_path:
 
 
 @pytest.mark.parametrize(("waiting", "silence"), [(0.0, 10.0), (0.5, 5.5), (1.0, 2.0), (9.0, 2.0)])
-def test_time_without_a_processor_hardly_counts(
+def test_time_waiting_for_a_processor_is_not_silence(
     waiting: float, silence: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`waiting`: in each second, for all threads together."""
@@ -191,12 +191,12 @@ def test_time_without_a_processor_hardly_counts(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how long processes waited")
-def test_the_wait_for_a_processor_is_known() -> None:
+def test_time_waiting_for_a_processor_is_measured() -> None:
     assert watchdog._processor_wait(os.getpid()) > 0
 
 
 @pytest.mark.slow
-def test_a_signal_between_two_children_ends_it(tmp_path: Path) -> None:
+def test_signal_between_two_children_ends_the_supervisor(tmp_path: Path) -> None:
     with program(tmp_path, _PAUSING, WATCHDOG_SECONDS="5") as running:
         running.begun().send_signal(HOLD)
         until(lambda: not running.children())
@@ -206,7 +206,7 @@ def test_a_signal_between_two_children_ends_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_of_a_group_only_the_stuck_process_is_replaced(tmp_path: Path) -> None:
+def test_only_the_stuck_process_of_a_group_is_replaced(tmp_path: Path) -> None:
     """As with `web --workers 2`."""
     with program(tmp_path, _GROUP, WATCHDOG_SECONDS="5") as running:
         for _ in range(2):
@@ -222,7 +222,7 @@ def test_of_a_group_only_the_stuck_process_is_replaced(tmp_path: Path) -> None:
         assert running.process.wait(PATIENCE) == 0
 
 
-def test_it_ends_as_its_child_does_and_starts_again_only_if_asked(tmp_path: Path) -> None:
+def test_supervisor_ends_like_its_child_and_restarts_only_on_request(tmp_path: Path) -> None:
     first = tmp_path / "first"
     again = f"""
 import os, pathlib
@@ -241,7 +241,7 @@ os._exit(START_AGAIN)
 
 
 @pytest.mark.slow
-def test_systemd_hears_from_it(tmp_path: Path) -> None:
+def test_systemd_watchdog_is_notified(tmp_path: Path) -> None:
     """From the supervisor, or without one from the process itself, until that holds the GIL."""
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
@@ -270,7 +270,7 @@ def test_systemd_hears_from_it(tmp_path: Path) -> None:
 @pytest.mark.faults
 @pytest.mark.models
 @pytest.mark.timeout(600)
-def test_questions_go_on_after_the_web_process_was_stuck(tmp_path: Path) -> None:
+def test_questions_are_answered_after_a_stuck_web_process(tmp_path: Path) -> None:
     with FakeServer() as model:
         model.respond = respond_plainly
         settings = stuck_environment(**model_settings(model), WATCHDOG_SECONDS="15")

@@ -38,7 +38,7 @@ def served(live_server: Any) -> "tuple[Any, Directory]":
 
 
 @pytest.mark.slow
-def test_the_service_conforms(served: "tuple[Any, Directory]") -> None:
+def test_scim_service_conforms(served: "tuple[Any, Directory]") -> None:
     server, directory = served
     headers = {"Authorization": f"Bearer {directory.key}"}
     with httpx.Client(base_url=f"{server.url}/scim/v2", headers=headers, trust_env=False) as client:

@@ -25,7 +25,7 @@ def people(db: None) -> list[str]:
     return [str(user_create(username=f"u{n}").id) for n in range(3)]
 
 
-def test_a_group_is_made_found_changed_and_removed(directory: Directory, people: list[str]) -> None:
+def test_group_is_created_found_changed_and_deleted(directory: Directory, people: list[str]) -> None:
     made = directory.group_made("Finance", people[:2], externalId="g1")
     assert made["displayName"] == "Finance"
     assert {each["value"] for each in made["members"]} == set(people[:2])
@@ -82,7 +82,9 @@ def test_names_change_by_patch_and_the_answer_may_be_asked_for(
     assert directory.members(made["id"]) == set(people)
 
 
-def test_groups_of_others_are_neither_seen_nor_changed(directory: Directory, people: list[str]) -> None:
+def test_groups_of_other_sources_are_neither_seen_nor_changed(
+    directory: Directory, people: list[str]
+) -> None:
     ours = group_create(name="Finance", members=[user_create(username="rob").id])
     groups_replace(User.objects.get(username="rob"), source="oidc:okta", names=["Finance"])
     theirs = Group.objects.get(source="oidc:okta")
@@ -100,9 +102,7 @@ def test_groups_of_others_are_neither_seen_nor_changed(directory: Directory, peo
         assert [user.username for user in group.members.all()] == ["rob"]
 
 
-def test_a_grant_to_such_a_group_counts_until_the_directory_takes_somebody_out(
-    directory: Directory, people: list[str]
-) -> None:
+def test_grant_to_a_scim_group_ends_with_the_membership(directory: Directory, people: list[str]) -> None:
     base = make_base(name="Handbook", principal=principal_for_user(directory.user))
     made = directory.group_made("Finance", people[:1])
     grant_give(knowledge_base=base, subject=f"group:{made['id']}", role=Role.READER, principal=SETUP)
@@ -162,7 +162,7 @@ def test_invalid_changes_are_refused(
 
 
 @pytest.mark.slow
-def test_a_group_does_not_outgrow_its_limit(directory: Directory) -> None:
+def test_group_size_is_limited(directory: Directory) -> None:
     people = User.objects.bulk_create([User(username=f"p{n}", name_skeleton=f"p{n}") for n in range(5001)])
     ids = [str(user.id) for user in people]
     made = directory.group_made("Everyone", ids[:5000])

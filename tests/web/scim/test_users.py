@@ -14,7 +14,7 @@ from tests.web.scim.conftest import USER, Directory, assert_error, directory_for
 ABSENT = "00000000-0000-0000-0000-000000000001"
 
 
-def test_a_person_is_made_found_changed_and_removed(directory: Directory) -> None:
+def test_user_is_created_found_changed_and_deleted(directory: Directory) -> None:
     made = directory.user_made(
         "rob@example.org",
         externalId="00u1",
@@ -65,7 +65,7 @@ def test_post_returns_a_location(directory: Directory) -> None:
 
 @pytest.mark.parametrize("active", [False, "False", "false"])
 @pytest.mark.parametrize("op", ["replace", "Replace", "Add"])
-def test_whoever_is_deactivated_is_out_at_once(directory: Directory, active: Any, op: str) -> None:
+def test_deactivated_user_is_signed_out_immediately(directory: Directory, active: Any, op: str) -> None:
     rob = user_create(username="rob", password=PASSWORD)
     _, key = api_key_create(user=rob, label="mine")
     client = Client()
@@ -109,7 +109,7 @@ def test_addresses_are_set_in_every_way(directory: Directory, operation: dict[st
     assert rob.email == ""
 
 
-def test_display_names_are_taken_over_and_stay_if_not_sent(directory: Directory) -> None:
+def test_display_names_are_accepted_and_preserved_if_not_sent(directory: Directory) -> None:
     made = directory.user_made("mia", displayName="Mia Meyer")
     assert made["displayName"] == "Mia Meyer"
     mia = f"/Users/{made['id']}"
@@ -134,7 +134,7 @@ def test_duplicate_username_returns_uniqueness(directory: Directory) -> None:
     assert User.objects.count() == 3
 
 
-def test_nobody_becomes_an_admin_and_the_last_one_stays(directory: Directory) -> None:
+def test_scim_cannot_make_admins_or_remove_the_last_one(directory: Directory) -> None:
     rob = directory.user_made("rob", is_admin=True, roles=[{"value": "admin"}])
     directory.patch(
         f"/Users/{rob['id']}",
@@ -197,7 +197,7 @@ def test_invalid_changes_are_refused(directory: Directory, operation: dict[str, 
     assert directory.get(f"/Users/{rob['id']}").json() == rob
 
 
-def test_lists_come_in_pages_that_are_bounded(directory: Directory) -> None:
+def test_lists_are_paged_and_limited(directory: Directory) -> None:
     ids = [str(directory.user.id), *(directory.user_made(f"u{n}")["id"] for n in range(4))]
     page = directory.get("/Users", startIndex="2", count="2").json()
     assert [each["id"] for each in page["Resources"]] == ids[1:3]
@@ -214,7 +214,7 @@ def test_lists_come_in_pages_that_are_bounded(directory: Directory) -> None:
     assert set(few) == {"schemas", "id", "userName"}
 
 
-def test_people_are_found_by_what_directories_look_for(directory: Directory) -> None:
+def test_users_are_found_by_the_filters_of_directories(directory: Directory) -> None:
     rob = directory.user_made("rob@example.org", externalId='a"b', emails=[{"value": "r@example.org"}])["id"]
     eve = directory.user_made("eve")["id"]
     for text in (
@@ -270,7 +270,7 @@ def test_people_are_found_by_what_directories_look_for(directory: Directory) -> 
         'userName eq "e"' + ' or userName eq "e"' * 100,
     ],
 )
-def test_other_filters_are_refused(directory: Directory, text: str) -> None:
+def test_other_filters_are_rejected(directory: Directory, text: str) -> None:
     response = directory.get("/Users", filter=text)
     assert response.status_code == 400, response.content
     assert response.json()["scimType"] in {"invalidFilter", "invalidValue"}
@@ -294,7 +294,7 @@ def test_other_filters_are_refused(directory: Directory, text: str) -> None:
     ("method", "path"),
     [("POST", "/Users"), ("POST", "/Groups"), ("PUT", "/Users/{}"), ("PATCH", "/Users/{}")],
 )
-def test_bodies_that_are_no_resource_are_refused(
+def test_invalid_resource_bodies_are_rejected(
     directory: Directory, raw: bytes, method: str, path: str
 ) -> None:
     response = directory.send(method, path.format(directory.user.id), raw=raw)
@@ -302,7 +302,7 @@ def test_bodies_that_are_no_resource_are_refused(
     assert response.json()["scimType"] in {"invalidSyntax", "invalidValue"}
 
 
-def test_a_body_that_is_too_large_is_refused(directory: Directory) -> None:
+def test_oversized_body_is_rejected(directory: Directory) -> None:
     raw = b'{"userName": "' + b"a" * (5 << 20) + b'"}'
     assert_error(directory.send("POST", "/Users", raw=raw), 413)
 
@@ -317,7 +317,7 @@ def test_too_many_operations_are_refused(directory: Directory) -> None:
     "path", ["/Users/x", "/Groups/x", f"/Users/{ABSENT}", f"/Groups/{ABSENT}", "/Nothing", "/"]
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_what_is_not_there_is_not_found(directory: Directory, method: str, path: str) -> None:
+def test_missing_resource_is_not_found(directory: Directory, method: str, path: str) -> None:
     assert_error(directory.send(method, path), 404)
 
 
@@ -342,7 +342,7 @@ PATHS = ["/ServiceProviderConfig", "/Schemas", "/ResourceTypes", "/Users", "/Gro
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_only_an_admins_key_for_administering_opens_it(directory: Directory, path: str) -> None:
+def test_scim_requires_an_admin_key_with_the_scope_administer(directory: Directory, path: str) -> None:
     assert_error(Client().get(f"/scim/v2{path}"), 401)
     browser = Client()
     browser.force_login(directory.user)

@@ -33,13 +33,13 @@ def run(*arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_suite_has_enough_checks() -> None:
+def test_attack_suite_has_enough_checks() -> None:
     output = run("--collect-only", str(ATTACKS))
     checks = [line for line in output.splitlines() if "::test_" in line]
     assert len(checks) >= AT_LEAST, f"{len(checks)} checks\n{output[-2000:]}"
 
 
-def test_a_vacuous_check_fails(tmp_path: Path) -> None:
+def test_vacuous_check_fails(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (tmp_path / "test_vacuous.py").write_text(VACUOUS, encoding="utf-8")
     output = run("-c", "pyproject.toml", "--rootdir", str(ROOT), str(tmp_path))

@@ -150,7 +150,7 @@ def disk(settings: Any, tmp_path: Path) -> Path:
     ["../../escaped.md", "/etc/escaped.md", "..\\..\\escaped.md", "C:\\escaped.md", "file:///etc/escaped.md",
      "....//....//escaped.md", "%2e%2e%2fescaped.md", "a/../../../escaped.md"],
 )  # fmt: skip
-def test_a_source_is_a_name_and_no_path(mia: Caller, base: KnowledgeBase, disk: Path, name: str) -> None:
+def test_source_name_is_not_used_as_a_path(mia: Caller, base: KnowledgeBase, disk: Path, name: str) -> None:
     made = mia.upload(str(base.id), "a.md", b"# Escaped", source_uri=name, title=name)
     assert made.status_code == 202, made.content
     assert made.json()["document"]["source_uri"] == name

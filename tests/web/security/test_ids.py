@@ -158,7 +158,9 @@ QUERIES = [
 
 
 @pytest.mark.parametrize(("path", "kind"), QUERIES)
-def test_in_a_query(mia: Caller, mine: Belongings, theirs: Belongings, path: str, kind: str) -> None:
+def test_foreign_id_in_a_query_is_treated_as_unknown(
+    mia: Caller, mine: Belongings, theirs: Belongings, path: str, kind: str
+) -> None:
     path = path.replace("BASE", mine.ids["base"])
     found = alike(lambda value: mia.get(path.format(value)), theirs.ids[kind], 200)
     assert found.json()["items"] == []
@@ -199,7 +201,7 @@ PLACES = (("BASE", "base"), ("GOLD", "gold"), ("DOCUMENT", "document"), ("CONVER
 
 
 @pytest.mark.parametrize(("method", "path", "kind", "body", "status"), BODIES)
-def test_in_a_body(
+def test_foreign_id_in_a_body_is_treated_as_unknown(
     mia: Caller,
     mine: Belongings,
     theirs: Belongings,
@@ -269,7 +271,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("path", "kind", "status"), PAGES)
-def test_in_the_address_of_a_page(
+def test_foreign_id_in_a_page_address_is_treated_as_unknown(
     mia: Caller, mine: Belongings, theirs: Belongings, path: str, kind: str, status: int
 ) -> None:
     mia.client.force_login(mia.user)
@@ -285,7 +287,9 @@ def test_chunk_of_another_document_is_not_shown(mia: Caller, mine: Belongings, a
     assert "The leave rules of Also mine" not in found.content.decode()
 
 
-def test_in_the_forms_of_keys(mia: Caller, mine: Belongings, theirs: Belongings) -> None:
+def test_foreign_id_in_the_key_forms_is_treated_as_unknown(
+    mia: Caller, mine: Belongings, theirs: Belongings
+) -> None:
     mia.client.force_login(mia.user)
     form = {"label": "k", "scopes": ["search"], "expires": "", "limited": "yes"}
     alike(
@@ -332,7 +336,7 @@ def test_restricted_document_ids_are_unknown(rob: Caller, hidden: Belongings) ->
     alike(lambda value: rob.post("/search", {**filters, "filters": {"document_ids": [value]}}), document, 200)
 
 
-def test_an_upload_that_is_repeated_after_the_document_was_narrowed(
+def test_repeated_upload_does_not_reveal_a_document_restricted_since(
     mia: Caller, mine: Belongings, rob: Caller
 ) -> None:
     """The key stands for a document that rob may not read any more."""

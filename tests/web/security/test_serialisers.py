@@ -118,7 +118,7 @@ def test_harmless_serialisation_is_not_reported(harmless: str) -> None:
     assert list(dangers(harmless)) == []
 
 
-def test_the_cache_and_sessions_are_json(db: None) -> None:
+def test_cache_and_sessions_are_stored_as_json(db: None) -> None:
     assert all(isinstance(caches[name], JsonDatabaseCache) for name in settings.CACHES)
     assert import_string(settings.SESSION_SERIALIZER)().dumps({"a": 1}) == b'{"a":1}'
     assert SessionStore().serializer is import_string(settings.SESSION_SERIALIZER)

@@ -58,7 +58,7 @@ def restore(dump: Path, server: Postgres) -> str:
     return url
 
 
-def test_everything_is_there_after_the_upgrade(upgraded: Server) -> None:
+def test_everything_exists_after_the_upgrade(upgraded: Server) -> None:
     expected = json.loads((upgraded.data_dir / "expected.json").read_text(encoding="utf-8"))
     with client(upgraded, expected["key"]) as admin:
         bases = {base["name"]: base for base in admin.get("/knowledge-bases").json()["items"]}
@@ -72,7 +72,7 @@ def test_everything_is_there_after_the_upgrade(upgraded: Server) -> None:
         assert submitted.status_code == 202, submitted.text
 
 
-def test_access_is_what_it_was(upgraded: Server) -> None:
+def test_access_is_unchanged_after_the_upgrade(upgraded: Server) -> None:
     expected = json.loads((upgraded.data_dir / "expected.json").read_text(encoding="utf-8"))
     grant = {"subject": f"user:{user_id(upgraded, expected)}", "role": "reader"}
     with client(upgraded, expected["reader_key"]) as reader, client(upgraded, expected["key"]) as admin:

@@ -73,7 +73,7 @@ def kill_here(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_a_killed_check_created_is_removed_and_nothing_else(check: AccessCheck, admin: Caller) -> None:
+def test_only_objects_created_by_a_killed_check_are_removed(check: AccessCheck, admin: Caller) -> None:
     knowledge_base_create(name="Access check procedures", principal=admin.principal)
     group_create(name="access-check-team")
     user_create(username="access-check-auditor")
@@ -87,7 +87,7 @@ def test_what_a_killed_check_created_is_removed_and_nothing_else(check: AccessCh
 
 
 @pytest.mark.parametrize("service", ["user_create", "group_create", "knowledge_base_create"])
-def test_a_check_that_is_killed_between_object_and_list_leaves_neither(
+def test_object_is_not_created_unless_it_is_listed_for_removal(
     check: AccessCheck, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
     before = present()
@@ -107,9 +107,7 @@ def test_a_check_that_is_killed_between_object_and_list_leaves_neither(
     assert present() == before
 
 
-def test_a_removal_that_is_killed_goes_on_the_next_time(
-    check: AccessCheck, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_killed_removal_is_finished_by_the_next(check: AccessCheck, monkeypatch: pytest.MonkeyPatch) -> None:
     before = present()
     create_everything(check)
     with monkeypatch.context() as patched:
@@ -134,7 +132,7 @@ def test_removal_of_check_artifacts_is_audited(check: AccessCheck, admin: Caller
     assert not Event.objects.filter(actor=admin.user.id).exists()
 
 
-def test_events_of_removals_are_marked_even_if_a_worker_completes_them(
+def test_removal_events_are_marked_even_if_a_worker_completes_them(
     check: AccessCheck, admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ingestion.erasure.receipts.scrub", lambda: True)
@@ -162,7 +160,7 @@ def test_undeletable_artifact_stays_listed_and_others_are_removed(check: AccessC
     assert User.objects.filter(pk=admin.user.id).exists()
 
 
-def test_the_schedule_removes_what_an_interrupted_check_left(
+def test_schedule_removes_objects_of_an_interrupted_check(
     check: AccessCheck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.tasks.check_due", lambda: False)
@@ -175,7 +173,9 @@ def test_the_schedule_removes_what_an_interrupted_check_left(
     assert not User.objects.filter(username=f"{NAME}-insider").exists()
 
 
-def test_what_earlier_versions_may_have_left_is_listed_and_stays(check: AccessCheck, admin: Caller) -> None:
+def test_possible_leftovers_of_earlier_versions_are_listed_and_preserved(
+    check: AccessCheck, admin: Caller
+) -> None:
     group_create(name="access-check-team")
     group_create(name="access-check-89abcdef members")
     user_create(username="access-check-89abcdef-insider")
@@ -193,7 +193,7 @@ def test_what_earlier_versions_may_have_left_is_listed_and_stays(check: AccessCh
     assert User.objects.filter(username="access-check-89abcdef-insider").exists()
 
 
-def test_old_checks_are_forgotten_without_their_artifacts(
+def test_deleting_an_old_check_removes_its_objects(
     check: AccessCheck, admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("web.access_checks.services.MAX_STORED_CHECKS", 0)

@@ -58,7 +58,7 @@ def check(admin: Caller) -> Check:
     return run
 
 
-def test_nobody_gets_a_canary_and_nothing_of_it_stays(check: Check, admin: Caller) -> None:
+def test_canary_is_found_by_no_stranger_and_removed(check: Check, admin: Caller) -> None:
     Limit.objects.create(values=dict.fromkeys(Measure, 0))  # of everyone, but not of those who check
     done = check()
     assert (done.state, done.leaks, done.error) == ("passed", [], "")
@@ -171,7 +171,7 @@ def test_planted_leaks_are_found(check: Check, monkeypatch: pytest.MonkeyPatch) 
     assert f"cairn_access_leaks {len(done.leaks)}.0" in metrics
 
 
-def test_a_forgotten_rule_of_a_source_is_found(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignored_denial_of_a_source_is_found(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries of sources that deny are no longer looked at."""
     real = permissions.documents_allowing
 
@@ -207,7 +207,7 @@ def test_leak_is_shown_to_admins_on_every_console_page(
     assert_problem(mia.post("/access-checks", {}), 403, "forbidden")
 
 
-def test_what_cannot_be_checked_is_no_pass(check: Check, parts: Engine) -> None:
+def test_uncheckable_access_fails_the_check(check: Check, parts: Engine) -> None:
     """The index has lost everything: that nobody finds a canary proves nothing then."""
     object.__setattr__(parts, "index", _Empty(parts.index))
     done = check()
@@ -228,7 +228,9 @@ class _Empty:
         return self._index.query(*args, **{**said, "scope": selectors.Scope(said["scope"].principal)})
 
 
-def test_one_at_a_time_and_by_schedule(admin: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_access_checks_run_one_at_a_time_and_on_schedule(
+    admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent: list[str] = []
     monkeypatch.setattr(broker, "send", lambda task, _where, *_args: sent.append(task))
     verify_access_due()
@@ -245,7 +247,7 @@ def test_one_at_a_time_and_by_schedule(admin: Caller, monkeypatch: pytest.Monkey
     assert Event.objects.filter(action="access_check.started").count() == 2
 
 
-def test_a_real_document_is_not_found_by_who_may_not_read_it(
+def test_real_document_is_not_found_without_access(
     check: Check,
     mia: Caller,
     monkeypatch: pytest.MonkeyPatch,

@@ -85,7 +85,7 @@ def listed(admin: Caller) -> set[str]:
     return {path for path, each in answers.items() if NAME in each.content.decode()}
 
 
-def test_no_page_or_picker_shows_what_a_check_created(admin: Caller, insider: User) -> None:
+def test_pages_and_pickers_hide_objects_of_a_check(admin: Caller, insider: User) -> None:
     browser = Client()
     browser.force_login(admin.user)
     assert shown_on_pages(browser) == set()
@@ -93,7 +93,7 @@ def test_no_page_or_picker_shows_what_a_check_created(admin: Caller, insider: Us
     assert len(shown_on_pages(browser)) > len(PAGES) / 2
 
 
-def test_no_list_of_the_api_shows_what_a_check_created(admin: Caller, insider: User) -> None:
+def test_api_lists_hide_objects_of_a_check(admin: Caller, insider: User) -> None:
     assert listed(admin) == set()
     base = KnowledgeBase.objects.get(name=f"{NAME} shared")
     assert admin.get(f"/knowledge-bases/{base.id}").status_code == 404
@@ -102,7 +102,7 @@ def test_no_list_of_the_api_shows_what_a_check_created(admin: Caller, insider: U
     assert admin.get(f"/knowledge-bases/{base.id}").status_code == 200
 
 
-def test_an_object_of_the_same_name_is_shown(admin: Caller) -> None:
+def test_object_with_the_name_of_a_check_is_shown(admin: Caller) -> None:
     make_base(name=f"{NAME} shared", principal=admin.principal)
     Group.objects.create(name=f"{NAME} members")
     assert {"/knowledge-bases", "/groups"} <= {
@@ -110,13 +110,13 @@ def test_an_object_of_the_same_name_is_shown(admin: Caller) -> None:
     }
 
 
-def test_people_of_a_check_find_what_it_gave_them(admin: Caller, insider: User) -> None:
+def test_check_users_find_their_own_knowledge_base(admin: Caller, insider: User) -> None:
     _, key = api_key_create(user=insider, label=NAME, expires_at=timezone.now() + timedelta(minutes=5))
     names = [item["name"] for item in Caller(insider, key).get("/knowledge-bases").json()["items"]]
     assert f"{NAME} shared" in names
 
 
-def test_the_audit_page_hides_what_a_check_did_until_requested(admin: Caller) -> None:
+def test_audit_page_hides_events_of_a_check_until_requested(admin: Caller) -> None:
     check = AccessCheck.objects.create()
     with mark_events_of_check(check.id):
         record("question.asked", actor=None, subject="message:of-a-check")

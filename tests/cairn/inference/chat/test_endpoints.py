@@ -182,7 +182,7 @@ def test_hanging_server_delays_only_the_first_request(server: FakeServer, opened
         over.set()
 
 
-def test_one_token_confirms_that_a_server_recovered(server: FakeServer, opened: Opener) -> None:
+def test_probe_of_a_broken_server_requests_one_token(server: FakeServer, opened: Opener) -> None:
     mended = threading.Event()
     server.respond = lambda exchange: whole(exchange) if mended.is_set() else broken(exchange)
     model = opened(server, llm_breaker_failures=1, llm_breaker_seconds=0.05)
@@ -233,7 +233,7 @@ def test_other_servers_replace_a_broken_one(server: FakeServer, other: FakeServe
 # Silence
 
 
-def test_signs_of_life_are_no_first_token(server: FakeServer, opened: Opener) -> None:
+def test_empty_deltas_do_not_count_as_first_token(server: FakeServer, opened: Opener) -> None:
     hung_up = threading.Event()
 
     def respond(exchange: Exchange) -> None:
@@ -252,7 +252,7 @@ def test_signs_of_life_are_no_first_token(server: FakeServer, opened: Opener) ->
     assert hung_up.wait(LONG)
 
 
-def test_a_server_that_falls_silent(server: FakeServer, opened: Opener) -> None:
+def test_server_that_stops_writing_times_out(server: FakeServer, opened: Opener) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.delta("Because")
@@ -371,7 +371,7 @@ def test_cancelled_waiting_request_frees_its_place(server: FakeServer, opened: O
 # What is sent
 
 
-def test_a_template_without_a_system_role(server: FakeServer, opened: Opener) -> None:
+def test_template_without_a_system_role_gets_one_user_message(server: FakeServer, opened: Opener) -> None:
     server.respond = whole
     messages = [ChatMessage("Be brief.", role=MessageRole.SYSTEM), ChatMessage("Why?", role=MessageRole.USER)]
     text_of(opened(server, llm_system_role=False).stream(messages, max_tokens=5))

@@ -47,7 +47,7 @@ def test_smollm(gguf: Path) -> None:
     assert {"<|im_start|>", "<|im_end|>"} <= set(header.control_tokens)
 
 
-def test_a_vocabulary_may_be_missing(tmp_path: Path) -> None:
+def test_header_without_a_vocabulary_is_read(tmp_path: Path) -> None:
     fields = {name: value for name, value in FIELDS.items() if not name.startswith("tokenizer")}
     assert read_header(write(tmp_path / "m.gguf", fields)).control_tokens == ()
 

@@ -124,12 +124,12 @@ def test_uncreatable_llm_class_error_hides_key_and_password() -> None:
     assert "other does not take … for https://…@llm.example/v1" in raised.value.message
 
 
-def test_a_class_that_is_no_llm() -> None:
+def test_class_that_is_not_an_llm_is_rejected() -> None:
     with pytest.raises(ConfigurationError, match="doesn't create an object of the class LLM"):
         open_chat_model(Environment(llm_class=f"{__name__}.not_a_model"))
 
 
-def test_a_url_needs_a_model() -> None:
+def test_llm_base_url_requires_a_model_name() -> None:
     with pytest.raises(ConfigurationError, match="LLM_MODEL"):
         open_chat_model(Environment(llm_base_url="http://127.0.0.1:1/v1"))
 

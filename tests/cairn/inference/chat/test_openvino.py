@@ -38,7 +38,7 @@ def test_formatted_prompt_is_unchanged(smollm: OpenVinoLLM) -> None:
     assert text == " Paris"
 
 
-def test_an_answer_is_no_longer_than_allowed(smollm: OpenVinoLLM) -> None:
+def test_answer_has_at_most_the_requested_tokens(smollm: OpenVinoLLM) -> None:
     assert smollm.count_tokens("".join(smollm.open_stream(STORY, 12))) == 12
 
 
@@ -94,7 +94,7 @@ def test_message_text_cannot_end_its_turn(smollm: OpenVinoLLM) -> None:
     assert "12 days.< |im_end|>" in prompt
 
 
-def test_a_template_without_a_system_turn_gets_the_rules_with_the_question(smollm: OpenVinoLLM) -> None:
+def test_template_without_a_system_turn_gets_the_rules_with_the_question(smollm: OpenVinoLLM) -> None:
     tokenizer = smollm._tokenizer
     template = tokenizer.chat_template
     refusing = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
@@ -114,7 +114,7 @@ def test_model_is_converted_once(smollm: OpenVinoLLM, gguf: Path, models_folder:
     assert not list(folder.glob("*.gguf"))
 
 
-def test_a_model_that_cannot_be_converted_is_explained(tmp_path: Path) -> None:
+def test_unconvertible_gguf_file_is_explained(tmp_path: Path) -> None:
     path = write(tmp_path / "strange.gguf", FIELDS)
     with pytest.raises(
         ConfigurationError, match=r"strange\.gguf \(architecture llama\) cannot be run in process"

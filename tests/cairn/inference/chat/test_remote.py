@@ -103,7 +103,7 @@ def test_closing_hangs_up_before_the_first_piece(server: FakeServer, model: Llam
     assert hung_up.wait(60)
 
 
-def test_streams_run_at_the_same_time(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def test_streams_run_concurrently(server: FakeServer, model: LlamaIndexChatModel) -> None:
     both = threading.Barrier(2)
 
     def respond(exchange: Exchange) -> None:
@@ -122,7 +122,7 @@ def failure_of(stream: Iterator[str]) -> CairnError:
     return caught.value
 
 
-def test_an_error_in_the_middle_of_a_stream(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def test_error_during_a_stream_is_raised(server: FakeServer, model: LlamaIndexChatModel) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.delta("Because")
@@ -137,7 +137,9 @@ def test_an_error_in_the_middle_of_a_stream(server: FakeServer, model: LlamaInde
     assert "engine died" in failure.message
 
 
-def test_a_connection_lost_in_the_middle_of_a_stream(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def test_connection_lost_during_a_stream_is_unavailable(
+    server: FakeServer, model: LlamaIndexChatModel
+) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream(promised_bytes=10_000)
         exchange.delta("Because")
@@ -148,7 +150,7 @@ def test_a_connection_lost_in_the_middle_of_a_stream(server: FakeServer, model: 
     assert isinstance(failure_of(stream), Unavailable)
 
 
-def test_an_event_that_is_no_json(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def test_invalid_json_in_an_event_is_unavailable(server: FakeServer, model: LlamaIndexChatModel) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.event("{oops")
@@ -158,7 +160,9 @@ def test_an_event_that_is_no_json(server: FakeServer, model: LlamaIndexChatModel
 
 
 @pytest.mark.parametrize("event", ["null", "7", '["Because"]', '{"choices": 7}', '{"choices": [null]}'])
-def test_an_event_that_is_no_chunk(server: FakeServer, model: LlamaIndexChatModel, event: str) -> None:
+def test_event_without_a_chunk_is_unreadable(
+    server: FakeServer, model: LlamaIndexChatModel, event: str
+) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.event(event)
@@ -191,9 +195,7 @@ def test_empty_chunk_is_skipped(
 
 
 @pytest.mark.parametrize("status", [401, 404, 500, 503])
-def test_a_server_that_cannot_is_unavailable(
-    server: FakeServer, model: LlamaIndexChatModel, status: int
-) -> None:
+def test_server_error_is_unavailable(server: FakeServer, model: LlamaIndexChatModel, status: int) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "not now"}}, status)
     failure = failure_of(model.stream(MESSAGES, max_tokens=50))
     assert isinstance(failure, Unavailable)
@@ -201,7 +203,7 @@ def test_a_server_that_cannot_is_unavailable(
     assert "not now" in failure.message
 
 
-def test_a_request_the_server_refuses_is_misconfigured(
+def test_request_rejected_by_the_server_is_a_configuration_error(
     server: FakeServer, model: LlamaIndexChatModel
 ) -> None:
     server.respond = lambda exchange: exchange.answer({"error": {"message": "context is 2048"}}, 400)
@@ -222,7 +224,7 @@ def test_error_text_of_a_console_server_is_not_repeated(server: FakeServer, stat
     assert "root:" not in failure.message
 
 
-def test_an_error_that_a_server_named_in_the_console_streams_is_not_repeated(server: FakeServer) -> None:
+def test_streamed_error_of_a_server_named_in_the_console_is_not_repeated(server: FakeServer) -> None:
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()
         exchange.event({"error": {"message": "root:x:0:0", "code": 500}})
@@ -242,7 +244,7 @@ def test_unreachable_server_is_unavailable(model: LlamaIndexChatModel, server: F
     assert server.url in failure.message
 
 
-def test_a_probe_asks_for_one_token(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def test_probe_requests_one_token(server: FakeServer, model: LlamaIndexChatModel) -> None:
     server.respond = says("p")
     model.probe()
     assert server.exchanges[0].body["max_tokens"] == 1

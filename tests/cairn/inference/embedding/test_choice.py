@@ -60,7 +60,7 @@ def test_openvino_rejects_unsupported_models(copy: Path, tmp_path: Path) -> None
         local_embedder(embedding.EncoderFolder.of(str(copy)), backend="openvino", models=tmp_path)
 
 
-def test_an_unknown_backend_is_named(tmp_path: Path) -> None:
+def test_unknown_embedding_backend_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="'onnx'"):
         open_embedder(Environment(embedding_backend="onnx", data_dir=tmp_path))
 

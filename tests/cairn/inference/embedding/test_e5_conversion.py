@@ -46,7 +46,7 @@ def test_e5_weights_are_scale_times_half_bytes_minus_eight(plain: EncoderFolder)
     assert np.allclose(first, np.array(low + high) * scale, rtol=1e-3, atol=0)
 
 
-def test_the_folder_describes_the_model(plain: EncoderFolder) -> None:
+def test_converted_folder_describes_the_model(plain: EncoderFolder) -> None:
     assert (plain.pooling, plain.max_sequence) == ("mean", 16)
     assert (plain.query_prompt, plain.document_prompt) == ("query: ", "passage: ")
     assert len(load_file(plain.path / "model.safetensors")) == 5 + 16 * LAYERS
@@ -76,7 +76,7 @@ def test_batches_are_padded_with_the_padding_token(plain: EncoderFolder) -> None
     assert batch.ids[1].tolist() == [IDS["<s>"], IDS["▁ab"], IDS["</s>"], IDS["<pad>"]]
 
 
-def test_the_centre_is_subtracted_from_each_vector(plain: EncoderFolder, tmp_path: Path) -> None:
+def test_centre_is_subtracted_from_each_vector(plain: EncoderFolder, tmp_path: Path) -> None:
     centred = convert(tmp_path / "centred", CENTRE)
     # The identity covers this file whole, and only the ends of the weights.
     assert json.loads((centred.path / "conversion.json").read_text())["centre"] == CENTRE
@@ -106,7 +106,7 @@ def test_two_conversions_are_the_same(plain: EncoderFolder, tmp_path: Path) -> N
     assert again.identity == plain.identity
 
 
-def test_the_shipped_centre_has_the_dimension_of_the_model() -> None:
+def test_shipped_centre_has_the_dimension_of_the_model() -> None:
     centre = read_centre()
     assert len(centre) == 384
     assert 1 < np.linalg.norm(centre) < 20

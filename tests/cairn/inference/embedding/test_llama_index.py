@@ -89,7 +89,7 @@ def test_documents_are_batched_in_order_and_queries_embedded_as_queries() -> Non
 @pytest.mark.parametrize(
     ("name", "problem"), [("Broken", r"Broken failed \(\w+\)\.$"), ("LosesSome", "a vector for each")]
 )
-def test_an_embedding_that_fails_is_unavailable(name: str, problem: str) -> None:
+def test_failed_embedding_is_unavailable(name: str, problem: str) -> None:
     embedder = opened(name)
     with pytest.raises(Unavailable, match=problem):
         embedder.embed_documents(["a", "b"])

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.models, pytest.mark.slow]
 HELLO = Batch([0], np.array([[101, 7592, 102]]), np.ones((1, 3), np.int64))
 
 
-def test_a_query_does_not_wait_for_documents(openvino_encoder: OpenVinoEncoder) -> None:
+def test_query_does_not_wait_for_documents(openvino_encoder: OpenVinoEncoder) -> None:
     under_way, go_on = threading.Event(), threading.Event()
 
     def batches() -> Iterator[Batch]:

@@ -73,7 +73,7 @@ def test_temporary_failure_is_retried(server: FakeServer, embedder: RemoteEmbedd
     assert len(server.exchanges) == 3
 
 
-def test_a_lasting_failure_is_unavailable(server: FakeServer, embedder: RemoteEmbedder) -> None:
+def test_lasting_failure_is_unavailable(server: FakeServer, embedder: RemoteEmbedder) -> None:
     server.respond = lambda exchange: exchange.answer({"error": "out of memory"}, 500)
     with pytest.raises(Unavailable, match=r"/v1/embeddings answers 500: .*out of memory"):
         embedder.embed_query("abc")
@@ -81,7 +81,7 @@ def test_a_lasting_failure_is_unavailable(server: FakeServer, embedder: RemoteEm
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413])
-def test_a_refusal_is_not_repeated(server: FakeServer, embedder: RemoteEmbedder, status: int) -> None:
+def test_refused_request_is_not_repeated(server: FakeServer, embedder: RemoteEmbedder, status: int) -> None:
     server.respond = lambda exchange: exchange.answer({"error": "no such model"}, status)
     with pytest.raises(ConfigurationError, match="no such model") as caught:
         embedder.embed_query("abc")
@@ -111,7 +111,7 @@ def test_unreachable_embedding_server_is_unavailable() -> None:
         {"data": [{"index": 0, "embedding": [1, 2]}, {"index": 1, "embedding": [1, 2]}]},
     ],
 )
-def test_a_damaged_answer_is_unavailable(server: FakeServer, embedder: RemoteEmbedder, body: object) -> None:
+def test_damaged_response_is_unavailable(server: FakeServer, embedder: RemoteEmbedder, body: object) -> None:
     server.respond = lambda exchange: exchange.answer(body)
     with pytest.raises(Unavailable, match="The embedding server at"):
         embedder.embed_query("abc")

@@ -25,7 +25,7 @@ def test_token_limit_excludes_special_tokens(tokens: Tokens) -> None:
     assert (fits.ids == cut.ids).all()
 
 
-def test_lone_surrogate_is_no_error(tokens: Tokens) -> None:
+def test_lone_surrogate_is_counted_as_a_token(tokens: Tokens) -> None:
     assert tokens.count(["\ud800 hello"])[0] >= 1
 
 

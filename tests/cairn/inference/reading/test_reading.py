@@ -53,11 +53,11 @@ def test_span_reader_compares_its_best_span_with_no_answer(spans: AnswerReader) 
     assert empty == 0.0
 
 
-def test_word_of_the_question_is_no_answer(spans: AnswerReader) -> None:
+def test_repeated_word_of_the_question_does_not_answer_it(spans: AnswerReader) -> None:
     assert spans.answerable("yes yes?", ["staff get leave"])[0] < UNSURE
 
 
-def test_a_cross_encoder_of_question_and_passage(pairs: AnswerReader) -> None:
+def test_cross_encoder_scores_question_and_passage(pairs: AnswerReader) -> None:
     holds, lacks = pairs.answerable("yes?", ["yes", "staff get leave"])
     assert holds > SURE
     assert lacks < 1 - SURE
@@ -181,7 +181,7 @@ def test_labels_without_entailment_are_rejected(tmp_path: Path, labels: list[str
         inference(folder)
 
 
-def test_a_reader_of_spans_checks_no_sentences(tmp_path: Path) -> None:
+def test_span_reader_is_rejected_as_grounding_model(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="GROUNDING_MODEL"):
         inference(tiny_models.span_reader(tmp_path))
 

@@ -18,7 +18,7 @@ def test_span_is_only_in_the_passage() -> None:
 
 
 @pytest.mark.parametrize(("apart", "score"), [(MOST_TOKENS - 1, 20.0), (MOST_TOKENS, 10.0)])
-def test_an_answer_is_short(apart: int, score: float) -> None:
+def test_answer_span_is_short(apart: int, score: float) -> None:
     starts, ends = [0.0] * 50, [0.0] * 50
     starts[1], ends[1 + apart] = 10.0, 10.0
     assert best(starts, ends, [False] + [True] * 49) == score

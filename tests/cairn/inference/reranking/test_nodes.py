@@ -57,7 +57,7 @@ def cross_encoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TimelyRe
     reranker.close()
 
 
-def test_a_cross_encoder_scores_each_passage(cross_encoder: TimelyReranker) -> None:
+def test_cross_encoder_scores_each_passage(cross_encoder: TimelyReranker) -> None:
     passages = ["parking free", "yes", "yes yes leave leave leave", "house"] * 6
     scores = cross_encoder.scores("yes leave?", passages)
     ranked = sorted(range(4), key=lambda place: -scores[place])
@@ -71,7 +71,7 @@ def test_cross_encoder_truncates_to_the_model_limit(cross_encoder: TimelyReranke
     assert 0 <= cross_encoder.scores(text, [text])[0] <= 1
 
 
-def test_a_classifier_is_no_reranker(tmp_path: Path) -> None:
+def test_classifier_is_rejected_as_reranker(tmp_path: Path) -> None:
     folder = tiny_models.classifier(tmp_path, {"A": "yes", "B": "no"}, second=True)
     with pytest.raises(ConfigurationError, match="2 numbers instead of a score"):
         opened(str(folder))

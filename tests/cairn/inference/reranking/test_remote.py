@@ -57,7 +57,7 @@ def test_texts_are_reranked_in_batches_and_ordered(server: FakeServer, reranker:
     assert reranker.name == "bge-reranker-v2-m3"
 
 
-def test_tei_is_recognised_once(server: FakeServer, reranker: TimelyReranker) -> None:
+def test_tei_server_is_recognised_once(server: FakeServer, reranker: TimelyReranker) -> None:
     server.respond = as_tei
     for _ in range(2):
         assert reranker.scores("leave", ["a", "bb"]) == [1.0, 2.0]
@@ -105,7 +105,7 @@ def test_damaged_response_gives_no_scores(server: FakeServer, reranker: TimelyRe
 
 
 @pytest.mark.parametrize(("status", "tried"), [(500, 1), (503, 1), (401, 1), (404, 1), (302, 1), (422, 2)])
-def test_a_refusal_names_the_status_and_nothing_else(
+def test_refusal_reports_only_the_status(
     server: FakeServer, reranker: TimelyReranker, status: int, tried: int
 ) -> None:
     server.respond = lambda exchange: exchange.answer({"detail": exchange.body["query"]}, status)
@@ -114,9 +114,7 @@ def test_a_refusal_names_the_status_and_nothing_else(
     assert len(server.exchanges) == tried
 
 
-def test_a_failure_after_the_first_batch_gives_no_scores_at_all(
-    server: FakeServer, reranker: TimelyReranker
-) -> None:
+def test_failure_after_the_first_batch_gives_no_scores(server: FakeServer, reranker: TimelyReranker) -> None:
     server.respond = lambda exchange: (
         lengths(exchange) if len(server.exchanges) < 2 else exchange.answer({}, 500)
     )
@@ -124,7 +122,7 @@ def test_a_failure_after_the_first_batch_gives_no_scores_at_all(
         reranker.scores("leave", ["a"] * 40)
 
 
-def test_a_slow_server_is_not_waited_for(server: FakeServer) -> None:
+def test_slow_server_is_not_awaited(server: FakeServer) -> None:
     server.respond = lambda exchange: exchange.wait_for_hangup()
     slow = TimelyReranker(RemoteReranker(server.url), seconds=0.2)
     with pytest.raises(Unavailable, match=r"longer than 0\.2 s"):
@@ -139,7 +137,7 @@ def test_unreachable_reranker_is_unavailable(server: FakeServer) -> None:
     away.close()
 
 
-def test_without_a_name_none_is_sent(server: FakeServer) -> None:
+def test_model_name_is_not_sent_when_unset(server: FakeServer) -> None:
     server.respond = lengths
     reranker = RemoteReranker(f"{server.url}/")
     assert reranker.score("leave", ["a"], seconds=30) == [1.0]

@@ -62,7 +62,7 @@ def hasty(lengths: Lengths) -> Iterator[TimelyReranker]:
     reranker.close()
 
 
-def test_texts_go_in_batches_and_come_back_in_order(lengths: Lengths, patient: TimelyReranker) -> None:
+def test_texts_are_scored_in_batches_and_returned_in_order(lengths: Lengths, patient: TimelyReranker) -> None:
     texts = ["x" * n for n in range(10)]
     assert patient.scores("query", texts) == [float(n) for n in range(10)]
     assert [len(batch) for _, batch, _ in lengths.calls] == [4, 4, 2]
@@ -70,13 +70,13 @@ def test_texts_go_in_batches_and_come_back_in_order(lengths: Lengths, patient: T
     assert patient.scores("query", []) == []
 
 
-def test_an_endless_query_is_cut(lengths: Lengths, patient: TimelyReranker) -> None:
+def test_overlong_query_is_truncated(lengths: Lengths, patient: TimelyReranker) -> None:
     patient.scores("x" * 100_000, ["a"])
     assert len(lengths.calls[0][0]) == MAX_QUERY_CHARACTERS
 
 
 @pytest.mark.parametrize("answer", [[1.0], [1.0, 2.0, 3.0], [1.0, float("nan")], [1.0, float("inf")]])
-def test_scores_that_are_none_are_refused(
+def test_incomplete_or_invalid_scores_are_rejected(
     lengths: Lengths, patient: TimelyReranker, answer: list[float]
 ) -> None:
     lengths.answers = [answer]
@@ -84,7 +84,7 @@ def test_scores_that_are_none_are_refused(
         patient.scores("query", ["a", "b"])
 
 
-def test_who_is_late_gives_nothing_and_stops_at_its_next_batch(
+def test_late_query_returns_nothing_and_stops_at_its_next_batch(
     lengths: Lengths, hasty: TimelyReranker
 ) -> None:
     lengths.gate.clear()
@@ -95,7 +95,9 @@ def test_who_is_late_gives_nothing_and_stops_at_its_next_batch(
     assert len(lengths.calls) == 1
 
 
-def test_who_waits_behind_a_late_one_leaves_nothing_behind(lengths: Lengths, hasty: TimelyReranker) -> None:
+def test_queries_queued_behind_a_late_one_leave_no_thread_or_task(
+    lengths: Lengths, hasty: TimelyReranker
+) -> None:
     """However many ask: one thread, and nothing in its queue."""
     lengths.gate.clear()
     askers = [threading.Thread(target=gives_up, args=(hasty,)) for _ in range(5)]
@@ -110,14 +112,14 @@ def test_who_waits_behind_a_late_one_leaves_nothing_behind(lengths: Lengths, has
     assert len(lengths.calls) == 1
 
 
-def test_a_scorer_may_notice_the_time_itself(lengths: Lengths, patient: TimelyReranker) -> None:
+def test_timeout_raised_by_the_scorer_is_unavailable(lengths: Lengths, patient: TimelyReranker) -> None:
     lengths.answers = [TimeoutError()]
     with pytest.raises(Unavailable, match="took longer"):
         patient.scores("query", ["a"])
     assert patient.scores("query", ["ab"]) == [2.0]
 
 
-def test_after_a_failure_it_is_left_alone_for_a_while(
+def test_failed_reranker_is_not_called_for_a_while(
     lengths: Lengths, patient: TimelyReranker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lengths.answers = [Unavailable("refused")]
@@ -129,9 +131,7 @@ def test_after_a_failure_it_is_left_alone_for_a_while(
     assert patient.scores("query", ["ab"]) == [2.0]
 
 
-def test_one_slow_query_does_not_count_as_a_failure_but_some_in_a_row_do(
-    lengths: Lengths, patient: TimelyReranker
-) -> None:
+def test_only_consecutive_late_queries_count_as_a_failure(lengths: Lengths, patient: TimelyReranker) -> None:
     for answers in ([TimeoutError()] * (MAX_LATE_QUERIES - 1) + [[1.0]], [TimeoutError()] * MAX_LATE_QUERIES):
         lengths.answers = list(answers)
         for answer in answers:

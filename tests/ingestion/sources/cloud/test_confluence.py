@@ -173,7 +173,7 @@ def test_forbidden_restrictions_leave_pages_to_managers(confluence: ConfluenceSe
     assert unknown == {"page:101", "page:103", "page:104", "page:107"}
 
 
-def test_a_page_to_sign_in_opens_no_space(confluence: ConfluenceServer) -> None:
+def test_sign_in_page_opens_no_space(confluence: ConfluenceServer) -> None:
     """A proxy may answer visitors with such a page instead of 401."""
     page = Response("<html><title>Sign in</title></html>", mimetype="text/html")
     confluence.fault = lambda request: None if "Authorization" in request.headers else page
@@ -183,7 +183,7 @@ def test_a_page_to_sign_in_opens_no_space(confluence: ConfluenceServer) -> None:
     assert not any(access.allows(["somebody"]) for access in accesses.values())
 
 
-def test_an_answer_without_restrictions_is_not_an_unrestricted_page(confluence: ConfluenceServer) -> None:
+def test_response_without_restrictions_does_not_open_a_page(confluence: ConfluenceServer) -> None:
     empty = Response("{}", mimetype="application/json")
     confluence.fault = lambda request: empty if "/content/101/restriction" in request.path else None
     with connect(options(confluence, files=False, spaces="HR")) as source:
@@ -231,7 +231,7 @@ def test_short_waits_are_waited_for(confluence: ConfluenceServer) -> None:
     assert refused.value.retry_after == 600
 
 
-def test_the_connection_test(confluence: ConfluenceServer) -> None:
+def test_connection_test_reports_each_step(confluence: ConfluenceServer) -> None:
     with connect(options(confluence)) as source:
         assert [step.problem for step in source.check()] == [""] * 4
     with connect(options(confluence, token="wrong")) as source:

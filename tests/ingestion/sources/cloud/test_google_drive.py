@@ -174,7 +174,7 @@ def test_forbidden_drive_preserves_its_files(server: GoogleServer) -> None:
     assert known == server.list_files()
 
 
-def test_an_incomplete_search_deletes_nothing(server: GoogleServer) -> None:
+def test_incomplete_drive_search_deletes_nothing(server: GoogleServer) -> None:
     server.is_incomplete = True
     with connect(options(server)) as source, pytest.raises(SourceUnavailable, match="ended too early"):
         list(source.list_changes(""))
@@ -210,7 +210,7 @@ def test_unknown_permissions_leave_a_file_to_managers(server: GoogleServer) -> N
     assert {item for item, access in accesses.items() if access.unknown} == {"D1a0", "D1a1"}
 
 
-def test_the_connection_test(server: GoogleServer) -> None:
+def test_connection_test_reports_each_step(server: GoogleServer) -> None:
     with connect(options(server)) as source:
         assert [step.problem for step in source.check()] == [""] * 4
     for given, problem in (
@@ -225,7 +225,7 @@ def test_the_connection_test(server: GoogleServer) -> None:
         assert "HTTP 403" in first_problem(source.check())
 
 
-def test_credentials_that_were_revoked_stop_the_sync(server: GoogleServer) -> None:
+def test_revoked_credentials_stop_the_sync(server: GoogleServer) -> None:
     with connect(options(server)) as source:
         first, _known = follow_changes(source, set(), "")
     server.is_valid = False

@@ -73,7 +73,7 @@ def find_unknown(source: JiraSource) -> dict[str, str]:
     return {item: access.unknown for item, access in accesses.items() if access.unknown}
 
 
-def test_people_see_what_jira_shows_them_also_after_changes(jira: JiraServer) -> None:
+def test_people_see_what_jira_shows_them_even_after_changes(jira: JiraServer) -> None:
     dice, seen = random.Random(7), set[frozenset[str]]()
     for _round in range(9):
         with connect(options(jira, comments=False)) as source:
@@ -160,7 +160,7 @@ def test_comments_can_be_left_out(jira: JiraServer) -> None:
     assert {item.id.partition(":")[0] for item in items} == {"issue"}
 
 
-def test_an_answer_without_the_text_is_not_an_empty_issue(jira: JiraServer) -> None:
+def test_response_without_text_does_not_empty_an_issue(jira: JiraServer) -> None:
     issue = '{"id": "100", "key": "OPS-100", "fields": {"project": {"id": "10", "key": "OPS"}}}'
     page = Response(f'{{"issues": [{issue}], "total": 1}}', mimetype="application/json")
     jira.fault = lambda request: page if "/search" in request.path and "jql" in request.args else None
@@ -168,7 +168,7 @@ def test_an_answer_without_the_text_is_not_an_empty_issue(jira: JiraServer) -> N
         require_broken_listing(source)
 
 
-def test_a_deleted_file_is_left_to_managers(jira: JiraServer) -> None:
+def test_deleted_file_is_readable_by_managers_only(jira: JiraServer) -> None:
     with connect(options(jira)) as source:
         items = list_items(source)
         jira.issues[100].files.clear()
@@ -178,7 +178,7 @@ def test_a_deleted_file_is_left_to_managers(jira: JiraServer) -> None:
     }
 
 
-def test_later_syncs_read_what_changed(jira: JiraServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_syncs_read_only_changes(jira: JiraServer, monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime(2026, 11, 20, tzinfo=UTC)
     monkeypatch.setattr(jira_source, "_now", lambda: now)
     with connect(options(jira, projects="OPS,PUB")) as source:
@@ -199,7 +199,7 @@ def test_later_syncs_read_what_changed(jira: JiraServer, monkeypatch: pytest.Mon
         assert len(changes) > 14
 
 
-def test_an_issue_that_moves_while_it_is_listed_is_not_missed(
+def test_issue_moved_during_a_listing_is_not_missed(
     jira: JiraServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jira_source, "_now", lambda: datetime(2026, 11, 20, tzinfo=UTC))
@@ -213,7 +213,7 @@ def test_an_issue_that_moves_while_it_is_listed_is_not_missed(
     assert "issue:306" in found
 
 
-def test_a_list_that_shifts_meanwhile_is_not_complete(center: JiraServer) -> None:
+def test_listing_that_shifts_is_not_complete(center: JiraServer) -> None:
     with connect(options(center, projects="OPS")) as source:
         changes = source.list_changes("")
         found = [next(changes), next(changes)]
@@ -226,7 +226,7 @@ def test_a_list_that_shifts_meanwhile_is_not_complete(center: JiraServer) -> Non
 @pytest.mark.parametrize(
     "grant", [("userCustomField", "customfield_1"), ("groupCustomField", "f"), ("new", "")]
 )
-def test_who_is_not_identified_leaves_issues_to_managers(jira: JiraServer, grant: tuple[str, str]) -> None:
+def test_unidentifiable_grant_restricts_issues_to_managers(jira: JiraServer, grant: tuple[str, str]) -> None:
     jira.projects["LAB"].grants.append(grant)
     with connect(options(jira, files=False)) as source:
         unknown = find_unknown(source)
@@ -256,7 +256,7 @@ def test_levels_of_a_data_center_are_left_to_managers(center: JiraServer) -> Non
     assert "Level 501" in unknown["issue:101"]
 
 
-def test_a_level_that_is_hidden_leaves_issues_to_managers(jira: JiraServer) -> None:
+def test_hidden_security_level_restricts_issues_to_managers(jira: JiraServer) -> None:
     """Fields can be hidden from answers."""
     jira.hides_levels = True
     jira.levels["501"] = [("applicationRole", "")]
@@ -267,7 +267,7 @@ def test_a_level_that_is_hidden_leaves_issues_to_managers(jira: JiraServer) -> N
 
 
 @pytest.mark.parametrize("text", ["<html><title>Sign in</title></html>", '{"id": "999", "key": "SIGN"}'])
-def test_a_page_to_sign_in_opens_no_project(jira: JiraServer, text: str) -> None:
+def test_sign_in_page_opens_no_project(jira: JiraServer, text: str) -> None:
     """A proxy may answer visitors with such a page instead of 401."""
     jira.fault = lambda request: None if "Authorization" in request.headers else Response(text)
     with connect(options(jira, files=False)) as source:
@@ -276,7 +276,7 @@ def test_a_page_to_sign_in_opens_no_project(jira: JiraServer, text: str) -> None
     assert not any(access.allows(["somebody"]) for access in accesses.values())
 
 
-def test_an_answer_without_permissions_is_an_error(jira: JiraServer) -> None:
+def test_response_without_permissions_is_an_error(jira: JiraServer) -> None:
     empty = Response('{"id": 1}', mimetype="application/json")
     jira.fault = lambda request: empty if "/permissionscheme" in request.path else None
     with connect(options(jira, files=False, projects="OPS")) as source:
@@ -285,13 +285,13 @@ def test_an_answer_without_permissions_is_an_error(jira: JiraServer) -> None:
             list(source.list_access(items))
 
 
-def test_issues_of_a_project_that_is_out_of_sight_stay(jira: JiraServer) -> None:
+def test_issues_of_an_invisible_project_are_preserved(jira: JiraServer) -> None:
     with connect(options(jira, projects="OPS, GONE")) as source:
         changes = list(source.list_changes(""))
     assert {each.container for each in changes if isinstance(each, Unlisted)} == {"GONE"}
 
 
-def test_issues_of_a_project_that_cannot_be_searched_stay(jira: JiraServer) -> None:
+def test_issues_of_an_unsearchable_project_are_preserved(jira: JiraServer) -> None:
     jira.fault = FaultsAt("project+%3D+20", 400, times=1)
     with connect(options(jira)) as source:
         changes = list(source.list_changes(""))
@@ -299,13 +299,13 @@ def test_issues_of_a_project_that_cannot_be_searched_stay(jira: JiraServer) -> N
 
 
 @pytest.mark.parametrize("status", [500, 503, 401])
-def test_a_listing_that_breaks_off_deletes_nothing(jira: JiraServer, status: int) -> None:
+def test_interrupted_listing_deletes_nothing(jira: JiraServer, status: int) -> None:
     jira.fault = FaultsAt("/search", status, after=3, wait="600")
     with connect(options(jira)) as source:
         require_broken_listing(source)
 
 
-def test_a_token_that_expires_while_listing_deletes_nothing(jira: JiraServer) -> None:
+def test_token_expiring_during_a_listing_deletes_nothing(jira: JiraServer) -> None:
     anonymous = Response('{"active": true}', mimetype="application/json")
     later = FaultsAt("/myself", 200, after=1)
     jira.fault = lambda request: anonymous if later(request) else None
@@ -313,7 +313,7 @@ def test_a_token_that_expires_while_listing_deletes_nothing(jira: JiraServer) ->
         list(source.list_changes(""))
 
 
-def test_a_list_of_members_that_breaks_off_replaces_nobody(jira: JiraServer) -> None:
+def test_interrupted_list_of_members_replaces_nobody(jira: JiraServer) -> None:
     jira.fault = FaultsAt("/group/member", 403, after=1)
     with connect(options(jira)) as source, pytest.raises(SourceRefused):
         list(source.list_people())
@@ -335,7 +335,7 @@ def test_short_waits_are_waited_for(jira: JiraServer) -> None:
     assert refused.value.retry_after == 600
 
 
-def test_the_connection_test(jira: JiraServer) -> None:
+def test_connection_test_reports_each_step(jira: JiraServer) -> None:
     with connect(options(jira)) as source:
         assert [step.problem for step in source.check()] == [""] * 4
     with connect(options(jira, token="wrong")) as source:

@@ -203,7 +203,7 @@ def test_unidentified_permissions_leave_a_file_to_managers(server: GraphServer) 
     assert unknown == {"lib1:a0", "lib1:a1", "one:a0", "lib1:b2", "lib2:b2", "one:b2"}
 
 
-def test_a_secret_cannot_list_groups_of_sites(server: GraphServer) -> None:
+def test_client_secret_cannot_list_groups_of_sites(server: GraphServer) -> None:
     with connect(options(server, certificate="", client_secret=SECRET)) as source:
         steps = list(source.check())
         assert [step.problem for step in steps[:3]] == [""] * 3
@@ -213,7 +213,7 @@ def test_a_secret_cannot_list_groups_of_sites(server: GraphServer) -> None:
     assert "lib2:b0" in shown["user:id-cy"]
 
 
-def test_the_connection_test(server: GraphServer) -> None:
+def test_connection_test_reports_each_step(server: GraphServer) -> None:
     with connect(options(server)) as source:
         assert [step.problem for step in source.check()] == [""] * 4
     for given, problem in (
@@ -225,7 +225,7 @@ def test_the_connection_test(server: GraphServer) -> None:
             assert problem in first_problem(source.check())
 
 
-def test_credentials_that_were_revoked_stop_the_sync(server: GraphServer) -> None:
+def test_revoked_credentials_stop_the_sync(server: GraphServer) -> None:
     with connect(options(server)) as source:
         first, _known = follow_changes(source, set(), "")
     server.is_valid = False

@@ -193,7 +193,7 @@ def test_index_refresh_interrupted_by_a_swap_is_repeated(install: Generations) -
     assert Document.objects.get(pk=otter.pk).index_stale
 
 
-def test_an_erasure_waits_for_the_batch_that_is_being_written(install: Generations) -> None:
+def test_erasure_waits_for_the_batch_being_written(install: Generations) -> None:
     otter = install.add("otter.txt", "The otter swims.")
     building = install.reindex()
     held = IndexGeneration.objects.filter(pk=building.pk)

@@ -82,7 +82,7 @@ def test_generations_before_the_previous_one_are_removed(install: Generations) -
     assert {path.name for path in (install.data_dir / "index").iterdir()} == kept
 
 
-def test_a_build_is_cancelled_in_the_middle(install: Generations) -> None:
+def test_build_is_cancelled_while_running(install: Generations) -> None:
     install.add("otters.txt", "Otters hold hands.")
 
     def cancel() -> None:
@@ -194,6 +194,6 @@ def test_active_generation_cannot_be_removed(install: Generations) -> None:
 
 
 @pytest.mark.parametrize("path", ["/index/generations", "/index/swap", "/index/rollback", "/index/compare"])
-def test_for_admins_only(install: Generations, mia: Caller, path: str) -> None:
+def test_index_routes_are_for_admins_only(install: Generations, mia: Caller, path: str) -> None:
     assert mia.get("/index").status_code == mia.post(path, {}).status_code == 403
     assert mia.delete("/index/generations/x").status_code == 403

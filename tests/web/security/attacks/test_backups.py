@@ -252,9 +252,7 @@ def refused(folder: Path) -> bool:
         pytest.param(_sign(THEIRS, key_id=KEY.id), id="sign with their own key under our id"),
     ],
 )
-def test_a_manipulated_backup_is_refused(
-    backup: Path, tamper: Callable[[Path], None], attack: Attack
-) -> None:
+def test_manipulated_backup_is_rejected(backup: Path, tamper: Callable[[Path], None], attack: Attack) -> None:
     attack.allowed(verify(backup, key=KEY).authentic)
     tamper(backup)
     attack.refused(refused(backup))
@@ -292,7 +290,7 @@ def test_signed_backup_list_cannot_name_files_elsewhere(backup: Path, name: str,
     attack.refused(refused(backup))
 
 
-def test_the_flag_does_not_excuse_a_wrong_signature(backup: Path, attack: Attack) -> None:
+def test_unauthenticated_flag_does_not_excuse_a_wrong_signature(backup: Path, attack: Attack) -> None:
     """It is for backups that nobody here could have signed."""
     attack.allowed(not verify(backup, key=THEIRS, allow_unauthenticated=True).authentic)
     _sign(THEIRS, key_id=KEY.id)(backup)

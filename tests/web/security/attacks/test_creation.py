@@ -178,7 +178,9 @@ def test_only_admins_grant_the_creation_permission(
 
 
 @pytest.mark.parametrize("route", WRITING, ids=str)
-def test_a_command_changes_official_knowledge_bases_only(attack: Attack, world: World, route: Route) -> None:
+def test_command_key_changes_only_official_knowledge_bases(
+    attack: Attack, world: World, route: Route
+) -> None:
     """The server refuses it, so that it does not matter what the command checks itself."""
     client, user = from_elsewhere(), User.objects.get(username="admin")
     ticket = Ticket(

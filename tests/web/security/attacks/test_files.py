@@ -129,7 +129,7 @@ def _said_on_a_terminal(admin: FirstAdmin) -> str:
     return said
 
 
-def test_the_documentation_opens_no_secret(attack: Attack) -> None:
+def test_documentation_makes_no_secret_readable(attack: Attack) -> None:
     texts = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", *(ROOT / "deploy").rglob("*.y*ml")]
     attack.refused(not [path for path in texts if "chmod 644" in path.read_text(encoding="utf-8")])
     attack.allowed("chmod 640" in (ROOT / "docs" / "operate" / "deploying.md").read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ ROUTE = next(route for route in ROUTES if str(route) == "POST /api/v1/index/gene
 
 
 @pytest.mark.parametrize("name", ["subprocess.Popen", "uuid.uuid4", "os.path.join"])
-def test_a_request_does_not_name_a_class(attack: Attack, world: World, name: str) -> None:
+def test_request_cannot_name_a_class(attack: Attack, world: World, name: str) -> None:
     client = from_elsewhere()
     response = sent(replace(ROUTE, body={"embedding_model": name}), world, client)
     attack.refused(response.status_code == 422, response.content)

@@ -173,7 +173,7 @@ def test_redirect_to_an_internal_address_is_not_followed(
         "//127.0.0.88:{port}/", "http:\\\\127.0.0.88:{port}/", "https://127.0.0.88:{port}/",
     ],
 )  # fmt: skip
-def test_a_redirect_does_not_change_the_scheme_to_get_inside(
+def test_redirect_to_another_scheme_does_not_reach_inside(
     attack: Attack, internet: Internet, fetch: Fetch, target: str
 ) -> None:
     attack.refused(is_refused(fetch, internet.led_by(target.format(port=internet.port))))

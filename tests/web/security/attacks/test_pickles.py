@@ -109,7 +109,7 @@ def _model_value(mark: Path) -> object:
         pytest.param(_model_weights, _model_value, id="model"),
     ],
 )
-def test_a_pickle_is_not_loaded(
+def test_pickle_is_not_loaded(
     db: None, mark: Path, attack: Attack, plant: Callable[[Path], None], store: Callable[[Path], object]
 ) -> None:
     attack.allowed(bool(store(mark)))

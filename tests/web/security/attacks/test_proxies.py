@@ -99,7 +99,7 @@ def test_forwarded_client_is_never_the_local_machine(attack: Attack, forged: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("header", HEADERS)
-def test_a_request_that_a_proxy_passed_on_is_not_local(server: Server, attack: Attack, header: str) -> None:
+def test_proxied_request_is_not_local(server: Server, attack: Attack, header: str) -> None:
     """Over the wire: the proxy is on the same machine, so the peer's address alone would let everybody in."""
     path = "GET /metrics HTTP/1.1"
     forged = exchange(server.url, head(path, "Host: 127.0.0.1", header, "Connection: close"))

@@ -391,7 +391,7 @@ def signature_removed(response: Any) -> Any:
     [subject_changed, assertion_added, original_in_signature, original_beside_signature, signature_removed],
     ids=lambda each: each.__name__,
 )
-def test_a_signed_response_is_not_changed_or_wrapped(attack: Attack, whole: None, change: Any) -> None:
+def test_signed_response_cannot_be_changed_or_wrapped(attack: Attack, whole: None, change: Any) -> None:
     client = Client()
     attack.refused(not signs_in(client, sent_as(change(signed_whole(request_id(client))))))
     attack.refused(not User.objects.exists())

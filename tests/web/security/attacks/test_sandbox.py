@@ -166,7 +166,7 @@ def test_no_file_outside_is_changed(
 
 @BY_PROGRAM
 @pytest.mark.parametrize("name", outside_attempts.calls(outside_attempts.ON_OPEN_FILES))
-def test_the_original_that_is_read_is_not_changed(
+def test_original_file_cannot_be_changed_by_the_parser(
     older: _ChildPool, folder: Path, attack: Attack, name: str, by_program: bool
 ) -> None:
     """The child reads a second link to it, so that what it changes would stay."""
@@ -190,7 +190,7 @@ def test_sandbox_blocks_slowing_limiting_and_signalling_processes(
 
 
 @pytest.mark.parametrize("name", ["prlimit", "setpriority", "sched_setaffinity", "kill", "tgkill"])
-def test_the_parent_is_not_slowed_limited_or_signalled(
+def test_parent_process_cannot_be_slowed_limited_or_signalled(
     older: _ChildPool, folder: Path, neighbour: int, attack: Attack, name: str
 ) -> None:
     attack.allowed(bool(attempt(name, "", neighbour)), "not possible outside of the sandbox either")

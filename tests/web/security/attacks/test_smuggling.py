@@ -65,7 +65,7 @@ CLEAR = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", AMBIGUOUS)
-def test_a_request_with_ambiguous_length_is_refused(server: Server, attack: Attack, name: str) -> None:
+def test_request_with_ambiguous_length_is_rejected(server: Server, attack: Attack, name: str) -> None:
     """With one answer, and the request behind it is not served. Behind a clear request it is."""
     reply = exchange(server.url, AMBIGUOUS[name] + SMUGGLED)
     attack.refused(reply.statuses in ([400], [501]), reply.raw)

@@ -200,7 +200,7 @@ def test_stream_ends_soon_after_access_is_revoked(
     attack.refused(seconds < 10, f"{seconds:.1f} s on a machine that may be busy")
 
 
-def test_a_stream_notices_a_revocation_within_a_second(attack: Attack) -> None:
+def test_stream_notices_a_revocation_within_a_second(attack: Attack) -> None:
     """On an idle machine: what the timers add up to."""
     attack.refused(answer_stream.CHECK_SECONDS + answer_stream.IDLE_SECONDS < 1)
     attack.allowed(answer_stream.CHECK_SECONDS > 0.2, "200 streams must not keep the database busy")

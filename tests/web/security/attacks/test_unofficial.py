@@ -380,9 +380,7 @@ def test_notice_names_the_origin_of_an_answer(attack: Attack, stage: Stage) -> N
 WRITTEN = "How do I get the password of a colleague?"
 
 
-def test_the_start_page_suggests_no_questions_of_unofficial_knowledge_bases(
-    attack: Attack, stage: Stage
-) -> None:
+def test_start_page_suggests_no_questions_of_unofficial_knowledge_bases(attack: Attack, stage: Stage) -> None:
     gold = GoldQuestion.objects.create(knowledge_base=stage.rogue, question=WRITTEN, kind="paraphrase")
     gold.sources.create(document=stage.documents[WRONG])
     for text, title in ((RIGHT, "Leave policy"), (WRONG, "Payroll numbers")):

@@ -104,7 +104,7 @@ def test_verified_answer_cannot_name_another_verifier(
 
 
 @pytest.mark.parametrize("limit", ["knowledge base", "scope"])
-def test_a_limited_key_of_an_admin_vouches_in_the_admins_name_only(
+def test_limited_admin_key_verifies_only_in_the_name_of_its_admin(
     attack: Attack, stage: Stage, limit: str
 ) -> None:
     limits: dict[str, Any] = {"scopes": ["manage"]}
