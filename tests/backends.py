@@ -1,4 +1,4 @@
-"""Servers that Cairn can stand on, as processes of this test run: own ports, own data, ended with it.
+"""Servers that Cairn depends on, as processes of this test run, with ports and data of their own.
 
 The programs come from the system. Where one is not installed, `require` skips with the package's name.
 """

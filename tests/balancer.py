@@ -1,4 +1,4 @@
-"""A proxy before servers of HTTP: it balances over those that are ready, and can be told to delay and to cut.
+"""A load balancer in front of HTTP servers: it sends requests only to ready ones, and can delay and cut them.
 
 Each request gets a connection of its own, so that it goes to a server that is ready then.
 """

@@ -1,4 +1,4 @@
-"""What every test may use. No test talks to anything but this machine."""
+"""Fixtures for every test. No test connects to another machine."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""Hand-written stand-ins for the protocols: small, deterministic, and honest about likeness of words."""
+"""Hand-written fakes of the protocols, small and deterministic. Texts with common words get similar vectors."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""An install of Cairn whose processes are started, killed and started again, and what must hold then."""
+"""An install of Cairn whose processes can be started, killed and restarted, and its invariants."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Where tests write: in memory, where there is room.
+"""The folder for test data: in memory, if there is room.
 
 An empty vector index alone waits the better part of a second for the disk to have it, and hundreds of tests
 make one.

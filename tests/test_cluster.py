@@ -1,4 +1,4 @@
-"""What `make cluster` keeps from one start to the next."""
+"""The data that `make cluster` reuses from one start to the next."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A test that hangs ends its process, and whoever looks sees where it hung."""
+"""A hanging test ends its process, and the output shows where it hung."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The audit of dependencies, with answers that nobody had to be asked for."""
+"""The audit of dependencies, with canned answers of the vulnerability service."""
 
 import importlib.util
 import json

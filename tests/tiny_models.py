@@ -1,4 +1,4 @@
-"""Transformers small enough to be made by a test: real architectures, files and tokenizers.
+"""Transformers small enough to be created by a test: real architectures, files and tokenizers.
 
 They know WORDS. Their weights are such that a test can say what they look for: each token has a direction of
 its own, and the first token sees the mean of one of the two texts.

@@ -1,4 +1,4 @@
-"""What search stands on, without anything around it: a query embedding and Qdrant Edge's own hybrid query."""
+"""The libraries under search, used directly: a query embedding and a hybrid query of Qdrant Edge."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

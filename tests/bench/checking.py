@@ -1,4 +1,6 @@
-"""What the sentence check costs: `python -m tests.bench.checking TOKENS` in a DATA_DIR with the handbook.
+"""Measures the cost of the sentence check.
+
+`python -m tests.bench.checking TOKENS` in a DATA_DIR with the handbook.
 
 A model says what the passages say, and now and then what those of another question say. Evidence, embedder
 and judge are those of answers, so what is embedded before the first sentence comes is not counted twice.

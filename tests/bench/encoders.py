@@ -1,4 +1,4 @@
-"""What the encoder alone does with the same texts, and what plain sentence-transformers would."""
+"""The encoder alone, and plain sentence-transformers, with the same texts."""
 
 import sqlite3
 import time

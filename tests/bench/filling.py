@@ -1,5 +1,4 @@
-"""An install that holds many chunks already: `python -m tests.bench.filling SIZE BASES` in a DATA_DIR that
-has run.
+"""Fills an install with many chunks: `python -m tests.bench.filling SIZE BASES` in a DATA_DIR that has run.
 
 Texts are runs of the handbook's words from here and there, so that none is nearly another's copy; vectors
 are random, since only their number matters.

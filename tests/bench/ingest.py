@@ -1,4 +1,4 @@
-"""How fast documents become searchable, against what the encoder alone does with the same chunks.
+"""Measures how fast documents become searchable, compared with the encoder alone on the same chunks.
 
 `python -m tests.bench.ingest [--json FILE] [--only speed growth large changed]`. All figures that are
 compared come from one run on one machine. Needs SAMPLE_DATA.

@@ -1,4 +1,4 @@
-"""How fast pages are for who looks at them: `python -m tests.bench.pages [--json FILE] [--table FILE]`.
+"""Measures page speed in a browser: `python -m tests.bench.pages [--json FILE] [--table FILE]`.
 
 With SQLite, and with PostgreSQL where it is installed. All figures are the browser's own performance entries:
 when the server's answer begins, first and largest contentful paint, how long the page took to answer clicks

@@ -1,4 +1,4 @@
-"""What permissions cost a search, and how soon one that was taken counts.
+"""Measures what permissions cost a search, and how soon a revoked one takes effect.
 
 `python -m tests.bench.permissions` in a DATA_DIR that has been filled. Someone in 200 groups reads half of
 2,000 knowledge bases through them. The other side is the same search without the filter in the index, without

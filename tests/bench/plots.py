@@ -1,4 +1,4 @@
-"""Points or lines as a picture that stands by itself."""
+"""Scatter and line plots as self-contained SVG files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,6 @@
-"""How long a server lets a small request wait: `python -m tests.bench.probing HOST PORT`, until stdin closes.
+"""Measures how long a server delays a small request.
+
+`python -m tests.bench.probing HOST PORT` runs until stdin closes.
 
 `/healthz` goes the way of every request, through a thread. What announces a body that is too large is
 refused in the event loop itself, so its time is how long the loop was not free.

@@ -1,4 +1,4 @@
-"""How fast search and answers are at 100,000 passages and with 50 people at once, against what they stand on.
+"""Measures search and answers at 100,000 passages and with 50 concurrent users, against the bare libraries.
 
 `python -m tests.bench.search [--json FILE] [--only permissions search check crowd]`. All figures that are
 compared come from one run on one machine. Answers come from a model server that writes at a steady pace.

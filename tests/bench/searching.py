@@ -1,4 +1,4 @@
-"""Search over REST, by someone who may read through a group, beside what it stands on."""
+"""Search over REST, by a user who has access through a group, compared with the bare libraries."""
 
 import shutil
 import time

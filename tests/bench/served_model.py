@@ -1,4 +1,4 @@
-"""A language model of an OpenAI-compatible server, which says the passages' own sentences, word for word.
+"""An OpenAI-compatible server with a language model that repeats sentences of the passages word for word.
 
 `python -m tests.bench.served_model` in a process of its own: it must not slow down who measures.
 """

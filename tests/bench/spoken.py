@@ -1,4 +1,4 @@
-"""What of a time was the model's own, by the model server's own record. Both look at this machine's clock."""
+"""Computes the share of a response time that the model server itself took, from its own log."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""That the bench of search still runs; what it measures is not judged here."""
+"""Tests that the search benchmark still runs; speed is not judged here."""
 
 from pathlib import Path
 from uuid import uuid4

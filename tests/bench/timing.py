@@ -1,4 +1,4 @@
-"""Timing differences that could give something away, on an idle machine: below 2 ms each.
+"""Measures timing differences that could reveal something, on an idle machine: they must stay below 2 ms.
 
 `python -m tests.bench.timing [--samples 400]` starts a server of its own and sends pairs of requests in
 turn, such as signing in as somebody who exists and as nobody. Shown are the difference of the medians and a

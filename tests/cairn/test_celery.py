@@ -1,4 +1,4 @@
-"""What keeps a message until its work is done, and which messages are understood."""
+"""Celery settings that preserve messages until their work is done, and former task names."""
 
 from inspect import unwrap
 

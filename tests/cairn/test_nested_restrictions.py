@@ -1,4 +1,4 @@
-"""A file in a restricted container is as restricted, although its own row doesn't say so."""
+"""A file in a restricted container is restricted too, even if its own row isn't."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Requests that lead, or are led, to where nobody has sent them."""
+"""Outgoing requests are not led to internal addresses."""
 
 import asyncio
 import socket

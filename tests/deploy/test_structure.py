@@ -1,4 +1,4 @@
-"""What is in deploy/ is whole, safe by its own words, and names settings and paths that there are.
+"""Deployment files are complete, use safe settings, and name only settings and paths that exist.
 
 Neither Docker nor Helm is run here: see the docs, which say so.
 """

@@ -1,4 +1,4 @@
-"""What is installed, in whichever way, is what the lock files name, byte by byte."""
+"""Every way to install uses exactly the packages in the lock files, verified by digest."""
 
 import ast
 import base64

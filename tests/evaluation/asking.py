@@ -1,4 +1,4 @@
-"""One set's documents in an installation of its own, and the questions to them."""
+"""Asks the questions of one evaluation set in an installation with its documents."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence

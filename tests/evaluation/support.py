@@ -1,5 +1,4 @@
-"""How well sentences are checked: sentences that a model wrote, true sentences with one change each, and
-halves of two sentences, joined."""
+"""Measures the sentence check: generated sentences, true ones with one change, and joined halves of two."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A process whose clock is a day off, or jumps while it works: the database's clock counts."""
+"""Processes whose clock is a day off, or jumps: the database's clock counts."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo

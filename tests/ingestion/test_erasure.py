@@ -1,4 +1,4 @@
-"""What erasing has to find that no row tells of."""
+"""Erasure finds data that no row refers to."""
 
 import pytest
 from django.core.files.storage import default_storage

@@ -1,4 +1,4 @@
-"""What goes wrong beside an embedded install while it works: SQLite is locked, documents are deleted."""
+"""Faults around a working embedded install: SQLite is locked, documents are deleted."""
 
 import contextlib
 import sqlite3

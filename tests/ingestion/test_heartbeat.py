@@ -1,4 +1,4 @@
-"""One thread keeps the leases of all jobs that run here."""
+"""One thread renews the leases of all jobs of a process."""
 
 import threading
 import time

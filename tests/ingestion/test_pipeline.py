@@ -1,4 +1,4 @@
-"""From a submitted file to a version that answers, with what can go wrong on the way."""
+"""The pipeline from a submitted file to a searchable version, with its failures."""
 
 import uuid
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Which models a request to rebuild the index may name."""
+"""Embedding models that a request to rebuild the index may name."""
 
 import pytest
 

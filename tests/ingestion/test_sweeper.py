@@ -1,4 +1,4 @@
-"""What the broker has lost, or a worker dropped, is found again: the tables are the truth."""
+"""Work lost by the broker or dropped by a worker is resumed from the database."""
 
 from datetime import timedelta
 

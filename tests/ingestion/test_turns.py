@@ -1,4 +1,4 @@
-"""Whose job comes next."""
+"""The fair order of jobs."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta

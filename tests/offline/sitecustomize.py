@@ -1,4 +1,4 @@
-"""On the path of a server that a test starts: no connection but to this machine."""
+"""Loaded by servers that a test starts: forbids connections to other machines."""
 
 from pytest_socket import socket_allow_hosts
 

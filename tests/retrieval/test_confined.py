@@ -1,4 +1,4 @@
-"""An upgrade says of old conversations in which knowledge bases they were asked, where that was recorded."""
+"""An upgrade derives from recorded answers which knowledge bases old conversations are confined to."""
 
 from importlib import import_module
 from typing import Any

@@ -1,4 +1,4 @@
-"""Processes that hold the GIL, or only seem to: they load sitecustomize.py at their start."""
+"""Processes that hold the GIL, or only seem to: they load sitecustomize.py when they start."""
 
 import signal
 from typing import Final

@@ -1,4 +1,4 @@
-"""What has no way over REST: talk with every kind of answer, checks, second factors and open sessions.
+"""Data without a REST route: answers of every kind, checks, second factors and open sessions.
 
 `python -m tests.tour.people` in the DATA_DIR of a server: reads what `tests.tour.library` made from its
 input, and writes what it made itself.

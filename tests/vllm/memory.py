@@ -1,4 +1,4 @@
-"""How much of a GPU's memory a profile takes, computed from the shapes of models: nothing is measured."""
+"""Computes the GPU memory of a profile from the shapes of the model; nothing is measured."""
 
 from dataclasses import dataclass
 

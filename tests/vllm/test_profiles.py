@@ -1,4 +1,4 @@
-"""The profiles in deploy/vllm hold together, with vLLM and with Cairn's settings."""
+"""The profiles in deploy/vllm are consistent with vLLM and with Cairn's settings."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Uploads whose sender goes away in the middle, over real sockets: as if they had never begun."""
+"""Uploads whose connection breaks, over real sockets, leave nothing behind."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Over REST against a running install: the real index, embedding model and language model."""
+"""A running install over REST: the real index, embedding model and language model."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What docs/integrate tells people to type does what it says, word for word, on a running install."""
+"""Commands and programs in docs/integrate work as documented on a running install."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""For tests in which what is uploaded is really read: by one parser, and at once."""
+"""Fixtures for tests that parse uploaded files immediately, with one parser."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Points as ingestion makes them, of generated documents; the same number gives the same document.
+"""Points of generated documents, as ingestion makes them; the same number gives the same document.
 
 Vectors: a common part, a topic, a document and noise of each chunk, in shares that give chunks about the
 cosines that all-MiniLM-L6-v2 gives those of the handbook: 0.2 between any two, 0.7 to the nearest. Each part

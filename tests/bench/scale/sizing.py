@@ -1,4 +1,4 @@
-"""What a Qdrant cluster needs, computed from the largest index that was measured."""
+"""Computes the size of a Qdrant cluster from the largest index that was measured."""
 
 import math
 from dataclasses import dataclass

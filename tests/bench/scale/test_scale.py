@@ -1,4 +1,4 @@
-"""That the bench of scale measures what it says; how fast anything is, is not judged here."""
+"""Tests the scale benchmark itself; speed is not judged here."""
 
 import json
 import os

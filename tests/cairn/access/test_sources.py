@@ -1,4 +1,4 @@
-"""Documents whose source decides who may read them."""
+"""Access to documents whose source decides who may read them."""
 
 import uuid
 from collections.abc import Callable

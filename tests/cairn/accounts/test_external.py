@@ -1,4 +1,4 @@
-"""Groups that a directory keeps live beside those of the installation."""
+"""Groups of a directory next to those of the installation."""
 
 import pytest
 

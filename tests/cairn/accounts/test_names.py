@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - names that look alike are the subject of this module
-"""Which user names are acceptable, which look alike, and what happens to those that did already."""
+"""Acceptable user names, lookalike names, and what happens to lookalikes that existed before."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The chain of audit events, and what somebody with the database at hand could try."""
+"""The hash chain of audit events, and manipulations by somebody with access to the database."""
 
 from collections.abc import Callable
 from datetime import timedelta

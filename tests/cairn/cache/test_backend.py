@@ -1,4 +1,4 @@
-"""The database cache keeps Django's contract, and stores JSON alone."""
+"""The database cache fulfils Django's contract and stores only JSON."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""A model server that does what a test tells it to."""
+"""A fake model server whose responses a test defines."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the check of models tells of servers of every kind."""
+"""The model check reports problems of servers of every kind."""
 
 from collections.abc import Callable
 from typing import Any

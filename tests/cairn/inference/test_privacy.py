@@ -1,4 +1,4 @@
-"""Nothing in these libraries may call home."""
+"""The model libraries open no connections of their own."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Which language model answers: the one in the settings, else the one chosen last."""
+"""The choice of the language model: the one in the settings, else the one installed last."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which request, job and answer a record is about."""
+"""Log records carry the ids of their request, job and answer."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""The broker only wakes workers: what it forgets, or says twice, changes nothing."""
+"""Lost or repeated messages of the broker change nothing: it only wakes workers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What workers need goes away for as long as it takes to restart it, and comes back."""
+"""Ingestion survives outages of its services that last as long as a restart."""
 
 import time
 from collections.abc import Callable

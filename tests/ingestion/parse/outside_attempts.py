@@ -1,4 +1,4 @@
-"""What code that took over a parser might try, by the system's own calls. It imports nothing of Cairn.
+"""Attempts of code that took over a parser process, by system calls of its own.
 
 As a program: `python -c SOURCE ATTEMPT TARGET PID`, which prints what was got, or nothing.
 """

@@ -1,4 +1,4 @@
-"""Pictures of printed pages, made here so that what they say and where it stands is known."""
+"""Images of printed pages, generated so that their words and positions are known."""
 
 import io
 from collections.abc import Sequence

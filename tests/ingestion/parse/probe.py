@@ -1,4 +1,4 @@
-"""Runs in a parser process instead of the parsers and tells what such a process can do."""
+"""Runs in a parser process instead of the parsers and reports what such a process can do."""
 
 import ctypes
 import json

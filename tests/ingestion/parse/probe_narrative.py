@@ -1,4 +1,4 @@
-"""Runs in a parser process and tells which texts are narrative, to us and to unstructured."""
+"""Runs in a parser process and reports which texts Cairn and unstructured consider narrative."""
 
 import json
 from multiprocessing.connection import Connection

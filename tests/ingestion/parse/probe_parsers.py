@@ -1,4 +1,4 @@
-"""Runs in a parser process with all the parsers and tells what they brought with them."""
+"""Runs in a parser process with all the parsers and reports which modules they imported."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What a parser process, and a program that it runs, can do to the rest: as little as the kernel allows."""
+"""Isolation of a parser process and of the programs that it runs."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Where tables begin and end in a sheet, and which of their rows is the header."""
+"""Detection of tables in a sheet, and of their header rows."""
 
 from datetime import date
 

@@ -1,4 +1,4 @@
-"""Characters that nobody sees are taken out wherever text is read, and the report says how many."""
+"""Invisible characters are removed from all text, and the report counts them."""
 
 import pytest
 

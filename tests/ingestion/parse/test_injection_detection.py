@@ -1,4 +1,4 @@
-"""What reads like an instruction to a language model is told of, with its place; ordinary text is not."""
+"""Text that resembles an instruction to a language model is reported with its place; ordinary text isn't."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Each guard of a parser process by itself: what it may take, and what it may say."""
+"""Limits of a parser process: time, memory, results and messages."""
 
 import platform
 import sys

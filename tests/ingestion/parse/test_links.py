@@ -1,4 +1,4 @@
-"""Links of documents: what is kept of them, and what is not."""
+"""Links of documents: which are preserved, and which are dropped."""
 
 import io
 from pathlib import Path

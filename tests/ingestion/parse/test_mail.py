@@ -1,4 +1,4 @@
-"""Mail as it is found: what is kept of it, and under which section."""
+"""Parsing of mails: headers, text, quoted replies, attachments and sections."""
 
 from base64 import b64encode
 from collections.abc import Callable

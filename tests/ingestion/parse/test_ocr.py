@@ -1,4 +1,4 @@
-"""Tesseract on pictures whose words and places are known."""
+"""Text recognition with Tesseract on images whose words and positions are known."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Old Office files, which LibreOffice saves anew."""
+"""Old Office files, which LibreOffice converts."""
 
 import contextlib
 import subprocess

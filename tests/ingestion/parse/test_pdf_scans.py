@@ -1,4 +1,4 @@
-"""PDFs whose pages are pictures, in whole or in part."""
+"""PDFs whose pages are images, in whole or in part."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is told of pages that are pictures and were not read."""
+"""Reports about scanned pages that were not recognised."""
 
 import pytest
 from PIL import Image

@@ -1,4 +1,4 @@
-"""The folder of a parser process; whose it is, and what becomes of it, is tried in test_confine."""
+"""The work folder of a parser process; test_confine covers access to it."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What the XML of a sheet says beside its values."""
+"""Layout in the XML of a sheet: merged and hidden cells, widths and areas."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the tests of answering are made of."""
+"""Builders of hits, questions and answers for the tests of answering."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a model may write that it should not: near misses of what passages say, and what is no text at all."""
+"""Text that a model may generate but must not pass: near misses of passages, and garbage."""
 
 import re
 from collections.abc import Iterator, Sequence

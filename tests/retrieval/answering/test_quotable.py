@@ -1,4 +1,4 @@
-"""What only names something is never quoted as an answer: headings, captions, labels and navigation."""
+"""Headings, captions, labels and navigation are never quoted as an answer."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Attacks are valid data, and their criteria tell an obedient text from one that withstands."""
+"""Attacks are valid data, and their criteria distinguish obedient from resistant answers."""
 
 import re
 

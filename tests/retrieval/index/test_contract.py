@@ -1,4 +1,4 @@
-"""What every vector index must do, whichever store is behind it."""
+"""The contract of vector indexes, for every store."""
 
 import threading
 from collections.abc import Callable, Iterator

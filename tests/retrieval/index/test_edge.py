@@ -1,4 +1,4 @@
-"""What only the shard on this machine has: a folder, and one process that owns it."""
+"""The embedded index only: a folder, owned by one process."""
 
 import os
 import shutil

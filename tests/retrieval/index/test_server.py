@@ -1,4 +1,4 @@
-"""What only a server has: a network, a key, and its own mind."""
+"""The server index only: network, key and cluster settings."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Who can read this, why, and what a change would do: told to managers."""
+"""Managers see who can read a document, why, and what a change would do."""
 
 from typing import Any
 

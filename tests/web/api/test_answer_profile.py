@@ -1,4 +1,4 @@
-"""How answers use the language model, set by admins."""
+"""The answer profile, set by admins: how answers use the language model."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Asking over HTTP, with a chat model that says what it is told to."""
+"""Asking over HTTP, with a fake chat model."""
 
 import asyncio
 import json

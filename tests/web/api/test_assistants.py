@@ -1,4 +1,4 @@
-"""Assistants over REST: who may create and use them, and that they never give more than their asker has."""
+"""Assistants over REST: who may create and use them; they never give more than the user may read."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who is let in."""
+"""Authentication by API key and by session."""
 
 import json
 from datetime import timedelta

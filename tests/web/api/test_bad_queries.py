@@ -1,4 +1,4 @@
-"""Bad input to what tells of the work: a problem document each time, and never a 500."""
+"""Bad input to routes about jobs and imports returns problem documents, never a 500."""
 
 import base64
 import json

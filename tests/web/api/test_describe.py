@@ -1,4 +1,4 @@
-"""The description says what the contract says."""
+"""The OpenAPI description covers every operation as documented."""
 
 import re
 from pathlib import PurePosixPath

@@ -1,4 +1,4 @@
-"""A web process that is about to end: what it tells balancers, and those who wait for answers."""
+"""A web process that is shutting down: its readiness, and answers in progress."""
 
 import threading
 from collections.abc import Iterator

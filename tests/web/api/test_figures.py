@@ -1,4 +1,4 @@
-"""The figures of a question are written with its answer: what it is about, and nothing of what was said."""
+"""Question statistics are written with the answer: what it is about, but no text."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Questions that were asked in vain: grouped, kept to those whom they concern, answered, and told of."""
+"""Unanswered questions: grouped, restricted to the people concerned, answered, and notified about."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Text that gives orders, and a model that obeys each of them: the answer holds evidence or nothing.
+"""Injected instructions, and a model that obeys each of them: the answer contains evidence or nothing.
 
 The mails of the sample data are parsed, cut and indexed as any file is, each with an attack in it.
 """

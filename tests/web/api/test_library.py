@@ -1,4 +1,4 @@
-"""One search over all documents that somebody may read, and who answers for them."""
+"""Search for documents that one may read, and their owners and review dates."""
 
 from collections.abc import Callable
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""What is asked and what is worked on is counted."""
+"""Metrics count questions, searches and ingestion."""
 
 import pytest
 from django.test import Client

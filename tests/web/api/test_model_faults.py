@@ -1,4 +1,4 @@
-"""What askers get while a served language model fails in each of its ways."""
+"""Answers while a served language model fails in each of its ways."""
 
 from collections.abc import Callable, Iterator
 

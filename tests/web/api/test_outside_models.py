@@ -1,4 +1,4 @@
-"""What knowledge bases and documents forbid reaches no model outside the organisation, over HTTP."""
+"""Content of restricted knowledge bases and documents reaches no model outside the organisation."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""One-time links with which users set a password: created by admins, used once, by whoever has the link."""
+"""One-time links with which users set a password."""
 
 from datetime import timedelta
 

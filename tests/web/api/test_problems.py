@@ -1,4 +1,4 @@
-"""Bad requests are told off as problems, never answered with a 500, and never repeated."""
+"""Bad requests get problem documents, never a 500, and request data is not repeated."""
 
 import json
 from typing import Any

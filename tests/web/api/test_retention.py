@@ -1,4 +1,4 @@
-"""What has been kept for long enough goes by itself, with a receipt."""
+"""Expired data is deleted automatically, with a receipt."""
 
 from collections.abc import Callable
 from datetime import timedelta

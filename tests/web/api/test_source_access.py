@@ -1,4 +1,4 @@
-"""Search, answers and document pages show what the source of a document lets somebody read, and no more."""
+"""Search, answers and document pages respect the access rules of a source."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Misspelt words of a question are corrected, only with words of passages that the asker may read."""
+"""Misspelt words of a question are corrected only with words of readable passages."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What somebody may take along: all that is theirs, and nothing that lets in."""
+"""The export of a user's data: all of it, but no credentials."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""One question's trace as a tool that knows the OpenInference conventions reads it."""
+"""The trace of a question as read by a tool for OpenInference conventions."""
 
 import json
 from collections.abc import Iterator, Mapping

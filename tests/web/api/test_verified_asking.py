@@ -1,4 +1,4 @@
-"""A question that somebody has answered already, asked again: by whom, when, and in which words."""
+"""Questions that have a verified answer: by whom, when, and in which wordings."""
 
 from collections.abc import Callable
 from datetime import timedelta

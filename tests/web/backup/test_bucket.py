@@ -1,4 +1,4 @@
-"""An install whose files are in a bucket is backed up, loses everything, and comes back."""
+"""An install with files in a bucket is backed up, destroyed and restored."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Tables are copied again where what they named was removed meanwhile."""
+"""A backup copies the database again if files were deleted during the first pass."""
 
 from collections.abc import Callable
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""A backup that somebody manipulated is not restored by mistake, and what passes is not in it."""
+"""A manipulated backup is not restored by mistake, and a backup contains no temporary data."""
 
 import base64
 import contextlib

@@ -1,4 +1,4 @@
-"""Where a backup is written has one writer."""
+"""The folder of a backup has one writer."""
 
 from pathlib import Path
 

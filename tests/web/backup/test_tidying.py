@@ -1,4 +1,4 @@
-"""What was under way when a backup was made is over in the install that it is restored to."""
+"""Work in progress during a backup has ended in the restored install."""
 
 import pytest
 

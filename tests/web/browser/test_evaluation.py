@@ -1,4 +1,4 @@
-"""From an answer in a chat to a gold question, and from a run to what came of it."""
+"""An answer in a chat becomes a gold question, and a run shows its result."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The command palette, the shortcuts and the sheet that tells of them."""
+"""The command palette, the shortcuts and their overview."""
 
 from collections.abc import Callable
 from uuid import uuid4

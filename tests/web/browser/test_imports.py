@@ -1,4 +1,4 @@
-"""Bringing many files in, in a real browser: what is told of each, and what can be done about it."""
+"""Importing many files in a real browser: their states, and the actions on each."""
 
 import json
 import re

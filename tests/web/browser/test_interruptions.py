@@ -1,4 +1,4 @@
-"""The language model is away, slow or cut off, the server is started anew: what the page makes of it."""
+"""The page while the language model is unavailable, slow or cut off, or the server restarts."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""What people come for, in a real browser against a real server with the real models."""
+"""The main tasks of users, in a real browser with the real models."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A conversation is shared, opened by somebody else, and printed."""
+"""A conversation is shared, opened by another user, and printed."""
 
 import io
 import re

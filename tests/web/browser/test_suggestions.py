@@ -1,4 +1,4 @@
-"""From a greeting to an answer, without typing a question: examples and follow-up questions are clicked."""
+"""Example and follow-up questions are clicked, from a greeting to an answer."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""People who go on asking, whatever happens meanwhile."""
+"""Simulated users who continue to ask during faults."""
 
 import threading
 from collections.abc import Callable, Iterator

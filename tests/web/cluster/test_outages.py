@@ -1,4 +1,4 @@
-"""What a cluster stands on goes away under load and comes back: no answer is wrong, and no work is lost."""
+"""Services of a cluster fail under load and return: no answer is wrong, and no work is lost."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What the product promises first, in a cluster as `make cluster` starts it, with its own models.
+"""The main promises of the product, in a cluster as `make cluster` starts it, with its own models.
 
 The handbook is brought in twice: undisturbed, and with a worker killed in the middle of it.
 """

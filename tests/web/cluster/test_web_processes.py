@@ -1,4 +1,4 @@
-"""Web processes come and go, and whoever asks does not notice, or is told."""
+"""Web processes start and stop without failed requests, or with an explanation."""
 
 import signal
 from collections.abc import Iterator

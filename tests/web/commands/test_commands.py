@@ -1,4 +1,4 @@
-"""The commands, with a server that holds the data folder and without one."""
+"""Commands with a running server that has locked the data folder, and without one."""
 
 import json
 import os

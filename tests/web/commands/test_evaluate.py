@@ -1,4 +1,4 @@
-"""Measuring with real models, over REST, what a small folder tells and does not."""
+"""Evaluation with real models, over REST, on a small folder."""
 
 import json
 from pathlib import Path

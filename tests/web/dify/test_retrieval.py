@@ -1,4 +1,4 @@
-"""Cairn as Dify asks it: with the requests that Dify sends."""
+"""The retrieval API for Dify, with the requests that Dify sends."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the health page and `GET /health` say of parts that work, that don't, and that never answer."""
+"""The health page and `GET /health` report working, broken and unresponsive parts."""
 
 import shutil
 import threading

@@ -1,4 +1,4 @@
-"""What the health page says of sources."""
+"""The health page reports failing sources."""
 
 import pytest
 from django.test import Client

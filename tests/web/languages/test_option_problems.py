@@ -1,4 +1,4 @@
-"""What is wrong with the options of a source is told in the reader's language."""
+"""Problems with the options of a source are shown in the reader's language."""
 
 from typing import Any
 

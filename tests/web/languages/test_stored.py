@@ -1,4 +1,4 @@
-"""What is stored or told to programs in English is told in the reader's language where a page shows it."""
+"""Messages stored in English are shown in the reader's language."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Invitations and password resets by mail: what arrives, in which language, and what nobody learns."""
+"""Invitations and password resets by mail: content, language, and what they don't reveal."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The tools over HTTP, message by message, with a chat model that says what it is told to."""
+"""The MCP tools over HTTP, message by message, with a fake chat model."""
 
 import json
 from typing import Any

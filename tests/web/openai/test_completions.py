@@ -1,4 +1,4 @@
-"""Chat completions over HTTP, with a chat model that says what it is told to."""
+"""Chat completions over HTTP, with a fake chat model."""
 
 import json
 from collections.abc import Sequence

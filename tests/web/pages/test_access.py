@@ -1,4 +1,4 @@
-"""Who can read this and why, as managers see it; and Cairn as somebody else sees it, for admins."""
+"""The access page for managers, and viewing Cairn as another user, for admins."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pages while the database is away, for somebody who is signed in."""
+"""Pages for signed-in users while the database is unavailable."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Gaps in the console, what a refusal says, and notices."""
+"""Gaps in the console, refusals, and notices."""
 
 from collections.abc import Callable
 from datetime import timedelta

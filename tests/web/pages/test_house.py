@@ -1,4 +1,4 @@
-"""Rules that every template and script keeps."""
+"""Rules for every template and script."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Content upkeep: each list holds what it says, of what one manages."""
+"""Content upkeep: each list contains the right documents of the knowledge bases one manages."""
 
 from collections.abc import Callable
 from datetime import timedelta

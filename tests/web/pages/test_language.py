@@ -1,4 +1,4 @@
-"""Which language pages are in, and that translations are what their sources say."""
+"""The language of pages, and the correctness of translations."""
 
 import gettext
 import io

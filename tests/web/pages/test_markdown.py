@@ -1,4 +1,4 @@
-"""What a model or a document wrote reaches the page only as harmless HTML."""
+"""Text of models and documents is rendered only as harmless HTML."""
 
 import random
 import re

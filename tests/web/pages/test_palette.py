@@ -1,4 +1,4 @@
-"""What the command palette finds, and for whom."""
+"""The command palette finds pages, documents and conversations that one may open."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The playground takes a search apart, for managers within their bases; admins may look as somebody else."""
+"""The playground explains a search, for managers within their bases; admins may search as another user."""
 
 import re
 import threading

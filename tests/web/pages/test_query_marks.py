@@ -1,4 +1,4 @@
-"""What is marked of a text, and which part of a long one is shown."""
+"""Marked words in a text, and the part of a long text that is shown."""
 
 import time
 

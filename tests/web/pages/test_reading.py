@@ -1,4 +1,4 @@
-"""One document: its text, the passages that are searched, what came inside it."""
+"""The page of a document: its text, its passages, and embedded files."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What is known of a document, in words."""
+"""The facts and the processing report of a document."""
 
 import io
 import lzma

@@ -1,4 +1,4 @@
-"""Causes of failed sign-ins, as the page of the provider tells them to admins."""
+"""Causes of failed sign-ins, as shown to admins on the page of the provider."""
 
 from collections.abc import Callable
 from typing import Any, BinaryIO

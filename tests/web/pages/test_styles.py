@@ -1,4 +1,4 @@
-"""The stylesheet is one sheet of tokens: what they hold, and that rules use them."""
+"""The stylesheet uses tokens, and they have enough contrast."""
 
 import gzip
 import re

@@ -1,4 +1,4 @@
-"""Questions to begin with: of documents that the asker may read at that moment."""
+"""Example questions about documents that the user may read at that moment."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Of several beats one sends out what is due."""
+"""One of several beats sends the scheduled tasks."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What doctor says of the parts that read documents."""
+"""The doctor command checks programs and models that read documents."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What Cairn wants before it serves other machines."""
+"""Settings that Cairn requires before it serves other machines."""
 
 import base64
 import hashlib

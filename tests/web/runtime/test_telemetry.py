@@ -1,4 +1,4 @@
-"""An install with logs in JSON and traces: both tell what happened by ids, and nothing that was said."""
+"""An install with JSON logs and traces: both contain ids, but no text of questions or documents."""
 
 import json
 import threading

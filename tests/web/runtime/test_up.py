@@ -1,4 +1,4 @@
-"""`manage.py up` as a process: what it says, what it keeps, how it ends."""
+"""`manage.py up` as a process: its output, its files, and its end."""
 
 import contextlib
 import json

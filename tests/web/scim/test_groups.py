@@ -1,4 +1,4 @@
-"""Groups that a directory keeps over SCIM."""
+"""Groups managed by a directory over SCIM."""
 
 import json
 import time

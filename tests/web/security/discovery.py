@@ -1,4 +1,4 @@
-"""Which routes a URLconf has: (method, path) with the path's parameters in braces."""
+"""Finds the routes of a URLconf: (method, path) with the path's parameters in braces."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator

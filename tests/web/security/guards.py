@@ -1,4 +1,4 @@
-"""Who may do what, in words: the guard of a route, what an actor is, and the answer that follows."""
+"""The guard of a route, the kinds of actors, and the expected response."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Sends every actor through every route and says where what happens is not what was expected."""
+"""Sends every actor through every route and reports unexpected responses."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence

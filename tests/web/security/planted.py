@@ -1,4 +1,4 @@
-"""The URLconf with three more routes that somebody forgot to guard: a page, an operation, and a view."""
+"""The URLconf with three more, unguarded routes: a page, an operation, and a view."""
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path

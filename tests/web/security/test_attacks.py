@@ -1,4 +1,4 @@
-"""What attackers try on every route or field of a kind: each is refused, or does nothing."""
+"""Common attacks on every route or field of a kind are rejected, or do nothing."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Headers of every route, whatever it answers, and what production's settings say of them."""
+"""Security headers of every route and response, and the cookie settings of production."""
 
 import json
 import logging

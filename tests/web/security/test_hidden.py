@@ -1,4 +1,4 @@
-"""Totals, lists, cursors, scores and error texts do not tell that there are documents one may not read."""
+"""Totals, lists, cursors, scores and error texts don't reveal unreadable documents."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The API holds to its own description, whatever is sent: no fault, no answer that it does not tell of."""
+"""The API conforms to its OpenAPI description, whatever is sent."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

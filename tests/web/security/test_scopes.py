@@ -1,4 +1,4 @@
-"""docs/integrate/rest/authentication.md says which scopes each operation takes, and leaves none out."""
+"""docs/integrate/rest/authentication.md lists the scopes of every operation."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""One of each kind of thing behind the routes' parameters, and those who come for it."""
+"""One object of each kind for the routes' parameters, and the actors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

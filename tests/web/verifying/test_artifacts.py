@@ -1,4 +1,4 @@
-"""What an access check creates is removed by id, and nothing that only has a similar name is touched."""
+"""Objects created by an access check are removed by id; objects with similar names are not touched."""
 
 import os
 import signal

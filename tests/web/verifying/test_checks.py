@@ -1,4 +1,4 @@
-"""Canaries that nobody gets, and leaks that are planted to see the check find them."""
+"""Access checks pass without leaks, and find planted ones."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""While an access check runs, lists and searches of admins leave out what it created."""
+"""During an access check, admins' lists and searches omit the objects it created."""
 
 from dataclasses import replace
 from datetime import timedelta

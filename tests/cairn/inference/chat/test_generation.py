@@ -1,4 +1,4 @@
-"""Who gets the pipeline when, and how it is taken away, with a pipeline that the test drives."""
+"""Access to the shared generation pipeline, and its cancellation, with a pipeline driven by the test."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What happens to documents while another generation is built, and after a swap, is right in both."""
+"""Changes to documents during a rebuild and after a swap reach both generations."""
 
 import threading
 import time

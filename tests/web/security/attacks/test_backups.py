@@ -1,4 +1,4 @@
-"""Whoever can write to where backups are kept cannot have anything of theirs restored."""
+"""Write access to stored backups is not enough to have manipulated data restored."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Files in a bucket, seen by somebody who looks at the server that speaks S3 from outside."""
+"""Files in an S3 bucket, as seen by somebody with access to the server."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Creating knowledge bases without the permission, and having a command change somebody else's."""
+"""Creating knowledge bases without permission, and having a command change those of others."""
 
 from collections.abc import Callable
 from typing import Any

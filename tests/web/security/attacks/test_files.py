@@ -1,4 +1,4 @@
-"""Other users of the machine, and whoever reads collected output, learn no secret."""
+"""Other users of the machine, and readers of collected output, learn no secret."""
 
 import io
 import os

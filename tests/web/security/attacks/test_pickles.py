@@ -1,4 +1,4 @@
-"""Whoever can write to the database, the queue or a folder with a model cannot run code in Cairn."""
+"""Write access to the database, the queue or a model folder is not enough to run code in Cairn."""
 
 import base64
 import contextlib

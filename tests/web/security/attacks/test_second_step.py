@@ -1,4 +1,4 @@
-"""Somebody who knows a password neither uses up the attempts of the second step nor gets to guess it."""
+"""Knowing a password is not enough to use up the attempts of the second step, or to guess it."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""Nobody can lock somebody else out of signing in, and guessing stays limited all the same."""
+"""Accounts cannot be locked by others, and guessing stays limited."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Requests whose end is ambiguous are refused, and nothing after them is served."""
+"""Requests with an ambiguous end are rejected, and nothing after them is served."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An answer that is being written ends within a second once its asker no longer has access."""
+"""A running answer ends within a second after its user loses access."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Documents of a knowledge base that nobody official stands behind, in other people's answers."""
+"""Documents of unofficial knowledge bases in other people's answers."""
 
 import json
 from collections.abc import Callable, Iterator

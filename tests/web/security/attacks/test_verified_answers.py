@@ -1,4 +1,4 @@
-"""Whose name stands below a verified answer."""
+"""The name under a verified answer cannot be forged."""
 
 from collections.abc import Callable
 from datetime import timedelta
