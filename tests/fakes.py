@@ -1,4 +1,4 @@
-"""Hand-written fakes of the protocols, small and deterministic. Texts with common words get similar vectors."""
+"""Hand-written fakes of the protocols, small and deterministic; texts with common words are similar."""
 
 import re
 from collections.abc import Iterator, Sequence
