@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 def require(package: str, *programs: str) -> str:
-    """Where the first of these programs is."""
+    """Return the paths of these programs, or skip the test."""
     for program in programs:
         found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/usr/lib/rabbitmq/bin")
         if found:
@@ -70,7 +70,7 @@ class Process:
         return True
 
     def prepare(self) -> None:
-        """Makes the data folder what the program wants to find."""
+        """Prepare the data folder for the program."""
 
     def start(self) -> None:
         self.prepare()
@@ -100,7 +100,7 @@ class Process:
         return (self.folder / "output.log").read_text(encoding="utf-8", errors="replace")
 
     def stop(self) -> None:
-        """In order: it may write down what it holds."""
+        """Stop the program gracefully, so that it can save its data."""
         self._end(self.end_signal)
 
     def kill(self) -> None:
@@ -192,7 +192,7 @@ class Postgres(Process):
 
 
 def postgres_programs() -> Path:
-    """Debian keeps them out of the PATH, by version."""
+    """Return the folder of PostgreSQL's programs, which Debian keeps out of the PATH, by version."""
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return folder
@@ -200,7 +200,7 @@ def postgres_programs() -> Path:
 
 
 class Broker(Process):
-    """`persistent`: what it holds outlives a restart."""
+    """A message broker. `persistent`: queued messages survive a restart."""
 
     def __init__(self, folder: Path | None = None, *, persistent: bool) -> None:
         super().__init__(folder)
@@ -236,7 +236,7 @@ class Valkey(Broker):
 
 
 class RabbitMQ(Broker):
-    """With a port mapper of its own, which it would else start for good."""
+    """RabbitMQ with a port mapper of its own; otherwise it would start one that never ends."""
 
     name = "rabbitmq"
     last_signal = "TERM"  # a script, which has to end the node

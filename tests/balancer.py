@@ -31,8 +31,11 @@ _PER_HOP: Final = (b"connection:", b"keep-alive:", b"x-forwarded-for:", b"x-forw
 
 
 class Faults:
-    """`delay`: seconds before each block in either direction. `cut_after`: bytes of an answer after which the
-    connection breaks. `deaf`: it takes connections and says nothing."""
+    """Network faults.
+
+    `delay`: seconds before each block in either direction. `cut_after`: bytes of a response after which the
+    connection breaks. `deaf`: accepts connections but never responds.
+    """
 
     delay: float = 0.0
     cut_after: int | None = None
@@ -40,7 +43,7 @@ class Faults:
 
 
 class Balancer:
-    """`servers` are host:port. `checked`: whether /readyz tells who gets requests."""
+    """`servers` are host:port. `checked`: only servers whose /readyz succeeds get requests."""
 
     def __init__(self, servers: Sequence[str], *, port: int = 0, checked: bool = True) -> None:
         self.faults = Faults()
@@ -153,8 +156,10 @@ class Balancer:
             asks.close()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        """To one that is ready, in turn; to another one where it does not answer. To any if none is ready: it
-        knows better what is missing."""
+        """Connect to the next ready server, or another one if it doesn't respond.
+
+        If none is ready, any server gets the request, since it can report what is missing.
+        """
         ready = [each for each in self._servers if each in self.ready] or self._servers
         start = next(self._turn)
         for place in range(len(ready)):

@@ -56,7 +56,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """As a server does: what is there now stays, and full collections need not look at it again."""
+    """Freeze the objects of the libraries, as a server does, so that full collections skip them."""
     garbage_collection.loading_ended()
 
 
@@ -67,7 +67,7 @@ def pytest_runtest_setup() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Nothing that was logged tells a secret, here or in a server that a test started."""
+    """Fail if a log contains a secret: in this process, or of a server that a test started."""
     folder = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # no public way
     leaks = sorted({*LISTENER.leaks, *leaks_of_servers(folder)})
     if hasattr(session.config, "workeroutput"):  # the process that started this one tells them
@@ -160,7 +160,7 @@ def default_language() -> None:
 
 @pytest.fixture
 def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """It is removed where the test has passed: what a server logged there is looked at before."""
+    """A folder that is removed if the test passes. Logs of servers in it are searched for secrets first."""
     yield tmp_path
     LISTENER.leaks.extend(leaks_of_servers(tmp_path))
 
@@ -215,9 +215,9 @@ def qdrant_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def cairn_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Its clock is quick: what people's questions lack is looked at every other second.
+    """A running server.
 
-    Its base `cairn-help` holds three of the pages that a new install loads.
+    Gaps are examined every other second, and `cairn-help` contains three pages of the help.
     """
     data_dir = tmp_path_factory.mktemp("cairn")
     server = start_server(data_dir, SWEEP_SECONDS="2", SAMPLE_KNOWLEDGE_BASE="false")

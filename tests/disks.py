@@ -21,7 +21,7 @@ class SmallDisk:
 
     @contextmanager
     def full(self) -> Iterator[None]:
-        """To the last byte."""
+        """Fill the disk to the last byte."""
         try:
             with self._ballast.open("wb", buffering=0) as stream, contextlib.suppress(OSError):
                 while stream.write(_BLOCK):

@@ -28,7 +28,7 @@ atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 
 
 def clean_environment(data_dir: str) -> dict[str, str]:
-    """This process's environment, without any setting of Cairn's but DATA_DIR."""
+    """Return the environment of this process without any setting of Cairn except DATA_DIR."""
     names = {name.upper() for name in (*Environment.model_fields, *RENAMED)}
     files = {f"{name}_FILE" for name in names}
     kept = {name: value for name, value in os.environ.items() if name.upper() not in names | files}

@@ -48,7 +48,7 @@ class FakeEmbedder:
 
 
 class FakeReranker:
-    """Ranks by how often the text has a word; keeps the texts it was given. `failure` is raised instead."""
+    """Ranks by how often a text contains a word; records the texts. `failure` is raised instead."""
 
     name = "fake-reranker"
 
@@ -74,7 +74,7 @@ class FakeReranker:
 
 
 class FakeReader:
-    """Sure of passages by what they hold; keeps what it was asked. `failure` is raised instead."""
+    """Rates passages by their content; records its questions. `failure` is raised instead."""
 
     name = "fake-reader"
 
@@ -118,9 +118,9 @@ class FakeInference:
 
 
 class FakeChat:
-    """Says its lines in order, the last one again and again; keeps the prompts it got.
+    """Emits its lines in order and repeats the last one; records prompts.
 
-    `broken_after`: becomes unreachable after so many pieces.
+    `broken_after`: fails after that many pieces.
     """
 
     def __init__(self, *lines: str, context_tokens: int = 4096, broken_after: int | None = None) -> None:

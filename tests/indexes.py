@@ -35,6 +35,6 @@ def own_indexes(
 
 
 def as_if_rewritten() -> None:
-    """For a test whose index belongs to no generation."""
+    """Mark the index as rewritten, for a test whose index belongs to no generation."""
     IndexGeneration.objects.update(rewritten=F("remains"))
     receipts_close()

@@ -168,16 +168,16 @@ class Install:
             assert self.upload(name, text).status_code == 202, name
 
     def bring(self, name: str, count: int, *, edition: int = 2) -> None:
-        """Uploads files of which `found` tells later."""
+        """Upload files under a name; `found` returns their chunks."""
         self.upload_all({f"{name}/{each}": text for each, text in texts(count, edition=edition).items()})
 
     def found(self, name: str) -> ChunkSet:
-        """What answers, of the files that were brought under this name."""
+        """Return the searchable chunks of the files uploaded under this name."""
         own = [(uri.partition("/"), *rest) for uri, *rest in self.chunk_set()]
         return {(file, *rest) for (folder, _, file), *rest in own if folder == name}  # type: ignore[misc]
 
     def stages(self, name: str) -> set[object]:
-        """Of the jobs of the files that were brought under this name."""
+        """Return the stages of the jobs of the files uploaded under this name."""
         found = self.rows(
             "SELECT DISTINCT j.stage FROM ingestion_job j JOIN library_documentversion v "
             "ON v.id = j.version_id JOIN library_document d ON d.id = v.document_id "
@@ -204,7 +204,7 @@ class Install:
 
     @contextmanager
     def index(self) -> Iterator[VectorIndex]:
-        """In embedded mode only while no process has it open."""
+        """Open the index; in embedded mode only while no process has it open."""
         ((name, dimension),) = self.rows(
             "SELECT coalesce(nullif(place, ''), name), dimension FROM retrieval_indexgeneration "
             "WHERE state = 'active'"
@@ -246,7 +246,7 @@ class Install:
         )
 
     def chunk_set(self) -> ChunkSet:
-        """What answers: source, ordinal and digest of each chunk."""
+        """Return the searchable chunks: source, ordinal and digest of each."""
         found = self.rows(
             "SELECT d.source_uri, c.ordinal, c.sha256 FROM library_chunk c "
             "JOIN library_document d ON d.active_version_id = c.version_id WHERE d.deleted_at IS NULL"
@@ -281,7 +281,7 @@ class Install:
 
 @contextmanager
 def ended(install: Install) -> Iterator[Install]:
-    """Its web process ends with the block in any case."""
+    """Stop the web process at the end of the block in any case."""
     try:
         yield install
     finally:
@@ -306,7 +306,7 @@ DIMENSION = FakeEmbedder().dimension
 
 
 def texts(count: int, *, edition: int, sections: int = 6) -> dict[str, str]:
-    """Files whose every chunk differs from edition to edition."""
+    """Return files whose every chunk differs from edition to edition."""
     return {f"rules-{number:02}.md": _text(number, edition, sections) for number in range(count)}
 
 

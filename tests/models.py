@@ -16,7 +16,7 @@ _WORD = re.compile(r"\w+")
 
 
 class Gate:
-    """While it is closed, nothing is embedded: jobs stand still in the middle."""
+    """While it is closed, nothing is embedded, so jobs stop in the middle."""
 
     def __init__(self) -> None:
         self._open = threading.Event()
@@ -38,7 +38,7 @@ class Gate:
 
 
 def model_server(gate: Gate | None = None) -> FakeServer:
-    """Embeds by words, with one of two models, and says one word."""
+    """Embeds by words, with one of two models, and generates one word."""
     server, gate = FakeServer(), gate or Gate()
 
     def respond(exchange: Exchange) -> None:
@@ -70,7 +70,7 @@ def respond_plainly(exchange: Exchange) -> None:
 
 
 def judge_respond(exchange: Exchange) -> None:
-    """As a judge: YES where all words of the answer stand in the context, and NO where one does not."""
+    """Respond as a judge: YES if all words of the answer occur in the context, else NO."""
     prompt = exchange.body["messages"][-1]["content"]
     asked, _, context = prompt.rpartition("\nContext: ")
     answer = (

@@ -73,8 +73,8 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 
 def person(request: HttpRequest) -> HttpResponse:
-    """Makes or changes somebody: {"username", "groups", "name"}, perhaps with "email" and
-    whether it is "verified"."""
+    """Create or change a person: {"username", "groups", "name"}, optionally with "email" and whether it
+    is "verified"."""
     from allauth.account.models import EmailAddress
     from django.contrib.auth.models import Group, User
 

@@ -39,7 +39,7 @@ class Refused(Exception):
 
 
 class Collection:
-    """One Edge shard and the configuration that it was created with."""
+    """One Edge shard and the configuration of the collection."""
 
     def __init__(self, folder: Path, created: Json, shard: edge.EdgeShard) -> None:
         self.folder = folder

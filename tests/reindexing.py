@@ -95,7 +95,7 @@ class Askers:
 
 
 def generations(install: Install) -> dict[str, dict[str, Any]]:
-    """By state; of several in one the last."""
+    """Return generations by state; the last one of several in a state."""
     shown = install.ask("GET", "/index").json()["generations"]
     return {row["state"]: row for row in shown}
 

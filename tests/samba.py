@@ -237,13 +237,13 @@ class SambaDomain(Process):
 
 
 class Client:
-    """What one person can do on the share."""
+    """The access of one person to the share."""
 
     def __init__(self, tree: TreeConnect) -> None:
         self.tree = tree
 
     def can_open(self, paths: Sequence[str]) -> list[bool]:
-        """Say for each path whether this person may open it to read it."""
+        """Return for each path whether this person may open it for reading."""
         connection, session, tree = self.tree.session.connection, self.tree.session.session_id, self.tree
         opened: list[bool] = []
         for start in range(0, len(paths), 16):

@@ -17,13 +17,13 @@ _PYTEST: Final = "PYTEST_DEBUG_TEMPROOT"
 
 
 def write_to_memory() -> None:
-    """For this process and those it starts. What breaks things writes more, and is about disks."""
+    """Use memory for this process and its children. Tests with faults write more, and need real disks."""
     if _PYTEST not in os.environ and _has_room():
         os.environ[_PYTEST] = str(_MEMORY)
 
 
 def scratch_folder() -> str | None:
-    """None: wherever the system has temporary files."""
+    """Return None for the system's folder for temporary files."""
     return os.environ.get(_PYTEST)
 
 

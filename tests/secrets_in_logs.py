@@ -16,7 +16,7 @@ SHORTEST = 8
 
 
 class Listener(logging.Handler):
-    """Keeps, of each record that tells a secret, where it came from: not the secret."""
+    """Records the origin of each log record that contains a secret, but not the secret."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ def leaks_in(text: str, secrets: Collection[str], sessions: Collection[str]) -> 
 
 
 def leaks_of_servers(folder: Path) -> Iterator[str]:
-    """Of those whose data lies below the folder."""
+    """Return leaks in logs of servers whose data is below the folder."""
     for log in folder.rglob("server.log"):
         secrets = {read(log.parent / name) for name in ("admin_password", "secret_key")} - {""}
         sessions = set(sessions_in(log.parent / "cairn.sqlite3"))

@@ -20,7 +20,7 @@ Completed = subprocess.CompletedProcess[str]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`stdout` holds the lines up to the ready line."""
+    """`stdout` contains the lines up to the ready line."""
 
     url: str
     data_dir: Path
@@ -47,8 +47,10 @@ class Server:
 
 
 def server_environment(data_dir: Path, **settings: str) -> dict[str, str]:
-    """Without network but loopback, and without any setting of the developer's. Many tests ask one server, as
-    one user and faster than people do: nothing is limited."""
+    """Return an environment without network except loopback, and without the developer's settings.
+
+    Limits are off, since many tests use one server as one user, faster than people do.
+    """
     share_models(data_dir)
     offline = {"PYTHONPATH": str(ROOT / "tests" / "offline")}
     unlimited = {
@@ -107,7 +109,7 @@ def start_server(data_dir: Path, *, port: int = 0, **settings: str) -> Server:
 
 
 def stop_server(server: Server, number: signal.Signals = signal.SIGTERM) -> int:
-    """Its exit code."""
+    """Stop the server and return its exit code."""
     server.process.send_signal(number)
     try:
         return server.process.wait(30)

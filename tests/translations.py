@@ -47,7 +47,7 @@ def in_python(path: Path) -> Iterator[Found]:
 
 
 def in_template(path: Path) -> Iterator[Found]:
-    """As Django shows templates to xgettext; in brackets, so that indentation means nothing."""
+    """Convert as Django does for xgettext; in brackets, so that indentation is ignored."""
     shown = f"(\n{templatize(path.read_text(), origin=str(path))}\n)"
     yield from _found(extract_python(io.BytesIO(shown.encode()), KEYWORDS, [], {}), KEYWORDS)
 
@@ -85,7 +85,7 @@ def texts() -> Iterator[Found]:
 
 
 def template() -> Catalog:
-    """All texts there are, untranslated."""
+    """Return all texts, untranslated."""
     catalog = Catalog(charset="utf-8")
     for text, context in texts():
         catalog.add(text, context=context)
@@ -119,7 +119,7 @@ def collected(language: str) -> Catalog:
 
 
 def as_po(catalog: Catalog) -> bytes:
-    """Without the header's lines that change by themselves."""
+    """Return the catalogue without header lines that change by themselves."""
     file = io.BytesIO()
     write_po(file, catalog, width=110, no_location=True, sort_output=True)
     lines = file.getvalue().decode().splitlines(keepends=True)
@@ -133,7 +133,7 @@ def as_mo(catalog: Catalog) -> bytes:
 
 
 def as_script(catalog: Catalog) -> str:
-    """What web/static/js/i18n.js looks texts up in."""
+    """Return the catalogue that web/static/js/i18n.js uses."""
     found = {}
     for text, context in script_texts():
         one = text[0] if isinstance(text, tuple) else text

@@ -37,7 +37,7 @@ def search_times(api: httpx.Client) -> list[float]:
 
 
 def first_token_seconds(api: httpx.Client, question: str) -> float | None:
-    """Until the first `delta`; None for a refusal, which has none."""
+    """Return the seconds until the first `delta`, or None for a refusal, which has none."""
     began = time.perf_counter()
     body = {"question": question, "stream": True}
     first = None

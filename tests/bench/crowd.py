@@ -25,7 +25,7 @@ REST_SECONDS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Of one who asked. `done`: the Answer, None if there was an error instead."""
+    """Timings of one question. `done`: the Answer, or None after an error."""
 
     done: dict[str, Any] | None
     first_seconds: float | None
@@ -57,7 +57,7 @@ def _asked(url: str, headers: httpx.Headers) -> tuple[list[Heard], Probes]:
 
 
 async def crowd(url: str, headers: httpx.Headers, questions: Sequence[str]) -> list[Heard]:
-    """All at once, each over a connection of its own."""
+    """Ask concurrently, each over a connection of its own."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=300, limits=limits) as api:
         return await asyncio.gather(*(ask(api, question) for question in questions))

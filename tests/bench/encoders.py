@@ -14,7 +14,7 @@ PLAIN_SAMPLE = 192
 
 
 def chunk_texts(data_dir: Path, slug: str) -> list[str]:
-    """As they are embedded: context line and text, of the versions that answer."""
+    """Return texts as they are embedded: context line and text, of active versions."""
     query = """
         SELECT c.context, c.text FROM library_chunk c
         JOIN library_documentversion v ON v.id = c.version_id

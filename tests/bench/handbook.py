@@ -9,7 +9,7 @@ SAMPLE_DATA = Path(os.environ.get("SAMPLE_DATA", servers.ROOT.parent / "shared" 
 
 
 def handbook_install(folder: Path) -> Path:
-    """Its DATA_DIR, below `folder`. No server runs in it."""
+    """Create an install with the handbook below `folder` and return its DATA_DIR. No server runs in it."""
     data_dir = folder / "handbook"
     if not data_dir.exists():
         data_dir.mkdir(parents=True)

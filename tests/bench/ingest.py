@@ -60,7 +60,7 @@ class Usage:
 
 
 def ingested(data_dir: Path, slug: str, paths: list[str]) -> tuple[dict[str, Any], float]:
-    """What the command told, and the seconds that it took."""
+    """Run the command; return its output and its duration in seconds."""
     began = time.perf_counter()
     told = servers.manage(data_dir, "ingest", *paths, "--kb", slug, "--wait")
     return told, time.perf_counter() - began
@@ -91,7 +91,7 @@ class Round:
 
 
 def speed(data_dir: Path) -> Iterator[Figure]:
-    """In rounds, since a machine that others share is now faster and now slower."""
+    """Measure in rounds, since the speed of a shared machine varies."""
     rounds = [Round.run(data_dir / str(number)) for number in range(ROUNDS)]
     texts = rounds[-1].chunks
     rate = len(texts) / fmean(one.seconds for one in rounds)
@@ -139,7 +139,7 @@ def bare_pdf_seconds() -> float:
 
 
 def growth(data_dir: Path) -> Iterator[Figure]:
-    """Time per chunk in a small and in a large index, and what searching costs meanwhile."""
+    """Measure the time per chunk in a small and in a large index, and of searches during ingestion."""
     few, _ = per_chunk(data_dir, "few", size=FEW)
     many, waits = per_chunk(data_dir, "many", size=MANY)
     yield Figure(f"time per chunk at {FEW:,} chunks", few * 1000, "ms")
@@ -152,7 +152,8 @@ def growth(data_dir: Path) -> Iterator[Figure]:
 
 
 def per_chunk(data_dir: Path, name: str, *, size: int) -> tuple[float, tuple[list[float], list[float]]]:
-    """Seconds for each chunk of the handbook on top of `size` chunks; search times at rest and meanwhile."""
+    """Return the seconds per chunk of the handbook on top of `size` chunks, and search times at rest and
+    during it."""
     own = data_dir / name
     with started(own):
         pass
@@ -172,7 +173,7 @@ def per_chunk(data_dir: Path, name: str, *, size: int) -> tuple[float, tuple[lis
 
 
 def search_times(api: httpx.Client, *, until: threading.Event | None) -> list[float]:
-    """Milliseconds of each request: for three rounds, or until told to end; ten a second at most."""
+    """Return the milliseconds of each request: for three rounds, or until stopped; at most ten per second."""
     times: list[float] = []
     rounds = 0
     while (rounds < 3) if until is None else not until.is_set():
@@ -200,7 +201,7 @@ def large(data_dir: Path) -> Iterator[Figure]:
 
 
 def _followed(api: httpx.Client, job: str, server: servers.Server) -> tuple[float, float]:
-    """When `done` was first above zero, and the peak memory of the parser in MB."""
+    """Return when `done` was first above zero, and the peak memory of the parser in MB."""
     seen, peak = 0.0, 0.0
     while True:
         now = api.get(f"/api/v1/jobs/{job}").raise_for_status().json()

@@ -42,7 +42,7 @@ WARM: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Of one question. `at`: seconds since people came. `first`: what was shown first, and when."""
+    """Timings of one question. `at`: seconds since the start. `first`: the first text shown, and when."""
 
     at: float
     asked: float
@@ -50,7 +50,7 @@ class Heard:
     error: str = ""
 
     def own_ms(self, spoken: Sequence[Spoken]) -> float | None:
-        """Of the time to the first words, what was not the model's."""
+        """Return the part of the time to the first words that was not the model's."""
         if self.first is None:
             return None
         sentence, shown = self.first
@@ -115,7 +115,7 @@ def _told(line: str) -> None:
 
 
 def _prepared(cluster: Cluster, count: int) -> dict[str, str]:
-    """With documents in it; how a request says who asks."""
+    """Add documents; return the headers that authenticate requests."""
     whole = SAMPLE_DATA / "handbook"
     with tempfile.TemporaryDirectory() as part:
         for path in sorted(whole.rglob("*.md"))[:count]:
@@ -195,7 +195,8 @@ async def _ask(
 
 
 def _gateway_ms(url: str, headers: dict[str, str], model_url: str) -> list[float]:
-    """Of `/v1/chat/completions`, one after the other: less the search alone, and the model's own time."""
+    """Return the time of sequential `/v1/chat/completions` requests, less the search alone and the
+    model's own time."""
     questions = many()[WARM : WARM + 2 * GATEWAY_TIMES]
     with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as api:
         # Not each to both: what a question means is kept for the next who asks it.

@@ -165,7 +165,7 @@ def databases() -> Iterator[dict[str, dict[str, str]]]:
 
 
 def table(found: Mapping[str, Sequence[Figure]]) -> str:
-    """In Markdown: one row for each figure, a column for each database."""
+    """Format the figures as Markdown: a row for each figure, a column for each database."""
     rows = [f"| | {' | '.join(found)} | target |", f"|---|{'---:|' * len(found)}---:|"]
     for same in zip(*found.values(), strict=True):
         values = " | ".join(f"{each.value:,.0f} {each.unit}" for each in same)

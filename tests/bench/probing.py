@@ -35,7 +35,7 @@ class Probes:
 
 @contextmanager
 def probing(url: str) -> Iterator[Probes]:
-    """In a process of its own, so that it waits for nobody but the server."""
+    """Measure in a process of its own, which waits only for the server."""
     address, probes = urlsplit(url), Probes()
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.probing", str(address.hostname), str(address.port)],

@@ -31,7 +31,7 @@ HANDBOOK = (
 
 
 def many() -> list[str]:
-    """All that the tests have, each once."""
+    """Return all questions of the tests, each once."""
     return list(dict.fromkeys([*HANDBOOK, *_sampled(), *_gold()]))
 
 

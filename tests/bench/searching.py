@@ -109,7 +109,8 @@ def _found(api: httpx.Client, question: str) -> object:
 
 
 def _reader_added(admin: httpx.Client) -> dict[str, list[str]]:
-    """Someone who is no admin and reads all there is through a group; as the filter of the index."""
+    """Add a user without admin rights who reads everything through a group, as the filter of the index
+    expects."""
     user = admin.post("/api/v1/users", json={"username": READER}).raise_for_status().json()["id"]
     body = {"name": "Readers", "members": [user]}
     group = admin.post("/api/v1/groups", json=body).raise_for_status().json()["id"]

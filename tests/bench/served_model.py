@@ -26,7 +26,7 @@ _SENTENCE = re.compile(r"[A-Z][^.!?\n]{30,200}[.!?](?=\s|$)")
 
 @contextmanager
 def served_model() -> Iterator[dict[str, str]]:
-    """The settings with which Cairn asks it."""
+    """Start the model server and return the settings with which Cairn uses it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.served_model"],
         stdout=subprocess.PIPE,
@@ -54,12 +54,12 @@ def answer_to(prompt: str) -> str:
 
 
 def _words(text: str) -> set[str]:
-    """Their beginnings: "reimbursed" and "reimbursement" are one."""
+    """Return the beginnings of the words, so that "reimbursed" and "reimbursement" are equal."""
     return {word[:6] for word in re.findall(r"[a-z]{4,}", text.lower())}
 
 
 def sentences_of(number: int, text: str) -> list[tuple[int, str]]:
-    """Of a passage, each with its number."""
+    """Return the sentences of a passage, each with its number."""
     return [(number, sentence) for sentence in _SENTENCE.findall(text)]
 
 

@@ -50,7 +50,7 @@ class Server:
 
 
 def environment(data_dir: Path) -> dict[str, str]:
-    """Without limits: what is measured is how fast it could be."""
+    """Return settings without limits, since the highest possible speed is measured."""
     limits = {"QUESTIONS_PER_MINUTE": "0", "MAX_CONCURRENT_STREAMS": "0"}
     return {**os.environ, **limits, "DATA_DIR": str(data_dir)}
 
@@ -74,7 +74,7 @@ def start(data_dir: Path) -> Server:
 
 
 def manage(data_dir: Path, *arguments: str, check: bool = True) -> dict[str, Any]:
-    """What a command prints with --json."""
+    """Return what a command prints with --json."""
     done = subprocess.run(
         [*MANAGE, *arguments, "--json"],
         env=environment(data_dir),

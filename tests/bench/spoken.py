@@ -13,14 +13,15 @@ _MARKER = re.compile(r"\[\d+\]")
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """One answer. `times`: seconds of the monotonic clock at which each word was written."""
+    """One answer. `times`: seconds of the monotonic clock at which each word was generated."""
 
     began: float
     words: Sequence[str]
     times: Sequence[float]
 
     def seconds_until(self, sentence: str) -> float | None:
-        """From its being asked to the end of what was shown as this sentence; None if it has not said it."""
+        """Return the seconds from the request to the end of this sentence, or None if the model didn't
+        generate it."""
         plain = [(_plain(word), at) for word, at in zip(self.words, self.times, strict=False)]
         said = [(word, at) for word, at in plain if word]
         shown = [word for word in map(_plain, sentence.split()) if word]
@@ -35,14 +36,14 @@ class Spoken:
 
 
 def spoken_by(model_url: str) -> list[Spoken]:
-    """In the order in which they were asked for."""
+    """Return the answers in the order of their requests."""
     answer = httpx.get(f"{model_url}/spoken", timeout=60, trust_env=False).raise_for_status()
     return [Spoken(each["began"], each["words"], each["times"]) for each in answer.json()]
 
 
 def models_own(spoken: Sequence[Spoken], sentence: str, asked: float, shown: float) -> float | None:
-    """Seconds that the model took for this sentence, of who asked and saw it at these times. If passages were
-    quoted in place of what it said, all that it took."""
+    """Return the seconds that the model took for this sentence of a question whose text was shown at
+    these times. If passages were quoted instead, return the model's whole time."""
     within = [each for each in spoken if asked <= each.began <= shown]
     said = [seconds for each in within if (seconds := each.seconds_until(sentence)) is not None]
     whole = [each.seconds for each in within] if sentence.startswith(">") else []
@@ -50,5 +51,5 @@ def models_own(spoken: Sequence[Spoken], sentence: str, asked: float, shown: flo
 
 
 def _plain(word: str) -> str:
-    """Without markers, and the signs around it."""
+    """Remove markers and surrounding punctuation."""
     return _MARKER.sub("", word).strip(".,;:!?()*_`\"'")

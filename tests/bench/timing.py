@@ -49,7 +49,7 @@ def interleaved(first: Ask, second: Ask, samples: int) -> tuple[list[float], lis
 
 
 def difference(times: tuple[Sequence[float], Sequence[float]]) -> tuple[float, float, float]:
-    """Of the medians, with the interval that 95 % of resampled ones lie in."""
+    """Return the difference of the medians, with the 95 % interval of resampled ones."""
     first, second = times
     resampled = sorted(
         statistics.median(random.choices(first, k=len(first)))
@@ -61,7 +61,7 @@ def difference(times: tuple[Sequence[float], Sequence[float]]) -> tuple[float, f
 
 
 class Pairs:
-    """What exists and must not show, beside what does not exist."""
+    """Pairs of an object that exists but must stay hidden, and one that doesn't exist."""
 
     def __init__(self, server: Server) -> None:
         self.url = server.url

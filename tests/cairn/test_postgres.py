@@ -11,7 +11,7 @@ from cairn.postgres.base import DatabaseWrapper, is_alive
 
 
 class FakeConnection:
-    """What is looked at of one."""
+    """The attributes of a connection that the check uses."""
 
     autocommit = True
 

@@ -233,7 +233,7 @@ def test_host_allowed_by_name_excludes_its_subdomains(
 def test_checked_address_is_the_one_connected_to(
     there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was looked at is connected to, whatever the next answer would be."""
+    """The checked address is connected to, whatever the next DNS answer would be."""
     monkeypatch.setattr(ssrf_guard, "is_public", lambda address: str(address) == "127.0.0.1")
     names["moving.example"] = ["127.0.0.1", "127.0.0.2"]
     url = there.url(host="moving.example")

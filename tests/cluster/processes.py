@@ -36,7 +36,10 @@ _STAND_IN: Final = (
 
 
 class Cluster:
-    """`told` hears what goes on, a line at a time. `settings`: more than where the servers are."""
+    """`told` gets progress messages, a line at a time.
+
+    `settings`: settings in addition to the servers' addresses.
+    """
 
     def __init__(
         self,
@@ -79,7 +82,7 @@ class Cluster:
 
     @property
     def settings(self) -> dict[str, str]:
-        """Of all its processes: commands that are run with them talk to it."""
+        """Return the settings of all processes; commands run with them use the cluster."""
         return dict(self._settings)
 
     @property
@@ -95,7 +98,7 @@ class Cluster:
         )
 
     def watch(self) -> None:
-        """For ever. What dies is started again."""
+        """Watch the processes forever, and restart those that die."""
         while True:
             for name, process in list(self._processes.items()):
                 if process.poll() is not None:
@@ -155,7 +158,7 @@ class Cluster:
         return self._folder / "cluster.env"
 
     def manage(self, *command: str) -> str:
-        """What it prints. Some documents that cannot be read are no failure."""
+        """Run a command and return its output. Unreadable documents are not a failure."""
         arguments = [sys.executable, str(ROOT / "manage.py"), *command]
         environment = {**os.environ, **self._settings}
         done = subprocess.run(
@@ -216,7 +219,7 @@ def postgres_folder(folder: Path) -> Path:
 
 
 def _serve(balancer: Balancer) -> bool:
-    """All of them, and with their models: on a new machine these are converted first."""
+    """Start all processes with their models, which are converted first on a new machine."""
     servers = list(balancer.ready)
     return len(servers) == WEB_PROCESSES and all(map(_is_ready, servers))
 

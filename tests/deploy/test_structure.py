@@ -108,7 +108,7 @@ def test_values_of_settings_are_valid() -> None:
 
 
 def test_no_deployment_trusts_a_whole_network_of_pods() -> None:
-    """Whoever connects from a trusted address can claim to be any client."""
+    """Clients at a trusted address can claim to be any client."""
     assert values()["settings"]["TRUSTED_PROXIES"] == ""
     empty = Environment.model_validate({"trusted_proxies": ""})
     assert all(network.is_loopback for network in empty.trusted_proxies)

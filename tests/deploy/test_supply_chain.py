@@ -192,7 +192,7 @@ def install(project: Path, index: str, *, wheels: Path | None = None) -> "subpro
 
 @pytest.fixture
 def project(tmp_path: Path, index: tuple[Path, str]) -> Path:
-    """A project with this one's installer, whose lock file names the package that the index has now."""
+    """A project with the installer of this one, whose lock file names a package in a local index."""
     folder = tmp_path / "project"
     (folder / ".ci").mkdir(parents=True)
     for name in ("install.py", "locked.py"):
@@ -225,7 +225,8 @@ def test_package_exchanged_in_the_index_is_rejected(project: Path, index: tuple[
 def test_wheel_in_a_configured_folder_is_accepted(
     project: Path, index: tuple[Path, str], tmp_path: Path
 ) -> None:
-    """Who configures the folder trusts it: such as PyTorch without CUDA, on a machine without network."""
+    """The administrator trusts the folder: for example for PyTorch without CUDA, on a machine without
+    network."""
     (tmp_path / "wheels").mkdir()
     wheel_at(tmp_path / "wheels", text="from the folder")
     (index[0] / "index.html").write_text("")

@@ -62,7 +62,7 @@ def test_dashboards_and_alerts_use_existing_metrics_and_labels(exposed: dict[str
 
 
 def test_every_metric_is_on_a_dashboard(exposed: dict[str, set[str]]) -> None:
-    """A figure that nobody sees is none."""
+    """A metric without a dashboard would be useless."""
     shown = {name for text in expressions() for name in _NAME.findall(text)}
     told = {name for name in exposed if not name.endswith(("_sum", "_count", "_created"))}
     assert told - shown == {"cairn_oldest_queued_job_seconds"}, "of before: cairn_queue_age_seconds says more"

@@ -52,7 +52,7 @@ class _Halves:
 
 @dataclass(frozen=True, slots=True)
 class _Deed:
-    """What a passive sentence says that somebody does."""
+    """What a passive sentence says about its agent."""
 
     agent: str
     verb: str
@@ -128,6 +128,6 @@ def _agree(one: _Halves, other: _Halves) -> bool:
 
 
 def _are_apart(one: _Halves, other: _Halves) -> bool:
-    """Return whether `other` says nothing about the subject of `one`."""
+    """Return whether `other` is about another subject than `one`."""
     words = content_stems(f"{other.subject} {other.predicate}", "en")
     return words.isdisjoint(content_stems(one.subject, "en"))

@@ -48,7 +48,7 @@ class WrittenSentence:
 
 
 def available_sets() -> tuple[str, ...]:
-    """Return the names of sets whose documents are there: those of the handbook and 10-Q are sample data."""
+    """Return the names of sets whose documents exist: those of the handbook and 10-Q are sample data."""
     return tuple(name for name in (*TUNED, *REPORTED) if _has_documents(name))
 
 

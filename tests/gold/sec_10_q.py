@@ -37,7 +37,8 @@ def gold_questions_in(folder: Path) -> Iterator[GoldQuestion]:
 
 
 def _matching(patterns: str, reports: list[str]) -> list[str]:
-    """`*AAPL*` stands for all reports of that company; several patterns are separated by commas."""
+    """Expand patterns: `*AAPL*` selects all reports of that company; several patterns are separated by
+    commas."""
     wanted = [pattern.strip() for pattern in patterns.split(",") if pattern.strip()]
     return [report for report in reports if any(fnmatchcase(report, pattern) for pattern in wanted)]
 

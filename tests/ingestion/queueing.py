@@ -12,7 +12,7 @@ from ingestion.models import Job, Lane
 def queued(
     base: KnowledgeBase, user: User | None, *, lane: Lane = Lane.BULK, count: int = 1
 ) -> Sequence[Job]:
-    """As if the user had sent that many files, one after the other."""
+    """Queue jobs as if the user had uploaded that many files in turn."""
     first = next_ticket(lane, user.id if user else None)
     documents, versions, jobs = [], [], []
     for number in range(count):

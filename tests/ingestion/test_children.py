@@ -46,7 +46,7 @@ BASE = "memo.eml"
 
 
 class FakeContainers(FakeParsers):
-    """A file that is a JSON object holds its values, by name; all others are text."""
+    """A file that contains a JSON object is a container of its values, by name; all others are text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def parsers(monkeypatch: pytest.MonkeyPatch) -> FakeContainers:
 
 @pytest.fixture
 def pack(submit: Submit, index: FakeIndex, parsers: FakeContainers) -> Callable[..., Job]:
-    """Uploads a file that holds others; its job."""
+    """Upload a container file and return its job."""
 
     def _pack(**inside: str | None) -> Job:
         job = submit(json.dumps(inside), BASE).job
@@ -106,13 +106,13 @@ Pack = Callable[..., Job]
 
 
 def work() -> None:
-    """Until the queue is empty."""
+    """Process jobs until the queue is empty."""
     while (lease := lifecycle.claim_next(Lane.BULK)) is not None:
         run.process(lease)
 
 
 def again() -> None:
-    """As if the pauses after failed attempts were over."""
+    """Process jobs as if the pauses after failed attempts were over."""
     Job.objects.update(not_before=None)
     work()
 
@@ -122,7 +122,7 @@ def container() -> Document:
 
 
 def answering() -> dict[str, str]:
-    """What came in the container and answers, by its name: the text."""
+    """Return the searchable embedded files by name, with their text."""
     chunks = Chunk.objects.active().filter(version__document__parent=container())
     return {chunk.version.document.source_uri.removeprefix(f"{BASE}/"): chunk.text for chunk in chunks}
 

@@ -27,7 +27,7 @@ SetClock = Callable[[timedelta], None]
 
 @pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
-    """This process's clock, not the database's."""
+    """Set the clock of this process, but not that of the database."""
 
     def set_off(off: timedelta) -> None:
         class Wrong(datetime):
@@ -42,7 +42,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """What the sweeper sends out."""
+    """Messages that the sweeper sends."""
     found: list[object] = []
     monkeypatch.setattr(broker, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
@@ -170,7 +170,7 @@ def test_lost_messages_are_resent_despite_clock_differences(
 def test_erasure_waits_for_the_worker_processing_the_document(
     submit: Submit, admin: Principal, set_clock: SetClock, off: timedelta
 ) -> None:
-    """It would write passages after they were removed, and nobody would look for them any more."""
+    """Otherwise it would write passages after their removal, and they would stay forever."""
     submission = submit()
     assert submission.job is not None
     assert lifecycle.claim(submission.job.id) is not None

@@ -71,7 +71,7 @@ def ask(shared: Batcher, embedder: HeldEmbedder) -> Ask:
 
 
 def waiting(shared: Batcher, count: int) -> None:
-    """Until so many texts wait for the encoder."""
+    """Wait until that many texts are queued for the encoder."""
     while shared.waiting < count:
         threading.Event().wait(0.01)
 
@@ -130,7 +130,7 @@ def test_urgent_texts_are_embedded_first(
 def test_small_job_does_not_wait_for_a_large_one(
     ask: Ask, shared: Batcher, embedder: HeldEmbedder, threads: ThreadPoolExecutor
 ) -> None:
-    """They take turns, though the small one's text is unlike all others in length."""
+    """They take turns, although the small job's text differs from all others in length."""
     first = threads.submit(ask, "first")
     embedder.entered.acquire()
     large = threads.submit(ask, *(f"large {number}" for number in range(40)))

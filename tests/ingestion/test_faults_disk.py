@@ -52,7 +52,7 @@ def install(disks: dict[str, SmallDisk], models: FakeServer) -> Iterator[Install
 
 
 def give_space_back(database: Path) -> None:
-    """Shorten the log of SQLite, which keeps its size and so has room on a full disk, and the database."""
+    """Truncate SQLite's log, which keeps its size and so has room on a full disk, and the database."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -68,7 +68,7 @@ def assert_answers(install: Install) -> None:
 def test_full_disk_loses_no_document_and_leaves_none_incomplete(
     install: Install, disks: dict[str, SmallDisk], gate: Gate, full: str
 ) -> None:
-    """It fills up while some jobs are in the middle and some wait; what was there before answers on."""
+    """The disk fills up while some jobs run and some wait; earlier documents stay searchable."""
     with gate.closed():
         install.bring(full, DOCUMENTS)
         until(lambda: "embedding" in install.stages(full))

@@ -19,7 +19,7 @@ LOCKED = 33.0  # longer than Cairn waits for a lock
 
 @pytest.fixture(scope="module")
 def install(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
-    """What is `found` as "before" was brought in peace."""
+    """An install whose documents in "before" were ingested without faults."""
     made = Install(
         tmp_path_factory.mktemp("embedded") / "data", JOB_MAX_ATTEMPTS="40", **model_settings(models)
     )
@@ -32,7 +32,7 @@ def install(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @contextlib.contextmanager
 def locked(install: Install) -> Iterator[None]:
-    """Nobody else can write."""
+    """Lock the database for writing."""
     with contextlib.closing(sqlite3.connect(install.sqlite, timeout=60, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         try:

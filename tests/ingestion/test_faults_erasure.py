@@ -30,13 +30,13 @@ def install(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def _holding(folder: Path, word: str) -> set[str]:
-    """Files of the whole data folder. A log that is written meanwhile may vanish."""
+    """Return files of the data folder that contain the word. A log may vanish in the meantime."""
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     return {path.name for path in files if path.exists() and word.encode() in path.read_bytes()}
 
 
 def _canary(install: Install) -> tuple[str, str]:
-    """Its word, which is in its name as well, and its document."""
+    """Upload a document with a unique word, also in its name; return both."""
     word = f"zorv{secrets.token_hex(6)}"
     install.upload_all({f"vault/{word}.md": f"# About {word}\n\nThe {word} sleeps in the vault."})
     install.wait_settled()

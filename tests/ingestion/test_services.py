@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db
 
 
 def stored() -> list[str]:
-    """Originals on the disk, wherever they lie."""
+    """Return the originals on the disk."""
     if not default_storage.exists("originals"):
         return []
     folders, _ = default_storage.listdir("originals")
@@ -194,7 +194,7 @@ def test_job_overtaken_by_a_newer_version_is_not_retried(submit: Submit, admin: 
 
 
 class Held(ContentFile):  # type: ignore[type-arg]
-    """A file whose reading waits until another one is being read, too: both uploads have begun by then."""
+    """A file whose reading waits until another one is read too, so that both uploads have begun."""
 
     def __init__(self, content: bytes, together: threading.Barrier) -> None:
         super().__init__(content, name="a.md")

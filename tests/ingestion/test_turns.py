@@ -30,7 +30,7 @@ def bob(db: None) -> User:
 
 
 def served(count: int, lane: Lane = Lane.BULK) -> list[str]:
-    """The names of the users whose jobs are taken, in turn."""
+    """Return the names of the users whose jobs are taken, in order."""
     names = []
     for _ in range(count):
         lease = lifecycle.claim_next(lane)

@@ -36,7 +36,7 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(path: Path, text: str) -> None:
-    """As if it had been written a while ago."""
+    """Write a file with an old modification time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     os.utime(path, (time.time() - 60, time.time() - 60))
@@ -49,7 +49,7 @@ def watch(base: KnowledgeBase, admin: Principal, drive: Path) -> Watch:
 
 @pytest.fixture
 def looked(watch: Watch) -> Callable[[], dict[str, int]]:
-    """Looks, and tells the counts that are not zero."""
+    """Scan the folder, and return the counts above zero."""
 
     def look_again() -> dict[str, int]:
         Watch.objects.update(looked_at=None)

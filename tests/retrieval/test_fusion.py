@@ -90,7 +90,7 @@ def test_each_ranking_uses_its_own_scores(ranking: Ranking, wanted: list[tuple[U
 
 
 def test_sparse_only_hit_has_no_dense_rank() -> None:
-    """Its cosine was asked for afterwards, and lies below those that the dense half found by itself."""
+    """Its cosine was requested later, and is below those that the dense leg found by itself."""
     scores = dict(rank_candidates(halves({A: 0.9, B: 0.1}, {B: 2.0}), Ranking.RRF, depth=1, terms=1))
     assert scores[A].fused == scores[B].fused == 1 / 61
 

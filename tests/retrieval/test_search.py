@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db
 
 
 class FakeIndex:
-    """Holds chunk ids in the order they are found; keeps what it was asked. Filters nothing."""
+    """Returns chunk ids in a given order and records its queries. Filters nothing."""
 
     def __init__(self) -> None:
         self.ranking: list[UUID] = []
@@ -331,7 +331,7 @@ def test_number_of_reranked_passages_depends_on_the_limit(
 def test_reranker_reads_at_most_its_limit(
     fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
 ) -> None:
-    """What it did not read follows in its order, however well it would have done."""
+    """Passages that it didn't read follow in their original order, whatever their score would be."""
     chunks = document_with(base, *(f"text {n}" for n in range(3)), "best", "best of all", "the best")
     fake_index.ranking = [chunk.id for chunk in chunks]
     reranker = FakeReranker("best", max_texts=4)

@@ -39,7 +39,7 @@ _TEXTS = ["A short text."] * 40  # two batches
 
 
 def run_process(environment: dict[str, str], *arguments: str, hangs_after: float = _HANGS_AFTER) -> str:
-    """FINISHED, HUNG, or what else the process said at its end."""
+    """Return FINISHED, HUNG, or the other output at the end of the process."""
     command = [sys.executable, "-m", __name__ if __name__ != "__main__" else "tests.stress.first_inference"]
     done = subprocess.run(
         [*command, "--child", f"--hangs-after={hangs_after}", *arguments],
@@ -74,7 +74,7 @@ def _embedder(models: Path) -> Embedder:
 
 
 def _child(models: Path, *, hangs_after: float, prepared: bool) -> None:
-    """Without `prepared`, as it was before: threads of the encoder create the first tensors."""
+    """Without `prepared`, threads of the encoder create the first tensors, as before the fix."""
     faulthandler.dump_traceback_later(_LOADED_AFTER, exit=True)
     sys.setswitchinterval(1e-5)
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def _started(processes: int, at_once: int) -> Iterator[str]:
 
 
 def _forked(processes: int, at_once: int) -> Iterator[str]:
-    """From this process, which has one thread, has imported everything and has used nothing."""
+    """Fork this process, which has one thread, and has imported everything but used nothing."""
     running = 0
     for _ in range(processes):
         if running == at_once:

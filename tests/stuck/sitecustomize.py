@@ -22,12 +22,12 @@ def hold(*_: object) -> None:
 
 
 def hold_briefly(*_: object) -> None:
-    """As a long garbage collection does."""
+    """Hold the GIL briefly, as a long garbage collection does."""
     ctypes.PyDLL(None).usleep(_BRIEFLY_MICROSECONDS)
 
 
 def release(*_: object) -> None:
-    """As a slow inference does: the main thread is in C, and the others run."""
+    """Release the GIL in C in the main thread, as a slow inference does, while other threads run."""
     end = time.monotonic() + 15
     while time.monotonic() < end:
         ctypes.CDLL(None).sleep(1)

@@ -24,7 +24,7 @@ PHONE = ViewportSize(width=360, height=740)
 
 
 class Tour:
-    """Nobody's context is made anew each time: signing in leaves something there."""
+    """Contexts are reused for each person, since signing in stores data in them."""
 
     def __init__(self, browser: Browser, sample: Sample, *, language: str = "en") -> None:
         self.browser = browser

@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def _source(base: str, admin: User, document: Document) -> UUID:
-    """A source whose last listing failed, with a document of each state, and people."""
+    """Create a source whose last listing failed, with a document of each state, and people."""
     row = source_create(
         knowledge_base=KnowledgeBase.objects.get(pk=base),
         kind="webdav",
@@ -132,7 +132,7 @@ def _source(base: str, admin: User, document: Document) -> UUID:
 
 
 def _talk(user: User, documents: Mapping[str, Document]) -> tuple[Conversation, Message]:
-    """One answer of each kind; the first is supported by two documents."""
+    """Create a conversation with an answer of each kind; the first is supported by two documents."""
     conversation = Conversation.objects.create(user=user, title="How many hours of leave may be donated?")
     first = _said(
         conversation,
@@ -161,7 +161,7 @@ def _talk(user: User, documents: Mapping[str, Document]) -> tuple[Conversation, 
 
 
 def _said(conversation: Conversation, question: str, answer: str, **more: Any) -> Message:
-    """Asked after what was said last, if nothing else is said of its parent."""
+    """Create a message after the previous one, unless another parent is given."""
     values = {"state": "done", "standalone_question": question, "parent": conversation.current, **more}
     message = Message.objects.create(conversation=conversation, question=question, answer=answer, **values)
     conversation.current = message
@@ -184,7 +184,7 @@ def _cited(message: Message, marker: int, document: Document, words: str) -> Non
 
 
 def _gap(base: str, conversation: Conversation) -> Gap:
-    """The question that was refused, as something that documents should say."""
+    """Turn the refused question into a gap."""
     gap = Gap.objects.create(base_key=base_key([UUID(base)]))
     gap.knowledge_bases.add(base)
     refused = Message.objects.get(conversation=conversation, verdict="refused")
@@ -240,7 +240,7 @@ def _second_factor(user: User) -> Authenticator:
 
 
 def _passkey() -> dict[str, Any]:
-    """As an authenticator would have answered."""
+    """Return the response of an authenticator."""
     public = ES256({1: 2, 3: -7, -1: 1, -2: b"x" * 32, -3: b"y" * 32})
     credential = AttestedCredentialData.create(b"\0" * 16, uuid4().bytes, public)
     flags = AuthenticatorData.FLAG.UP | AuthenticatorData.FLAG.AT
@@ -263,7 +263,8 @@ def _base64(data: bytes) -> str:
 
 
 def _session(user: User) -> str:
-    """Of somebody who has just given the password; `at` lies ahead: a slow machine may take its time."""
+    """Create a session of a user who has just given the password; `at` is in the future, for slow
+    machines."""
     client = Client()
     client.force_login(user, "django.contrib.auth.backends.ModelBackend")
     session = client.session

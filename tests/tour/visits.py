@@ -21,8 +21,10 @@ Prepare = Callable[[Page], None]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """`prepare` brings the open page into the state that is meant. `failure`: which page of a failure stands
-    in for the answer; see `Sample.failures`. `narrow`: only on phones, there is nothing to open elsewhere."""
+    """`prepare` changes the state of the open page.
+
+    `failure`: the failure whose page replaces the response; see `Sample.failures`. `narrow`: only on phones.
+    """
 
     name: str
     path: str
@@ -128,8 +130,10 @@ def _asked_away(page: Page) -> None:
 
 
 def _attach_in_appearance(page: Page) -> None:
-    """Files that are ready, being read, and refused. Other states need the conversation: the server is not
-    told."""
+    """Show files as ready, being read, and rejected.
+
+    Other states need the conversation, so nothing is sent to the server.
+    """
     error = {"code": "password_protected", "message": "This file is password-protected. Remove the password."}
     states = {
         "contract.pdf": "ready",
@@ -155,7 +159,7 @@ def _attach_in_appearance(page: Page) -> None:
 
 
 def _delete_in_appearance(page: Page) -> None:
-    """Other states need the conversation: the server is not told."""
+    """Show the deletion only. Other states need the conversation, so nothing is sent to the server."""
     page.route(
         "**/api/v1/conversations/*?restorable=true", lambda route: route.fulfill(json={"deleted": True})
     )

@@ -36,7 +36,7 @@ def pip(python: Path, *arguments: str) -> None:
 
 
 def wanted(lines: Iterable[str]) -> Iterator[str]:
-    """What the wheel asks for, of PyTorch whichever build of that version there is."""
+    """Return the requirements of the wheel, with any build of the required PyTorch version."""
     for line in lines:
         requirement = line.removeprefix("Requires-Dist: ")
         name = _NAME.match(requirement)
@@ -46,7 +46,8 @@ def wanted(lines: Iterable[str]) -> Iterator[str]:
 
 
 def write_name_that_vllm_looks_for(known: Path, metadata: str) -> None:
-    """It runs on processors if a distribution `vllm` has "cpu" in its version; the wheel has another name."""
+    """Write metadata of a distribution `vllm` with "cpu" in its version; vLLM looks for it to select
+    processors."""
     named = re.sub(r"(?m)^Name: .*$", "Name: vllm", metadata, count=1)
     named = re.sub(r"(?m)^Version: .*$", f"Version: {VERSION}+cpu", named, count=1)
     target = known.with_name(f"vllm-{VERSION}+cpu.dist-info")

@@ -10,7 +10,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 
 def flags(parser: FlexibleArgumentParser) -> dict[str, list[str]]:
-    """By name, without dashes; no choices where anything goes."""
+    """Return the flags by name, without dashes; no choices if any value is allowed."""
     found = {"quantization": sorted(QUANTIZATION_METHODS)}
     for action in parser._actions:
         for option in action.option_strings:

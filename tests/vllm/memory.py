@@ -25,7 +25,7 @@ class Shape:
         return 2 * self.layers * self.heads * 128 * 2
 
     def weights(self, bits: int) -> float:
-        """Bytes. What stands for words, in and out, is not quantised."""
+        """Return the bytes of the weights. Input and output embeddings are not quantised."""
         words = 2 * self.vocabulary * self.hidden
         each = 4 + 20 / GROUP if bits == 4 else bits
         return words * 2 + (self.parameters * 1e9 - words) * each / 8
@@ -33,7 +33,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What a profile runs on. `share`: its gpu-memory-utilization."""
+    """The hardware of a profile. `share`: its gpu-memory-utilization."""
 
     shape: Shape
     kind: str
@@ -44,7 +44,7 @@ class Room:
 
     @property
     def tokens(self) -> int:
-        """That fit beside the weights."""
+        """Return the number of tokens that fit into memory next to the weights."""
         left = self.gpus * (self.gigabytes * GB * self.share - ACTIVATIONS) - self.shape.weights(self.bits)
         return int(left / self.shape.cache)
 

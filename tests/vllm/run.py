@@ -58,7 +58,10 @@ def converted(folder: Path) -> Path:
 
 @contextmanager
 def served(folder: Path, model: Path) -> Iterator[tuple[str, int]]:
-    """Its address and its process. Without compiling: on some processors what it compiles writes nonsense."""
+    """Start vLLM; return its address and process.
+
+    Compilation is off, since compiled code generates nonsense on some processors.
+    """
     port, log = free_port(), folder / "server.log"
     command = [
         python(folder).with_name("vllm"), "serve", "--model", model, "--served-model-name", MODEL,
@@ -85,7 +88,7 @@ def served(folder: Path, model: Path) -> Iterator[tuple[str, int]]:
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """With the engine, which is a process of its own."""
+    """Stop the server and its engine, which is a separate process."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -97,7 +100,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def wait_until_it_writes(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """One token: that it runs says nothing of its engine."""
+    """Wait until one token is generated, since a running server doesn't prove a running engine."""
     began = time.monotonic()
     body = {"model": MODEL, "messages": [{"role": "user", "content": "ping"}], "max_tokens": 1}
     while time.monotonic() - began < START_SECONDS:

@@ -138,7 +138,7 @@ def test_stopping_frees_the_engine(model: LlamaIndexChatModel) -> None:
 
 
 def test_waiting_question_shows_its_position(cairn: Install, tmp_path: Path) -> None:
-    """With one place: the second of two questions stands in the queue."""
+    """With one slot, the second of two questions is queued."""
     with ended(cairn.copied(tmp_path / "one")) as install:
         install.start(LLM_MAX_CONCURRENCY="1")
         bodies: list[bytes] = []

@@ -44,7 +44,7 @@ def run(server: Server, *command: str, folder: Path = ROOT, **variables: str) ->
 
 
 def assert_answers(answer: str, question: str) -> None:
-    """It has the fact that was asked for, and no sentence and no phrase in a sentence twice."""
+    """The answer contains the expected fact, and no sentence or phrase twice."""
     fact = FACTS[question]
     plain = " ".join(_MARKER.sub("", answer).split())
     assert fact in plain, f"not an answer to “{question}”: {answer}"

@@ -134,7 +134,7 @@ def test_hostile_files_are_read_or_rejected_with_a_reason(
 def test_table_of_200000_columns_is_read_completely(
     api: httpx.Client, base: str, server: Server, hostile: dict[str, bytes]
 ) -> None:
-    """It is embedded at low priority: beside other tests that takes more than ten minutes."""
+    """It is embedded at low priority: next to other tests this takes more than ten minutes."""
     before = _marks(server)
     assert _uploaded(api, base, {WIDE: hostile[WIDE]}) == {WIDE: "ready"}
     _assert_unharmed(api, base, server)
@@ -180,12 +180,12 @@ def test_hostile_file_names_are_stored_as_text(
 
 
 def _first_names(table: bytes, count: int) -> bytes:
-    """Of a table that is one row of names."""
+    """Return the first names of a table that is one row of names."""
     return b",".join(table.strip().split(b",")[:count]) + b"\n"
 
 
 def _uploaded(api: httpx.Client, base: str, files: dict[str, bytes]) -> Outcomes:
-    """All are sent before the first is waited for."""
+    """Upload everything before waiting for the first."""
     sent, outcomes = {}, {}
     for name, data in files.items():
         answer = api.post(f"/knowledge-bases/{base}/documents", files={"file": (name, data)})
@@ -211,7 +211,7 @@ def _ended(api: httpx.Client, job: str) -> dict[str, Any]:
 
 
 def _documents(api: httpx.Client, base: str) -> list[dict[str, Any]]:
-    """All, with what was found inside others, when each has ended."""
+    """Return all documents with embedded ones, once each has ended."""
     give_up = time.monotonic() + PATIENCE
     while time.monotonic() < give_up:
         found = list(_listed(api, base))
@@ -292,12 +292,12 @@ def _mailed(files: dict[str, bytes]) -> bytes:
 
 
 def _plain_field(name: str) -> bytes:
-    """As it is, whatever that does to the header."""
+    """Return a form field unchanged, even if it breaks the header."""
     return b'filename="' + name.encode("utf-8", "surrogatepass") + b'"'
 
 
 def _encoded_field(name: str) -> bytes:
-    """As RFC 5987 has it, which lets any character through."""
+    """Return a form field encoded by RFC 5987, which allows any character."""
     return b"filename*=UTF-8''" + "".join(f"%{byte:02X}" for byte in name.encode()).encode()
 
 

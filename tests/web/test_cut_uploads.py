@@ -75,7 +75,7 @@ def opened(api: httpx.Client) -> socket.socket:
 
 
 def files(server: Server) -> set[Path]:
-    """What the server keeps, and what it spools uploads to."""
+    """Return the files of the server, and its temporary uploads."""
     return {
         path for name in ("files", "tmp") for path in (server.data_dir / name).rglob("*") if path.is_file()
     }

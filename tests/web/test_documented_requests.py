@@ -30,7 +30,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """As it is installed: with all of the documentation, which the questions are about."""
+    """A server with the whole documentation, which the questions are about."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not there: apt-get install curl")
     folder = tmp_path_factory.mktemp("documented")
@@ -63,7 +63,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def responses(server: Server, *commands: str, folder: Path = ROOT, **variables: str) -> list[Any]:
-    """What each command prints, in one shell; parsed if it is JSON."""
+    """Return what each command prints in one shell, parsed if it is JSON."""
     script = f"\nprintf '\\n{SEPARATOR[:-1]}\\n'\n".join(typed(server, command) for command in commands)
     printed = run(server, "bash", "-euo", "pipefail", "-c", script, folder=folder, **variables)
     return [json.loads(each) if each.strip() else None for each in printed.split(SEPARATOR)]

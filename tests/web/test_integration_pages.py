@@ -22,7 +22,7 @@ def blocks_of(page: str) -> list[str]:
 
 
 def said_by_hand(server: Server, page: str) -> tuple[str, str]:
-    """What the last command in a shell says, and the key that the page makes."""
+    """Return the output of the last command in a shell, and the key that the page creates."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not there: apt-get install curl")
     (block,) = (block for block in blocks_of(page) if block.startswith("KEY="))

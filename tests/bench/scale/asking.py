@@ -43,8 +43,8 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """By the number of knowledge bases that may be read: milliseconds of each query, of both halves and of
-    the dense one alone, and the ids that this one found, nearest first."""
+    """Results by the number of readable knowledge bases: milliseconds of each hybrid query and each dense
+    one, and the ids that the dense one found, nearest first."""
 
     opened_seconds: float
     before: Memory
@@ -99,7 +99,7 @@ def asked(name: str, chunks: int, count: int) -> Asked:
 
 
 def _searched(index: VectorIndex, scope: Scope, to_ask: Sequence[Question]) -> list[tuple[Candidates, float]]:
-    """What each question found, and in how many milliseconds; the first ones left out."""
+    """Return the hits of each question and its milliseconds, without the warm-up."""
     done = []
     for question in to_ask:
         began = time.perf_counter()

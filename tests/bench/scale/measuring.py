@@ -46,14 +46,14 @@ class Measured:
     graph: Asked
 
     def recall(self, readable: int) -> float:
-        """Of the nearest chunks, the share that search finds with a graph."""
+        """Return the share of the nearest chunks that search finds with a graph."""
         pairs = list(zip(self.plain.nearest[readable], self.graph.nearest[readable], strict=True))
         found = sum(len(set(exact) & set(near)) for exact, near in pairs)
         return found / sum(len(exact) for exact, _ in pairs)
 
 
 def measured(chunks: int, told: Callable[[str], None], *, count: int = QUESTIONS) -> Measured:
-    """Of an index that is made in DATA_DIR."""
+    """Measure an index that is created in DATA_DIR."""
     name = f"scale-{chunks}"
     folder = environment().data_dir / "index" / name
     told(f"{chunks:,} chunks: filling")
@@ -73,7 +73,7 @@ def measured(chunks: int, told: Callable[[str], None], *, count: int = QUESTIONS
 
 
 def disk_bytes(folder: Path) -> int:
-    """What is allocated. The store makes files that are larger than what is in them."""
+    """Return the allocated bytes: the store's files are sparse."""
     total = 0
     for place, _folders, names in os.walk(folder):  # passes over a folder that has gone meanwhile
         for name in names:

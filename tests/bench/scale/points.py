@@ -39,7 +39,7 @@ _SYLLABLES: Final = [consonant + vowel for consonant in "bdfgklmnprtvz" for vowe
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """To a chunk that is stored: its vector with noise, some of its words."""
+    """A question about a stored chunk: its vector with noise, and some of its words."""
 
     dense: Vectors
     sparse: Sparse
@@ -70,7 +70,7 @@ def points(number: int) -> list[Point]:
 
 
 def readers_of(number: int) -> tuple[str, ...]:
-    """Of a document."""
+    """Return the readers of a document."""
     if (number + number // BASES) % NARROWED_EVERY:  # so that it is one in so many in each knowledge base
         return (EVERY_READER,)
     return (group_token(_groups()[number // NARROWED_EVERY % GROUPS]),)
@@ -88,7 +88,7 @@ def questions(chunks: int, count: int) -> Iterator[Question]:
 
 
 def asker(readable: int) -> Scope:
-    """Someone in some groups who may read so many of the knowledge bases, and manages none."""
+    """A user in some groups who may read a number of knowledge bases, and manages none."""
     user, *_ = _uuids(np.random.default_rng((_SEED, 3)), 1)
     groups = _groups()[:: GROUPS // GROUPS_OF_ASKER]
     tokens = frozenset({EVERY_READER, user_token(user), *map(group_token, groups)})
@@ -129,7 +129,10 @@ def _part(random: np.random.Generator, count: int) -> Vectors:
 
 @cache
 def _deviations() -> Vectors:
-    """Of each direction. As measured of the handbook, 10 hold a third of the variance and 50 two thirds."""
+    """Return the deviation of each direction.
+
+    As measured in the handbook, 10 directions explain a third of the variance and 50 two thirds.
+    """
     variances = (np.arange(1, DIMENSION + 1) + 5.0) ** -1.2
     return np.asarray(np.sqrt(variances / variances.sum()), np.float32)
 
@@ -148,7 +151,7 @@ def _cumulated() -> np.ndarray:
 
 @cache
 def _vocabulary() -> np.ndarray:
-    """Ranks as numbers whose digits are syllables. None has a shape that a stemmer knows."""
+    """Return words for ranks: numbers whose digits are syllables, none of which a stemmer changes."""
     base, shortest = len(_SYLLABLES), 3
     return np.array(
         [

@@ -18,7 +18,7 @@ BY_QDRANT: Final = DIMENSION * 4 * 1.5  # bytes a chunk
 
 @dataclass(frozen=True, slots=True)
 class PerChunk:
-    """Bytes of one chunk on one node. `disk`: the most while optimising, which is what a disk must hold."""
+    """Bytes of one chunk on one node. `disk`: the peak during optimisation."""
 
     memory: float
     disk: float

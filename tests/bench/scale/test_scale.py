@@ -59,7 +59,7 @@ def _vectors(documents: list[list[Point]]) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("readable", READABLE)
 def test_search_without_a_graph_finds_the_nearest_readable_points(tmp_path: Path, readable: int) -> None:
-    """What recall is measured against."""
+    """Recall is measured against this search."""
     stored = [point for number in range(DOCUMENTS) for point in points(number)]
     index = EdgeIndex.create(tmp_path / "index", dimension=DIMENSION)
     index.upsert(stored)

@@ -28,7 +28,7 @@ USERS = ["u0", "u1", "u2", "manager", "root"]
 
 @dataclass(frozen=True)
 class World:
-    """What the source contains at one time: its groups, which people are whose, and two documents."""
+    """The content of the source at one time: groups, members, and two documents."""
 
     members: Mapping[str, frozenset[str]]
     listed: frozenset[str]

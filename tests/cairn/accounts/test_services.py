@@ -98,7 +98,7 @@ def test_group_with_an_unknown_member_is_rejected() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_concurrent_demotion_of_two_admins_leaves_one() -> None:
-    """On PostgreSQL, each of the two transactions saw the other one's admin until both had committed."""
+    """On PostgreSQL, both transactions saw the other admin until both had committed."""
     pair = [user_create(username=name, is_admin=True) for name in ("ada", "bea")]
     barrier = threading.Barrier(2)
 

@@ -31,7 +31,7 @@ def data_dir(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture
 def chain(db: None) -> None:
-    """Five sealed events, from whose table somebody has taken the guards."""
+    """Five sealed events, in a table without its guards."""
     for n in range(1, 6):
         record("grant.given", actor=uuid4(), subject=f"kb:{n}", role="reader", share=0.5, of=None)
     seal()

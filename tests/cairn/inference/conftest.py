@@ -37,7 +37,7 @@ def outgoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def models_folder(outgoing: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds what the first test that needs it has exported and converted."""
+    """A folder with the models that the first test exported and converted."""
     return tmp_path_factory.mktemp("models")
 
 

@@ -11,7 +11,7 @@ Body = dict[str, Any]
 
 
 class Exchange:
-    """One request, and ways to answer it."""
+    """A request, with methods to respond to it."""
 
     def __init__(self, handler: BaseHTTPRequestHandler, body: Body) -> None:
         self._handler = handler
@@ -70,8 +70,11 @@ class Exchange:
 
 
 class FakeServer(ThreadedServer):
-    """`respond` is called for each POST, in the server's thread; `exchanges` keeps them. `pages`: what a GET
-    answers, by path."""
+    """A model server.
+
+    `respond` is called for each POST, in the server's thread, and `exchanges` records them. `pages`:
+    responses to GET, by path.
+    """
 
     def __init__(self) -> None:
         self.respond: Callable[[Exchange], None] = lambda exchange: exchange.answer({}, 404)

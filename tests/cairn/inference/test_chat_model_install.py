@@ -50,7 +50,7 @@ class Shop:
         return self.wheels / f"tiny_part{number}-1.0-py3-none-any.whl"
 
     def lock(self) -> None:
-        """As uv writes it: in alphabetical order, so that part 10 comes before part 2."""
+        """Return a lock file as uv writes it: alphabetical, so that part 10 comes before part 2."""
         digests = {n: hashlib.sha256(self.wheel(n).read_bytes()).hexdigest() for n in (1, 10, 2)}
         lines = [f"tiny-part{n}==1.0 \\\n    --hash=sha256:{digest}" for n, digest in digests.items()]
         (self.locks / f"{NAME}.txt").write_text("\n".join(["# Written by `make lock`.", *lines]) + "\n")

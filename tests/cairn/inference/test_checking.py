@@ -16,7 +16,7 @@ KEY = "sk-secret-4711"
 
 
 def writes(exchange: Exchange) -> None:
-    """As a good server does: it counts what its template makes of the messages."""
+    """Respond like a good server, which counts the tokens of the rendered template."""
     exchange.start_stream()
     exchange.delta("Hello")
     words = sum(len(each["content"].split()) for each in exchange.body["messages"])

@@ -12,7 +12,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Hugging Face cache that holds acme/tiny."""
+    """A Hugging Face cache with the model acme/tiny."""
     stored = tmp_path / "hub" / "models--acme--tiny"
     (stored / "snapshots" / COMMIT).mkdir(parents=True)
     (stored / "snapshots" / COMMIT / "config.json").write_text("{}")

@@ -33,7 +33,7 @@ def chat(name: str = "parrot", *, said: str = "Hi", failure: str = "") -> LlamaI
 
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """What is loaded, by name, instead of the real models; nothing is loaded at first."""
+    """Names of loaded models, in place of the real ones; empty at first."""
     loaded: list[str] = []
 
     def load_embedder(environment: object) -> FakeEmbedder:

@@ -61,7 +61,7 @@ def test_concurrent_first_use_of_pytorch_hangs_unless_prepared(tmp_path: Path) -
 
 
 def _torch_process(environment: dict[str, str], *arguments: str) -> str:
-    """What it says of itself."""
+    """Return the output of the process."""
     return subprocess.run(
         [sys.executable, "-c", _TORCH, *arguments],
         env={**os.environ, **environment, "PYTHONPATH": f"{_ROOT}:{_ROOT / 'platform'}"},

@@ -43,7 +43,7 @@ def copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def change(path: Path) -> None:
-    """One bit in the middle, where the weights are."""
+    """Change one bit in the middle of the file, where the weights are."""
     with path.open("r+b") as stream:
         stream.seek(path.stat().st_size // 2)
         byte = stream.read(1)[0]

@@ -36,7 +36,7 @@ def _is_repeated(item: pytest.Item) -> bool:
 
 
 class Cluster:
-    """`install` is the web process. One worker is kept running from test to test, until one wants none."""
+    """`install` is the web process. One worker continues from test to test, unless one needs none."""
 
     def __init__(self, install: ClusterInstall, broker: Broker, store: VectorStore) -> None:
         self.install = install
@@ -111,7 +111,7 @@ def started(broker: Broker) -> Iterator[Broker]:
 
 @pytest.fixture(scope="package")
 def undisturbed(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> ChunkSet:
-    """What an embedded install makes of the files, in which nothing goes wrong."""
+    """The chunks that an embedded install makes of the files without faults."""
     data_dir: Path = tmp_path_factory.mktemp("undisturbed") / "data"
     with ended(Install(data_dir, **model_settings(models))) as install:
         install.start()
@@ -123,7 +123,7 @@ def undisturbed(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture
 def expected(undisturbed: ChunkSet) -> Callable[[int], ChunkSet]:
-    """Of the first so many files."""
+    """Return the expected chunks of the first `count` files."""
 
     def first(count: int) -> ChunkSet:
         names = set(texts(count, edition=2))

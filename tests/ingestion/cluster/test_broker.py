@@ -35,7 +35,7 @@ def away(cluster: Cluster, *, persistent: bool) -> Iterator[None]:
 def test_broker_restart_loses_no_jobs_or_uploads(
     cluster: Cluster, gate: Gate, expected: Expected, *, persistent: bool
 ) -> None:
-    """With jobs that wait in it, one that is being done, and uploads while it is away."""
+    """Some jobs are queued in it, one is being processed, and files are uploaded during the outage."""
     name = f"broker-{persistent}"
     cluster.working()
     with gate.closed():

@@ -46,7 +46,7 @@ def victim(cluster: Cluster) -> ClusterInstall:
 
 
 def own(chunks: ChunkSet) -> ChunkSet:
-    """Without the files of other tests."""
+    """Drop chunks of files of other tests."""
     return {chunk for chunk in chunks if chunk[0] in NEW}
 
 

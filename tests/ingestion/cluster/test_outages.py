@@ -33,7 +33,7 @@ def test_jobs_survive_a_vector_store_outage(cluster: Cluster, expected: Expected
 
 
 def test_vector_store_outage_while_a_document_is_written_is_survived(cluster: Cluster) -> None:
-    """Of many writes to it, some are done and some are not."""
+    """Some of the writes of the document succeeded before the outage."""
     install = cluster.install
     cluster.working()
     install.upload_all({"middle/rules.md": texts(1, edition=5, sections=16 * INDEX_BATCH)["rules-00.md"]})

@@ -31,7 +31,7 @@ def _bare_children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ParserP
 
 @pytest.fixture
 def bare_pool(monkeypatch: pytest.MonkeyPatch, _bare_children: ParserPool) -> ParserPool:
-    """On a machine without any of the programs, which children learn when they start."""
+    """A pool without any of the optional programs, which children look for when they start."""
     monkeypatch.setattr(programs, "find_programs", dict)
     return _bare_children
 
@@ -51,7 +51,7 @@ def sample_data() -> Path:
 
 @pytest.fixture
 def read(pool: ParserPool, tmp_path: Path) -> Read:
-    """What the parser process makes of a file."""
+    """Return what the parser process reads from a file."""
 
     def _read(content: str | bytes, filename: str, **limits: int) -> Rendition:
         path = tmp_path / "upload"

@@ -78,7 +78,7 @@ def mutated(data: bytes, seed: str) -> bytes:
 
 
 def _with_damaged_member(data: bytes, chance: random.Random) -> bytes:
-    """With checksums that fit: damage to the archive itself is found before any parser sees it."""
+    """Damage a member but fix the checksums, so that the damage reaches the parser."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {member.filename: archive.read(member) for member in archive.infolist()}
     names = [name for name, content in members.items() if content]

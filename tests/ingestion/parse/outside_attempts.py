@@ -45,7 +45,7 @@ def connect_unix(target, _pid):
 
 
 def send_by_a_pair(target, _pid):
-    """Without making a socket: one end of a pair is used to write to somebody else."""
+    """Send through one end of a socket pair instead of a new socket."""
     pair = (ctypes.c_int * 2)()
     called(LIBC.socketpair(int(socket.AF_UNIX), int(socket.SOCK_DGRAM), 0, pair))
     address = unix_address(target)
@@ -125,7 +125,7 @@ ONE_CPU = struct.pack("Q", 1)
 
 
 def system_call(number, *arguments):
-    """Whether the kernel went on to do it, be it to find an argument to be wrong."""
+    """Return whether the kernel allowed the system call, even if it found an argument to be wrong."""
     ready = [each if isinstance(each, bytes) else ctypes.c_long(each) for each in arguments]
     if LIBC.syscall(ctypes.c_long(number), *ready) < 0 and ctypes.get_errno() in REFUSALS:
         raise OSError(ctypes.get_errno(), "refused")
@@ -159,9 +159,9 @@ def own_signals(command, argument=None):
 
 
 def leave_the_session(_target, _pid):
-    """In a process of its own, which the end of the parser would not end then.
+    """Fork a process that would outlive the parser.
 
-    If another thread has just asked for the interpreter, the copy of this process would wait for it for ever.
+    If another thread has just requested the interpreter, the copy of this process would wait forever.
     """
     interval = sys.getswitchinterval()
     sys.setswitchinterval(60)
@@ -252,7 +252,7 @@ ON_THE_KERNEL_BY_PRIVILEGE = {
 
 
 def calls(table):
-    """Those that this machine has."""
+    """Return the system calls that exist on this machine."""
     return {name: (numbers[ARM], ready) for name, (*numbers, ready) in table.items() if numbers[ARM]}
 
 
@@ -290,7 +290,7 @@ ATTEMPTS.update(SIGNALS_BY_FILES | {"leave_the_session": leave_the_session})
 
 
 def attempt(name, target, pid):
-    """What was got; nothing if it was refused."""
+    """Return the result of the attempt, or nothing if it was refused."""
     try:
         return ATTEMPTS[name](target, int(pid))
     except (OSError, PermissionError):

@@ -47,7 +47,7 @@ def _execute_natively() -> None:
 
 
 def _attempts(outside: Path) -> dict[str, Callable[[], object]]:
-    """What must not be done: by Python, and by native code that asks the kernel itself."""
+    """Try everything forbidden: in Python, and in native code that calls the kernel directly."""
     other, new = str(outside / "other").encode(), str(outside / "new").encode()
     return {
         "resolve": lambda: socket.getaddrinfo("localhost", 80),
@@ -105,7 +105,7 @@ def _allocate() -> None:
 
 
 def _say(data: bytes) -> None:
-    """To the parent, past the protocol."""
+    """Write to the parent, bypassing the protocol."""
     os.write(int(sys.argv[2]), data)
 
 
@@ -142,7 +142,7 @@ def _handle(
     how: str = "",
     answer: Any = None,
 ) -> tuple[dict[str, Any], bytes]:
-    """`code` is for the program that stands in for one of ours."""
+    """Run `code` in place of a program."""
     for page in range(pages):
         progress.report(page, pages)
     if how:

@@ -92,7 +92,7 @@ Content-Type: text/html; charset=utf-8
 
 
 def of(one: Format, folder: Path, scratch: Path) -> Iterator[Path]:
-    """`folder` holds the real files, `scratch` will hold the made one."""
+    """Return the files. `folder` contains the real ones; generated ones are written to `scratch`."""
     found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in one.endings]
     yield from found
     made = scratch / f"made{one.endings[0]}"

@@ -148,7 +148,7 @@ def test_encrypted_archive_is_reported(pack: Pack) -> None:
 
 
 def spoilt(path: Path, at: int, *, flag: int = 0) -> Path:
-    """One byte of the file changed, or a flag set in its directory."""
+    """Change one byte of the file, or a flag in its directory."""
     data = bytearray(path.read_bytes())
     data[at] = data[at] | flag if flag else data[at] ^ 0xFF
     path.write_bytes(data)
@@ -156,7 +156,7 @@ def spoilt(path: Path, at: int, *, flag: int = 0) -> Path:
 
 
 def directory_of(path: Path, name: bytes) -> int:
-    """Where the archive's directory speaks of the file."""
+    """Return the offset of the file's entry in the archive's directory."""
     return path.read_bytes().rfind(name) - 46
 
 

@@ -33,7 +33,7 @@ STYLES = ".a{color:#fff;margin:0 auto}.b>li{padding:2px 4px;border:1px solid rgb
 
 
 def dump(width: int, *, shows_text: bool) -> str:
-    """As of `hexdump -C` (width 2) and `xxd` (width 4)."""
+    """Format bytes like `hexdump -C` (width 2) or `xxd` (width 4)."""
     lines = []
     for at in range(0, len(BYTES), 16):
         row = BYTES[at : at + 16]

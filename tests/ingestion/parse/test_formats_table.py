@@ -132,7 +132,7 @@ def test_every_real_file_but_the_protected_and_the_empty_is_read(
 
 
 def _without_programs(folder: Path) -> dict[str, Rejection]:
-    """What takes a program that is not installed here."""
+    """Return formats that require a program that is not installed here."""
     missing = [ending for ending, program in MADE_WITH.items() if programs.find(program) is None]
     return {
         path.name: Rejection.UNSUPPORTED_TYPE for path in folder.iterdir() if path.suffix.lower() in missing
@@ -145,7 +145,7 @@ def test_formats_table_has_no_other_rows() -> None:
 
 
 def _read(read_once: ReadOnce, paths: Iterable[Path]) -> Iterator[Parsed]:
-    """Files that are there to be refused say nothing about what is kept."""
+    """Read the files, except those that exist to be rejected."""
     yield from (found for path in paths if isinstance(found := read_once(path), Parsed))
 
 
@@ -219,7 +219,7 @@ def _kinds(elements: Sequence[Element]) -> Iterator[str]:
 
 
 def _write(one: Format, row: str) -> None:
-    """In the place of the format's old row, or after the row of the format before it."""
+    """Replace the row of the format, or insert it after the row of the previous format."""
     lines = DOCS.read_text().split("\n")
     place = next((i for i, line in enumerate(lines) if line.startswith(f"| {_named(one)} | ")), None)
     if place is not None:

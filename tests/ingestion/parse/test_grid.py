@@ -101,6 +101,6 @@ def test_only_column_names_are_a_header() -> None:
 
 @pytest.mark.parametrize(("beside", "tables"), [(3, 3), (60, 1)])
 def test_very_many_adjacent_tables_are_read_as_one(beside: int, tables: int) -> None:
-    """To compare each with each would take too long."""
+    """Comparing every pair would take too long."""
     lines = ([*A, None] * beside, [*B, None] * beside, ["Kiel", 30, None] * beside)
     assert len(parts(*lines)) == tables

@@ -87,7 +87,7 @@ def test_very_wide_table_is_parsed(read: Read) -> None:
 
 
 def test_recursive_pdf_form_hits_the_memory_limit(refuse: Refuse) -> None:
-    """PDFium ends its process when it gets no more, rather than say so."""
+    """PDFium ends its process without an error when it gets no more memory."""
     form = b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 4 0 R>>>>"
     drawn = document(b"/X Do /X Do", form).replace(b"/Font<</F1 5 0 R>>", b"/XObject<</X 4 0 R>>")
     refuse(drawn, "a.pdf", Rejection.MEMORY_LIMIT, memory_mb=512)

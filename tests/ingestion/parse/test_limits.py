@@ -49,7 +49,7 @@ def ask(lane: _ChildPool, tmp_path: Path) -> Ask:
 
 @pytest.fixture
 def refusal(ask: Ask, folder: Path) -> Callable[..., Rejection]:
-    """Why the probe's file was refused; the next one is read, and nothing is left of the first."""
+    """Return why the probe's file was rejected. The next one is read, and nothing is left of the first."""
 
     def _refusal(**arguments: Any) -> Rejection:
         with pytest.raises(DocumentRejected) as caught:
@@ -134,7 +134,7 @@ def test_invalid_rendition_fails_the_file(
 
 
 class _Answering:
-    """A lane whose child has been taken over by its file."""
+    """A lane whose child process was taken over by its file."""
 
     def __init__(self, lane: _ChildPool, answer: dict[str, Any]) -> None:
         self._lane = lane

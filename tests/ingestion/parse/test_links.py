@@ -19,7 +19,7 @@ Links = list[tuple[str, str]]
 
 
 def links(found: Rendition) -> Links:
-    """Text and target of each link, and that its text is where it says."""
+    """Return text and target of each link, and check the position of the text."""
     return [
         (element.text[link.start : link.end], link.url)
         for element in found.elements

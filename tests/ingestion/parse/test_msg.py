@@ -19,7 +19,7 @@ MAIL, ATTACHED_MAIL, OTHER = 32, 24, 8
 
 
 def storage(name: str, header: int, values: dict[int, Value], *inside: Storage) -> Storage:
-    """As olefile would have read it."""
+    """Return a storage as olefile would have read it."""
     entries, streams = b"", []
     for key, value in values.items():
         kind = TYPES[type(value)]

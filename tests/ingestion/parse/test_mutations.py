@@ -75,7 +75,7 @@ def _half(data: bytes, _: str) -> bytes:
 
 
 def _outcomes(pool: ParserPool, files: Mapping[str, Path], damage: Damage, folder: Path) -> dict[str, str]:
-    """By label. A file at a time for each child."""
+    """Return outcomes by label; each child reads one file at a time."""
 
     def outcome(label: str) -> str:
         path = files[label]
@@ -103,7 +103,7 @@ def _outcome(pool: ParserPool, path: Path, name: str, data: bytes) -> str:
 
 
 def _part_outcome(pool: ParserPool, path: Path, name: str, place: int) -> str:
-    """Of what a mail or an archive holds."""
+    """Return the outcome of a part of a mail or an archive."""
     try:
         pool.part(path, name, place, limits=LIMITS)
     except DocumentRejected as rejection:

@@ -112,7 +112,7 @@ def test_cancelling_a_file_ends_libreoffice(own_pool: ParserPool, doc: Path, tmp
     running: list[psutil.Process] = []
 
     def cancelled() -> bool:
-        """As soon as it runs."""
+        """Cancel the program as soon as it runs."""
         running[:] = [child for child in psutil.Process().children(recursive=True) if _is_libreoffice(child)]
         return bool(running)
 

@@ -84,7 +84,7 @@ CONTAINER = """<container xmlns="urn:oasis:names:tc:opendocument:xmlns:container
 
 
 def packed(**members: str) -> bytes:
-    """A ZIP; in a name, `__` stands for a slash and `_` for a dot."""
+    """Return a ZIP archive; in a name, `__` means a slash and `_` a dot."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
         for name, content in members.items():

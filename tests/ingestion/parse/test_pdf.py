@@ -127,7 +127,7 @@ def test_bullets_are_items(read: Callable[[Build], Rendition]) -> None:
 
 
 def form(path: Path, *, value: str = "Ada Byron", drawn: bool = True) -> Path:
-    """With a text field whose value stands in the field alone; where it is not drawn, viewers draw it."""
+    """Return a PDF with a text field whose value is only in the field; viewers draw it if it isn't drawn."""
     font = "<</Font<</F 7 0 R>>>>"
     shown = f"/Tx BMC q BT /F 12 Tf 2 4 Td ({value}) Tj ET Q EMC"
     page = "BT /F 12 Tf 50 304 Td (Applicant:) Tj ET"

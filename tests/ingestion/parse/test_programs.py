@@ -15,7 +15,7 @@ Run = Callable[..., bytes]
 
 @pytest.fixture
 def _given(tmp_path: Path) -> Iterator[None]:
-    """Python stands for one of them; the others are not there."""
+    """Replace the programs: Python acts as one of them, and the others are missing."""
     before = programs._given, programs._folder
     programs.use({programs.PANDOC: Path(sys.executable).resolve()}, tmp_path)
     yield

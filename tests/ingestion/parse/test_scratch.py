@@ -74,7 +74,7 @@ def test_only_folders_of_parsers_are_swept(tmp_path: Path) -> None:
 
 
 def test_sweep_preserves_folders_named_like_parser_folders(tmp_path: Path) -> None:
-    """Others keep things in the system's folder for temporary files, too."""
+    """Other programs store data in the system's folder for temporary files, too."""
     theirs = tmp_path / "parser-output"
     (theirs / "in").mkdir(parents=True)
     (theirs / "in" / "thesis.md").write_text("three years of work")

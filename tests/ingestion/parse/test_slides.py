@@ -132,7 +132,7 @@ def test_slide_notes_have_a_section_of_their_slide(read: Read) -> None:
 
 
 def versions(shape: Any, *, known: str, others: str) -> None:
-    """In place of the shape, one with a text for programs that know all of it, one for the others."""
+    """Replace the shape by two versions: one for programs that support it, and a fallback."""
     shape = shape._element
     parent = shape.getparent()
     mc = "http://schemas.openxmlformats.org/markup-compatibility/2006"
@@ -186,7 +186,7 @@ def test_slide_table_has_its_header_and_row_spans(read: Read) -> None:
 def test_slide_table_header_is_declared_or_guessed(
     read: Read, rows: list[list[str]], first_row: bool, says_more: bool, header: int
 ) -> None:
-    """Only PowerPoint says it; what other programs export says nothing."""
+    """Only PowerPoint declares header rows; exports of other programs don't."""
 
     def build(presentation: Any) -> None:
         made = table(slide(presentation, "Rates"), *rows)

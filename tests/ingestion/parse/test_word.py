@@ -27,7 +27,7 @@ def made(build: Callable[[Docx], object]) -> bytes:
 
 
 def rewritten(data: bytes, **members: bytes) -> bytes:
-    """The archive with members replaced or added; `__` in a name stands for a slash."""
+    """Rewrite the archive with members replaced or added; `__` in a name means a slash."""
     replaced = {name.replace("__", "/"): content for name, content in members.items()}
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:

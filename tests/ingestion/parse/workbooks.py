@@ -15,7 +15,7 @@ _SHEET = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet.main
 
 
 def workbook(*rows: list[Any], title: str = "Sheet1", prepare: Callable[[Any], None] | None = None) -> bytes:
-    """One sheet with these rows; `prepare` does to the workbook what else is wanted."""
+    """Create a workbook of one sheet with these rows; `prepare` changes it further."""
     made = Workbook()
     sheet = made.active
     assert sheet is not None
@@ -60,7 +60,7 @@ def archive(members: Mapping[str, str | bytes]) -> bytes:
 
 
 def save(folder: Path, content: bytes) -> Path:
-    """Under a name that says nothing, as uploads are kept."""
+    """Save under a name without an extension, as uploads are stored."""
     path = folder / "upload"
     path.write_bytes(content)
     return path

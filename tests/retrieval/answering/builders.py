@@ -55,7 +55,7 @@ def make_hit(
 
 
 class PieceStream(Iterator[str]):
-    """Pieces of a fixed length, so that units are cut at any place; raises what it is told to, at the end."""
+    """Pieces of a fixed length, so that units are cut at any position; may raise an error at the end."""
 
     def __init__(self, text: str, error: Exception | None, size: int = 3) -> None:
         self._pieces = iter([text[at : at + size] for at in range(0, len(text), size)])
@@ -107,7 +107,7 @@ class Away(Writer):
 
 
 class Says:
-    """An Answerability that always says the same."""
+    """An Answerability that always returns the same judgement."""
 
     def __init__(self, judgement: Judgement) -> None:
         self.judgement = judgement

@@ -132,8 +132,10 @@ def sentences_of(hits: Sequence[Hit]) -> list[str]:
 
 
 def mutants(sentence: str, random: Random, others: Sequence[str] = ()) -> Iterator[Mutant]:
-    """Sentences that say something else than this one, and that no passage says. `others`: figures and names
-    that stand elsewhere in the passages."""
+    """Return sentences with another meaning that no passage states.
+
+    `others`: figures and names elsewhere in the passages.
+    """
     for kind, swaps in _SWAPS.items():
         for pattern, replacement in swaps:
             if re.search(pattern, sentence):
@@ -154,7 +156,7 @@ def _put(sentence: str, match: re.Match[str], new: str) -> str:
 
 
 def others_of(sentences: Sequence[str]) -> list[str]:
-    """Figures and names that stand in the passages."""
+    """Return the figures and names in the passages."""
     text = " ".join(sentences)
     figures = re.findall(r"(?<![\w.,-])\d{1,3}(?![\w-]|[.,]\d)", text)
     return [*dict.fromkeys(figures), *dict.fromkeys(re.findall(r"(?<=[a-z] )[A-Z][a-z]{3,}", text))]

@@ -230,7 +230,7 @@ def pieces_of(text: str, cuts: Sequence[int]) -> list[str]:
 
 
 def check_markers(found: Sequence[AnswerEvent], final: Answer, hits: Sequence[Hit]) -> None:
-    """A citation comes before its marker, each is used, and its quote stands in the evidence."""
+    """A citation precedes its marker, each is used, and its quote is in the evidence."""
     cited: set[int] = set()
     text = ""
     for event in found:

@@ -72,7 +72,7 @@ def test_unknown_prompt_version_is_an_error() -> None:
 
 
 def test_constant_prompt_text_comes_first() -> None:
-    """Servers keep what prompts begin with in common: the instructions, and passages that are the same."""
+    """Servers cache a common beginning of prompts: the instructions, and identical passages."""
     one, other = user_turn("25 days.", "How many days?"), user_turn("30 days.", "What else?")
     assert one[0] == other[0]
     assert "days" not in str(one[0].content)

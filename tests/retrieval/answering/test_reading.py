@@ -36,7 +36,7 @@ def test_reader_does_not_overrule_missing_names_and_years(question: str) -> None
 
 
 def test_reader_needs_names_in_the_passage_itself() -> None:
-    """The reader is sure of one passage, and the name stands in another."""
+    """The reader is sure of one passage, but the name is in another."""
     assert judged(LACKING, {"Hotel": 1.0}, "What does Dana Whitfield do with unused holidays?") == LACKING
     assert judged(LACKING, {"Whitfield": 1.0}, "What does Dana Whitfield do with unused holidays?").answerable
 

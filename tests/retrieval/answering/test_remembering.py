@@ -38,7 +38,7 @@ def test_cached_document_text_expires(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_frequently_used_text_stays_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With all of it gone after a time, all would be embedded anew at that moment, for everybody at once."""
+    """If all expired at once, everything would be embedded again at that moment, for all users at once."""
     now = 0.0
     monkeypatch.setattr(embedding_cache, "TTLCache", partial(TTLCache, timer=lambda: now))
     embedder = FakeEmbedder()

@@ -90,7 +90,7 @@ def test_unavailable_model_falls_back_to_rules(error: Exception) -> None:
 
 
 class Silent(Writer):
-    """Says no more than `said` until its stream is closed."""
+    """Emits no more than `said` until its stream is closed."""
 
     def __init__(self, said: str = "") -> None:
         super().__init__(said)

@@ -19,7 +19,7 @@ def lines(name: str) -> list[dict[str, object]]:
 
 
 def asked() -> list[tuple[str, str]]:
-    """(id, text) of each gold question that stands by itself, and of its paraphrases."""
+    """Return (id, text) of each self-contained gold question and of its paraphrases."""
     gold = {
         str(row["id"]): str(row["question"]) for name in HANDBOOK for row in lines(name) if not row["history"]
     }

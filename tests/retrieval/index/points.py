@@ -35,7 +35,8 @@ def words(*terms: int) -> Sparse:
 
 
 def point(**fields: Any) -> Point:
-    """In KB, for every reader, straight ahead in the dense half and with WORD in the sparse one."""
+    """Return a point in KB, open to every reader, with the default dense direction and WORD as sparse
+    vector."""
     given = {
         "id": uuid4(),
         "dense": EAST,
@@ -74,7 +75,7 @@ def ask(
 
 
 def found(index: VectorIndex, asked: Scope | None = None, *, filters: Filters = NO_FILTERS) -> set[UUID]:
-    """What both halves find; they must agree, as each has the filter."""
+    """Return what both legs find; they must agree, since both have the filter."""
     candidates = ask(index, asked, filters=filters)
     dense, sparse = ({each.id for each in half} for half in (candidates.dense, candidates.sparse))
     assert dense == sparse

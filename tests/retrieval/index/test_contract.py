@@ -65,7 +65,7 @@ def kept(
 
 @pytest.fixture
 def index(kept: Adapter) -> Adapter:
-    """One for all tests, as making one writes much to the disk; each finds it empty."""
+    """One index for all tests, since creating one writes much to the disk; each test gets it empty."""
     kept._delete(AnyOf.of(KNOWLEDGE_BASE, [KB, OTHER_KB]))
     assert kept.count() == 0
     return kept
@@ -73,7 +73,7 @@ def index(kept: Adapter) -> Adapter:
 
 @pytest.fixture(params=KINDS)
 def own(request: pytest.FixtureRequest, tmp_path: Path, qdrant_url: str) -> Iterator[Adapter]:
-    """For a test that closes it."""
+    """An index for a test that closes it."""
     with opened(request.param, tmp_path / "index", qdrant_url) as index:
         yield index
 
@@ -203,7 +203,7 @@ def test_large_scopes(index: VectorIndex) -> None:
 
 
 def test_words_out_of_scope_do_not_change_scores(index: VectorIndex) -> None:
-    """Or a score would tell how many closed documents hold a word."""
+    """Otherwise a score would reveal how many restricted documents contain a word."""
     index.upsert([point(), point(sparse=words(OTHER_WORD))])
     before = ask(index).sparse
     index.upsert([point(knowledge_base=OTHER_KB) for _ in range(20)])

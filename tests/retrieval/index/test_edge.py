@@ -84,7 +84,8 @@ def test_written_points_survive_a_kill(folder: Path) -> None:
 def test_every_write_is_synced_to_disk_before_it_returns(
     index: EdgeIndex, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kill spares what the kernel holds, a power failure does not: the log itself must be synced."""
+    """Unlike a kill, a power failure loses what is only in the kernel's cache: the log itself must be
+    synced."""
     synced: list[str] = []
     real = os.fsync
 

@@ -9,7 +9,7 @@ KNOWN = {DENSE: {A: 0.9, B: 0.5, C: 0.1}, SPARSE: {C: 7.0, B: 2.0}}
 
 
 class Store:
-    """Answers from KNOWN; keeps the batches it got."""
+    """Answers from KNOWN; records its batches."""
 
     def __init__(self) -> None:
         self.batches: list[list[Leg]] = []

@@ -103,7 +103,7 @@ def test_collection_is_created_once_and_must_match_the_dimension() -> None:
 
 
 def test_collection_uses_configured_replicas_and_shards() -> None:
-    """The stand-in keeps what it was asked for."""
+    """The fake server records the request."""
     store = VectorStore()
     store.start()
     try:

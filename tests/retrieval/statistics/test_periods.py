@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def asked(at: str, zone: ZoneInfo, **fields: object) -> AskedQuestion:
-    """`at` as a clock in that zone shows it."""
+    """Record a question. `at` is local time in that zone."""
     user, _ = User.objects.get_or_create(username=str(fields.pop("by", "ada")))
     conversation = Conversation.objects.create(user=user, title="t")
     message = Message.objects.create(conversation=conversation, question="?")

@@ -109,7 +109,7 @@ def mia(db: None) -> Caller:
 
 @pytest.fixture
 def rob(db: None) -> Caller:
-    """Somebody without any grant."""
+    """A user without any grant."""
     return caller_for("rob")
 
 

@@ -144,7 +144,7 @@ def test_both_sides_of_the_rules_agree(
     members: list[tuple[int, int]],
     admin: int | None,
 ) -> None:
-    """For whoever, and whatever was granted and narrowed."""
+    """For random people, grants and restrictions."""
     User.objects.exclude(username="mia").delete()
     Group.objects.all().delete()
     Document.objects.all().delete()

@@ -263,7 +263,7 @@ async def test_client_disconnect_stops_an_answer_without_streaming(
 
 
 async def parts_of(stream: AsyncIterator[bytes], shut: Callable[[], object]) -> bytes:
-    """All of the stream; the asker is shut out at the first word."""
+    """Read the whole stream; the user loses access at the first word."""
     parts = []
     async for part in stream:
         if part.startswith(b"event: delta") and not any(b"event: delta" in seen for seen in parts):

@@ -25,7 +25,7 @@ from web.exports.audit_log import cell
 
 
 def actions(caller: Caller) -> list[str]:
-    """What the caller did, oldest first."""
+    """Return the caller's actions, oldest first."""
     return list(Event.objects.filter(actor=caller.user.id).order_by("id").values_list("action", flat=True))
 
 

@@ -64,7 +64,7 @@ def test_disabled_user_is_rejected(rob: Caller, browser: Client) -> None:
 
 @pytest.mark.parametrize("path", ["/api/v1/me", "/v1/models", "/api/nothing", "/scim/v2/Users", "/metrics"])
 def test_invalid_key_gets_another_error_than_a_missing_one(rob: Caller, path: str) -> None:
-    """Nor does the answer tell why it is invalid: only that it is."""
+    """The response doesn't reveal why it is invalid."""
     client = Client(REMOTE_ADDR="192.0.2.7")
     revoked, expired = (api_key_create(user=rob.user, label=each) for each in ("revoked", "expired"))
     api_key_revoke(user=rob.user, key_id=revoked[0].id)

@@ -103,7 +103,7 @@ def test_question_is_added_below_its_parent(mia: Caller, document: Document, par
 def test_follow_up_uses_only_its_own_branch_as_context(
     mia: Caller, document: Document, parts: Engine
 ) -> None:
-    """What was asked on another branch does not lend its subject."""
+    """Questions on another branch are ignored."""
     indexed(
         document, parts, "Employees get 25 days of leave a year.", "Bicycles are parked behind the house."
     )

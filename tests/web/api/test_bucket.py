@@ -65,7 +65,7 @@ def between(server: str) -> Iterator[Balancer]:
 
 @pytest.fixture(autouse=True)
 def files_in_memory(between: Balancer, settings: Any) -> Iterator[None]:
-    """In the bucket for once, which is empty at first."""
+    """Store files in the bucket, which is empty at first."""
     found = given(s3_endpoint_url=between.url)
     settings.STORAGES = {**settings.STORAGES, "default": storage_settings(found, folder=settings.MEDIA_ROOT)}
     client = default_storage.connection.meta.client
@@ -128,7 +128,7 @@ def test_file_is_uploaded_in_parts(mia: Caller, base: KnowledgeBase) -> None:
 
 
 def test_large_file_is_fetched_in_ranges(between: Balancer) -> None:
-    """Parsers get a file on the disk, whatever it is kept in."""
+    """Parsers get a file on the disk, whatever the storage."""
     content = bytes(range(256)) * (LARGE >> 8)
     name = default_storage.save("originals/large", ContentFile(content))
     with storage.as_local_path(name) as path:

@@ -49,7 +49,7 @@ The otter has a favourite stone.
 
 @pytest.fixture(autouse=True)
 def files_in_memory(settings: Any, tmp_path: Path) -> None:
-    """On disk for once."""
+    """Store files on disk for once."""
     files_on_disk(settings, tmp_path / "files")
 
 
@@ -67,7 +67,7 @@ def packed(files: dict[str, bytes]) -> bytes:
 
 
 def encrypted(archive: bytes, name: bytes) -> bytes:
-    """As its directory says of one file."""
+    """Return an archive whose directory marks one file as encrypted."""
     data = bytearray(archive)
     data[data.rfind(name) - 46 + 8] |= 1
     return bytes(data)
@@ -88,7 +88,7 @@ def shown(caller: Caller, document: str) -> dict[str, Any]:
 
 
 def inside(caller: Caller, container: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """What came in it, by its name there."""
+    """Return the embedded files by name."""
     base, identity = container["knowledge_base"], container["id"]
     rows = caller.get(f"/knowledge-bases/{base}/documents?parent={identity}").json()["items"]
     assert all(row["parent"] == identity for row in rows)
@@ -96,7 +96,7 @@ def inside(caller: Caller, container: dict[str, Any]) -> dict[str, dict[str, Any
 
 
 def hits(caller: Caller, words: str) -> list[str]:
-    """The documents that hold just these words, as a search finds them."""
+    """Return the documents that contain exactly these words, as found by a search."""
     answer = caller.post("/search", {"query": words})
     assert answer.status_code == 200, answer.content
     return [hit["document"] for hit in answer.json()["results"] if words in hit["text"]]

@@ -75,7 +75,7 @@ STEPS = """# VPN on linux
 
 @pytest.fixture(autouse=True)
 def files_in_memory(settings: Any, tmp_path: Path) -> None:
-    """On disk for once."""
+    """Store files on disk for once."""
     files_on_disk(settings, tmp_path / "files")
 
 

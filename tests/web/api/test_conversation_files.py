@@ -65,7 +65,7 @@ QUESTION = "How many stripes has the zebra of the Meyer file?"
 
 @pytest.fixture(autouse=True)
 def files_in_memory(settings: Any, tmp_path: Path) -> None:
-    """On disk for once, where parsers read them."""
+    """Store files on disk for once, where parsers read them."""
     files_on_disk(settings, tmp_path / "files")
 
 
@@ -321,7 +321,7 @@ def test_files_of_an_archive_belong_to_the_conversation_file(
 def test_deleting_a_conversation_deletes_its_files(
     rob: Caller, admin: Caller, parts: Engine, tmp_path: Path
 ) -> None:
-    """While they wait to be parsed."""
+    """The files are still waiting to be parsed."""
     conversation = open_conversation(rob)
     file = attached(rob, conversation)
     deleted = rob.delete(f"/conversations/{conversation}").json()

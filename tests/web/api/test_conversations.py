@@ -105,7 +105,7 @@ def test_answer_without_access_to_its_documents_is_withheld(
 def test_document_erased_while_an_answer_is_read_is_not_shown(
     rob: Caller, document: Document, message: Message, path: str
 ) -> None:
-    """Its text has been read, its citations have not."""
+    """Its text has been loaded, but not its citations."""
     erased = []
 
     def erase(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
@@ -237,7 +237,7 @@ def test_answer_is_returned_as_markdown_with_sources(
 def test_partial_answer_is_withheld_with_its_possible_sources(
     rob: Caller, base: KnowledgeBase, document: Document, message: Message
 ) -> None:
-    """What was cut off does not say of all of its words where they come from."""
+    """The sources of an interrupted answer's last words are unknown."""
     message.citations.all().delete()
     hits = [{"chunk": str(uuid4()), "document": str(document.id), "score": 1.0}]
     Message.objects.filter(pk=message.pk).update(state=MessageState.STOPPED, trace={"hits": hits})

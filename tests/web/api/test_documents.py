@@ -325,7 +325,7 @@ def test_thumbnail_differs_from_the_page_picture(mia: Caller, document: Document
 
 
 def cut_up(document: Document, count: int) -> DocumentVersion:
-    """A version with chunks, whose texts are their numbers."""
+    """Return a version with chunks, whose texts are their numbers."""
     version = made_ready(document, chunk_count=count)
     Chunk.objects.bulk_create(
         Chunk(

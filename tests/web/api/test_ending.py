@@ -87,7 +87,7 @@ def test_database_failure_during_an_answer_ends_with_an_error_event(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """And what the database said is in the log, for whoever is to mend it; the asker is not told."""
+    """The database's message is in the log for operators, but not shown to users."""
 
     def away(_asked: answer_stream.RunningAnswer) -> None:
         raise OperationalError("too many clients already")

@@ -106,7 +106,7 @@ def spread(mia: Caller, base: KnowledgeBase) -> str:
 
 
 def holding(data: Path, word: str = MARK) -> set[str]:
-    """Files that hold the word, or are named with it."""
+    """Return files that contain the word or have it in their name."""
     database = Path(str(connection.settings_dict["NAME"]))
     files = [path for path in data.rglob("*") if path.is_file()]
     if connection.vendor == "sqlite":
@@ -180,7 +180,8 @@ def test_answer_of_a_document_deleted_while_streaming_is_erased(mia: Caller, spr
 def test_answer_quotes_survive_deletion_of_another_document(
     mia: Caller, base: KnowledgeBase, parts: Engine
 ) -> None:
-    """One that was before the model, and is not cited: the erasure takes away all that was kept so far."""
+    """A document that was in the prompt but isn't cited: the erasure removes everything that was stored
+    so far."""
     said = ["Employees get 25 days of leave a year.", "Leave that is not taken expires in March."]
     texts = {
         "leave.md": f"# Leave\n\n{' '.join(said)}\n",
@@ -218,7 +219,7 @@ def test_uncited_text_is_erased_with_every_document_read_for_it(
     grounding: Grounding,
     when: str,
 ) -> None:
-    """A sentence that no passage supports may repeat what one of them says."""
+    """An unsupported sentence may repeat one of the passages."""
     KnowledgeBase.objects.filter(pk=base.pk).update(grounding=grounding)
     ria = caller_for("ria")
     grant(ria, Role.READER)
@@ -265,7 +266,7 @@ def test_refusal_names_no_document_deleted_during_the_search(mia: Caller, base: 
 
 @pytest.fixture
 def una(admin: Caller, base: KnowledgeBase, spread: str, grant: Callable[[Caller, Role], None]) -> Caller:
-    """Somebody who has asked, has a key and is signed in."""
+    """A user with a question, an API key and a session."""
     caller = caller_for("una-unaussprechlich")
     User.objects.get(pk=caller.user.id).set_password(PASSWORD)
     grant(caller, Role.READER)
@@ -303,7 +304,7 @@ def test_last_admin_gets_no_erasure_receipt(admin: Caller) -> None:
 
 
 class Leaving:
-    """The index, while whose points are removed somebody's account is deleted."""
+    """An index during whose removal of points an account is deleted."""
 
     def __init__(self, index: VectorIndex, user: User) -> None:
         self._index, self._user = index, user

@@ -27,7 +27,7 @@ def leave(document: Document, parts: Engine) -> Document:
 
 @pytest.fixture
 def elsewhere(admin: Caller, mia: Caller) -> KnowledgeBase:
-    """Mia reads it, too; it has nothing to say."""
+    """A document without relevant text that mia can read."""
     base = knowledge_base_create(name="Elsewhere", principal=admin.principal)
     grant_give(knowledge_base=base, subject=f"user:{mia.user.id}", role=Role.READER, principal=SETUP)
     return base

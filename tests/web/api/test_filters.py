@@ -61,7 +61,7 @@ def shelf(
 
 
 def filters_for(shelf: Shelf) -> dict[str, dict[str, Any]]:
-    """Each of them fits `wanted`, and something that rob may not read, but not `other`."""
+    """Return filters that match `wanted` and a document unreadable for rob, but not `other`."""
     fitting = [str(each.id) for each in (shelf.wanted, shelf.narrowed, shelf.elsewhere)]
     return {
         "source_uri": {"source_uri": "hr.md"},

@@ -42,7 +42,7 @@ ANSWER = "On Fridays the lunch menu of the cafeteria is fish with potatoes."
 
 @pytest.fixture
 def ria(base: KnowledgeBase, grant: Callable[[Caller, Role], None]) -> Caller:
-    """Reads `base`, and asks."""
+    """A reader of `base` who asks questions."""
     caller = caller_for("ria")
     grant(caller, Role.READER)
     return caller
@@ -59,7 +59,7 @@ def edith(base: KnowledgeBase, grant: Callable[[Caller, Role], None]) -> Caller:
 def working(
     settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: ParserPool
 ) -> Iterator[None]:
-    """What is published is read at once."""
+    """Process published answers immediately."""
     files_on_disk(settings, tmp_path)
     work_at_once(monkeypatch, pool, {})
     return

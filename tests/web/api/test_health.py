@@ -91,7 +91,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_readyz_reports_optional_models_only_if_configured(
     db: None, parts: Callable[..., None], configured: None
 ) -> None:
-    """They are not loaded here: questions are answered all the same, so the process is ready."""
+    """They are not loaded here. Questions are answered without them, so the process is ready."""
     response = Client().get("/readyz")
     assert response.status_code == 200
     checks = response.json()["checks"]

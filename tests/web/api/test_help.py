@@ -50,7 +50,7 @@ def rules(mia: Caller, rob: Caller, parts: Engine) -> Document:
 
 
 def evidence(caller: Caller, question: str, **body: Any) -> set[str]:
-    """Return the documents whose passages the answer was written from or that it names as near."""
+    """Return the documents whose passages the answer was written from or lists as nearest."""
     response = caller.post("/ask", {"question": question, "stream": True, **body})
     sources = next(data for name, data in events(streamed(response)) if name == "sources")
     return {each["document"] for each in sources}

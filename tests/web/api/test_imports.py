@@ -45,13 +45,13 @@ def add(mia: Caller, base: KnowledgeBase) -> Callable[..., Any]:
 
 
 def counts(caller: Caller, batch: str) -> dict[str, int]:
-    """Those that are not zero."""
+    """Return the counts above zero."""
     found = caller.get(f"/imports/{batch}").json()["counts"]
     return {name: count for name, count in found.items() if count}
 
 
 def a_minute_ago() -> None:
-    """As if the imports that there are had been opened then."""
+    """Move the creation of all imports back by a minute."""
     Import.objects.update(created_at=timezone.now() - timedelta(minutes=1))
 
 
@@ -89,7 +89,7 @@ def test_import_is_shown_with_a_summary(mia: Caller, opened: Open, add: Any) -> 
 
 
 def begin(name: str, *, chunks: int, done: int, total: int, seconds: float) -> None:
-    """As a worker that has embedded `done` of `total` passages for as many seconds."""
+    """Set the state of a worker that has embedded `done` of `total` passages for that many seconds."""
     versions = DocumentVersion.objects.filter(document__source_key=name)
     versions.update(chunk_count=chunks)
     began = timezone.now() - timedelta(seconds=seconds)

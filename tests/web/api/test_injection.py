@@ -36,7 +36,7 @@ ORDERS = (
 
 
 class Obedient(FakeChat):
-    """Does all that it reads in the passages, then says what the passages say, then confirms itself."""
+    """Obeys all instructions in the passages, then repeats the passages, then confirms itself."""
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
         self.prompts.append(list(messages))

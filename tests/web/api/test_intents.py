@@ -84,7 +84,7 @@ def test_long_document_list_is_cut_and_links_to_all(mia: Caller, add: Callable[.
 def test_long_document_list_is_counted_once(
     mia: Caller, add: Callable[..., Document], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over 100,000 documents, counting takes a quarter of a second."""
+    """With over 100,000 documents, counting takes a quarter of a second."""
     for number in range(MAX_TITLES + 1):
         add(f"Travel {number:02}")
     counted = []

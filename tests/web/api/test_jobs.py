@@ -235,7 +235,7 @@ def test_finished_job_has_one_event(mia: Caller, job: Job) -> None:
 
 
 class Steps:
-    """Changes the world at each look, as a worker or an admin would meanwhile."""
+    """Changes data at each check, as a worker or an admin might."""
 
     def __init__(self, *steps: Any) -> None:
         self.steps = list(steps)

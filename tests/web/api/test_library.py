@@ -40,7 +40,7 @@ def titles(caller: Caller, query: str = "") -> list[str]:
 
 @pytest.fixture
 def shelf(mia: Caller, base: KnowledgeBase) -> KnowledgeBase:
-    """Of mia: six documents in two knowledge bases."""
+    """Six documents of mia in two knowledge bases."""
     other = make_base(name="Travel", principal=mia.principal)
     ago, today = timezone.now() - timedelta(days=100), timezone.localdate()
     made(base, "Leave", owner=mia.user, review_by=today - timedelta(days=1))

@@ -10,7 +10,7 @@ from tests.web.api.conftest import Caller
 
 
 def figures() -> dict[tuple[str, str], float]:
-    """By name and the value of the one label."""
+    """Return figures by name and the value of the one label."""
     text = Client().get("/metrics").content.decode()
     return {
         (sample.name, next(iter(sample.labels.values()), "")): sample.value

@@ -89,7 +89,7 @@ def test_model_failure_before_any_text_falls_back_to_quotes(
 
 
 def test_broken_model_is_skipped_after_three_failures(mia: Caller, server: FakeServer) -> None:
-    """After three failures in a row it is not even asked."""
+    """After three consecutive failures it gets no requests."""
     server.respond = writes_nothing
     answers = [mia.post("/ask", {"question": QUESTION}).json() for _ in range(5)]
     assert {answer["mode"] for answer in answers} == {"extractive"}

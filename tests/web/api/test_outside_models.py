@@ -72,7 +72,7 @@ def secret(document: Document, base: KnowledgeBase, parts: Engine) -> Document:
 
 @pytest.fixture
 def public(mia: Caller, parts: Engine) -> Document:
-    """A document in a knowledge base that says nothing about outside models."""
+    """A document in a knowledge base without rules about outside models."""
     base = make_base(name="Visitors", principal=mia.principal)
     file = SimpleUploadedFile("parking.md", b"# Parking")
     found = document_submit(Upload(file, "parking.md"), knowledge_base=base, principal=mia.principal).document
@@ -237,7 +237,7 @@ def test_judge_model_follows_the_data_rules(
 def test_model_that_became_external_receives_no_forbidden_messages(
     mia: Caller, secret: Document, outside: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As if the choice of a model had missed the rule: the messages are checked again where they are sent."""
+    """As if the choice of a model had missed the rule: messages are checked again before sending."""
     monkeypatch.setattr(
         "retrieval.conversations.model_routing.RoutedChat.for_documents",
         lambda self, _documents: self.chat,

@@ -49,7 +49,7 @@ def send_all(caller: Caller, upload: str, content: bytes = CONTENT) -> None:
 
 
 def stored() -> list[str]:
-    """Parts that lie in storage."""
+    """Return the stored parts."""
 
     def walk(folder: str) -> list[str]:
         folders, files = default_storage.listdir(folder)

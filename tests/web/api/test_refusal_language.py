@@ -35,7 +35,7 @@ def library(request: pytest.FixtureRequest, document: Document, parts: Engine) -
 
 
 def fixed_parts(text: str) -> Iterator[str]:
-    """What is left of a text without its parameters."""
+    """Return the text without its parameters."""
     yield from (part for part, *_ in string.Formatter().parse(text) if len(part) > 2)
 
 

@@ -42,7 +42,8 @@ def upload(live_server: LiveServer, base: KnowledgeBase) -> Upload:
 
 
 def hold_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who stores a file waits until another does, too: by then both have seen the same latest version."""
+    """Delay storing a file until another upload stores one, so that both have seen the same latest
+    version."""
     both, real = threading.Barrier(2), storage.original_save
 
     def save(*arguments: object) -> str:

@@ -131,7 +131,7 @@ def test_detached_answer_is_stopped_by_another_request(mia: Caller, leave: Docum
 
 
 def running(caller: Caller, leave: Document, **fields: Any) -> Message:
-    """As a process leaves it that writes it, or wrote it until it died."""
+    """A message as a process leaves it that is generating it, or died while doing so."""
     answered = caller.post("/ask", {"question": QUESTION}).json()
     threads_joined("event-stream", "reader-left")  # which would stop it
     rows = Message.objects.filter(pk=answered["id"])

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @dataclass
 class Recorder:
-    """A model that keeps the prompts it gets."""
+    """A model that records its prompts."""
 
     prompts: list[str] = field(default_factory=list)
 
@@ -55,7 +55,7 @@ class Recorder:
 
 @dataclass
 class Rules:
-    """What the generated rows say, kept beside the database. `default`: whether silence forbids."""
+    """The generated rules, in parallel to the database. `default`: whether a missing rule forbids."""
 
     bases: dict[UUID, str] = field(default_factory=dict)
     homes: dict[UUID, UUID] = field(default_factory=dict)

@@ -312,7 +312,7 @@ def test_readers_of_everything_continue_a_share_in_their_own_conversation(
 def test_continuing_a_share_reads_and_writes_in_one_transaction(
     mia: Caller, rob: Caller, answered: Callable[..., Message], grant: Callable[[Caller, Role], None]
 ) -> None:
-    """What an erasure removed in between would be written again."""
+    """Otherwise text could be written again that an erasure removed in between."""
     grant(rob, Role.READER)
     share, inside = shared(mia, answered()), set()
 

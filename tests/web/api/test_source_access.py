@@ -32,7 +32,7 @@ def rob(rob: Caller, grant: Callable[[Caller, Role], None]) -> Caller:
 
 @pytest.fixture
 def leave(document: Document, parts: Engine) -> Document:
-    """In the index from now on; no test changes it there."""
+    """A document in the index, which no test changes."""
     set_source_access(SOURCE, {document.pk: SourceAccess(LEVELS)})
     document.refresh_from_db()
     indexed(document, parts, "Employees get 25 days of leave a year.", "Bicycles stay outside.")

@@ -12,7 +12,7 @@ from web.http.sse import event_stream, frame, from_thread
 
 
 class Script:
-    """A blocking generator that notes what becomes of it. `hold` keeps it before its second item."""
+    """A blocking generator that records its end. `hold` delays its second item."""
 
     def __init__(self, *items: str, error: Exception | None = None, held: bool = False) -> None:
         self.items = items

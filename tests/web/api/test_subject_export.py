@@ -53,7 +53,7 @@ def taken(caller: Caller, path: str = "/me/export") -> Rows:
 
 @pytest.fixture
 def rob(rob: Caller, grant: Callable[[Caller, Role], None], document: Document, parts: Engine) -> Caller:
-    """Has asked, and said what he thinks of it."""
+    """A user with a question and feedback on its answer."""
     grant(rob, Role.EDITOR)
     (chunk,) = indexed(document, parts, QUOTE)
     conversation = conversation_start(principal=rob.principal, question="How many days?")

@@ -75,7 +75,7 @@ def test_batch_does_not_disable_the_requesting_admin(admin: Caller, rob: Caller)
 
 
 def test_disabling_the_last_admin_changes_no_account(admin: Caller, rob: Caller) -> None:
-    """Somebody who was an admin a moment ago disables the last one: all or nothing."""
+    """A former admin disables the last one: nothing is changed."""
     other = User.objects.create_user("eve", is_admin=True)
     User.objects.filter(pk=admin.user.pk).update(is_admin=False)
     with pytest.raises(Conflict):

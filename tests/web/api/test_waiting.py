@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Served:
-    """A model with one place, which somebody has taken until `free` is set."""
+    """A model with one slot, which is taken until `free` is set."""
 
     def __init__(self, server: FakeServer, model: LlamaIndexChatModel) -> None:
         self.free = threading.Event()
@@ -72,7 +72,7 @@ def waiting(kind: str) -> int:
 
 @contextmanager
 def beside(work: Callable[[], object]) -> Iterator[None]:
-    """In another thread; what it raises is raised at the end."""
+    """Run in another thread; its exception is raised at the end."""
     failures: list[BaseException] = []
 
     def run() -> None:

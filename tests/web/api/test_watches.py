@@ -21,7 +21,7 @@ from tests.web.api.conftest import Caller, assert_problem, caller_for
 
 @pytest.fixture(autouse=True)
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
-    """What goes to the broker."""
+    """Messages to the broker."""
     found: list[tuple[object, ...]] = []
     monkeypatch.setattr(broker, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
@@ -36,7 +36,7 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write(path: Path, text: str) -> None:
-    """As if it had been written a while ago."""
+    """Write a file with an old modification time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     os.utime(path, (time.time() - 60, time.time() - 60))
@@ -196,7 +196,7 @@ def test_invalid_watch_change_is_rejected(admin: Caller, watch: dict[str, Any], 
 def test_watching_is_for_admins(
     mia: Caller, admin: Caller, base: KnowledgeBase, watch: dict[str, Any], drive: Path, grant: Any
 ) -> None:
-    """It shows what lies on the server's disks: not even for those who manage the knowledge base."""
+    """It shows files on the server's disks, so managers of the knowledge base may not use it either."""
     assert_problem(add(mia, base, drive), 403, "forbidden")
     assert_problem(mia.get(f"/knowledge-bases/{base.id}/watches"), 403, "forbidden")
     assert_problem(mia.patch(f"/watches/{watch['id']}", {"prune": True}), 403, "forbidden")

@@ -38,7 +38,7 @@ def items(answer: dict[str, Any]) -> list[str]:
 
 @pytest.fixture
 def quotes(parts: Engine) -> Iterator[Engine]:
-    """An engine whose chat model writes nothing that is supported, so that passages are quoted."""
+    """An engine whose chat model generates nothing supported, so that passages are quoted."""
     with use(replace(parts, chat=FakeChat("Bananas are yellow."))) as engine:
         yield engine
 

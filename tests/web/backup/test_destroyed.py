@@ -56,7 +56,7 @@ def running(data_dir: Path) -> Iterator[Server]:
 
 
 def found(server: Server) -> dict[str, Any]:
-    """What there is, and what searching finds, with scores."""
+    """Return the documents, and the results of searches, with scores."""
     headers = {"Authorization": f"Bearer {server.key()}"}
     with httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, trust_env=False, timeout=60) as http:
         documents = http.get("/documents").json()["items"]

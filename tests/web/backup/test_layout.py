@@ -61,7 +61,7 @@ def _added(backup: Path) -> None:
 
 
 def _linked(backup: Path) -> None:
-    """To a file that is the same as long as it is looked at."""
+    """Replace a file by a link to one that is the same while it is checked."""
     original = backup / FILES / "originals/ab/x"
     original.rename(backup.parent / "elsewhere")
     original.symlink_to(backup.parent / "elsewhere")

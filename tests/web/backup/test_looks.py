@@ -29,7 +29,7 @@ def own_files(settings: Any, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def tables_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests may not open another database, as which a copy is read: nobody else writes here."""
+    """Read the tests' own database, since nobody else writes here and tests can't open a copy."""
     monkeypatch.setattr(create, "snapshot", lambda _folder: nullcontext(DEFAULT_DB_ALIAS))
 
 
@@ -39,7 +39,7 @@ def originals(
     principal_of: Callable[[User], Principal],
     make_knowledge_base: Callable[..., KnowledgeBase],
 ) -> list[str]:
-    """Of two documents."""
+    """Return the originals of two documents."""
     principal = principal_of(make_user("root", is_admin=True))
     base = make_knowledge_base("Handbook", principal)
     for text in ("one", "two"):

@@ -24,7 +24,7 @@ OWNERS_ONLY = {(True, 0o700), (False, 0o600)}
 
 
 def modes(folder: Path) -> set[tuple[bool, int]]:
-    """Of all that is in it, and of itself: whether it is a folder, and who may what."""
+    """Return the modes of the backup and everything in it: whether it is a folder, and the permissions."""
     return {(path.is_dir(), path.stat().st_mode & 0o777) for path in (folder, *folder.rglob("*"))}
 
 

@@ -38,7 +38,7 @@ def listed_anew(folder: Path) -> None:
 
 @pytest.fixture
 def manipulated(backup: Path, tmp_path: Path) -> Path:
-    """With a pickle where Cairn once kept its cache, and checksums that fit."""
+    """A backup with a pickle where Cairn once stored its cache, and matching checksums."""
     copy = tmp_path / "manipulated"
     shutil.copytree(backup, copy)
     pickled = base64.b64encode(pickle.dumps(MakesAFolder(tmp_path / "mark"))).decode()

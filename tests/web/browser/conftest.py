@@ -26,7 +26,8 @@ expect.set_options(timeout=20_000)  # five seconds are too few for two servers a
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """For one module only: while Playwright runs, its event loop counts as running for every test."""
+    """A browser for one module only: while Playwright runs, its event loop counts as running for every
+    test."""
     if not CHROMIUM.exists():
         pytest.skip(f"no browser: {CHROMIUM} is not there (on Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
@@ -40,7 +41,7 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Watch:
-    """What pages asked for and complained about."""
+    """The requests and complaints of pages."""
 
     origin: str
     strangers: list[str] = field(default_factory=list)
@@ -52,7 +53,7 @@ class Watch:
             self.strangers.append(request.url)
 
     def console(self, message: ConsoleMessage) -> None:
-        """A failed request is no complaint: tests that provoke one look at what the page says of it."""
+        """Collect complaints. A failed request isn't one: tests that provoke it check what the page shows."""
         if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
             self.complaints.append(message.text)
 
@@ -91,7 +92,7 @@ def open_page(browser: Browser, cairn_server: Server) -> Iterator[Callable[..., 
 
 @pytest.fixture(scope="module")
 def signed_in_before() -> dict[str, StorageState]:
-    """By user name, what signing in left in the browser: looking at a password takes long on purpose."""
+    """The browser state after sign-in, by user name, since checking a password is slow on purpose."""
     return {}
 
 
@@ -99,7 +100,7 @@ def signed_in_before() -> dict[str, StorageState]:
 def sign_in(
     open_page: Callable[..., Page], cairn_server: Server, signed_in_before: dict[str, StorageState]
 ) -> Callable[..., Page]:
-    """Who has done so in an earlier test of the module comes back with the same session."""
+    """Sign in; a user who signed in earlier in the module gets the same session."""
 
     def signed_in(
         username: str = cairn_server.username, password: str | None = None, **options: object

@@ -81,7 +81,7 @@ def test_every_page_route_is_visited() -> None:
 
 
 def test_page_fragment_is_not_a_complete_page(tour: Tour) -> None:
-    """What is listed as a piece of a page is not visited: it must not be a page of its own."""
+    """Page fragments are not visited by the tests, so they must not be complete pages."""
     context = tour._context("admin")
     for route in ROUTES:
         if route.door is Door.FRAGMENT and route.method == "GET":

@@ -20,7 +20,7 @@ LOOKS = 150
 
 
 def appears(page: Page, path: str, wanted: Callable[[], Locator]) -> Locator:
-    """What a worker brings within seconds: the page is opened again until it is there."""
+    """Reload the page until what a worker creates appears."""
     for _ in range(LOOKS):
         page.goto(path)
         if wanted().count():

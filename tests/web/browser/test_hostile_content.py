@@ -113,7 +113,7 @@ def evaluation(base: str) -> dict[str, Any]:
 
 
 def written(server: Server, message: str, document: str) -> None:
-    """As if the model had said it, and cited it."""
+    """Store an answer as if the model had generated and cited it."""
     identity, cited = message.replace("-", ""), document.replace("-", "")
     with closing(sqlite3.connect(server.data_dir / "cairn.sqlite3", timeout=30)) as database, database:
         database.execute(

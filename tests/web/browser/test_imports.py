@@ -195,7 +195,7 @@ def test_many_small_files_are_sent_together(sign_in: SignIn, tmp_path: Path) -> 
 
 
 def test_rejected_batch_is_sent_file_by_file(sign_in: SignIn) -> None:
-    """As through a proxy that lets small requests pass alone."""
+    """For example by a proxy that accepts only small requests."""
     page = sign_in()
     opened(page)
     page.route(TOGETHER, lambda route: route.fulfill(status=413, body="Too large"))
@@ -229,7 +229,7 @@ def cut_up(page: Page) -> None:
 
 
 def offsets_sent(page: Page) -> list[str]:
-    """Where the parts that are sent from now on begin."""
+    """Return the offsets of the parts that are sent from now on."""
     sent: list[str] = []
     page.on(
         "request", lambda request: PARTS.search(request.url) and sent.append(request.url.partition("=")[2])

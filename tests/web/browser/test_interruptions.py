@@ -29,7 +29,7 @@ ENDED = re.compile("The server stopped before the answer was complete|The langua
 
 
 class Model:
-    """A served language model. What it does with a question is the test's to say."""
+    """A served language model whose responses the test defines."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
@@ -41,7 +41,7 @@ class Model:
         exchange.done()
 
     def is_cut_off(self, exchange: Exchange) -> None:
-        """After its first sentence."""
+        """Break the connection after the first sentence."""
         exchange.start_stream(promised_bytes=1_000_000)
         exchange.delta(f"{FACT} [1] And then ")
 
@@ -65,7 +65,7 @@ def model() -> Model:
 
 @pytest.fixture(autouse=True)
 def well(model: Model) -> Iterator[None]:
-    """Before and after each test."""
+    """Reset the model before and after each test."""
     model.does = model.answers
     model.go_on.clear()
     yield
@@ -185,7 +185,7 @@ def test_user_signed_out_during_an_answer_returns_to_it(
 
 
 def restart(server: Server, settings: dict[str, str], number: signal.Signals) -> None:
-    """Under the same address."""
+    """Restart the server under the same address."""
     port = urlsplit(server.url).port or 0
     stop_server(server, number)
     again = start_server(server.data_dir, port=port, **settings)
@@ -201,7 +201,7 @@ def test_page_finds_its_answer_after_a_server_restart(
     settings: dict[str, str],
     number: signal.Signals,
 ) -> None:
-    """Told to end, it may still have heard from the model that this has been closed."""
+    """When shutting down, it may still have noticed that the model's stream was closed."""
     page = sign_in()
     model.does = model.stops_in_the_middle
     ask(page)

@@ -44,7 +44,7 @@ def status(page: Page, path: str) -> int:
 
 
 def create_knowledge_base(page: Page) -> str:
-    """Its slug."""
+    """Create a knowledge base and return its slug."""
     name = f"Rules {uuid4().hex[:8]}"
     page.goto("/admin/knowledge-bases")
     page.get_by_label("Name", exact=True).fill(name)

@@ -20,7 +20,8 @@ NUMBERS = count(1)
 
 @pytest.fixture
 def bases(cairn_server: Server) -> dict[str, str]:
-    """By name, the ids of two that are empty. They come first: the start page has room for a few."""
+    """Return the ids of two empty knowledge bases by name, which come first: the start page has room for
+    a few."""
     headers = {"Authorization": f"Bearer {cairn_server.key()}"}
     number = next(NUMBERS)
     with httpx.Client(base_url=f"{cairn_server.url}/api/v1", headers=headers, timeout=60) as api:

@@ -221,7 +221,7 @@ def test_page_works_after_signing_in_again_in_another_tab(
 
 
 def posted(page: Page) -> int:
-    """What is answered last to it."""
+    """Return the last response."""
     answers: list[int] = []
     page.on("response", lambda response: "passing-on" in response.url and answers.append(response.status))
     page.get_by_role("button", name="Post it").click()

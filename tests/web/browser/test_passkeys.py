@@ -13,7 +13,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def page(browser: Browser, cairn_server: Server) -> Iterator[Page]:
-    """On localhost: browsers know no passkeys for an address in numbers."""
+    """A page on localhost, since browsers offer no passkeys for IP addresses."""
     origin = f"http://localhost:{urlsplit(cairn_server.url).port}"
     context = browser.new_context(base_url=origin, viewport=ViewportSize(width=360, height=740))
     opened = context.new_page()

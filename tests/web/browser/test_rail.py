@@ -23,7 +23,7 @@ def asked(page: Page) -> str:
 
 
 def listed(page: Page) -> None:
-    """Where the list is behind a button, it is opened."""
+    """Open the list if it is behind a button."""
     opener = page.get_by_role("button", name="Open menu")
     if opener.is_visible():
         opener.click()

@@ -30,7 +30,7 @@ def person(page: Page) -> str:
 
 
 def printed(page: Page) -> str:
-    """What stands on the paper, its lines joined."""
+    """Return the printed text, with its lines joined."""
     document = pypdfium2.PdfDocument(io.BytesIO(page.pdf(format="A4")))
     return " ".join(" ".join(sheet.get_textpage().get_text_bounded() for sheet in document).split())
 

@@ -15,7 +15,10 @@ Refuses = Callable[[httpx.Response], bool]
 
 
 class Load:
-    """`failures` is what nobody should have seen. `later`: 503 with Retry-After, a problem document each."""
+    """`failures`: responses that users should never get.
+
+    `later`: responses 503 with Retry-After and a problem document.
+    """
 
     def __init__(self, site: Site, *, may_wait: bool = False) -> None:
         self._site = site
@@ -55,7 +58,7 @@ class Load:
                     self.failures.append(f"{act.__name__}: {type(error).__name__}: {error}")
 
     def _ok(self, response: httpx.Response) -> bool:
-        """Otherwise it is said plainly to come again."""
+        """Accept a success, or a response that says when to retry."""
         if self._may_wait and response.status_code == 503:
             response.read()
             assert int(response.headers["Retry-After"]) > 0

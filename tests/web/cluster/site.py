@@ -32,7 +32,10 @@ PAUSE, SLOW = 0.01, 0.08
 
 
 class Writing:
-    """Says the passages' own sentences. Not `going_on`, it is slow, and stops before the last one."""
+    """A model that repeats sentences of the passages.
+
+    Unless `going_on` is set, it is slow and stops before the last one.
+    """
 
     def __init__(self) -> None:
         self.going_on = threading.Event()
@@ -71,7 +74,7 @@ class Site:
         self.balancer = Balancer([f"127.0.0.1:{port}" for port in self.ports])
 
     def web(self, port: int, **settings: str) -> Helper:
-        """In place of the one that served there."""
+        """Start a web process in place of the previous one on the port."""
         given = {**self.install.settings, **settings}
         if port in self.webs:
             self.webs[port].kill()  # it has ended: what is left of it is closed
@@ -82,7 +85,7 @@ class Site:
         until(lambda: len(self.balancer.ready) == len(self.ports), what="for the web processes")
 
     def at(self, port: int) -> httpx.Client:
-        """One of the web processes, without the balancer."""
+        """Connect to one of the web processes, bypassing the balancer."""
         key = (self.install.data_dir / "test_key").read_text(encoding="ascii")
         headers = {"Authorization": f"Bearer {key}"}
         return httpx.Client(base_url=f"http://127.0.0.1:{port}/api/v1", headers=headers, timeout=90)

@@ -18,7 +18,7 @@ ASK = {"question": QUESTION}
 
 
 def test_postgresql_is_restarted_under_load(site: Site) -> None:
-    """Meanwhile: 503, Retry-After and a problem document, or an answer."""
+    """In the meantime: 503, Retry-After and a problem document, or an answer."""
     with Load(site, may_wait=True).running() as load:
         site.install.bring("while-restarted", 4)
         site.postgres.stop()
@@ -91,13 +91,13 @@ def test_second_beat_takes_over_from_a_killed_one(site: Site) -> None:
 
 @pytest.fixture
 def between(site: Site) -> Iterator[Balancer]:
-    """Before one of the web processes."""
+    """A balancer in front of one of the web processes."""
     with Balancer([f"127.0.0.1:{site.ports[0]}"], checked=False) as proxy:
         yield proxy
 
 
 def test_answer_continues_after_a_broken_connection(site: Site, between: Balancer) -> None:
-    """An answer whose connection breaks is followed on from where it was, and is the same."""
+    """An answer whose connection breaks is continued from there, with the same text."""
     key = (site.install.data_dir / "test_key").read_text(encoding="ascii")
     headers = {"Authorization": f"Bearer {key}"}
     between.faults.delay = 0.05

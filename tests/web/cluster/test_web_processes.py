@@ -35,7 +35,7 @@ def held(writing: Writing) -> Iterator[Writing]:
 
 
 def until_words(events: Iterator[tuple[str, Any]]) -> tuple[str, str]:
-    """The message's id, and what was told before the last of two sentences."""
+    """Return the message's id, and the text before the last of two sentences."""
     message, said = "", list[str]()
     for name, data in events:
         if name == "start":
@@ -60,7 +60,7 @@ def test_rolling_restart_under_load_fails_no_request(site: Site) -> None:
 
 
 def test_answer_of_a_killed_web_process_ends_as_interrupted(site: Site, held: Writing) -> None:
-    """Its asker, whose connection broke, hears so from the other process, with what was written."""
+    """After the broken connection, the user learns this from the other process, with the text so far."""
     port = site.ports[0]
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
         message, words = until_words(told(stream))
@@ -102,7 +102,7 @@ def test_answer_beyond_the_shutdown_time_ends_as_interrupted(site: Site, held: W
 
 
 def test_running_answer_is_finished_before_a_graceful_shutdown(site: Site, held: Writing) -> None:
-    """And what comes meanwhile goes to the other process."""
+    """New requests go to the other process."""
     port = site.ports[0]
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
         coming = told(stream)
@@ -121,7 +121,7 @@ def test_running_answer_is_finished_before_a_graceful_shutdown(site: Site, held:
 
 
 def test_answers_waiting_for_the_model_occupy_no_connection(site: Site, held: Writing) -> None:
-    """More people than connections: all get their words, and others are served meanwhile."""
+    """More users than connections: all get their answers, and others are served in the meantime."""
     port = site.ports[0]
     site.webs[port].stop()
     held.going_on.set()
@@ -211,7 +211,7 @@ def test_stuck_web_worker_is_replaced(site: Site) -> None:
 
 
 def scraped(group: Group) -> dict[tuple[str, Labels], float]:
-    """By whichever of the processes takes the connection."""
+    """Scrape whichever process accepts the connection."""
     answer = httpx.get(f"http://127.0.0.1:{group.port}/metrics", timeout=60, trust_env=False)
     assert answer.status_code == 200, answer.text
     families = list(text_string_to_metric_families(answer.text))
@@ -226,7 +226,7 @@ def requests_in(figures: dict[tuple[str, Labels], float]) -> float:
 
 @pytest.mark.acceptance
 def test_metrics_cover_all_web_workers_of_an_address(site: Site, group: Group) -> None:
-    """Also of one that has died; and what is so now is told once, and of the living."""
+    """Counters include a dead process; gauges count living ones once."""
     made = 0
 
     def ask() -> None:

@@ -42,7 +42,7 @@ def test_ingest_reports_the_outcome_of_each_file(cairn_server: Server, zoo: Path
 
 
 def test_command_ends_quietly_on_a_closed_pipe(cairn_server: Server, tmp_path: Path) -> None:
-    """As in `manage.py … | head`, which may have seen enough."""
+    """As in `manage.py … | head`, which may exit early."""
     (tmp_path / "rules.md").write_text("# Hotels\n\nA hotel in Porto costs at most 140 euros.")
     reads, writes = os.pipe()
     os.close(reads)

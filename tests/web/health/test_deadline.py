@@ -11,7 +11,7 @@ LATE = HealthResult(HealthState.PROBLEM, "late")
 
 
 class Slow:
-    """A check that ends when it is told to."""
+    """A check that ends when released."""
 
     def __init__(self) -> None:
         self.calls = 0

@@ -209,7 +209,7 @@ def test_mail_failure_is_shown_and_the_typed_address_not_logged(
 
 
 def _make_old() -> None:
-    """Let the time pass in which nobody gets another message."""
+    """Move the messages into the past, so that another may be sent."""
     PasswordMail.objects.update(created_at=timezone.now() - timedelta(minutes=10))
 
 

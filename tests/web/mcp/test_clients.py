@@ -49,7 +49,7 @@ async def assert_answers(client: Client) -> None:
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_mcp_client_gets_answers_over_http(cairn_server: Server, mode: str) -> None:
-    """In today's protocol, and in that of before, which shakes hands first."""
+    """In the current protocol, and in the previous one, which begins with a handshake."""
     async with over_http(cairn_server, cairn_server.key(), mode=mode) as client:
         await assert_answers(client)
 

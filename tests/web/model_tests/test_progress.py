@@ -66,7 +66,7 @@ def make_run(**fields: Any) -> RedTeamRun:
 
 
 def assert_follows(browser: Client, page: str, progress: str, rows: Any) -> None:
-    """The page asks for its progress while something runs, and reloads itself at the end."""
+    """The page polls progress during a run, and reloads at the end."""
     asks = f'hx-get="{progress}" hx-trigger="every 3s"'
     assert asks in browser.get(page).content.decode()
     assert "HX-Refresh" not in browser.get(progress).headers

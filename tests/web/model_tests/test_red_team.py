@@ -44,7 +44,7 @@ def worker(
 
 @pytest.fixture
 def obedient(parts: Engine) -> Iterator[None]:
-    """A model that does whatever a document tells it to."""
+    """A model that obeys every instruction in a document."""
     with use(replace(parts, chat=FakeChat(OBEDIENT))):
         yield
 

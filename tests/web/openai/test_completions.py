@@ -176,7 +176,7 @@ def test_unreadable_and_missing_models_return_the_same_error(rob: Caller, base: 
 
 
 class CountingChat(FakeChat):
-    """Keeps how many tokens it was asked for."""
+    """Records the requested number of tokens."""
 
     most = 0
 

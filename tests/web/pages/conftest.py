@@ -60,7 +60,7 @@ def mia(make_user: Callable[..., User]) -> User:
 
 @pytest.fixture
 def rob(make_user: Callable[..., User]) -> User:
-    """Somebody without any grant."""
+    """A user without any grant."""
     return make_user("rob")
 
 

@@ -26,7 +26,7 @@ def test_every_theme_shows_every_piece(signed_in: SignIn, admin: User) -> None:
 
 
 def test_component_page_shows_every_variant(signed_in: SignIn, admin: User) -> None:
-    """Of pieces that come in kinds: each kind that the stylesheet has is on the page."""
+    """Each variant in the stylesheet is on the page."""
     shown = {
         name for names in re.findall(r'class="([^"]+)"', _page(signed_in, admin)) for name in names.split()
     }

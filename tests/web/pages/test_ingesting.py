@@ -45,7 +45,7 @@ def failed(job: Job, code: str, message: str = "It went wrong.") -> Job:
 
 @pytest.fixture
 def batch(base: KnowledgeBase, mia: User) -> Import:
-    """One file waits, one was refused, one is to come."""
+    """An import with a waiting file, a rejected one, and one that hasn't arrived."""
     found = import_open(knowledge_base=base, label="Shared drive", user=mia.id, expected=3)
     job = submitted(base, mia, "drive.txt")
     ImportItem.objects.create(

@@ -162,7 +162,7 @@ def _blanks(text: object) -> set[str]:
 
 @pytest.mark.parametrize("language", translations.LANGUAGES)
 def test_every_text_is_translated(language: str) -> None:
-    """Else: `make texts`, and fill in what it tells of in web/locale."""
+    """If it fails: run `make texts`, and translate what it lists in web/locale."""
     catalog = translations.collected(language)
     missing = [m.id for m in translations.messages(catalog) if not translations.is_translated(m)]
     assert missing == []

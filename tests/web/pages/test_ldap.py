@@ -58,7 +58,7 @@ def ldap(slapd: Slapd, settings: Any, db: None) -> LdapSettings:
 
 @pytest.fixture
 def mute() -> Iterator[int]:
-    """The port of something that takes connections and says nothing."""
+    """The port of a server that accepts connections but never responds."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield int(server.getsockname()[1])
 

@@ -16,7 +16,7 @@ FORM = "https://forms.example.org/7"
 
 @pytest.fixture
 def message(mia: User, answered: Callable[..., Message]) -> Message:
-    """The quote says "Full-time staff may give up to 40 hours a year.", with two links."""
+    """An answer whose quote is "Full-time staff may give up to 40 hours a year.", with two links."""
     message = answered(mia, answer="You may give up to 40 hours, as [staff](https://evil.example). [1]")
     start, end = SENTENCE.index("40"), SENTENCE.index(" a year")
     links = [[start, end, FORM], [0, 15, "https://xn--exmple-4nf.org/"], [16, 19, "javascript:alert(1)"]]

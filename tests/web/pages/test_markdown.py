@@ -240,7 +240,7 @@ def test_cited_text_is_not_underlined_without_citation_labels() -> None:
 
 
 def test_underlining_closes_tags_correctly() -> None:
-    """Before the cleaner mends them."""
+    """Checked before the sanitizer repairs them."""
     parts = (
         "**",
         "*",

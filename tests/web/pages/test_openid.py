@@ -36,7 +36,7 @@ class Provider:
         self.subjects[username] = httpx.post(f"{self.url}/test/person", json=said).text
 
     def authorize(self, address: str, username: str) -> str:
-        """Where the provider sends the browser, back to Cairn."""
+        """Return the address back in Cairn to which the provider sends the browser."""
         response = httpx.get(address, headers={"X-User": username})
         assert response.status_code == 302, response.text
         return response.headers["Location"]
@@ -225,7 +225,7 @@ def test_token_with_another_nonce_is_rejected(provider: Provider) -> None:
 
 
 def test_stolen_code_is_useless_without_the_verifier(provider: Provider) -> None:
-    """Not even to who knows the client's secret: the challenge's answer lies in the session."""
+    """Not even with the client's secret: the verifier is in the session."""
     provider.person("rob")
     code = parse_qs(urlsplit(provider.authorize(sent_to(Client()), "rob")).query)["code"][0]
     form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}

@@ -221,7 +221,7 @@ def answering(leave: Document, engine_override: Engine) -> Iterator[None]:
 def test_admins_see_the_answer_of_another_user(
     signed_in: SignIn, admin: User, mia: User, answering: None, secret: Document
 ) -> None:
-    """Nothing is stored but an audit entry without the question."""
+    """Nothing is stored except an audit entry without the question."""
     asked = {**QUESTION, "person": "mia", "answer": "yes"}
     html = text_of(signed_in(admin).post(PAGE, asked))
     tried = html.partition('aria-labelledby="tried-title"')[2].partition("</section>")[0]

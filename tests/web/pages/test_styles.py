@@ -36,7 +36,7 @@ def stylesheet() -> str:
 
 
 def blocks() -> Iterator[tuple[str, str]]:
-    """Selector and declarations of each rule, however deep it lies in @media."""
+    """Return selector and declarations of each rule, including nested ones in @media."""
     for found in re.finditer(r"([^{}]+)\{([^{}]*)\}", stylesheet()):
         yield found[1].strip(), found[2]
 

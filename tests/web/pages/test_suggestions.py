@@ -69,7 +69,7 @@ def test_suggestions_are_limited_to_the_selected_knowledge_base_or_document(
 
 
 def test_suggestions_alternate_between_knowledge_bases(mia: User, suggested: Document) -> None:
-    """Of many in one, a few; each time some, and never more than there is room for."""
+    """A few of many in one knowledge base; different ones each time, and never more than fit."""
     principal = principal_for_user(mia)
     other = make_base(name="Travel", principal=principal)
     for base in (suggested.knowledge_base, other):

@@ -13,7 +13,7 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class FakeServer:
-    """Answers in order; keeps the paths it was asked for and the headers of the last request."""
+    """Responds in order; records paths, and the headers of the last request."""
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []

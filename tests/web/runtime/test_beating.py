@@ -37,7 +37,7 @@ def test_released_beat_lease_is_acquired_immediately() -> None:
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What a beat that is made after this has sent, in which everything is due."""
+    """Tasks sent by a beat created after this, for which everything is due."""
     names: list[str] = []
 
     def apply(_beat: TurnTaking, entry: Any, *_args: Any, **_options: Any) -> None:

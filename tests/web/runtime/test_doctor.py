@@ -100,7 +100,7 @@ OPTIONAL_MODELS = ("Reranker", "Reader model", "Grounding model")
 
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch) -> Look:
-    """What is found of the models that an install may do without, with these settings."""
+    """Return the results for the optional models with these settings."""
 
     def look(**settings: str | None) -> dict[str, Finding]:
         given = environment().model_copy(update=settings)

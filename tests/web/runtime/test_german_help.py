@@ -189,7 +189,7 @@ def has_read_help_for_users(api: Api) -> bool:
     ],
 )
 def test_question_is_answered_from_pages_in_its_language(server: Server, question: str, page: str) -> None:
-    """With the packaged models and all of the help, as it is installed, for an employee."""
+    """With the packaged models and the whole help, for an employee."""
     api = Api(server, "eva")
     answer = api.ok("POST", "/ask", json={"question": question})
     found = {each["source_uri"] for each in answer["citations"]}

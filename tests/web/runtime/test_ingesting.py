@@ -247,7 +247,7 @@ def test_upload_under_a_similar_path_is_neither_reported_nor_removed(
 
 
 def test_emptied_folder_is_not_pruned(bring: Bring, folder: Path, worker: Worker) -> None:
-    """Its disk may only be away."""
+    """Its disk may only be unmounted."""
     bring(folder, wait=True)
     for path in [*folder.rglob("*.md")]:
         path.unlink()
@@ -380,7 +380,7 @@ def test_small_files_are_sent_together_and_large_ones_alone(
 def test_too_large_batch_is_sent_file_by_file(
     bring: Bring, folder: Path, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where a proxy lets small bodies pass only."""
+    """For example by a proxy that accepts only small bodies."""
 
     def upload(path: str, *, files: Any, fields: Any) -> list[Json]:
         if len(files) > 1 or files[0][0] == "b.md":
@@ -500,7 +500,7 @@ def test_knowledge_base_is_created_from_its_slug(api: Api, base: KnowledgeBase) 
 
 @pytest.fixture
 def command(live_server: LiveServer, admin: Caller) -> Iterator[Api]:
-    """As `manage.py` comes: with a key of its own."""
+    """A client with a key of its own, as `manage.py` uses."""
     _, key = api_key_create(user=admin.user, label="command line", for_command=True)
     with Api(live_server.url, key) as found:
         yield found
@@ -510,7 +510,10 @@ def command(live_server: LiveServer, admin: Caller) -> Iterator[Api]:
 def test_command_does_not_fill_an_unofficial_knowledge_base(
     command: Api, folder: Path, owner: str | None
 ) -> None:
-    """Somebody took the name that a script uses. The error says who; after an approval the script goes on."""
+    """Somebody took the name that a script uses.
+
+    The error names the owner; after approval the script continues.
+    """
     mia = caller_for("mia")
     base = make_base(name="Payroll 2027", principal=mia.principal)
     KnowledgeBase.objects.update(official=False, owner=mia.user if owner else None)

@@ -21,7 +21,7 @@ QUESTION = "How many days of holiday do employees in Zanzibar get each year?"
 
 
 class Receiver(ThreadingHTTPServer):
-    """What a collector of OpenTelemetry is, as far as a sender sees."""
+    """A fake OpenTelemetry collector."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

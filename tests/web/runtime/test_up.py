@@ -40,7 +40,7 @@ def write_documents(folder: Path) -> Path:
 
 
 def points(data_dir: Path) -> int:
-    """What the index of a server that has ended holds."""
+    """Return the number of points in the index of a stopped server."""
     count = "from retrieval.index.generations import active_index; print('points', active_index().count())"
     said = run_manage(data_dir, "shell", "-v0", "-c", count)
     return int(said.stdout.split()[-1])
@@ -123,7 +123,7 @@ def test_weak_admin_password_stops_the_start(tmp_path: Path) -> None:
 @pytest.mark.acceptance  # tests of faults kill it in the middle of a job as well
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_work_is_finished_at_the_next_start(own_data_dir: Path, number: signal.Signals) -> None:
-    """With an open stream and half of the documents done; and nothing is there twice."""
+    """With an open stream and half of the documents done; nothing exists twice."""
     folder = write_documents(own_data_dir / "rules")
     server = start_server(own_data_dir, SAMPLE_KNOWLEDGE_BASE="false")
     assert server.manage("ingest", str(folder), "--kb", "rules").returncode == 0
@@ -148,7 +148,7 @@ def test_interrupted_work_is_finished_at_the_next_start(own_data_dir: Path, numb
 
 
 def watch_last_job(server: Server, key: str, watching: threading.Event) -> None:
-    """Until the server ends the stream, in whatever way."""
+    """Read the stream until the server ends it in any way."""
     headers = {"Authorization": f"Bearer {key}"}
     with (
         contextlib.suppress(httpx.HTTPError),

@@ -81,7 +81,7 @@ class Program:
             )
 
     def begun(self) -> psutil.Process:
-        """The child, once it has said so."""
+        """Return the child process, once it has reported its start."""
         self.wait_begun()
         return self.children()[0]
 
@@ -137,7 +137,7 @@ def test_slow_child_is_not_killed(tmp_path: Path, delay: int) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells that a process is stopped")
 @pytest.mark.parametrize("both", [False, True], ids=["the child", "both"])
 def test_stopped_process_is_not_killed(tmp_path: Path, both: bool) -> None:
-    """As by a debugger, or with the whole machine."""
+    """For example by a debugger, or with the whole machine."""
     with program(tmp_path) as running:
         child = running.begun()
         stopped = [psutil.Process(running.process.pid), child] if both else [child]
@@ -242,7 +242,7 @@ os._exit(START_AGAIN)
 
 @pytest.mark.slow
 def test_systemd_watchdog_is_notified(tmp_path: Path) -> None:
-    """From the supervisor, or without one from the process itself, until that holds the GIL."""
+    """By the supervisor, or without one by the process itself, until it hangs."""
     address = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service_manager:
         service_manager.bind(str(address))

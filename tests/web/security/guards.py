@@ -15,7 +15,7 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
 class Door(Enum):
-    """How a route tells who asks. PUBLIC: it does not. KEY: by API keys alone."""
+    """How a route authenticates. PUBLIC: not at all. KEY: by API keys only."""
 
     PUBLIC = "public"
     API = "api"

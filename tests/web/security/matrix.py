@@ -53,7 +53,7 @@ def faults_of_answers(routes: Iterable[Route], world: World) -> Iterator[str]:
 
 
 def from_elsewhere(**options: Any) -> Client:
-    """One for many requests: each new one loads the middleware again."""
+    """Return one client for many requests, since each new one loads the middleware again."""
     return Client(raise_request_exception=False, REMOTE_ADDR="203.0.113.7", **options)
 
 
@@ -85,7 +85,7 @@ def send(route: Route, ticket: Ticket, world: World, client: Client, **more: str
 
 
 def filled(value: Any, world: World) -> Any:
-    """With the ids of things for their names in braces."""
+    """Replace names in braces by ids."""
     match value:
         case str():
             for name, thing in world.things.items():

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 
 def most_powerful(route: Route, world: World) -> Ticket:
-    """The admin, or else whose it is."""
+    """Return the admin, or the owner."""
     let_in = [ticket for ticket in world.tickets if expected(route, ticket.actor) == LET_IN]
     return next((ticket for ticket in let_in if ticket.actor.name == "admin"), let_in[0])
 
@@ -41,7 +41,7 @@ def most_powerful(route: Route, world: World) -> Ticket:
 def sent(
     route: Route, world: World, client: Client, ticket: Ticket | None = None, *, query: str = ""
 ) -> Response:
-    """By the most powerful if nobody is named. What it changes is taken back."""
+    """Send as the most powerful actor by default. Changes are rolled back."""
     if query:
         route = replace(route, query="&".join(filter(None, [route.query, query])))
     with transaction.atomic():
@@ -104,7 +104,7 @@ QUOTED = (
 
 @pytest.mark.parametrize("text", QUOTED)
 def test_quotes_in_an_id_match_nothing(world: World, text: str) -> None:
-    """In every parameter of every path that names a thing: as an id that is not there."""
+    """In every parameter of every path with an id, it is treated as unknown."""
     client = from_elsewhere()
     named = {name for name in world.things if name.endswith("_id")}
     for route in ROUTES:
@@ -193,7 +193,7 @@ class Marks:
 
 
 def test_queue_accepts_no_pickles(tmp_path: Path) -> None:
-    """Whoever gets at the broker must not run what they like in a worker."""
+    """Access to the broker must not be enough to run code in a worker."""
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_serializer == app.conf.result_serializer == "json"
     refused: list[str] = []
@@ -251,7 +251,7 @@ def _pages_that_redirect() -> Iterator[tuple[str, dict[str, str]]]:
 @pytest.mark.parametrize("target", ELSEWHERE)
 @pytest.mark.parametrize("in_query", [True, False])
 def test_redirects_stay_on_the_site(db: None, target: str, in_query: bool) -> None:
-    """Signing in, out, and ending a view: whatever `next` says, in the address or in the form."""
+    """After signing in or out, and ending a view: whatever `next` contains, in the address or in the form."""
     user = user_create(username="rob", password=PASSWORD)
     for path, form in _pages_that_redirect():
         client = Client()

@@ -38,7 +38,7 @@ QUERIES = [
 
 
 def everything_told(ticket: Ticket, world: World, client: Client) -> dict[str, Any]:
-    """What the person learns from every route that reads, and from searches."""
+    """Return what the person learns from every reading route, and from searches."""
     found = {}
     for route in ROUTES:
         if route.method != "GET" or route.door is Door.PUBLIC or route.path in OTHERWISE:
@@ -58,7 +58,7 @@ def everything_told(ticket: Ticket, world: World, client: Client) -> dict[str, A
 def document_hidden(
     base: KnowledgeBase, owner: Principal, name: str, *, batch: Import | None = None, **said: Any
 ) -> Document:
-    """For its knowledge base's managers only."""
+    """Restrict the document to the managers of its knowledge base."""
     file = SimpleUploadedFile(name, name.encode())
     made = document_submit(
         Upload(file, name, readers=[], batch=batch, **said), knowledge_base=base, principal=owner

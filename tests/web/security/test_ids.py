@@ -37,7 +37,7 @@ CHANGING = {"content-length", "date", "expires", "x-request-id"}
 
 
 def told(response: Any, *ids: str) -> tuple[int, str, dict[str, str]]:
-    """All that the caller learns, but for the id that they sent and tokens that are new each time."""
+    """Return everything the caller learns, except the id that they sent and fresh tokens."""
     text = response.content.decode()
     for each in ids:
         text = text.replace(each, "ID")
@@ -48,7 +48,7 @@ def told(response: Any, *ids: str) -> tuple[int, str, dict[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """What lies in one knowledge base, or belongs to who manages it."""
+    """Objects in one knowledge base, or of its manager."""
 
     base: KnowledgeBase
     ids: dict[str, str]
@@ -314,7 +314,7 @@ def test_ids_of_another_kind_are_unknown_to_admins_too(admin: Caller, mine: Belo
 
 @pytest.fixture
 def hidden(mia: Caller, mine: Belongings, rob: Caller) -> Belongings:
-    """Of a knowledge base that rob edits: its document is narrowed to others."""
+    """Objects of a knowledge base that rob edits, with a document restricted to others."""
     subject = f"user:{rob.user.id}"
     grant_give(knowledge_base=mine.base, subject=subject, role=Role.EDITOR, principal=SETUP)
     readers_replace(document=Document.objects.get(pk=mine.ids["document"]), readers=[], actor=None)
@@ -339,7 +339,7 @@ def test_restricted_document_ids_are_unknown(rob: Caller, hidden: Belongings) ->
 def test_repeated_upload_does_not_reveal_a_document_restricted_since(
     mia: Caller, mine: Belongings, rob: Caller
 ) -> None:
-    """The key stands for a document that rob may not read any more."""
+    """The key belongs to a document that rob may no longer read."""
     grant_give(knowledge_base=mine.base, subject=f"user:{rob.user.id}", role=Role.EDITOR, principal=SETUP)
 
     def sent() -> Any:
@@ -358,6 +358,6 @@ def test_repeated_upload_does_not_reveal_a_document_restricted_since(
 def test_if_match_does_not_reveal_the_version_of_a_restricted_document(
     rob: Caller, hidden: Belongings, number: int
 ) -> None:
-    """That a name is taken cannot be kept back from editors; which version it has can."""
+    """That a name is taken can't be hidden from editors, but its version can."""
     answer = rob.upload(hidden.ids["base"], "a.md", b"new", headers={"If-Match": f'"{number}"'})
     assert answer.status_code == 409

@@ -30,7 +30,7 @@ def quiet() -> Iterator[None]:
 
 
 def test_every_route_is_listed() -> None:
-    """What it answers to whom is tried by `attacks/test_guards.py`, from the same list."""
+    """The responses to each actor are tested in `attacks/test_guards.py`, from the same list."""
     unlisted = faults_of_list(configured.ROOT_URLCONF, ROUTES)
     assert not unlisted, "\n".join(unlisted)
 

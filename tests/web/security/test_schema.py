@@ -47,7 +47,7 @@ HERE = "http://testserver"
 
 @dataclass
 class Caller:
-    """Sends what was made up, with the session of somebody, and checks the answer."""
+    """Sends generated requests in a session, and checks the responses."""
 
     ticket: Ticket
     world: World
@@ -100,7 +100,7 @@ def operations(caller: Caller) -> Iterator[APIOperation]:
 
 
 def faults(caller: Caller, operation: APIOperation, examples: int) -> Iterator[str]:
-    """As described, with ids of things that are there and without; and not as described."""
+    """Send requests as described, with existing ids and without, and invalid ones."""
     for mode in GenerationMode:
         try:
             _try_out(caller, operation, mode, examples)

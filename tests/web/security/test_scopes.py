@@ -41,7 +41,7 @@ def _operations(cell: str) -> Iterator[Operation]:
 
 
 def enforced() -> dict[Operation, set[str]]:
-    """By the table that the matrix compares with the URLconf and tries on every route."""
+    """Return the scopes from the table that the matrix compares with the URLconf and tests on every route."""
     return {_operation(route): _scopes(route) for route in ROUTES if _takes_keys(route)}
 
 
@@ -64,7 +64,7 @@ def test_scopes_table_matches_the_enforced_scopes() -> None:
 
 @pytest.fixture
 def read(document: Document) -> Document:
-    """What was read of it is told in its report and its properties."""
+    """A document whose content is in its report and its properties."""
     version = DocumentVersion.objects.get(document=document)
     version.report = {"suspicious": ["Page 1: ignore all rules"], "warnings": ["Two pages are empty."]}
     version.properties = {"From": "ceo@example.org"}

@@ -33,7 +33,7 @@ OPTIONS = {("allow_pickle", True), ("trust_remote_code", True), ("weights_only",
 
 
 def dangers(source: str) -> Iterator[str]:
-    """What in it loads pickles, or runs text as code."""
+    """Return what loads pickles, or runs text as code."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if _is_dangerous(alias.name))

@@ -56,14 +56,14 @@ ALL_SCOPES = frozenset(KeyScope.values)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """How an actor comes: with a session, a key, or nothing."""
+    """How an actor authenticates: with a session, a key, or nothing."""
 
     actor: Actor
     session: str = ""
     key: str = ""
 
     def come(self, client: Client) -> Client:
-        """With these cookies alone, whatever was signed out before."""
+        """Use only these cookies, whatever was signed out before."""
         client.cookies.clear()
         if self.session:
             client.cookies[settings.SESSION_COOKIE_NAME] = self.session
@@ -220,7 +220,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
 
 
 def _registered_model() -> str:
-    """A tested model whose server is away."""
+    """Create a tested model whose server is unreachable."""
     row = RegisteredModel.objects.create(
         name="mistral",
         base_url="http://127.0.0.1:9/v1",
@@ -237,7 +237,8 @@ def _comparison(base: KnowledgeBase) -> object:
 
 
 def _source(base: KnowledgeBase, owner: Principal) -> dict[str, str]:
-    """Of the kind in `tests.sources_kind`, with an item that failed and a person without an account."""
+    """Create a source of the kind in `tests.sources_kind`, with a failed item and a person without an
+    account."""
     options = {"url": "https://shelf.example.org", "username": "cairn", "password": PASSWORD}
     row = source_create(knowledge_base=base, kind="shelf", name=SECRET, options=options, principal=owner)
     SourceItem.objects.create(
@@ -251,13 +252,13 @@ def _source(base: KnowledgeBase, owner: Principal) -> dict[str, str]:
 
 
 def _partial_upload(base: KnowledgeBase, owner: Principal) -> object:
-    """Of one byte, which has not come yet."""
+    """Create a partial upload of one missing byte."""
     said = {"title": SECRET}
     return upload_open(knowledge_base=base, principal=owner, filename="umbra.md", size=1, options=said).id
 
 
 def _gaps(base: KnowledgeBase, message: Message) -> dict[str, str]:
-    """One with the message as its only question, and one that it may be merged into."""
+    """Create one gap with the message as its only question, and one that it may be merged into."""
     gap, other = (Gap.objects.create(base_key=base_key([base.id])) for _ in range(2))
     for each in (gap, other):
         each.knowledge_bases.add(base)
@@ -324,7 +325,7 @@ def _deleted_conversation(owner: Principal) -> object:
 
 
 def _assistant(base: KnowledgeBase, creator: Principal) -> object:
-    """For the readers and editors of the knowledge base."""
+    """Create an assistant for the readers and editors of the knowledge base."""
     readers = Grant.objects.filter(knowledge_base=base, user__isnull=False)
     return assistant_create(
         principal=creator,
@@ -336,7 +337,7 @@ def _assistant(base: KnowledgeBase, creator: Principal) -> object:
 
 
 def _share(message: Message) -> object:
-    """Addressed to somebody who is none of the actors."""
+    """Create a share addressed to somebody who is not among the actors."""
     reader = user_create(username="sheila")
     actor = message.conversation.user_id
     share_put(conversation=message.conversation, message=message, subjects=[f"user:{reader.id}"], actor=actor)

@@ -152,7 +152,7 @@ def test_removal_events_are_marked_even_if_a_worker_completes_them(
 
 
 def test_undeletable_artifact_stays_listed_and_others_are_removed(check: AccessCheck, admin: Caller) -> None:
-    """The last active admin cannot be deleted, whoever put them on the list."""
+    """The last active admin can't be deleted, whoever put them on the list."""
     CheckArtifact.objects.create(check_run=check, kind=ArtifactKind.USER, object_id=admin.user.id)
     create_everything(check)
     remove_all_artifacts()

@@ -89,7 +89,7 @@ def rule_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def recheck_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search believes the index, and asks that for everything."""
+    """Search trusts the index, and asks it for everything."""
     chunks_for = hybrid_search.chunks_for
 
     def everything(principal: Any, *_: Any) -> Any:

@@ -40,7 +40,7 @@ def opened() -> Iterator[Opener]:
 
 
 class Held:
-    """A server whose answers are begun, and go on once they are let go."""
+    """A server whose answers start, and continue once they are released."""
 
     def __init__(self, server: FakeServer) -> None:
         self.asked: list[str] = []
@@ -75,7 +75,7 @@ def failure_of(stream: TextStream) -> CairnError:
 
 
 def place_of(stream: TextStream, place: int) -> None:
-    """Reads on until it stands there."""
+    """Read until the queue position is this one."""
     pieces = stream.with_pauses()
     until(lambda: next(pieces) == "" and stream.place == place, patience=LONG, what=f"for place {place}")
 
@@ -265,7 +265,7 @@ def test_server_that_stops_writing_times_out(server: FakeServer, opened: Opener)
 
 
 def test_stream_without_a_final_event_is_incomplete(server: FakeServer, opened: Opener) -> None:
-    """The connection was closed, not cut: nothing but the missing end tells."""
+    """The connection is closed without an error; only the final event is missing."""
 
     def respond(exchange: Exchange) -> None:
         exchange.start_stream()

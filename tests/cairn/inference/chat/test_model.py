@@ -20,7 +20,7 @@ from cairn.settings import Environment
 
 
 class Scripted(CustomLLM):
-    """Says `pieces`; then fails, if `failure` is set; waits for `go_on` before each piece after the first."""
+    """Emits `pieces`, then fails if `failure` is set; waits for `go_on` before each piece after the first."""
 
     model: str = "scripted"
     api_key: str = ""

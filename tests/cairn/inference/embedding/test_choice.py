@@ -38,7 +38,7 @@ def torch(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A model whose vectors only sentence-transformers can make."""
+    """A model whose vectors only sentence-transformers can compute."""
     minilm = embedding.EncoderFolder.of("all-MiniLM-L6-v2")
     make(tmp_path / "dense", modules=["Transformer", "Pooling", "Dense"])
     (tmp_path / "dense" / "tokenizer.json").write_bytes(minilm.tokenizer_file.read_bytes())

@@ -174,7 +174,7 @@ def test_combined_adapters_change_nothing(embedder: LocalEmbedder) -> None:
 
 
 def test_document_embeddings_take_turns() -> None:
-    """A long document asks again at once after each batch, and yet lets another in after a few of them."""
+    """A long document requests again immediately after each batch, but others get their turn after a few."""
     embedding = Slow()
     embedder = LlamaIndexEmbedder(embedding, dotted="x.Slow")
     long = threading.Thread(target=embedder.embed_documents, args=(["long"] * 400,))

@@ -41,7 +41,7 @@ def test_query_does_not_wait_for_documents(openvino_encoder: OpenVinoEncoder) ->
 
 
 def ticks_by_nice() -> Counter[int]:
-    """What the threads of this process have used of the cores."""
+    """Return the processor time of this process's threads by nice value."""
     found = Counter[int]()
     for stat in Path("/proc/self/task").glob("*/stat"):
         fields = stat.read_text().rpartition(")")[2].split()

@@ -26,7 +26,7 @@ def embedder(server: FakeServer) -> Iterator[RemoteEmbedder]:
 
 
 def lengths(exchange: Exchange) -> None:
-    """A vector that tells its text's length, so that order can be checked; the rows come back reversed."""
+    """Return the text's length as its vector, so that the order can be checked; rows come back reversed."""
     rows = [
         {"index": index, "embedding": [float(len(text)), 1.0, 0.0]}
         for index, text in enumerate(exchange.body["input"])

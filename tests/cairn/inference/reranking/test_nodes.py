@@ -14,7 +14,7 @@ from tests import tiny_models
 
 
 class Shortest(BaseNodePostprocessor):
-    """Best is the shortest; keeps only the best `top_n`, as most do."""
+    """Ranks the shortest text first; like most rerankers, returns only the best `top_n`."""
 
     top_n: int = 2
 

@@ -155,7 +155,7 @@ def test_reranker_settings_select_packaged_remote_or_no_reranker(folder: Path) -
 
 
 def test_onnxruntime_has_no_telemetry() -> None:
-    """Since 1.29, the packages for Linux and macOS contain a client that does, and that is on by default."""
+    """Since 1.29, the packages for Linux and macOS contain a telemetry client that is on by default."""
     spec = find_spec("onnxruntime")
     assert spec
     assert spec.submodule_search_locations

@@ -13,7 +13,7 @@ from tests.cairn.inference.server import Exchange, FakeServer
 
 
 def lengths(exchange: Exchange) -> None:
-    """As Jina, Cohere and vLLM answer: best first."""
+    """Respond like Jina, Cohere and vLLM: best first."""
     rows = [
         {"index": index, "document": {"text": text}, "relevance_score": float(len(text))}
         for index, text in enumerate(exchange.body["documents"])

@@ -32,7 +32,7 @@ OTHER, THIRD = "another-model", "a-third-model"
 
 
 class WatchedEmbedder(FakeEmbedder):
-    """`before` runs before each batch of documents."""
+    """An embedder. `before` runs before each batch of documents."""
 
     def __init__(self, **said: Any) -> None:
         super().__init__(**said)
@@ -79,7 +79,7 @@ class Generations:
         refresh(str(document.id))
 
     def reindex(self, model: str | None = OTHER) -> IndexGeneration:
-        """As far as it gets."""
+        """Rebuild the index as far as possible."""
         answer = self.admin.post("/index/generations", {"embedding_model": model} if model else {})
         assert answer.status_code == 202, answer.content
         runner.work_all()

@@ -15,7 +15,7 @@ PATH = "/index/calibration"
 
 
 def is_tried(caller: Caller) -> bool:
-    """Whether the evidence was taken to hold an answer."""
+    """Return whether the evidence was considered to contain an answer."""
     answer = caller.post("/ask", {"question": QUESTION})
     assert answer.status_code == 200, answer.content
     return bool(answer.json()["verdict"] != "refused")

@@ -88,7 +88,7 @@ def test_document_deleted_during_reindex_is_not_in_the_new_index(
 
 
 def test_deleting_a_document_deletes_it_from_both_generations(install: Generations) -> None:
-    """The erasure reaches the generation that nobody asks yet."""
+    """The erasure reaches the generation that isn't searched yet."""
     otter = install.add("otter.txt", "The otter swims.")
     install.add("badger.txt", "The badger digs.")
     install.reindex()
@@ -168,7 +168,7 @@ def test_document_added_just_before_the_swap_is_in_both_generations(
 
 
 def test_job_interrupted_by_a_swap_is_repeated(install: Generations) -> None:
-    """Its points went to the generation that answered when it began."""
+    """Its points went to the generation that was active when it began."""
     install.add("otter.txt", "The otter swims.")
     install.reindex()
     answer = install.admin.upload(str(install.base.id), "badger.txt", b"The badger digs.")
@@ -209,7 +209,7 @@ def test_erasure_waits_for_the_batch_being_written(install: Generations) -> None
 
 
 def test_interrupted_build_resumes(install: Generations) -> None:
-    """In the middle of a document."""
+    """The build is interrupted in the middle of a document."""
     install.add("long.txt", *LONG)
     total = Document.objects.get().active_version.chunk_count  # type: ignore[union-attr]
     assert total > 3 * 32

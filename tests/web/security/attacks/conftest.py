@@ -85,7 +85,7 @@ def files_in_memory(request: pytest.FixtureRequest, settings: Any) -> None:
 
 @pytest.fixture
 def world(planted: Planted, db: None) -> World:
-    """What an item changes is rolled back. `things` is its own copy."""
+    """Changes of an item are rolled back. `things` is its own copy."""
     return World(dict(planted.world.things), planted.world.tickets)
 
 

@@ -115,7 +115,7 @@ def _link_the_list(folder: Path) -> None:
 
 
 def _hard_link(folder: Path) -> None:
-    """To a file of the attacker's, who changes it later."""
+    """Create a hard link to a file of the attacker, who changes it later."""
     other = folder.parent / "elsewhere"
     other.write_bytes(HOLDS[FIRST])
     (folder / FIRST).unlink()
@@ -132,7 +132,8 @@ def _other_case(folder: Path) -> None:
 
 
 def _other_form(folder: Path) -> None:
-    """One name to the eye and to some file systems, another in bytes."""
+    """Rename a file to a name that looks the same, and is the same for some file systems, but has other
+    bytes."""
     name = unicodedata.normalize("NFD", "café")
     (folder / FIRST).with_name(name).write_bytes(b"evil")
 
@@ -181,14 +182,14 @@ def _binary_signature(folder: Path) -> None:
 
 
 def _signature_of_another(folder: Path) -> None:
-    """Of a genuine backup of the same install."""
+    """Use the signature of a genuine backup of the same install."""
     other = made(folder.parent / "other", documents=2)
     _change_and_list(SQLITE)(folder)
     shutil.copy(other / SIGNATURE, folder / SIGNATURE)
 
 
 def _old_format(folder: Path) -> None:
-    """As from a version that signed nothing."""
+    """Imitate a version that signed nothing."""
     (folder / MANIFEST).write_text(manifest(format=1).model_dump_json(indent=2), encoding="utf-8")
     _unsign(folder)
 
@@ -291,7 +292,7 @@ def test_signed_backup_list_cannot_name_files_elsewhere(backup: Path, name: str,
 
 
 def test_unauthenticated_flag_does_not_excuse_a_wrong_signature(backup: Path, attack: Attack) -> None:
-    """It is for backups that nobody here could have signed."""
+    """The flag is for backups without a signature of this install."""
     attack.allowed(not verify(backup, key=THEIRS, allow_unauthenticated=True).authentic)
     _sign(THEIRS, key_id=KEY.id)(backup)
     with pytest.raises(InvalidInput):

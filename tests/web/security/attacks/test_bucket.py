@@ -47,7 +47,7 @@ def everything() -> list[bytes]:
 
 @pytest.fixture
 def versioned() -> Any:
-    """The bucket keeps old versions, as many operators have theirs set up."""
+    """The bucket keeps old versions, as many operators configure it."""
     client().put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
     yield
     client().put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
@@ -113,7 +113,7 @@ PLACES = (
 def test_bucket_addresses_are_never_revealed(
     attack: Attack, mia: Caller, base: KnowledgeBase, parts: Engine, between: Any, place: str
 ) -> None:
-    """Whoever has a presigned address could pass it on, and it would outlast the permission."""
+    """A presigned address could be passed on, and would outlast the permission."""
     document = upload(mia, base).json()["document"]["id"]
     worked()
     mia.client.force_login(mia.user)

@@ -41,7 +41,7 @@ Search = Callable[[Iterable[bytes]], bool]
 
 
 class Canary:
-    """A document whose every telling word was made up a moment ago."""
+    """A document whose distinctive words are random."""
 
     def __init__(self) -> None:
         mark = secrets.token_hex(4)
@@ -77,7 +77,7 @@ class Data:
 
 
 def _without_holes(path: Path) -> bytes:
-    """An index has files of 32 MB that hold next to nothing."""
+    """Read a file without its holes, since an index has sparse files of 32 MB."""
     return path.read_bytes().replace(bytes(4096), bytes(1))
 
 
@@ -105,9 +105,9 @@ def readable(data: Data, texts: Iterable[str]) -> set[str]:
 
 
 def recovered(folder: Path, words: Iterable[str], key: bytes = b"") -> set[str]:
-    """The dictionary attack: words whose hashes are in the files of an index.
+    """A dictionary attack on hashes of words in the files of an index.
 
-    A hash is 32 bits, in the log with its big end first and in segments with the little end first.
+    A hash has 32 bits: big-endian in the log, and little-endian in segments.
     """
     content = [_without_holes(path) for path in folder.rglob("*") if path.is_file()]
     hashes = {word: apply_word_key(document_sparse(word), key).indices for word in words}
@@ -143,7 +143,7 @@ def base(mia: Caller) -> KnowledgeBase:
 def index_folder(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: None
 ) -> Iterator[Path]:
-    """Where the vector store keeps its files."""
+    """Return the folder of the vector store."""
     embedder, chat = FakeEmbedder(), FakeChat("The leave is 25 days [1].")
     store = VectorStore(tmp_path / "store") if request.param == "server" else None
     if store:
@@ -170,7 +170,7 @@ def worker(
 
 
 def _spread(mia: Caller, base: KnowledgeBase, canary: Canary) -> str:
-    """Uploads the canary twice and asks about it; the id of the document."""
+    """Upload the canary twice and ask about it; return the document's id."""
     sent: dict[str, Any] = {
         "title": f"On {canary.words[0]}",
         "source_uri": canary.source,

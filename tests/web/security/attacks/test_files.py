@@ -25,7 +25,8 @@ OLDER = [*SECRETS, "cairn.sqlite3", "files/originals/ab/document", "index/segmen
 
 
 def others_may_read(data_dir: Path, path: Path) -> bool:
-    """As the kernel decides: each folder on the way has to be passable, and the file readable."""
+    """Return whether others may read it according to the kernel: folders must be passable, and the file
+    readable."""
     folders = [parent for parent in path.parents if parent == data_dir or data_dir in parent.parents]
     return bool(path.stat().st_mode & 0o044) and all(each.stat().st_mode & 0o011 for each in folders)
 
@@ -69,7 +70,7 @@ def test_older_data_folder_is_closed_to_other_users(older: Path, name: str, atta
 
 
 def test_files_created_by_a_command_are_private(older: Path, attack: Attack) -> None:
-    """Also with a umask that lets everybody read."""
+    """Even with a permissive umask."""
     made = [path for path in older.iterdir() if path.name not in {Path(name).parts[0] for name in OLDER}]
     attack.allowed(bool(made))
     attack.refused(not [path for path in made if path.stat().st_mode & 0o077], made)

@@ -51,7 +51,7 @@ def test_nothing_changes_without_a_csrf_token(attack: Attack, world: World, rout
 
 
 def token_of(client: Client, world: World, name: str) -> str:
-    """As a script of the page reads it."""
+    """Read the token as a script of the page does."""
     page = world.ticket(name).come(client).get("/library").content.decode()
     found = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page)
     assert found

@@ -79,7 +79,7 @@ def by_limited_key(stage: Stage, caller: Caller, entries: Entries) -> Response:
 
 
 def by_session(stage: Stage, caller: Caller, entries: Entries) -> Response:
-    """What the console's page sends."""
+    """Send what the console's page sends."""
     client = Client()
     client.force_login(caller.user)
     path = f"/api/v1/knowledge-bases/{stage.base.id}/grants"
@@ -166,7 +166,7 @@ def test_admin_grants_what_a_manager_cannot(attack: Attack, stage: Stage, way: P
 def test_resent_grant_list_does_not_restore_revoked_access(
     attack: Attack, stage: Stage, subject: str
 ) -> None:
-    """Sending a list again keeps what is there, and adds nothing that an admin has taken away."""
+    """Sending a list again preserves grants, but adds none that an admin has removed."""
     path, entries = f"/knowledge-bases/{stage.base.id}/grants", stage.entries((subject, "reader"))
     stage.admin.put(path, entries)
     attack.allowed(stage.mia.put(path, entries).status_code == 200)
@@ -289,7 +289,7 @@ def _json(readers: list[str]) -> str:
 def test_document_readers_gain_no_access_to_the_knowledge_base(
     attack: Attack, stage: Stage, way: Sending, subject: str
 ) -> None:
-    """Readers only narrow: naming everyone or any group shows the document to nobody new."""
+    """Readers only restrict: naming everyone or any group shows the document to no additional person."""
     answer = way(stage, [stage.subject(subject)])
     attack.allowed(answer.status_code in {200, 201, 202}, answer.content)
     document = Document.objects.get()

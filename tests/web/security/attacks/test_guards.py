@@ -33,7 +33,7 @@ def try_operation(attack: Attack, world: World, route: Route, tickets: Iterable[
 
 @pytest.mark.parametrize("route", GUARDED, ids=str)
 def test_operation_is_closed_to_strangers(attack: Attack, world: World, route: Route) -> None:
-    """What a new route with the wrong guard fails within seconds; the next test tries everyone."""
+    """Fails within seconds for a new route with the wrong guard; the next test tries every actor."""
     try_operation(attack, world, route, [*map(world.ticket, DECISIVE), most_powerful(route, world)])
 
 

@@ -32,7 +32,7 @@ class Place:
     outside: KnowledgeBase
 
     def ask(self, *bases: KnowledgeBase, by: Caller | None = None, **more: Any) -> Made:
-        """In these knowledge bases; without any, in all that may be read."""
+        """Ask in these knowledge bases, or in all readable ones."""
         narrowed = {"knowledge_bases": [str(base.id) for base in bases]} if bases else {}
         answer = (by or self.mia).post("/ask", {"question": QUESTION, **narrowed, **more})
         assert answer.status_code == 200, answer.content
@@ -84,7 +84,7 @@ def by_a_key_for_elsewhere(place: Place) -> Made:
 
 
 def before_it_was_recorded(place: Place) -> Made:
-    """As an upgrade leaves a conversation of which it is not known where its questions were asked."""
+    """Leave a conversation as an upgrade does: without a record of its knowledge bases."""
     made = place.ask(place.inside)
     Conversation.objects.filter(pk=made["conversation"]).update(confined=False)
     return made

@@ -60,7 +60,7 @@ def by_rest(ada: Caller, name: str) -> bool:
 
 
 def by_console(ada: Caller, name: str) -> bool:
-    """As the page does it: with the session of a browser."""
+    """Send what the console's page sends, with a browser session."""
     client = Client()
     client.force_login(ada.user)
     response = client.post("/api/v1/users", {"username": name}, "application/json")

@@ -100,7 +100,7 @@ class Issuer:
         return {"issuer": self.url, "jwks_uri": f"{self.url}/jwks", **endpoints, **self.endpoints}
 
     def claims(self, nonce: str, /, **changed: Any) -> dict[str, Any]:
-        """Claims whose value is None are left out."""
+        """Return the claims; those set to None are omitted."""
         now = int(time.time())
         claims = {
             "iss": self.url,
@@ -147,13 +147,13 @@ Forge = Callable[[Issuer, str], str]
 
 
 def begin(client: Client) -> dict[str, str]:
-    """What is sent to the provider: `state` and `nonce` among it."""
+    """Start a sign-in; return the parameters for the provider, such as `state` and `nonce`."""
     query = urlsplit(client.get("/oidc/house/login")["Location"]).query
     return {name: values[0] for name, values in parse_qs(query).items()}
 
 
 def come_back(client: Client, state: str) -> bool:
-    """Whether the browser is signed in after it has come back with a code."""
+    """Return whether the browser is signed in after returning with a code."""
     client.get("/oidc/house/callback", {"code": "c", "state": state})
     return client.get("/api/v1/me").status_code == 200
 

@@ -60,8 +60,8 @@ class Listener:
 
 
 class Internet:
-    """The configured server, a public one and one that is inside, on one port; and the names of a DNS
-    server whose answers the attacker controls: each look-up takes the next, the last one lasts."""
+    """The configured server, a public and an internal one on one port, and a DNS server controlled by the
+    attacker: each look-up returns the next address, and the last one repeats."""
 
     def __init__(self, listeners: dict[str, Listener], port: int) -> None:
         self.listeners, self.port = listeners, port
@@ -208,7 +208,7 @@ REBINDING = {
 def test_dns_rebinding_is_prevented(
     attack: Attack, internet: Internet, fetch: Fetch, answers: list[list[str]], by_redirect: bool
 ) -> None:
-    """What was checked is what is connected to; and each request is checked anew."""
+    """The checked address is connected to, and each request is checked again."""
     url = internet.url("rebinding.example")
     url = internet.led_by(url) if by_redirect else url
     internet.names["rebinding.example"] = [list(each) for each in answers]

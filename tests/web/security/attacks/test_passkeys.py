@@ -28,7 +28,7 @@ ADDING = "/account/second-factor/passkeys/new"
 
 @dataclass
 class Authenticator:
-    """Holds one key. What it says can be changed by keyword."""
+    """Has one key. Its statements can be changed by keyword."""
 
     user: User
     credential_id: bytes
@@ -108,7 +108,7 @@ def challenge(client: Client) -> bytes:
 
 
 def enters(client: Client, credential: Any) -> str:
-    """Who is signed in after it was sent; "" for nobody."""
+    """Return who is signed in afterwards; "" for nobody."""
     client.post("/login/passkey", {"credential": json.dumps(credential)})
     answer = client.get("/api/v1/me")
     return str(answer.json()["username"]) if answer.status_code == 200 else ""
@@ -182,7 +182,7 @@ def test_passkey_assertion_works_once(attack: Attack, mine: Authenticator) -> No
 
 
 def test_assertion_for_another_browsers_challenge_is_rejected(attack: Attack, mine: Authenticator) -> None:
-    """What the attacker caught from one browser is sent by another."""
+    """The attacker sends what was captured in another browser."""
     victim, attacker = Client(), Client()
     answer = mine.assertion(challenge(victim))
     challenge(attacker)
@@ -228,7 +228,7 @@ def test_cloned_passkey_is_detected_by_its_counter(attack: Attack, mine: Authent
 
 
 def test_passkey_counter_cannot_return_to_zero(attack: Attack, mine: Authenticator) -> None:
-    """Zero stands for an authenticator that does not count, such as one that is kept in step by a cloud."""
+    """Zero means that an authenticator doesn't count, for example because it is synchronised by a cloud."""
     client = Client()
     attack.allowed(enters(client, mine.assertion(challenge(client), counter=0)) == "rob")
     client = Client()

@@ -43,7 +43,7 @@ def mark(tmp_path: Path) -> Path:
 
 
 def _cache_row(mark: Path) -> None:
-    """As Django's own database cache stores it."""
+    """Store a row like Django's own database cache."""
     text = base64.b64encode(pickle.dumps(MakesAFolder(mark))).decode()
     Entry.objects.create(key=cache.make_key("planted"), value=text)
     cache.get("planted")
@@ -55,7 +55,7 @@ def _cache_value(_mark: Path) -> object:
 
 
 def _session_row(mark: Path) -> None:
-    """With a valid signature: the attacker knows SECRET_KEY."""
+    """Store a session with a valid signature: the attacker knows SECRET_KEY."""
     packed = base64.b64encode(pickle.dumps(MakesAFolder(mark)))
     store = SessionStore()
     signer = signing.TimestampSigner(salt=store.key_salt)
@@ -82,7 +82,7 @@ def _queue_value(_mark: Path) -> object:
 
 
 def _reader_with(folder: Path, weights: object | None) -> Path:
-    """A model whose weights are in PyTorch's own format, which is a pickle."""
+    """Create a model with weights in PyTorch's own format, which is a pickle."""
     path = span_reader(folder)
     (safe,) = path.glob("*.safetensors")
     torch.save(load_file(safe) if weights is None else weights, path / "pytorch_model.bin")

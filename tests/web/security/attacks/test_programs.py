@@ -58,7 +58,7 @@ def requests() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds a secret as a picture and as a document, neither of which a parser may read."""
+    """A folder with a secret as an image and as a document, which parsers may not read."""
     folder = tmp_path_factory.mktemp("p")
     (folder / "secret.png").write_bytes(paper.saved(paper.page(["The password is swordfish."])))
     (folder / "secret.html").write_text("<p>The password is swordfish.</p>")

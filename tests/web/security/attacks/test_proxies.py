@@ -56,7 +56,7 @@ HEADERS = [
 
 
 def request_from(peer: str | None, *headers: tuple[str, str]) -> ASGIRequest:
-    """What Django gets for a connection from the peer, where all of 10.0.0.0/8 is trusted."""
+    """Return Django's request for a connection from the peer; all of 10.0.0.0/8 is trusted."""
     scope: dict[str, Any] = {
         "type": "http",
         "method": "GET",
@@ -100,7 +100,7 @@ def test_forwarded_client_is_never_the_local_machine(attack: Attack, forged: str
 @pytest.mark.slow
 @pytest.mark.parametrize("header", HEADERS)
 def test_proxied_request_is_not_local(server: Server, attack: Attack, header: str) -> None:
-    """Over the wire: the proxy is on the same machine, so the peer's address alone would let everybody in."""
+    """The proxy is on the same machine, so the peer's address alone would admit everyone."""
     path = "GET /metrics HTTP/1.1"
     forged = exchange(server.url, head(path, "Host: 127.0.0.1", header, "Connection: close"))
     attack.refused(forged.statuses == [401], forged.raw)

@@ -52,7 +52,7 @@ Send = Callable[[httpx.Client], httpx.Response]
 
 
 def at_once(senders: Sequence[Callable[[], httpx.Response]]) -> list[httpx.Response]:
-    """All of them start together."""
+    """Start all of them together."""
     barrier = threading.Barrier(len(senders))
 
     def run(send: Callable[[], httpx.Response]) -> httpx.Response:
@@ -77,7 +77,7 @@ def new_name() -> str:
 
 
 class Person:
-    """Somebody with a key, and clients of both processes that use it."""
+    """A user with a key, and clients of both processes."""
 
     def __init__(self, site: Site, admin: httpx.Client, stack: ExitStack, **said: Any) -> None:
         self.name = new_name()
@@ -102,7 +102,7 @@ Make = Callable[..., Person]
 
 @pytest.fixture
 def person(site: Site, both: Sequence[httpx.Client]) -> Iterator[Make]:
-    """Makes somebody new, whose connections end with the test."""
+    """Create a user whose connections end with the test."""
     with ExitStack() as stack:
         yield lambda **said: Person(site, both[0], stack, **said)
 
@@ -328,7 +328,7 @@ def test_concurrent_knowledge_bases_never_share_a_slug(attack: Attack, both: Seq
 
 
 def test_slug_of_an_erased_knowledge_base_is_not_reused(attack: Attack, both: Sequence[httpx.Client]) -> None:
-    """While it is deleted through one process, the other makes ones of its name."""
+    """While it is deleted through one process, the other creates knowledge bases with its name."""
     name = new_name()
     made = both[0].post("/knowledge-bases", json={"name": name}).json()
     answers = at_once(
@@ -365,7 +365,7 @@ def test_concurrent_users_cannot_share_a_name(
 def test_concurrent_workers_claim_a_job_once(
     attack: Attack, site: Site, both: Sequence[httpx.Client]
 ) -> None:
-    """By two processes that empty the queue at once, next to the worker that is running."""
+    """By two processes that empty the queue concurrently, next to the running worker."""
     environment = server_environment(site.install.data_dir, **site.install.settings)
     path = f"{ROOT}:{ROOT}/platform"
     claimers = [

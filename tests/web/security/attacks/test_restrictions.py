@@ -59,7 +59,7 @@ def document_saying(text: str, mia: Caller, parts: Engine) -> Document:
 
 
 def held(mia: Caller, parts: Engine, question: str, claim: str) -> bool:
-    """Whether the model's sentence counted as supported and was shown."""
+    """Return whether the model's sentence counted as supported and was shown."""
     with use(Engine(parts.embedder, parts.index, FakeChat(f"{claim} [1]."))):
         answer = mia.post("/ask", {"question": question}).json()
     said = [each["text"] for each in answer["sentences"] if each["supported"]]

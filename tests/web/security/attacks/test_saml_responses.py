@@ -50,7 +50,7 @@ def genuine(asked: str, **said: Any) -> str:
 
 
 def forged_fails(attack: Attack, forge: Forge) -> None:
-    """The forged response gets nobody in, and the genuine one does."""
+    """The forged response is rejected, and the genuine one is accepted."""
     client = Client()
     attack.refused(not signs_in(client, forge(request_id(client))))
     attack.refused(not User.objects.exists(), "no account is made for it either")
@@ -62,7 +62,7 @@ def forged_fails(attack: Attack, forge: Forge) -> None:
 
 
 def with_text(find: str, replacement: str) -> Forge:
-    """Of the response around the signed assertion."""
+    """Change text of the response around the signed assertion."""
 
     def forge(asked: str) -> str:
         text = base64.b64decode(genuine(asked)).decode()
@@ -106,7 +106,7 @@ def another_digest(asked: str) -> str:
 
 
 def embedded_certificate(asked: str) -> str:
-    """Signed by a stranger, whose certificate comes along."""
+    """Sign with a foreign key whose certificate is embedded."""
     return genuine(asked, key=OTHER_KEY, certificate=OTHER_CERTIFICATE)
 
 

@@ -62,7 +62,7 @@ def _serve(listener: socket.socket) -> None:
 
 @pytest.fixture(scope="module")
 def targets(folder: Path) -> Iterator[dict[str, str]]:
-    """Services that whoever can reach them may use: as a database's or Docker's socket."""
+    """Services that are dangerous to reach, such as the socket of a database or of Docker."""
     opened: dict[str, tuple[socket.socket, Any]] = {
         "path": (socket.socket(socket.AF_UNIX), str(folder / "stream")),
         "abstract": (socket.socket(socket.AF_UNIX), f"\0cairn-test-{os.getpid()}"),
@@ -129,7 +129,7 @@ def test_sandbox_blocks_outside_resources(
 
 @pytest.fixture(scope="module")
 def older(folder: Path) -> Iterator[_ChildPool]:
-    """A child as on a kernel whose Landlock limits neither signals nor truncating."""
+    """A child as on a kernel whose Landlock limits neither signals nor truncation."""
     patch = pytest.MonkeyPatch()
     stand_in = {programs.SOFFICE: Path(sys.executable).resolve()}
     patch.setattr(programs, "find_programs", lambda: stand_in)

@@ -130,7 +130,7 @@ def test_concurrent_slug_requests_succeed_once(attack: Attack, admin: Caller, ex
 def test_slug_generation_time_does_not_depend_on_other_names(
     attack: Attack, admin: Caller, mia: Caller
 ) -> None:
-    """The same statements, so that the time it takes tells nothing."""
+    """The same statements are executed, so that timing reveals nothing."""
     let_create(mia.user)
     for _ in range(3):
         slug_of(admin, "Zebrafish vault")

@@ -66,7 +66,7 @@ CLEAR = [
 @pytest.mark.slow
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_request_with_ambiguous_length_is_rejected(server: Server, attack: Attack, name: str) -> None:
-    """With one answer, and the request behind it is not served. Behind a clear request it is."""
+    """One response, and the smuggled request is not served. After an unambiguous request it is."""
     reply = exchange(server.url, AMBIGUOUS[name] + SMUGGLED)
     attack.refused(reply.statuses in ([400], [501]), reply.raw)
     attack.refused(b"connection: close" in reply.raw.lower(), reply.raw)

@@ -40,8 +40,10 @@ Revocation = Callable[["Stage"], object]
 
 
 class SlowChat(FakeChat):
-    """One sentence, and then words without an end, or until some time has passed. No two are the same: the
-    same word over and over counts as a loop, which ends an answer."""
+    """Emits one sentence, then words forever or for some time.
+
+    No two are the same, since repetition counts as a loop, which ends an answer.
+    """
 
     def __init__(self, seconds: float | None) -> None:
         super().__init__()
@@ -153,7 +155,7 @@ def ask_openai(caller: Caller) -> Response:
 
 
 def ask_page(caller: Caller) -> Response:
-    """As the chat page does: with the browser's session."""
+    """Ask like the chat page, with the browser's session."""
     client = Client()
     client.force_login(caller.user)
     return client.post("/api/v1/ask", {"question": QUESTION, "stream": True}, "application/json")
@@ -201,7 +203,7 @@ def test_stream_ends_soon_after_access_is_revoked(
 
 
 def test_stream_notices_a_revocation_within_a_second(attack: Attack) -> None:
-    """On an idle machine: what the timers add up to."""
+    """On an idle machine: the sum of the intervals."""
     attack.refused(answer_stream.CHECK_SECONDS + answer_stream.IDLE_SECONDS < 1)
     attack.allowed(answer_stream.CHECK_SECONDS > 0.2, "200 streams must not keep the database busy")
 
@@ -209,7 +211,7 @@ def test_stream_notices_a_revocation_within_a_second(attack: Attack) -> None:
 async def follow(
     response: Response, harmless: Callable[[], object], revoke: Callable[[], object]
 ) -> tuple[bool, bytes]:
-    """Whether the stream went on after the harmless change, and what came after the revocation."""
+    """Return whether the stream continued after the harmless change, and what followed the revocation."""
     stream = aiter(response.streaming_content)
     await anext(stream)
     await sync_to_async(harmless)()

@@ -246,7 +246,7 @@ def test_unofficial_sources_are_marked_in_every_format(
 
 
 def _sources(text: str) -> str:
-    """Of a page the list of sources alone: the picker names all knowledge bases."""
+    """Return only the list of sources of a page: the picker names all knowledge bases."""
     return text.partition('<div class="sources"')[2].partition("</div>")[0] or text
 
 
@@ -292,7 +292,7 @@ def _changed_by(way: str, stage: Stage, path: str, body: dict[str, Any]) -> Resp
 
 
 def test_approved_knowledge_base_cannot_be_renamed(attack: Attack, stage: Stage) -> None:
-    """What an admin looked at as “Team notes” must not become “Payroll” afterwards."""
+    """What an admin approved as “Team notes” must not become “Payroll” afterwards."""
     path = f"/knowledge-bases/{stage.rogue.id}"
     attack.allowed(stage.mia.patch(path, {"name": "Team notes"}).status_code == 200)
     stage.admin.patch(path, {"official": True})
@@ -401,7 +401,7 @@ MARK = 'tag-unofficial">Unofficial<'
 
 
 def _start_page(caller: Caller, query: str = "") -> str:
-    """What is suggested there, with its label."""
+    """Return the suggestions of the start page, with their labels."""
     client = Client()
     client.force_login(caller.user)
     page = _text(client.get(f"/{query}"))

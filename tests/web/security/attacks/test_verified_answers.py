@@ -56,7 +56,7 @@ class Stage:
         return caller.post(f"/gaps/{self.gap.id}/renew", {"until": until(60)})
 
     def verified_by(self) -> str | None:
-        """As people see it below an answer."""
+        """Return the name that people see below an answer."""
         [citation] = self.ask().json()["citations"]
         return citation["verified"] and str(citation["verified"]["by"])
 
@@ -219,7 +219,7 @@ def _page(stage: Stage, caller: Caller) -> str:
 
 
 def test_editor_without_read_access_cannot_edit_a_verified_answer(attack: Attack, stage: Stage) -> None:
-    """Otherwise whoever renews it would publish the editor's text under their own name."""
+    """Otherwise the next verifier would publish the editor's text under their own name."""
     stage.publish(stage.mia)
     document = VerifiedAnswer.objects.get().document
     assert document is not None

@@ -16,7 +16,7 @@ class Reply:
 
     @property
     def statuses(self) -> list[int]:
-        """Of all responses: a smuggled request would have one of its own."""
+        """Return the statuses of all responses: a smuggled request would have one of its own."""
         return [int(found) for found in _STATUS.findall(self.raw)]
 
 
@@ -32,6 +32,6 @@ def exchange(url: str, request: bytes, *, seconds: float = 10) -> Reply:
 
 
 def head(first: str, *headers: str | bytes) -> bytes:
-    """A request's head. Headers are sent as they are, so one may hold line breaks."""
+    """Return a request's head. Headers are sent unchanged, so they may contain line breaks."""
     lines = [each if isinstance(each, bytes) else each.encode("latin-1") for each in (first, *headers)]
     return b"\r\n".join([*lines, b"", b""])
