@@ -1,9 +1,7 @@
-"""What sources of Atlassian's products share: options, signing in, and full listings once a day."""
+"""What sources of Atlassian's products share: options and signing in."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import httpx
@@ -12,12 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from cairn.messages import CodedMessage
 from ingestion.sources.json_api import NOT_THERE
-from ingestion.sources.protocol import Change, Complete, Item, ItemUnavailable, SourceOptions
+from ingestion.sources.protocol import Item, ItemUnavailable, SourceOptions
 from ingestion.sources.web_server import ServerUrl, WebServer, open_web_server
 
 STORAGE: Final = ("api.media.atlassian.com",)
 """Where the cloud redirects requests for files."""
-FULL_EVERY: Final = timedelta(hours=24)
 
 
 class AtlassianOptions(SourceOptions):
@@ -67,38 +64,6 @@ def open_servers(options: AtlassianOptions) -> Iterator[tuple[WebServer, WebServ
     ):
         server.require_encryption()
         yield server, visitor
-
-
-def list_since(
-    cursor: str,
-    now: datetime,
-    *,
-    list_all: Callable[[], Iterator[Change]],
-    list_changed: Callable[[datetime], Iterator[Change]],
-    require_account: Callable[[], object],
-) -> Iterator[Change]:
-    """Yield everything once a day, otherwise what changed since the last listing.
-
-    A search doesn't find what was deleted, so only the full list shows what is gone. The account is checked
-    again at the end: with a token that expired meanwhile, only what is public is listed.
-    """
-    full, since = _read_cursor(cursor)
-    require_account()
-    if full is None or since is None or now - full >= FULL_EVERY or full > now:
-        yield from list_all()
-        full, complete = now, True
-    else:
-        yield from list_changed(since)
-        complete = False
-    require_account()
-    yield Complete(json.dumps({"full": full.isoformat(), "since": now.isoformat()}), full=complete)
-
-
-def _read_cursor(cursor: str) -> tuple[datetime | None, datetime | None]:
-    if not cursor:
-        return None, None
-    stored: dict[str, str] = json.loads(cursor)
-    return datetime.fromisoformat(stored["full"]), datetime.fromisoformat(stored["since"])
 
 
 def split_keys(text: str) -> frozenset[str]:

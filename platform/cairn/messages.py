@@ -551,6 +551,23 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "jira_groups_unlisted": _(
         "Jira lists no members of groups. Cairn needs the account of a Jira administrator."
     ),
+    "slack_token_invalid": _(
+        "Slack doesn’t accept the token ({error}). Copy the “Bot User OAuth Token” from the app’s page “OAuth & Permissions”."
+    ),
+    "slack_token_revoked": _(
+        "Slack no longer accepts the token ({error}). Install the app into the workspace again, and enter the new token."
+    ),
+    "slack_scopes_missing": _(
+        "The app lacks these permissions: {scopes}. Add them to its bot token scopes under “OAuth & Permissions”, and install it into the workspace again."
+    ),
+    "slack_channel_refused": _(
+        "The app isn’t in the channel, or the channel is gone ({error}). Invite the app there with /invite."
+    ),
+    "slack_refused": _("Slack refuses to answer “{method}”: {error}."),
+    "slack_channel_missing": _("There is no channel “{name}”, or the app isn’t in it."),
+    "slack_channels_missing": _("The app isn’t in any of the channels. Invite it there with /invite."),
+    "slack_people_unlisted": _("Slack lists no active members of the workspace."),
+    "slack_step_scopes": _("Check the permissions of the app"),
     # why somebody may not read a document whose source decides
     "source_denies": _("The source denies access to “{name}”, and this person is one of them."),
     "source_may_deny": _(

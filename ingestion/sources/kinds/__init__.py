@@ -24,6 +24,7 @@ KINDS: Final[dict[str, str]] = {
     "s3": "ingestion.sources.kinds.s3.KIND",
     "sftp": "ingestion.sources.kinds.sftp.KIND",
     "sharepoint": "ingestion.sources.kinds.sharepoint.KIND",
+    "slack": "ingestion.sources.kinds.slack.KIND",
     "smb": "ingestion.sources.kinds.smb.KIND",
     "webdav": "ingestion.sources.kinds.webdav.KIND",
     "website": "ingestion.sources.kinds.website.KIND",

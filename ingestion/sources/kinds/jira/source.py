@@ -9,8 +9,9 @@ from typing import BinaryIO, Final
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
-from ingestion.sources.atlassian import STORAGE, explain_refusal, list_since, open_servers
+from ingestion.sources.atlassian import STORAGE, explain_refusal, open_servers
 from ingestion.sources.check_steps import find_first, read_items, require_known_access, run_steps
+from ingestion.sources.daily_listing import list_since
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
 from ingestion.sources.kinds.jira.access import AccessReader

@@ -1,0 +1,222 @@
+"""Objects in answers of Slack."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, Field, model_validator
+
+TAKEN_SUBTYPES: Final = frozenset(("", "bot_message", "me_message", "file_share", "thread_broadcast"))
+"""Kinds of messages that somebody wrote, rather than Slack itself, such as when a person joins."""
+_SLACKBOT: Final = "USLACKBOT"
+Timestamp = Annotated[str, Field(pattern=r"^\d{1,10}\.\d{1,6}$")]
+"""Time of a message in seconds, which is its id in the channel."""
+
+
+def find_moment(timestamp: str) -> datetime:
+    return datetime.fromtimestamp(float(timestamp), UTC)
+
+
+class Answer(BaseModel):
+    """Object whose empty fields may be null or left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_nulls(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class Outcome(Answer):
+    """Success or failure of a request. `needed` are the scopes that are missing."""
+
+    ok: bool
+    error: str = ""
+    needed: str = ""
+
+
+class Metadata(Answer):
+    """Place of the next page."""
+
+    cursor: str = Field(default="", alias="next_cursor")
+
+
+class Page(Answer):
+    """A page of a list."""
+
+    metadata: Metadata = Field(default=Metadata(), alias="response_metadata")
+
+
+class Identity(Answer):
+    """The workspace of a token, and its address."""
+
+    url: str = Field(pattern=r"^https://\S+/$")
+    team: str = ""
+    team_id: str = Field(min_length=1)
+
+
+class Profile(Answer):
+    """Names and email address of a user."""
+
+    display_name: str = ""
+    real_name: str = ""
+    email: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.display_name or self.real_name
+
+
+class Membership(Answer):
+    """The workspaces of a user of an organisation that has several."""
+
+    teams: list[str] = []
+
+
+class User(Answer):
+    """A user. What Slack doesn't say counts against the user."""
+
+    id: str
+    team_id: str = ""
+    username: str = Field(default="", alias="name")
+    profile: Profile = Profile()
+    deleted: bool = True
+    is_bot: bool = True
+    is_restricted: bool = True
+    is_ultra_restricted: bool = True
+    enterprise_user: Membership = Membership()
+
+    @property
+    def name(self) -> str:
+        return self.profile.name or self.username or self.id
+
+    @property
+    def is_guest(self) -> bool:
+        return self.is_restricted or self.is_ultra_restricted
+
+    def is_person_of(self, team: str) -> bool:
+        """Return whether this is an active person of a workspace, maybe a guest, but not of another one."""
+        is_inside = team == self.team_id or team in self.enterprise_user.teams
+        return is_inside and not self.deleted and not self.is_bot and self.id != _SLACKBOT
+
+
+class Users(Page):
+    """Users of the workspace, also former ones and bots."""
+
+    members: list[User]
+
+
+class Channel(Answer):
+    """A channel. Those of which Slack doesn't say that they are public and not shared are for members."""
+
+    id: str = Field(min_length=1)
+    label: str = Field(default="", alias="name")
+    is_private: bool = True
+    is_shared: bool = True
+    is_ext_shared: bool = True
+    is_org_shared: bool = True
+    is_im: bool = False
+    is_mpim: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.label or self.id
+
+    @property
+    def is_open(self) -> bool:
+        """Public channels that aren't shared are open: all full members of the workspace see them."""
+        return not (self.is_private or self.is_shared or self.is_ext_shared or self.is_org_shared)
+
+
+class Channels(Page):
+    """Channels that the app is in."""
+
+    channels: list[Channel]
+
+
+class Members(Page):
+    """Ids of the members of a channel."""
+
+    members: list[str]
+
+
+class Edit(Answer):
+    """The last edit of a message."""
+
+    ts: str = ""
+
+
+class File(Answer):
+    """A file shared in a message."""
+
+    name: str = ""
+    title: str = ""
+
+
+class Attachment(Answer):
+    """A part of a bot's message, or a preview of something else that a message links to."""
+
+    pretext: str = ""
+    title: str = ""
+    text: str = ""
+    fallback: str = ""
+    from_url: str = ""
+    is_msg_unfurl: bool = False
+
+
+class Bot(Answer):
+    """The app that wrote a message."""
+
+    name: str = ""
+
+
+class Message(Answer):
+    """A message. `thread` is the time of the message that began its thread."""
+
+    ts: Timestamp
+    user: str = ""
+    bot_id: str = ""
+    username: str = ""
+    subtype: str = ""
+    hidden: bool = False
+    text: str = ""
+    thread: str = Field(default="", alias="thread_ts")
+    reply_count: int = 0
+    latest_reply: Timestamp = ""
+    edited: Edit = Edit()
+    files: list[File] = []
+    attachments: list[Attachment] = []
+    user_profile: Profile = Profile()
+    bot_profile: Bot = Bot()
+
+    @property
+    def moment(self) -> datetime:
+        return find_moment(self.ts)
+
+    @property
+    def is_taken(self) -> bool:
+        return self.subtype in TAKEN_SUBTYPES and not self.hidden
+
+    @property
+    def is_thread(self) -> bool:
+        """Only the message that begins a thread counts as one."""
+        return self.reply_count > 0 and self.thread in ("", self.ts)
+
+    @property
+    def is_alone(self) -> bool:
+        """A message without replies that isn't a reply."""
+        return self.is_taken and self.thread in ("", self.ts) and not self.is_thread
+
+    @property
+    def digest(self) -> str:
+        """Digest of what the message says. It stays when people and channels get other names."""
+        fields = {"ts", "user", "username", "subtype", "text", "files", "attachments"}
+        return hashlib.sha256(self.model_dump_json(include=fields).encode()).hexdigest()
+
+
+class Messages(Page):
+    """Messages of a channel or thread."""
+
+    messages: list[Message]
+    has_more: bool = False
