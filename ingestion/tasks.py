@@ -109,7 +109,7 @@ def watch_due() -> None:
 
 @shared_task(name="ingestion.sources_due")
 def sources_due() -> None:
-    """Start threads for the tasks of sources: they take hours, and must not hold up anything else."""
+    """Start threads for the tasks of sources: they take hours, and must not delay anything else."""
     source_runner.wake()
 
 

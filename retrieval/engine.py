@@ -84,7 +84,7 @@ class ConfiguredChat:
 
 
 def in_background(chat: ChatModel) -> ChatModel:
-    """Return the chat model with low priority, for work that nobody watches."""
+    """Return the chat model with low priority, for background work."""
     return replace(chat, background=True) if isinstance(chat, ConfiguredChat) else chat
 
 
@@ -99,7 +99,7 @@ def get_engine() -> Engine:
 
 def engine_of(opened: Opened) -> Engine:
     configured = lazy(reranker) if reranks(environment()) else None
-    # The packaged one takes many times as long as a search, which is little beside writing an answer.
+    # The packaged one takes many times as long as a search, but little compared with writing an answer.
     packaged = environment().has_packaged_reranker
     return Engine(
         opened.embedder,

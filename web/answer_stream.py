@@ -1,4 +1,4 @@
-"""A running answer for a request: limits, revoked access, and disconnects."""
+"""Starts the answer to a request and streams it: limits, revoked access, and disconnects."""
 
 import logging
 import time

@@ -6,7 +6,7 @@ from typing import Final
 
 Span = tuple[int, int]
 
-# each run of marks is looked at once: a file of nothing else would hold up the whole process
+# each run of marks is checked once: a file of nothing else would block the whole process
 _END: Final = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’)\]]*+(?=\s)|[。！？]++|\n++")
 _LAST_WORD: Final = 20
 _ABBREVIATIONS: Final = frozenset(

@@ -4,7 +4,7 @@ import threading
 
 from django.db import connection
 
-_PATIENCE_MS = 500  # writers wait meanwhile
+_PATIENCE_MS = 500  # writers wait for it
 
 _owed = threading.Event()
 

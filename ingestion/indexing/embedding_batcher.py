@@ -287,7 +287,7 @@ def batcher(embedder: Embedder) -> Batcher:
 
 def has_waiting_texts() -> bool:
     """Return whether texts are queued for the encoder of this process."""
-    current = _current  # it may be closed meanwhile
+    current = _current  # it may have been closed by now
     return current is not None and current.waiting > 0
 
 

@@ -121,7 +121,7 @@ def claim(job_id: uuid.UUID) -> Lease | None:
 def claim_next(lane: Lane) -> Lease | None:
     """Claim the next job in turn. Workers of the bulk lane take interactive jobs first."""
     for each in (Lane.INTERACTIVE,) if lane == Lane.INTERACTIVE else (Lane.INTERACTIVE, Lane.BULK):
-        # Asked first where nobody said so, since on SQLite a transaction locks everyone out.
+        # Query first, since on SQLite a transaction locks everyone out.
         has_queued = each == lane or Job.objects.queued().filter(lane=each).exists()
         if has_queued and (lease := _claim_first(_IN_TURN[each])):
             return lease

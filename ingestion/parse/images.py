@@ -24,7 +24,7 @@ _MOST_PIXELS: Final = 150_000_000
 # what Pillow raises on files that are cut off or make no sense
 _DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, TypeError, KeyError, struct.error, zlib.error)
 
-Image.MAX_IMAGE_PIXELS = None  # our own limit holds, and says what to do
+Image.MAX_IMAGE_PIXELS = None  # our own limit applies, and its message is helpful
 
 
 def parse(path: Path, limits: Limits) -> Rendition:

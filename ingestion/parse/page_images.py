@@ -38,7 +38,7 @@ def page_picture(version: DocumentVersion, number: int, *, width: int = WIDTH) -
     try:
         with storage.as_local_path(version.original) as path:
             picture = parser_pool().render_page(path, number, width=width, limits=limits())
-    except FileNotFoundError as error:  # erased meanwhile
+    except FileNotFoundError as error:  # erased in the meantime
         raise NotFound from error
     saved = default_storage.save(name, ContentFile(picture))
     if not Document.objects.present().filter(versions=version.pk).exists():  # deleted while it was drawn

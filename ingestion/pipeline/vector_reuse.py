@@ -12,7 +12,7 @@ from retrieval.index.protocol import VectorIndex
 
 log = logging.getLogger(__name__)
 
-_POINTS_PER_CALL: Final = 64  # points requested per call: an index in this process holds the GIL meanwhile
+_POINTS_PER_CALL: Final = 64  # points requested per call: an embedded index holds the GIL during a call
 
 
 def reusable_vectors(
@@ -31,7 +31,7 @@ def reusable_vectors(
     earlier = {chunk.id: there[_content_key(chunk)] for chunk in chunks if _content_key(chunk) in there}
     try:
         found = _vectors(list(set(earlier.values())), index)
-    except Unavailable as error:  # what writes the points says so
+    except Unavailable as error:  # the writing of the points reports it
         log.warning("cannot read the vectors of version %s: %s", answering, error)
         return {}
     return {chunk: found[point] for chunk, point in earlier.items() if point in found}

@@ -32,7 +32,7 @@ from retrieval.models import GenerationState, IndexGeneration, new_word_key
 log = logging.getLogger(__name__)
 
 BATCH: Final = 64  # points read and written per call: Qdrant Edge blocks the whole process for some 5 ms
-_REST: Final = 1.0  # of the time that a batch took, so that questions are answered meanwhile
+_REST: Final = 1.0  # of the time that a batch took, so that questions are answered in between
 _RENEW_SECONDS: Final = 2.0
 AGAIN_AFTER: Final = timedelta(seconds=10)
 

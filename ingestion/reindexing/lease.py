@@ -28,7 +28,7 @@ class LeaseEnded(CairnError):
 
 
 class DocumentGone(CairnError):
-    """The document was deleted or replaced meanwhile."""
+    """The document was deleted or replaced in the meantime."""
 
 
 @dataclass(frozen=True, slots=True)

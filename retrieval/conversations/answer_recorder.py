@@ -93,7 +93,7 @@ class _AnswerRecord:
                 self._checkpoint()
 
     def _checkpoint(self) -> None:
-        """Save a running answer. One that was ended meanwhile is left alone."""
+        """Save a running answer. One that has ended in the meantime is unchanged."""
         self._saved_at = time.monotonic()
         with transaction.atomic():
             saved = self._save(Message.objects.running(), alive_at=timezone.now())

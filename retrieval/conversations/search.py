@@ -10,8 +10,10 @@ from retrieval.models import Citation, Conversation, Message, MessageState
 
 
 def find_conversations(principal: Principal, query: str) -> "QuerySet[Conversation]":
-    """Mine whose title, questions or answers hold the query; all of them for an empty one. Temporary ones are
-    not found."""
+    """Return the user's conversations whose title, questions or answers contain the query, all for "".
+
+    Temporary conversations are not found.
+    """
     mine = conversations_for(principal).listed()
     text = query.strip()
     if not text:

@@ -1,4 +1,4 @@
-"""Chat models that are tried out beside the configured one, which goes on answering people."""
+"""Chat models that are tried out while the configured one continues to answer people."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Answers judged by a language model: do their passages say it, and is it what was asked?"""
+"""Answers judged by a language model: do their passages support them, and do they answer the question?"""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Measures over what was found and answered. Retrieval counts documents, as the gold set names them."""
+"""Metrics of search results and answers. Retrieval counts documents, as the gold set names them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ LOWER_IS_BETTER: Final = (
 )
 
 Measures = dict[str, float | None]
-"""By name; None where no question tells."""
+"""Measures by name; None without a question that counts for them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Evaluation runs, kept to be looked at and compared, and gold questions that were made in the console."""
+"""Evaluation runs, stored for review and comparison, and gold questions created in the console."""
 
 import uuid
 
@@ -92,34 +92,21 @@ class TrialState(models.TextChoices):
 
 
 def _one_running(name: str) -> models.UniqueConstraint:
-    """Return the constraint that lets one run be in progress, however many are started at once."""
+    """Return the constraint that allows one run at a time, however many are started concurrently."""
     running = models.Q(state=TrialState.RUNNING)
     return models.UniqueConstraint(fields=["state"], condition=running, name=name)
 
 
-class RedTeamRun(models.Model):
-    """Attacks on a model, as `retrieval.evaluation.red_team` describes them.
+class Trial(models.Model):
+    """A run in which a worker tries out models.
 
-    `server` and `model`: see `retrieval.evaluation.candidates.ModelPlace`. `chosen`: the name by which an
-    admin chose the model; empty for the one in use. `started_at`: when a worker took it on. `sample`: how
-    many attacks were chosen with `seed`; null for all. `results` lists what `run_attack` returned. `account`
-    is the id of the account that was created for the run and has everything that was planted; null once that
-    is removed. Only this id decides what is removed. `alive_at` is when the run last made progress.
-    `suite_version`: the `SUITE_VERSION` that carried it out; null before there was one.
+    `started_at`: when a worker took it on. `alive_at`: when it last made progress.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     state = models.CharField(max_length=9, choices=TrialState.choices, default=TrialState.RUNNING)
-    server = models.CharField(max_length=1000, blank=True, default="")
-    model = models.CharField(max_length=1000)
-    chosen = models.CharField(max_length=1000, blank=True, default="")
-    sample = models.PositiveIntegerField(null=True)
-    seed = models.PositiveIntegerField(default=0)
-    total = models.PositiveIntegerField()
-    suite_version = models.PositiveIntegerField(null=True)
     results = models.JSONField(default=list)
     error = MessageField(blank=True, default="")
-    account = models.UUIDField(null=True)
     requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
     alive_at = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -127,7 +114,30 @@ class RedTeamRun(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
+        abstract = True
         ordering = ["-created_at", "-id"]
+
+
+class RedTeamRun(Trial):
+    """Attacks on a model, as `retrieval.evaluation.red_team` describes them.
+
+    `server` and `model`: see `retrieval.evaluation.candidates.ModelPlace`. `chosen`: the name by which an
+    admin chose the model; empty for the one in use. `sample`: how many attacks were chosen with `seed`; null
+    for all. `results` lists what `run_attack` returned. `account` is the id of the account that was created
+    for the run and has everything that was planted; null once that is removed. Only this id decides what is
+    removed. `suite_version`: the `SUITE_VERSION` that carried it out; null before there was one.
+    """
+
+    server = models.CharField(max_length=1000, blank=True, default="")
+    model = models.CharField(max_length=1000)
+    chosen = models.CharField(max_length=1000, blank=True, default="")
+    sample = models.PositiveIntegerField(null=True)
+    seed = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField()
+    suite_version = models.PositiveIntegerField(null=True)
+    account = models.UUIDField(null=True)
+
+    class Meta(Trial.Meta):
         constraints = [_one_running("one_running_red_team_run")]
 
     def __str__(self) -> str:
@@ -139,18 +149,15 @@ class RedTeamRun(models.Model):
         return bool(self.results) and (self.suite_version or 0) < SUITE_VERSION
 
 
-class ModelComparison(models.Model):
+class ModelComparison(Trial):
     """Two models over the same gold questions of a knowledge base.
 
     `first` and `second` are the names by which they were chosen; `first_server` and so on say what answered:
     see `retrieval.evaluation.candidates.ModelPlace`. `gold` lists the questions, and after the end only their
-    ids; `results` what `ask_both` returned for each. Answers aren't stored. `started_at`: when a worker took
-    it on.
+    ids; `results` what `ask_both` returned for each. Answers aren't stored.
     """
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     knowledge_base = models.ForeignKey(KnowledgeBase, on_delete=models.CASCADE, related_name="+")
-    state = models.CharField(max_length=9, choices=TrialState.choices, default=TrialState.RUNNING)
     first = models.CharField(max_length=1000)
     first_server = models.CharField(max_length=1000, blank=True, default="")
     first_model = models.CharField(max_length=1000)
@@ -158,16 +165,8 @@ class ModelComparison(models.Model):
     second_server = models.CharField(max_length=1000, blank=True, default="")
     second_model = models.CharField(max_length=1000)
     gold = models.JSONField(default=list)
-    results = models.JSONField(default=list)
-    error = MessageField(blank=True, default="")
-    requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
-    alive_at = models.DateTimeField(default=timezone.now)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    started_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
 
-    class Meta:
-        ordering = ["-created_at", "-id"]
+    class Meta(Trial.Meta):
         constraints = [_one_running("one_running_model_comparison")]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Two runs beside each other: what became of each question, and of each measure."""
+"""Comparison of two runs: the change of each question, and of each measure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

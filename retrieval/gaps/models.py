@@ -144,7 +144,7 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
 
 class Notice(models.Model):
-    """`message`: the question of theirs that it is about. What it says is made when it is shown."""
+    """`message`: their question that it is about. Its text is created when it is shown."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")

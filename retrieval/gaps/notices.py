@@ -1,4 +1,4 @@
-"""Notices: answers for people who asked, tasks for owners of gaps."""
+"""Notices (notifications in the app): answers for people who asked, tasks for owners of gaps."""
 
 from uuid import UUID
 

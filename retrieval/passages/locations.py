@@ -1,4 +1,4 @@
-"""Locates a quote in its document: page, boxes and a description."""
+"""Locates the quote of a citation in its document: page, boxes and a description."""
 
 from collections import Counter
 from collections.abc import Sequence

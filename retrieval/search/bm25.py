@@ -21,7 +21,7 @@ def document_sparse(text: str) -> Sparse:
 
 
 def query_sparse(text: str) -> Sparse:
-    """Each term once, codes also in their other spellings. Empty if there are none, as for "who is it?"."""
+    """Each term once, codes also in their other spellings. Empty for a query like "who is it?"."""
     written = _sparse(_MODEL.embed_query(_encodable(text)))
     other = _sparse(_MODEL.embed_query(" ".join(other_spellings(_encodable(text)))))
     added = tuple(term for term in other.indices if term not in written.indices)

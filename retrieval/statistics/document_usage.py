@@ -1,4 +1,4 @@
-"""Documents that have grown old, and those that nobody has made use of."""
+"""Old documents, and unused ones."""
 
 from datetime import UTC, date, datetime, time
 

@@ -1,4 +1,4 @@
-"""Adding up what was asked. Everything is counted by the database, and a few rows come back."""
+"""Counts of questions. The database counts, and returns a few rows."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass

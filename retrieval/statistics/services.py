@@ -60,7 +60,7 @@ def documents_cited(documents: Collection[UUID]) -> None:
 
 
 def document_opened(*, document: UUID, principal: Principal) -> None:
-    """Written once a day. An admin who looks as somebody else does not count."""
+    """Written once a day. An admin viewing as another user does not count."""
     today = timezone.now().date()
     if principal.viewer or DocumentUse.objects.filter(pk=document, opened_on=today).exists():
         return

@@ -36,7 +36,7 @@ _DANGLING: Final = frozenset(_WORDS["dangling"])
 _INTERROGATIVES: Final = frozenset(_WORDS["interrogatives"])
 """First words of English questions."""
 _CIRCUMSTANCES: Final = frozenset({"after", "before", "during", "when", "while", "without"})
-"""“Leaving the page during an import” tells what happens then, not how it is done."""
+"""“Leaving the page during an import” describes what happens then, not how it is done."""
 _ABOUT: Final = {
     "en": "What should I know about {heading}?",
     "de": "Was sollte ich zum Thema {heading} wissen?",

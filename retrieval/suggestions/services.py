@@ -1,4 +1,4 @@
-"""Suggestions are made when a version begins to answer, and picked when somebody begins to ask."""
+"""Suggestions are generated when a version becomes active, and picked when a user opens a chat."""
 
 import random
 from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -47,7 +47,7 @@ class Redirector:
 
 
 @pytest.fixture
-def there() -> Iterator[Redirector]:
+def redirect_server() -> Iterator[Redirector]:
     redirector = Redirector()
     thread = Thread(target=redirector.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -96,9 +96,9 @@ def allow(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> None:
     monkeypatch.setattr(ssrf_guard, "environment", lambda: Environment(outgoing_allowed_hosts=hosts))
 
 
-def test_configured_host_may_have_any_address(there: Redirector, fetch: Fetch) -> None:
-    assert fetch(there.url(), there.url()).text == "here"
-    assert fetch(there.url(), there.url("/to?/elsewhere")).text == "here"
+def test_configured_host_may_have_any_address(redirect_server: Redirector, fetch: Fetch) -> None:
+    assert fetch(redirect_server.url(), redirect_server.url()).text == "here"
+    assert fetch(redirect_server.url(), redirect_server.url("/to?/elsewhere")).text == "here"
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_configured_host_may_have_any_address(there: Redirector, fetch: Fetch) -
     ],
 )  # fmt: skip
 def test_requests_to_local_and_network_addresses_are_refused(
-    there: Redirector, fetch: Fetch, host: str
+    redirect_server: Redirector, fetch: Fetch, host: str
 ) -> None:
-    target = there.url(host=host)
+    target = redirect_server.url(host=host)
     with pytest.raises(AddressNotAllowed, match="OUTGOING_ALLOWED_HOSTS"):
         fetch("http://models.example/v1", target)
     with pytest.raises(AddressNotAllowed):
-        fetch(there.url(), there.url(f"/to?{target}"))
-    assert there.asked == [f"127.0.0.1:{there.port}"]
+        fetch(redirect_server.url(), redirect_server.url(f"/to?{target}"))
+    assert redirect_server.asked == [f"127.0.0.1:{redirect_server.port}"]
 
 
 def test_greeting_of_another_service_is_not_repeated() -> None:
@@ -155,22 +155,24 @@ def _greet(listener: socket.socket) -> None:
     ],
 )  # fmt: skip
 def test_host_named_in_the_console_cannot_be_a_metadata_service(
-    there: Redirector, names: Names, host: str
+    redirect_server: Redirector, names: Names, host: str
 ) -> None:
     names["rebound.example"] = ["169.254.169.254"]
-    target = there.url(host=host)
+    target = redirect_server.url(host=host)
     with ssrf_guard.client(target, from_console=True, timeout=2) as http, pytest.raises(AddressNotAllowed):
         http.get(target)
-    assert there.asked == []
+    assert redirect_server.asked == []
 
 
-def test_host_named_in_the_console_may_be_in_the_local_network(there: Redirector, names: Names) -> None:
+def test_host_named_in_the_console_may_be_in_the_local_network(
+    redirect_server: Redirector, names: Names
+) -> None:
     names["inside.example"] = ["127.0.0.1"]
-    target = there.url(host="inside.example")
+    target = redirect_server.url(host="inside.example")
     with ssrf_guard.client(target, from_console=True, timeout=2) as http:
         assert http.get(target).text == "here"
         with pytest.raises(AddressNotAllowed):
-            http.get(there.url(host="localhost"))
+            http.get(redirect_server.url(host="localhost"))
 
 
 @pytest.mark.parametrize(
@@ -211,55 +213,63 @@ def test_unresolvable_non_http_server_has_no_address(host: str, monkeypatch: pyt
         resolve_server(host, 445)
 
 
-def test_each_redirect_of_a_chain_is_checked(there: Redirector, fetch: Fetch, names: Names) -> None:
+def test_each_redirect_of_a_chain_is_checked(redirect_server: Redirector, fetch: Fetch, names: Names) -> None:
     names["inside.example"] = ["127.0.0.1"]
-    last = there.url(host="inside.example")
-    chain = there.url(f"/to?{there.url(f'/to?{last}')}")
+    last = redirect_server.url(host="inside.example")
+    chain = redirect_server.url(f"/to?{redirect_server.url(f'/to?{last}')}")
     with pytest.raises(AddressNotAllowed, match="inside"):
-        fetch(there.url(), chain)
-    assert len(there.asked) == 2
+        fetch(redirect_server.url(), chain)
+    assert len(redirect_server.asked) == 2
 
 
 def test_host_allowed_by_name_excludes_its_subdomains(
-    there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
+    redirect_server: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names["inside.example"] = names["below.inside.example"] = ["127.0.0.1"]
     allow(monkeypatch, "Inside.Example.")
-    assert fetch(there.url(), there.url(f"/to?{there.url(host='inside.example')}")).text == "here"
+    assert (
+        fetch(
+            redirect_server.url(), redirect_server.url(f"/to?{redirect_server.url(host='inside.example')}")
+        ).text
+        == "here"
+    )
     with pytest.raises(AddressNotAllowed):
-        fetch(there.url(), there.url(f"/to?{there.url(host='below.inside.example')}"))
+        fetch(
+            redirect_server.url(),
+            redirect_server.url(f"/to?{redirect_server.url(host='below.inside.example')}"),
+        )
 
 
 def test_checked_address_is_the_one_connected_to(
-    there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
+    redirect_server: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The checked address is connected to, whatever the next DNS answer would be."""
     monkeypatch.setattr(ssrf_guard, "is_public", lambda address: str(address) == "127.0.0.1")
     names["moving.example"] = ["127.0.0.1", "127.0.0.2"]
-    url = there.url(host="moving.example")
+    url = redirect_server.url(host="moving.example")
     assert fetch("http://models.example/v1", url).text == "here"
     with pytest.raises(AddressNotAllowed):
         fetch("http://models.example/v1", url)
 
 
 def test_host_with_one_forbidden_address_is_refused(
-    there: Redirector, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+    redirect_server: Redirector, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = [(2, 1, 6, "", (address, there.port)) for address in (PUBLIC, "127.0.0.1")]
+    both = [(2, 1, 6, "", (address, redirect_server.port)) for address in (PUBLIC, "127.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
     with pytest.raises(AddressNotAllowed):
-        fetch("http://models.example/v1", there.url(host="both.example"))
+        fetch("http://models.example/v1", redirect_server.url(host="both.example"))
 
 
 def test_public_address_is_requested_under_its_host_name(
-    there: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
+    redirect_server: Redirector, fetch: Fetch, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names["public.example"] = ["127.0.0.1"]
     monkeypatch.setattr(ssrf_guard, "is_public", lambda _: True)
-    answer = fetch("http://models.example/v1", there.url(host="public.example"))
+    answer = fetch("http://models.example/v1", redirect_server.url(host="public.example"))
     assert answer.text == "here"
     assert answer.url.host == "public.example"
-    assert there.asked == [f"public.example:{there.port}"]
+    assert redirect_server.asked == [f"public.example:{redirect_server.port}"]
 
 
 def test_unresolvable_host_has_no_address(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:

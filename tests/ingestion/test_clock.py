@@ -41,7 +41,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+def sent_messages(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Messages that the sweeper sends."""
     found: list[object] = []
     monkeypatch.setattr(broker, "send", lambda task, _where, *args: found.append((task, *args)))
@@ -149,7 +149,7 @@ def test_retry_time_written_by_a_wrong_clock_is_not_shown(submit: Submit) -> Non
 
 @OFF
 def test_lost_messages_are_resent_despite_clock_differences(
-    submit: Submit, set_clock: SetClock, sent: list[object], off: timedelta
+    submit: Submit, set_clock: SetClock, sent_messages: list[object], off: timedelta
 ) -> None:
     """A web process with a wrong clock took the upload; a worker with a wrong one finished the last job."""
     set_clock(off)
@@ -161,9 +161,9 @@ def test_lost_messages_are_resent_despite_clock_differences(
     submit("waits")
     set_clock(timedelta(0))
     Job.objects.filter(pk=done.pk).update(started_at=timezone.now() - timedelta(minutes=5))
-    sent.clear()
+    sent_messages.clear()
     assert sweeper.wake() == 1
-    assert sent == [("ingestion.work", Lane.INTERACTIVE.value, True)]
+    assert sent_messages == [("ingestion.work", Lane.INTERACTIVE.value, True)]
 
 
 @OFF
@@ -190,18 +190,20 @@ def test_process_with_a_fast_clock_forgets_no_idempotency_key(submit: Submit, se
     assert (again.document, again.job, again.created_job) == (first.document, first.job, True)
 
 
-def test_erasure_with_a_future_time_is_not_forgotten(sent: list[object]) -> None:
+def test_erasure_with_a_future_time_is_not_forgotten(sent_messages: list[object]) -> None:
     receipt = Receipt.objects.create(object="document:x", created_at=timezone.now() + DAY)
     assert sweeper.sweep() == 1
-    assert sent == [("ingestion.erase", str(receipt.id))]
+    assert sent_messages == [("ingestion.erase", str(receipt.id))]
 
 
-def test_index_refresh_with_a_future_time_is_not_forgotten(submit: Submit, sent: list[object]) -> None:
+def test_index_refresh_with_a_future_time_is_not_forgotten(
+    submit: Submit, sent_messages: list[object]
+) -> None:
     document = submit().document
     Document.objects.update(index_stale=True, updated_at=timezone.now() + DAY)
-    sent.clear()
+    sent_messages.clear()
     assert sweeper.sweep() == 1
-    assert sent == [("ingestion.refresh", str(document.id))]
+    assert sent_messages == [("ingestion.refresh", str(document.id))]
 
 
 @OFF

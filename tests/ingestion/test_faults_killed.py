@@ -33,7 +33,7 @@ MANY = {"JOB_MAX_ATTEMPTS": "40"}  # one job may be the first at every start
 
 
 @pytest.fixture(scope="module")
-def before(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
+def old_install(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
     """Old versions of every document answer; nothing runs."""
     data_dir = tmp_path_factory.mktemp("killed") / "before"
     with ended(Install(data_dir, **MANY, **model_settings(models))) as install:
@@ -45,8 +45,8 @@ def before(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="module")
-def undisturbed(before: Install, tmp_path_factory: pytest.TempPathFactory) -> ChunkSet:
-    with ended(before.copied(tmp_path_factory.mktemp("undisturbed") / "data")) as install:
+def undisturbed_chunks(old_install: Install, tmp_path_factory: pytest.TempPathFactory) -> ChunkSet:
+    with ended(old_install.copied(tmp_path_factory.mktemp("undisturbed") / "data")) as install:
         install.start()
         install.upload(SUBMITTED, NEW[SUBMITTED])
         changed(install)
@@ -58,10 +58,12 @@ def undisturbed(before: Install, tmp_path_factory: pytest.TempPathFactory) -> Ch
 
 
 @pytest.fixture(scope="module")
-def victim(before: Install, gate: Gate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Install]:
+def killed_install(
+    old_install: Install, gate: Gate, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Install]:
     """Has been killed between the commit of an upload and the answer, while it erased a document, and with
     new versions of all the others in the middle: the later kills need their jobs."""
-    with ended(before.copied(tmp_path_factory.mktemp("victim") / "data")) as install:
+    with ended(old_install.copied(tmp_path_factory.mktemp("victim") / "data")) as install:
         with pytest.raises(httpx.HTTPError):  # nobody is left to answer
             install.start(CAIRN_FAULT=Fault.AFTER_SUBMIT).upload(SUBMITTED, NEW[SUBMITTED])
         install.wait_killed()
@@ -78,16 +80,16 @@ def victim(before: Install, gate: Gate, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("fault", kills(IN_A_JOB))
-def test_kill_leaves_no_document_partly_searchable(victim: Install, fault: Fault) -> None:
-    victim.run_until_killed(CAIRN_FAULT=fault)
-    victim.assert_nothing_half()
-    assert sources(victim.chunk_set()) == expected()
+def test_kill_leaves_no_document_partly_searchable(killed_install: Install, fault: Fault) -> None:
+    killed_install.run_until_killed(CAIRN_FAULT=fault)
+    killed_install.assert_nothing_half()
+    assert sources(killed_install.chunk_set()) == expected()
 
 
-def test_partly_indexed_version_is_not_searched(before: Install, tmp_path: Path) -> None:
+def test_partly_indexed_version_is_not_searched(old_install: Install, tmp_path: Path) -> None:
     """A document of more passages than one write to the index takes."""
     old, new = (texts(1, edition=edition, sections=INDEX_BATCH + 50) for edition in (3, 4))
-    with ended(before.copied(tmp_path / "data")) as install:
+    with ended(old_install.copied(tmp_path / "data")) as install:
         install.start().upload_all(old)
         install.wait_settled()
         install.stop()
@@ -107,16 +109,18 @@ def test_partly_indexed_version_is_not_searched(before: Install, tmp_path: Path)
         assert install.chunk_set() != answers
 
 
-def test_killed_ingestion_finishes_with_the_same_chunks(victim: Install, undisturbed: ChunkSet) -> None:
-    victim.start()
-    victim.wait_settled()
-    assert victim.failures() == []
+def test_killed_ingestion_finishes_with_the_same_chunks(
+    killed_install: Install, undisturbed_chunks: ChunkSet
+) -> None:
+    killed_install.start()
+    killed_install.wait_settled()
+    assert killed_install.failures() == []
     assert (
-        victim.ask("GET", f"/knowledge-bases/{victim.base()}/documents", params={"q": DELETED}).json()[
-            "items"
-        ]
+        killed_install.ask(
+            "GET", f"/knowledge-bases/{killed_install.base()}/documents", params={"q": DELETED}
+        ).json()["items"]
         == []
     )
-    victim.stop()
-    victim.assert_nothing_left_over()
-    assert victim.chunk_set() == undisturbed
+    killed_install.stop()
+    killed_install.assert_nothing_left_over()
+    assert killed_install.chunk_set() == undisturbed_chunks

@@ -51,7 +51,7 @@ class Place:
 
 
 @pytest.fixture(params=["edge", "server"])
-def place(
+def index_place(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qdrant_url: str
 ) -> Iterator[Place]:
     url = qdrant_url if request.param == "server" else None
@@ -77,32 +77,32 @@ def _remains(folder: Path, text: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
-def test_rewrite_removes_deleted_points_and_preserves_results(place: Place) -> None:
+def test_rewrite_removes_deleted_points_and_preserves_results(index_place: Place) -> None:
     kept = point(sparse=words(RARE), tags=("plain",))
     gone = point(sparse=words(RARE), tags=(MARK,), source_uri=f"{MARK}.pdf")
-    place.index.upsert([kept, gone, *(point() for _ in range(200))])
-    before = place.index.count()
-    assert {each.id for each in ask(place.index, sparse=words(RARE)).sparse} == {kept.id, gone.id}
-    place.index.delete_document(gone.document)
+    index_place.index.upsert([kept, gone, *(point() for _ in range(200))])
+    before = index_place.index.count()
+    assert {each.id for each in ask(index_place.index, sparse=words(RARE)).sparse} == {kept.id, gone.id}
+    index_place.index.delete_document(gone.document)
     _due()
-    first = place.row.name
+    first = index_place.row.name
     runner.work_all()
-    assert place.row.rewritten == place.row.remains == 1
-    assert place.index.count() == before - 1
-    assert [each.id for each in ask(place.index, sparse=words(RARE)).sparse] == [kept.id]
-    assert _remains(place.folder, MARK) == []
-    assert place.row.place not in {"", first}
+    assert index_place.row.rewritten == index_place.row.remains == 1
+    assert index_place.index.count() == before - 1
+    assert [each.id for each in ask(index_place.index, sparse=words(RARE)).sparse] == [kept.id]
+    assert _remains(index_place.folder, MARK) == []
+    assert index_place.row.place not in {"", first}
     with pytest.raises(Unavailable):
         index_backend().open(first, DIMENSION)
 
 
-def test_rewrite_copies_vectors_fields_and_words_unchanged(place: Place) -> None:
+def test_rewrite_copies_vectors_fields_and_words_unchanged(index_place: Place) -> None:
     points = [point(sparse=words(n, n + 1), tags=(f"t{n}",)) for n in range(1, 151)]
-    place.index.upsert([*points, replace(point(), sparse=words())])
-    before = _contents(place)
+    index_place.index.upsert([*points, replace(point(), sparse=words())])
+    before = _contents(index_place)
     _due()
     runner.work_all()
-    assert _contents(place) == before
+    assert _contents(index_place) == before
     assert len(before) == 151
 
 
@@ -113,23 +113,23 @@ def _contents(place: Place) -> list[object]:
     return sorted(page.points, key=lambda each: each.id)  # type: ignore[return-value]
 
 
-def test_unkeyed_word_hashes_get_a_key_and_are_found_as_before(place: Place) -> None:
+def test_unkeyed_word_hashes_get_a_key_and_are_found_as_before(index_place: Place) -> None:
     mine = point(sparse=words(77))
     active()
-    open_indexes.close(place.row.id)
+    open_indexes.close(index_place.row.id)
     IndexGeneration.objects.update(word_key=b"")
     close_index()
-    place.index.upsert([mine])
-    store = place.index.store(place.row.name)
+    index_place.index.upsert([mine])
+    store = index_place.index.store(index_place.row.name)
     assert store.read_points([mine.id])[mine.id].sparse == words(77), "as an earlier version wrote it"
     runner.work_all()
-    key = bytes(place.row.word_key)
+    key = bytes(index_place.row.word_key)
     assert len(key) == 32
-    stored = place.index.store(place.row.place).read_points([mine.id])[mine.id].sparse
+    stored = index_place.index.store(index_place.row.place).read_points([mine.id])[mine.id].sparse
     assert stored == apply_word_key(words(77), key) != words(77)
     close_index()
-    assert [each.id for each in ask(place.index, sparse=words(77)).sparse] == [mine.id]
-    assert ask(place.index, sparse=words(78)).sparse == []
+    assert [each.id for each in ask(index_place.index, sparse=words(77)).sparse] == [mine.id]
+    assert ask(index_place.index, sparse=words(78)).sparse == []
 
 
 @pytest.mark.slow

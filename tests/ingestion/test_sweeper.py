@@ -23,7 +23,7 @@ def ada(db: None) -> User:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+def sent_messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     found: list[tuple[object, ...]] = []
     monkeypatch.setattr(broker, "send", lambda task, _where, *args: found.append((task, *args)))
     return found
@@ -34,23 +34,27 @@ def age_all() -> None:
 
 
 def test_sleeping_lane_is_woken_by_a_few_messages(
-    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
+    base: KnowledgeBase, ada: User, sent_messages: list[tuple[object, ...]]
 ) -> None:
     queued(base, ada, count=30)
     assert sweeper.wake() == 0, "their own messages are on the way"
     age_all()
     assert sweeper.wake() == sweeper.TOKENS
-    assert sent == [("ingestion.work", Lane.BULK.value, True)] * sweeper.TOKENS
+    assert sent_messages == [("ingestion.work", Lane.BULK.value, True)] * sweeper.TOKENS
 
 
-def test_messages_never_exceed_jobs(base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]) -> None:
+def test_messages_never_exceed_jobs(
+    base: KnowledgeBase, ada: User, sent_messages: list[tuple[object, ...]]
+) -> None:
     queued(base, ada, lane=Lane.INTERACTIVE)
     queued(base, ada, count=2)
     age_all()
-    assert sweeper.wake() == len(sent) == 3
+    assert sweeper.wake() == len(sent_messages) == 3
 
 
-def test_active_lane_is_not_woken(base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]) -> None:
+def test_active_lane_is_not_woken(
+    base: KnowledgeBase, ada: User, sent_messages: list[tuple[object, ...]]
+) -> None:
     queued(base, ada, count=5)
     age_all()
     lifecycle.claim_next(Lane.BULK)
@@ -61,7 +65,7 @@ def test_active_lane_is_not_woken(base: KnowledgeBase, ada: User, sent: list[tup
 
 
 def test_delayed_job_wakes_no_worker_before_its_time(
-    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
+    base: KnowledgeBase, ada: User, sent_messages: list[tuple[object, ...]]
 ) -> None:
     queued(base, ada)
     Job.objects.update(not_before=timezone.now() + timedelta(seconds=60))
@@ -73,30 +77,30 @@ def test_delayed_job_wakes_no_worker_before_its_time(
 
 
 def test_wake_up_message_is_passed_on_until_the_lane_is_empty(
-    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+    base: KnowledgeBase, ada: User, sent_messages: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queued(base, ada, count=3)
     monkeypatch.setattr("ingestion.pipeline.run.process", lambda _lease: None)
     tasks.work(Lane.BULK.value, again=True)
-    while sent:
-        _, lane, again = sent.pop()
+    while sent_messages:
+        _, lane, again = sent_messages.pop()
         tasks.work(lane, again=again)
     assert set(Job.objects.values_list("stage", flat=True)) == {Stage.PARSING.value}
 
 
 def test_message_used_for_another_lane_is_passed_on(
-    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+    base: KnowledgeBase, ada: User, sent_messages: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queued(base, ada)
     queued(base, ada, lane=Lane.INTERACTIVE)
     monkeypatch.setattr("ingestion.pipeline.run.process", lambda _lease: None)
     tasks.work(Lane.BULK.value)
     assert Job.objects.get(stage=Stage.PARSING).lane == Lane.INTERACTIVE
-    assert sent == [("ingestion.work", Lane.BULK.value, False)]
+    assert sent_messages == [("ingestion.work", Lane.BULK.value, False)]
 
 
 def test_dropped_job_returns_to_its_lane(
-    base: KnowledgeBase, ada: User, sent: list[tuple[object, ...]]
+    base: KnowledgeBase, ada: User, sent_messages: list[tuple[object, ...]]
 ) -> None:
     (job,) = queued(base, ada)
     assert lifecycle.claim(job.id)
@@ -106,10 +110,10 @@ def test_dropped_job_returns_to_its_lane(
     assert (job.stage, job.last_error) == (Stage.QUEUED, "The worker stopped.")
 
 
-def test_waiting_erasures_are_resent(sent: list[tuple[object, ...]]) -> None:
+def test_waiting_erasures_are_resent(sent_messages: list[tuple[object, ...]]) -> None:
     old = Receipt.objects.create(object="document:x", created_at=timezone.now() - LONG_AGO)
     Receipt.objects.create(object="document:y")
     Receipt.objects.create(object="document:z", state=ReceiptState.DONE, created_at=timezone.now() - LONG_AGO)
     assert sweeper.sweep() == 1
-    assert sent == [("ingestion.erase", str(old.id))]
+    assert sent_messages == [("ingestion.erase", str(old.id))]
     assert sweeper.sweep(age=timedelta(0), limit=None) == 2

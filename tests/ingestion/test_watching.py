@@ -48,7 +48,7 @@ def watch(base: KnowledgeBase, admin: Principal, drive: Path) -> Watch:
 
 
 @pytest.fixture
-def looked(watch: Watch) -> Callable[[], dict[str, int]]:
+def scan(watch: Watch) -> Callable[[], dict[str, int]]:
     """Scan the folder, and return the counts above zero."""
 
     def look_again() -> dict[str, int]:
@@ -67,8 +67,8 @@ def present() -> set[str]:
     return set(Document.objects.present().values_list("source_key", flat=True))
 
 
-def test_new_files_are_one_import(looked: Looked, watch: Watch) -> None:
-    assert looked() == {"files": 2, "submitted": 2}
+def test_new_files_are_one_import(scan: Looked, watch: Watch) -> None:
+    assert scan() == {"files": 2, "submitted": 2}
     assert present() == {"drive/a.md", "drive/b/c.md"}
     batch = Import.objects.get()
     assert (watch.batch, batch.kind, batch.label) == (batch, "watch", "drive")
@@ -78,104 +78,104 @@ def test_new_files_are_one_import(looked: Looked, watch: Watch) -> None:
     assert watch.busy_until is None
 
 
-def test_unchanged_files_are_not_read(looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked()
+def test_unchanged_files_are_not_read(scan: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan()
     read: list[object] = []
     real = storage.sha256_of
     monkeypatch.setattr(storage, "sha256_of", lambda file: read.append(file) or real(file))
-    assert looked() == {"files": 2, "unchanged": 2}
+    assert scan() == {"files": 2, "unchanged": 2}
     assert read == []
     write(drive / "a.md", "changed, and longer")
-    assert looked() == {"files": 2, "unchanged": 1, "submitted": 1}
+    assert scan() == {"files": 2, "unchanged": 1, "submitted": 1}
     assert Document.objects.get(source_key="drive/a.md").versions.count() == 2
     assert Import.objects.count() == 2, "a look that changes nothing is no import"
 
 
-def test_changed_time_with_equal_bytes_creates_no_work(looked: Looked, drive: Path) -> None:
-    looked()
+def test_changed_time_with_equal_bytes_creates_no_work(scan: Looked, drive: Path) -> None:
+    scan()
     os.utime(drive / "a.md", (time.time() - 30, time.time() - 30))
-    assert looked() == {"files": 2, "unchanged": 2}
+    assert scan() == {"files": 2, "unchanged": 2}
     assert Import.objects.count() == 1
 
 
 def test_deleted_files_are_removed_only_if_configured(
-    looked: Looked, drive: Path, watch: Watch, admin: Principal
+    scan: Looked, drive: Path, watch: Watch, admin: Principal
 ) -> None:
-    looked()
+    scan()
     (drive / "a.md").unlink()
     watch_update(watch=watch, principal=admin, prune=False)
-    assert looked() == {"files": 1, "unchanged": 1, "vanished": 1}
+    assert scan() == {"files": 1, "unchanged": 1, "vanished": 1}
     assert len(present()) == 2
     watch_update(watch=watch, principal=admin, prune=True)
-    assert looked() == {"files": 1, "unchanged": 1, "vanished": 1, "removed": 1}
+    assert scan() == {"files": 1, "unchanged": 1, "vanished": 1, "removed": 1}
     assert present() == {"drive/b/c.md"}
-    assert looked() == {"files": 1, "unchanged": 1}
+    assert scan() == {"files": 1, "unchanged": 1}
 
 
 def test_only_documents_from_the_folder_are_removed(
-    looked: Looked, drive: Path, submit: Callable[..., object]
+    scan: Looked, drive: Path, submit: Callable[..., object]
 ) -> None:
     submit("by hand", source_uri="drive/by-hand.md")
-    looked()
+    scan()
     (drive / "a.md").unlink()
-    looked()
+    scan()
     assert present() == {"drive/b/c.md", "drive/by-hand.md"}
 
 
 def test_document_uploaded_by_a_person_survives_deletion_of_an_identical_file(
-    looked: Looked, drive: Path, submit: Callable[..., object]
+    scan: Looked, drive: Path, submit: Callable[..., object]
 ) -> None:
     write(drive / "same.md", "the same")
     submit("the same", source_uri="drive/same.md")
-    looked()
+    scan()
     (drive / "a.md").unlink()
     (drive / "same.md").unlink()
-    looked()
+    scan()
     assert present() == {"drive/b/c.md", "drive/same.md"}
 
 
-def test_empty_watched_folder_removes_no_documents(looked: Looked, drive: Path, watch: Watch) -> None:
-    looked()
+def test_empty_watched_folder_removes_no_documents(scan: Looked, drive: Path, watch: Watch) -> None:
+    scan()
     (drive / "a.md").unlink()
     (drive / "b/c.md").unlink()
-    assert looked() == {"vanished": 2}
+    assert scan() == {"vanished": 2}
     assert "Nothing was removed" in watch.error
     assert len(present()) == 2
 
 
-def test_empty_subfolder_removes_no_documents_from_it(looked: Looked, drive: Path, watch: Watch) -> None:
+def test_empty_subfolder_removes_no_documents_from_it(scan: Looked, drive: Path, watch: Watch) -> None:
     """The disk that belongs there may only be away."""
     write(drive / "b/deep/d.md", "d")
     write(drive / "other.md", "other")
-    looked()
+    scan()
     shutil.move(drive / "b", drive.parent / "away")
     (drive / "b").mkdir()
     (drive / "other.md").unlink()
-    assert looked() == {"files": 1, "unchanged": 1, "vanished": 3, "removed": 1}
+    assert scan() == {"files": 1, "unchanged": 1, "vanished": 3, "removed": 1}
     assert watch.error.startswith("Empty: drive/b. Nothing from there was removed in case")
     assert present() == {"drive/a.md", "drive/b/c.md", "drive/b/deep/d.md"}
     (drive / "b").rmdir()
-    assert looked() == {"files": 1, "unchanged": 1, "vanished": 2, "removed": 2}
+    assert scan() == {"files": 1, "unchanged": 1, "vanished": 2, "removed": 2}
     assert watch.error == ""
 
 
 def test_unavailable_folder_removes_nothing_and_shows_an_error(
-    looked: Looked, drive: Path, watch: Watch
+    scan: Looked, drive: Path, watch: Watch
 ) -> None:
-    looked()
+    scan()
     drive.rename(drive.parent / "away")
-    assert looked() == {}
+    assert scan() == {}
     assert "No such folder" in watch.error
     assert len(present()) == 2
     (drive.parent / "away").rename(drive)
-    assert looked() == {"files": 2, "unchanged": 2}
+    assert scan() == {"files": 2, "unchanged": 2}
     assert watch.error == ""
 
 
 def test_files_in_an_unreadable_folder_are_not_removed(
-    looked: Looked, drive: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    scan: Looked, drive: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked()
+    scan()
     real = os.open
 
     def open_(path: str, flags: int, *, dir_fd: int | None = None) -> int:
@@ -184,39 +184,39 @@ def test_files_in_an_unreadable_folder_are_not_removed(
         return real(path, flags, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", open_)
-    assert looked() == {"files": 1, "unchanged": 1, "failed": 1}
+    assert scan() == {"files": 1, "unchanged": 1, "failed": 1}
     assert watch.error == "Not readable: drive/b: Permission denied."
     assert len(present()) == 2
 
 
-def test_file_being_written_waits_for_the_next_scan(looked: Looked, drive: Path) -> None:
+def test_file_being_written_waits_for_the_next_scan(scan: Looked, drive: Path) -> None:
     (drive / "growing.md").write_text("half")
-    assert looked() == {"files": 3, "submitted": 2, "unfinished": 1}
+    assert scan() == {"files": 3, "submitted": 2, "unfinished": 1}
     write(drive / "growing.md", "whole")
-    assert looked() == {"files": 3, "unchanged": 2, "submitted": 1}
+    assert scan() == {"files": 3, "unchanged": 2, "submitted": 1}
 
 
 def test_deleted_document_stays_deleted_until_its_file_changes(
-    looked: Looked, drive: Path, admin: Principal
+    scan: Looked, drive: Path, admin: Principal
 ) -> None:
-    looked()
+    scan()
     document_delete(document=Document.objects.get(source_key="drive/a.md"), principal=admin)
-    assert looked() == {"files": 2, "unchanged": 2}
+    assert scan() == {"files": 2, "unchanged": 2}
     write(drive / "a.md", "a new text")
-    assert looked() == {"files": 2, "unchanged": 1, "submitted": 1}
+    assert scan() == {"files": 2, "unchanged": 1, "submitted": 1}
 
 
-def test_links_out_of_the_watched_folder_are_not_followed(looked: Looked, drive: Path) -> None:
+def test_links_out_of_the_watched_folder_are_not_followed(scan: Looked, drive: Path) -> None:
     write(drive.parent / "secret.md", "secret")
     (drive / "link.md").symlink_to(drive.parent / "secret.md")
-    assert looked() == {"files": 2, "submitted": 2, "links": 1}
+    assert scan() == {"files": 2, "submitted": 2, "links": 1}
 
 
-def test_rejected_file_is_reported_once(looked: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rejected_file_is_reported_once(scan: Looked, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingestion.documents.submit.require_upload_size", _refuse)
-    assert looked() == {"files": 2, "refused": 2}
+    assert scan() == {"files": 2, "refused": 2}
     assert summary(Import.objects.get()).refused == 2
-    assert looked() == {"files": 2, "unchanged": 2}
+    assert scan() == {"files": 2, "unchanged": 2}
 
 
 def _refuse(_: object) -> None:
@@ -253,28 +253,28 @@ def test_watched_folder_is_due_after_its_interval(watch: Watch, admin: Principal
     assert watches_due() == []
 
 
-def test_stopping_process_leaves_the_scan_to_the_next(looked: Looked, watch: Watch) -> None:
+def test_stopping_process_leaves_the_scan_to_the_next(scan: Looked, watch: Watch) -> None:
     lifecycle.stopping.set()
     try:
-        assert looked() == {}
+        assert scan() == {}
     finally:
         lifecycle.stopping.clear()
     assert watches_due() == [watch.id]
 
 
 def test_unexpected_error_is_shown_and_the_next_scan_succeeds(
-    looked: Looked, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    scan: Looked, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(services, "document_submit", None)
-        looked()
+        scan()
     assert "Couldn’t check the folder" in watch.error
-    assert looked() == {"files": 2, "submitted": 2}
+    assert scan() == {"files": 2, "submitted": 2}
 
 
-def test_watched_folder_of_a_former_admin_is_not_scanned(looked: Looked, watch: Watch) -> None:
+def test_watched_folder_of_a_former_admin_is_not_scanned(scan: Looked, watch: Watch) -> None:
     User.objects.update(is_admin=False)
-    assert looked() == {}
+    assert scan() == {}
     assert "no longer an administrator" in watch.error
 
 

@@ -28,7 +28,7 @@ from ingestion.erasure.users import user_erase
 log = logging.getLogger(__name__)
 
 ABANDONED_AFTER: Final = timedelta(minutes=15)
-"""A check takes a few minutes at most. What is older was left by one that was interrupted."""
+"""A check takes a few minutes at most. Older objects were left by an interrupted one."""
 _ORDER: Final = (ArtifactKind.KNOWLEDGE_BASE, ArtifactKind.SOURCE, ArtifactKind.GROUP, ArtifactKind.USER)
 _NAMED_BY_A_CHECK: Final = re.compile(r"access-check-[0-9a-f]{8}( |-)", re.IGNORECASE)
 

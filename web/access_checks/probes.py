@@ -1,4 +1,4 @@
-"""Requests that somebody might try to see a document they have no access to."""
+"""Requests that a user might try in order to see a document without access to it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

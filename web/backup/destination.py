@@ -59,7 +59,7 @@ def _create_folder(folder: Path, lock: Path) -> Iterator[Path]:
 def _clear(parent: Path, report: Report) -> None:
     """Remove abandoned folders, whose locks the operating system has released."""
     for lock in parent.glob(f".*{_LOCK}"):
-        with suppress(PermissionError), _try_lock(lock) as alone:  # somebody else's may lie there, too
+        with suppress(PermissionError), _try_lock(lock) as alone:  # files of others may be there, too
             left = lock.with_name(lock.name.removesuffix(_LOCK) + _UNFINISHED)
             if not alone or not left.exists():
                 continue
@@ -91,7 +91,7 @@ def _try_lock(lock: Path) -> Iterator[bool]:
 
 
 def _open_and_lock(lock: Path) -> int | None:
-    """Open and lock the file; retry if its previous owner removed it meanwhile."""
+    """Open and lock the file; retry if its previous owner has just removed it."""
     while True:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -68,7 +68,7 @@ def _is_complete(stored: StoredFile, copy: Path, digest: str) -> bool:
         with gzip.open(copy) as stream:
             while stream.read(_BLOCK):
                 pass
-    except (OSError, EOFError, zlib.error):  # it was just being written anew
+    except (OSError, EOFError, zlib.error):  # it was just being rewritten
         return False
     return True
 

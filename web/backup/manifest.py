@@ -39,7 +39,7 @@ KEY_FILE: Final = "secret_key"  # the name of a file
 AUDIT_HEAD: Final = "audit_head.json"
 PRIVATE: Final = 0o600
 STORAGE_FOLDERS: Final = ("originals", "renditions", "parts", "pages")
-"""All that Cairn keeps in its storage."""
+"""Everything that Cairn stores in its file storage."""
 _TOP_LEVEL: Final = {MANIFEST, SQLITE, POSTGRESQL, IDS, NUMBERS, GOLD, KEY_FILE, AUDIT_HEAD}
 _STORED: Final = re.compile(rf"{FILES}/({'|'.join(STORAGE_FOLDERS)})(/(?!\.\.?(/|$))[\w.-]+)+", re.ASCII)
 _UNLISTED: Final = {SUMS, SIGNATURE}

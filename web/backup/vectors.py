@@ -52,7 +52,7 @@ class ServerVectors:
         try:
             answer = self._api.post(VECTORS_PATH, body)
         except ApiProblem as problem:
-            if problem.status_code == 404:  # it does not answer any more
+            if problem.status_code == 404:  # it is no longer active
                 return {}
             raise
         numbers = np.frombuffer(base64.b64decode(answer["vectors"]), "<f4").reshape(-1, answer["dimension"])

@@ -37,7 +37,7 @@ class Api:
             headers=headers,
             timeout=_TIMEOUT,
             trust_env=False,  # proxies of the environment are for other hosts, not for this machine
-            verify=url.startswith("https:"),  # else a quarter of a second goes to certificates in vain
+            verify=url.startswith("https:"),  # saves a quarter of a second for unused certificates
         )
         self.url = url
         self.key = key

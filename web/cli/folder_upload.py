@@ -18,7 +18,7 @@ from web.cli.local_files import LocalFile, LocalFiles
 
 _MAX_CONCURRENT_REQUESTS: Final = 4
 _PARCEL_FILES: Final = 20
-_PARCEL_BYTES: Final = 1 << 19  # many a proxy lets a megabyte pass
+_PARCEL_BYTES: Final = 1 << 19  # many proxies accept at most a megabyte
 _LOOK_SECONDS: Final = 2.0
 _UNWATCHED_SECONDS: Final = 10.0
 _SOON_SECONDS: Final = 0.1
@@ -30,7 +30,7 @@ _EMPTY: Final = "Nothing is left there"
 _OTHER: Final = "None of these is there, and there may be two folders of this name"
 
 Tick = Callable[[str, int, int], None]
-"""Called with what is going on, how much of it is done, and of how much."""
+"""Called with the current step, its progress, and its total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +328,7 @@ def _remove_all(api: Api, batch: Batch, documents: Iterable[str]) -> None:
         try:
             api.delete(f"/api/v1/documents/{document}", **{"import": batch.ensure()})
         except ApiProblem as problem:
-            if problem.status_code != 404:  # somebody else was faster
+            if problem.status_code != 404:  # another command was faster
                 raise
 
 

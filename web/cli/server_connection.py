@@ -23,7 +23,7 @@ from web.processes.progress_report import Reporter
 if TYPE_CHECKING:
     from web.processes.embedded import Runtime
 
-_RUNTIME = "web.processes.embedded"  # by name: where a server runs, nobody waits for the imports of one
+_RUNTIME = "web.processes.embedded"  # by name: with a running server, a command needs no imports of one
 _KEY_LIFE = timedelta(hours=24)
 _KEY_LABEL = "command line"
 _PATIENCE = 60.0  # seconds for a server that is still starting
@@ -47,7 +47,7 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
         try:
             runtime.start()
             reporter.close()  # the command has the word from here on
-        except DataDirInUse as held:  # somebody was faster
+        except DataDirInUse as held:  # another process was faster
             holder = held.holder
         else:
             with _stopping(runtime), connect_with_temporary_key(runtime.url) as api:

@@ -156,7 +156,7 @@ def model_test(*, row: RegisteredModel, actor: UUID | None) -> ConnectionResult:
     result, report = measure_language_model(environment_of(row), actor=actor, subject=f"model:{row.name}")
     if report is not None and not result.problem:
         measured = _measurements(report)
-        # Not a change: whoever edits the model meanwhile may go on.
+        # Not a change: an admin who is editing the model may continue.
         rows = RegisteredModel.objects.filter(pk=row.pk, version=row.version)
         if not rows.update(measured=measured, measured_at=timezone.now(), version=row.version + 1):
             raise Conflict(CHANGED_MEANWHILE)

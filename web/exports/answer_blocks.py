@@ -71,7 +71,7 @@ def blocks_of(markdown: str) -> Iterator[Block | Table]:
 
 @dataclass(slots=True)
 class _Reader:
-    """What is open while the tokens are read. `labels`: of the lists, the innermost last."""
+    """The open blocks while the tokens are read. `labels`: of the lists, the innermost last."""
 
     labels: list[int | None] = field(default_factory=list)
     label: str = ""

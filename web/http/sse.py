@@ -1,4 +1,4 @@
-"""Server-sent events: frames, and a bridge from blocking generators to the event loop."""
+"""Server-sent events (text/event-stream): frames, and a bridge from blocking generators."""
 
 import asyncio
 import json

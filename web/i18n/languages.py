@@ -28,7 +28,7 @@ class LanguageMiddleware(MiddlewareMixin):
             if request.path_info.startswith(SCRIPTS) and settings.SESSION_COOKIE_NAME in request.COOKIES:
                 setattr(request, _LANGUAGE_ATTRIBUTE, language_of(request))
         else:
-            # First without the database, for the page that tells that it is away.
+            # First without the database, for the page shown while it is unavailable.
             translation.activate(_first_offered(_requested_languages(request)))
             translation.activate(language_of(request))
 

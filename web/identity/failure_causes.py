@@ -21,7 +21,7 @@ _SAML_CAUSES: Final = (
     ("expired", "sign_in_time"),
     ("sign", "sign_in_signature"),
 )
-"""Words in the messages of the SAML library, and the causes that they stand for. The first one counts."""
+"""Words in the messages of the SAML library, and their causes. The first one counts."""
 _TOKEN_CAUSES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (jwt.InvalidAudienceError, "sign_in_audience"),
     (jwt.InvalidIssuerError, "sign_in_issuer"),

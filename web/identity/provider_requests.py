@@ -53,7 +53,7 @@ class _GuardedAdapter(BaseAdapter):
         stream: bool = False,  # noqa: ARG002 - responses are small
         timeout: Any = None,  # noqa: ARG002 - the limit counts
         verify: bool | str = True,
-        cert: Any = None,  # noqa: ARG002 - nobody sets one
+        cert: Any = None,  # noqa: ARG002 - it is never set
         proxies: Mapping[str, str] | None = None,  # noqa: ARG002 - addresses behind one can't be checked
     ) -> Response:
         host = urlsplit(str(request.url)).hostname

@@ -47,7 +47,7 @@ class _Limited(smtplib.SMTP):
             if self._expired or isinstance(error.__context__, TimeoutError):
                 raise MailTimeout from error
             raise
-        if reply is None or self._expired:  # what was received until then looks like a reply
+        if reply is None or self._expired:  # the part received until then looks like a reply
             self.close()
             raise MailTimeout
         return reply

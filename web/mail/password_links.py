@@ -63,7 +63,7 @@ def password_mails_send() -> int:
             continue
         try:
             send_mail(_write(mail, server), server)
-        except Conflict:  # disabled, or without address, meanwhile
+        except Conflict:  # disabled, or without address, by now
             mail.delete()
         except FAILURES as error:
             reason, is_final = describe_failure(error, server), _is_final(error)

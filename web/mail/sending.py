@@ -10,7 +10,7 @@ from web.mail.server import MailServer
 
 
 def build_mail(server: MailServer, *, to: str, subject: str, text: str) -> EmailMessage:
-    headers = {"Auto-Submitted": "auto-generated"}  # nobody's absence notice should answer
+    headers = {"Auto-Submitted": "auto-generated"}  # prevents automatic absence replies
     return EmailMessage(subject, text, server.sender, [to], headers=headers)
 
 

@@ -18,7 +18,7 @@ from web.cli.folder_upload import knowledge_base_id
 from web.processes.progress_report import PlainReporter, Reporter, RichReporter, SilentReporter
 
 FAILED, SOME_FAILED, INTERRUPTED = 1, 3, 130
-NOBODY_READS = 141  # as shells tell of a program that a broken pipe has ended
+NOBODY_READS = 141  # as shells report a program ended by a broken pipe
 _DJANGO_ONLY = {
     "version",
     "verbosity",

@@ -26,7 +26,7 @@ LOOK_SECONDS: Final = 1.0
 
 
 class CancelWatch:
-    """Looks up whether a run was ended, by an admin or as abandoned, while its worker goes on."""
+    """Looks up whether a run was ended, by an admin or as abandoned, while its worker is running."""
 
     def __init__(self, rows: "QuerySet[Any]") -> None:
         self._running = rows.filter(state=TrialState.RUNNING)

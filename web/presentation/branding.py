@@ -18,7 +18,7 @@ _HASH_CHARACTERS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """`logo` and `stylesheet`: their addresses, which change with their content; "" if there is none."""
+    """`logo` and `stylesheet`: their addresses, which change with their content; "" without one."""
 
     name: str
     sign_in_text: str

@@ -85,7 +85,7 @@ class _Placing:
             self._whole = bool(self._quotes) or self._in_row
 
     def close(self) -> None:
-        """Place the links of the citations after the texts, and begin anew."""
+        """Place the links of the citations after the texts, and start again."""
         links = _unambiguous(self._cited)
         for token, start in self._in_scope() if links else ():
             self._places[id(token)] = list(_place(token.content, links, start))

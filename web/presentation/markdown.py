@@ -22,7 +22,7 @@ from retrieval.answering.generation.sentence_gate import UNSUPPORTED_SUFFIX
 from web.presentation.cited_links import LINK_HOST, TextLink, link_cited_words
 from web.presentation.unsupported_words import CITATION, MARKER, UNSUPPORTED_MARK, underline_words
 
-LONGEST = 50_000  # characters; answers are far shorter, and what is hostile shall not cost more
+LONGEST = 50_000  # characters; answers are far shorter, and hostile text must not cost more
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~!()])")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BLOCKS = {"p", "br", "hr", "pre", "blockquote", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6"}

@@ -12,7 +12,7 @@ from typing import IO
 from cairn.errors import Conflict
 from web.processes.watchdog import command_pid
 
-_TRIES, _PAUSE = 20, 0.05  # a probe holds the lock for a moment; that is not "held"
+_TRIES, _PAUSE = 20, 0.05  # a probe takes the lock for a moment, which doesn't count
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class Runtime:
             self._report.step(introduction(admin, on_terminal=self._report.on_terminal))
 
     def _start_workers(self) -> None:
-        # Nobody else works on this database: a lease found at the start belongs to a dead process.
+        # No other process uses this database: a lease found at the start belongs to a dead one.
         leases_release_all()
         self._workers = Workers()
         self._workers.start()

@@ -17,7 +17,7 @@ _LOOK_SECONDS = 0.02
 _SWITCH_SECONDS = (
     0.001  # the event loop waits so long for each thread that computes; by default five times that
 )
-OPEN_STREAMS_SECONDS = 2  # for answers that were told to end, once the server stops
+OPEN_STREAMS_SECONDS = 2  # for running answers to end, once the server stops
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -12,7 +12,7 @@ _STATUS_EVERY = 5.0  # seconds between lines where no terminal can rewrite one
 
 class Reporter(Protocol):
     on_terminal: bool
-    """Whether a person reads it, so that nothing keeps what it says. Secrets are said to nobody else."""
+    """Whether a person reads it on a terminal, so that nothing is stored. Secrets are shown only then."""
 
     def step(self, text: str) -> None:
         """Report a completed step."""

@@ -84,7 +84,7 @@ class Loading:
             detail = load()
         except CairnError as error:
             problem = error.message
-        except Exception as error:  # the boundary of a thread: the other parts go on
+        except Exception as error:  # the boundary of a thread: the other parts continue
             log.exception("cannot load %s", part)
             problem = f"{type(error).__name__}: {error}"
         finally:

@@ -84,7 +84,7 @@ class Heartbeat:
 
 
 def start_heartbeat(child_end: int) -> None:
-    """Tells the parent once a second that this process runs Python code."""
+    """Reports to the parent once a second that this process runs Python code."""
     dump_stacks_on_request()
     os.set_inheritable(child_end, False)
 
@@ -129,7 +129,7 @@ def is_supervised() -> bool:
 
 
 def command_pid() -> int:
-    """The process that whoever started the command knows."""
+    """The process id that the caller of the command knows."""
     return _supervisor_pid or os.getpid()
 
 
@@ -158,7 +158,7 @@ class _Supervisor:
                 self._exit_as(code)
 
     def _fork(self, heartbeat: Heartbeat) -> bool:
-        """Whether this is the child. Signals are blocked meanwhile, so that none misses it."""
+        """Whether this is the child. Signals are blocked during the fork, so that none is missed."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         if self._stop_signal is not None:
             raise SystemExit(128 + self._stop_signal)
@@ -262,7 +262,7 @@ def _die_with(parent: int) -> None:
 
 
 def _is_stopped(pid: int) -> bool:
-    """By SIGSTOP or a debugger. Only Linux tells."""
+    """Stopped by SIGSTOP or a debugger; known on Linux only."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2]
     except OSError:
@@ -271,7 +271,7 @@ def _is_stopped(pid: int) -> bool:
 
 
 def _processor_wait(pid: int) -> float:
-    """Seconds for which its threads have had to wait for a processor; only Linux tells."""
+    """Seconds for which its threads have had to wait for a processor; known on Linux only."""
     nanoseconds = 0
     for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         with suppress(OSError):  # the thread has ended
@@ -280,7 +280,7 @@ def _processor_wait(pid: int) -> float:
 
 
 def notify_systemd() -> None:
-    """Says that this process is alive, if a service manager asked for it."""
+    """Reports that this process is alive, if a service manager expects it."""
     if address := environment().notify_socket:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)

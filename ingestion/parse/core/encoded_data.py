@@ -92,7 +92,7 @@ def _remove_spans(element: Element, spans: Sequence[_Span]) -> Element | None:
 
 
 def _moved_links(links: Sequence[Link], spans: Sequence[_Span]) -> Iterator[Link]:
-    """Yield the links in what is left, where they are now."""
+    """Yield the links in the remaining text, at their new positions."""
     for link in links:
         if all(link.end <= span.start or span.end <= link.start for span in spans):
             shift = sum(span.end - span.start - len(_ELLIPSIS) for span in spans if span.end <= link.start)

@@ -1,4 +1,4 @@
-"""File type detection by content.
+"""File type detection: decides the media type (MIME type) of an upload by its content.
 
 The name distinguishes text formats, and must not contradict the content.
 """

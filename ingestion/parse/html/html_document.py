@@ -22,7 +22,7 @@ from ingestion.parse.text.cleaning import clean, decode
 _DEEPEST: Final = 150
 _LONGEST_TEXT: Final = 2_000_000  # libxml2 drops longer ones, and all after them, in unstructured's parser
 _EMBEDDED: Final = ("embed", "iframe", "object", "video", "audio")
-# unstructured takes these for boilerplate; in a handbook they hold the answer
+# unstructured takes these for boilerplate; in a handbook they contain the answer
 _RENAMED: Final = {
     "details": "div",
     "summary": "p",

@@ -33,7 +33,7 @@ _UNREAD: Final = {
     "message/external-body": LeftOut("skipped_external_attachments"),
     "message/partial": LeftOut("skipped_fragments"),
 }
-POLICY: Final = compat32.clone(max_line_length=0)  # as it came: no header is folded anew
+POLICY: Final = compat32.clone(max_line_length=0)  # unchanged: no header is folded again
 
 Part: TypeAlias = "Message[str, str]"
 Found: TypeAlias = Body | Attachment | LeftOut

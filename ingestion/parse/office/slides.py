@@ -8,9 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile
 
-from lxml import etree
 from pptx import Presentation
 from pptx.exc import PythonPptxError
 from pptx.slide import Slide
@@ -22,6 +20,7 @@ from ingestion.parse.core import failures
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import TEXT, RenditionBuilder
 from ingestion.parse.core.report_notes import build_count_note
+from ingestion.parse.office.damage import DAMAGE
 from ingestion.parse.office.slide_shapes import Piece, ShapeReader, lines_of, one_line, settle
 
 _KIND: Final = "presentation"
@@ -29,18 +28,7 @@ _NOTES: Final = "Notes"
 _UNTITLED: Final = "Slide {}"
 _NO_TITLES: Final = ("powerpoint presentation", "presentation", "powerpoint-präsentation")
 _FEWEST_SLIDES: Final = 4
-# what python-pptx raises on parts that are missing or not what they should be
-_DAMAGE: Final = (
-    PythonPptxError,
-    BadZipFile,
-    etree.LxmlError,
-    KeyError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    TypeError,
-    NotImplementedError,
-)
+_DAMAGE: Final = (PythonPptxError, NotImplementedError, *DAMAGE)
 
 
 @dataclass(frozen=True, slots=True)

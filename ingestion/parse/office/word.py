@@ -3,7 +3,6 @@
 import io
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile
 
 from docx.document import Document
 from docx.opc.constants import CONTENT_TYPE, RELATIONSHIP_TYPE
@@ -23,6 +22,7 @@ from ingestion.parse.core.anchors import Anchor
 from ingestion.parse.core.limits import Limits
 from ingestion.parse.core.rendition_builder import RenditionBuilder
 from ingestion.parse.office import word_markup
+from ingestion.parse.office.damage import DAMAGE
 from ingestion.parse.text.cleaning import clean
 
 _KIND: Final = "Word document"
@@ -36,17 +36,7 @@ _VARIANTS: Final = (
 """Documents with macros and templates: the same inside, but python-docx would not take them."""
 _NO_TITLES: Final = ("word document", "document")  # what Word itself puts there
 PartFactory.part_type_for.update(dict.fromkeys(_VARIANTS, DocumentPart))
-# what python-docx and unstructured raise on parts that are missing or not what they should be
-_DAMAGE: Final = (
-    OpcError,
-    BadZipFile,
-    etree.LxmlError,
-    KeyError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    TypeError,
-)
+_DAMAGE: Final = (OpcError, *DAMAGE)
 
 
 def parse(path: Path, limits: Limits) -> Rendition:

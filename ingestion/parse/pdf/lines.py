@@ -18,7 +18,7 @@ from ingestion.parse.pdf.link_annotations import LinkAnnotation
 from ingestion.parse.text.cleaning import clean
 
 _HYPHEN: Final = "\x02"  # PDFium's sign for a hyphen that ends a line
-BROKEN_WORD: Final = "\u00ad"  # ours, until the whole document tells how the word is spelt
+BROKEN_WORD: Final = "\u00ad"  # ours, until the whole document shows how the word is spelt
 _ROW: Final = re.compile(r"([^\r\n\x02\ufffe]+)([\r\n\x02\ufffe]?)")
 _RUN: Final = re.compile(r"\S+")
 _BULLET: Final = re.compile(r"[•▪●■◦‣∙·○□➢❖✓*–—-]|[\uf000-\uf0ff]")

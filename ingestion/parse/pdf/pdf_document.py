@@ -109,7 +109,7 @@ def _load_flattened_page(
     links = read_annotations(document, page)  # flattening removes them
     if document.formenv is None:
         return page, links
-    page.set_cropbox(*page.get_bbox())  # PDFium would take a size that is told for all pages for none
+    page.set_cropbox(*page.get_bbox())  # PDFium ignores a size declared for all pages
     if FPDFPage_Flatten(page, FLAT_NORMALDISPLAY) != FLATTEN_SUCCESS:
         return page, links
     page.close()

@@ -110,7 +110,7 @@ def main() -> None:
 
 def _isolate(module: str, task: Task) -> None:
     for name in _UNWANTED:
-        sys.modules[name] = None  # type: ignore[assignment]  # how import is told "not installed"
+        sys.modules[name] = None  # type: ignore[assignment]  # how import learns "not installed"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _leave_network()

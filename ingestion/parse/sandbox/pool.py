@@ -36,7 +36,7 @@ Cancelled = Callable[[], bool]
 _POLL: Final = 0.2
 _LOOK: Final = 0.05  # often: memory can be used up in a fraction of a second
 _PATIENCE: Final = 5.0  # seconds: another child takes two to start, and most files are read in less than one
-_PATIENCE_BEHIND: Final = 30.0  # with a backlog: one file that takes minutes must not hold up all others
+_PATIENCE_BEHIND: Final = 30.0  # with a backlog: one file that takes minutes must not delay all others
 _START_SECONDS: Final = 90
 _RECEIVE_SECONDS: Final = 60
 _REAP_SECONDS: Final = 10
@@ -44,7 +44,7 @@ _FILES_PER_CHILD: Final = 500
 _LARGEST_ANSWER: Final = 512 << 20
 _CONFINE: Final = "ingestion.parse.sandbox.child"
 _MEMORY_USED_UP: Final = 0.5  # what grows by doubling fails there
-# nothing of the parent's environment: it holds secrets
+# nothing of the parent's environment, which contains secrets
 _ENVIRONMENT: Final = {
     "DO_NOT_TRACK": "1",
     "HOME": "/nonexistent",
@@ -177,7 +177,7 @@ class _ChildPool:
         self._idle: list[_Child] = []
         self._busy: set[_Child] = set()
         self._waiters = self._urgent = 0
-        self._short_since: float | None = None  # since then somebody waits, and there could be one more
+        self._short_since: float | None = None  # since when a caller waits, although one more could start
         self._closed = False
 
     def ask(self, request: _Request) -> Answer:
@@ -204,7 +204,7 @@ class _ChildPool:
             self._idle.clear()
             self._changed.notify_all()
         for child in busy:
-            child.stop()  # whoever waits for it sees it end, and cleans up
+            child.stop()  # the thread that waits for it sees it end, and cleans up
         for child in idle:
             child.kill()
 
@@ -355,7 +355,7 @@ class _Child:
                 raise self._diagnose_death(request.limits) from error
             finally:
                 if self._retired:
-                    self.stop()  # nobody may write there while the folder is emptied
+                    self.stop()  # no process may write there while the folder is emptied
         self._answered += 1
         return answer
 
@@ -385,7 +385,7 @@ class _Child:
         deadline = time.monotonic() + request.limits.seconds
         report = Throttled(request.progress)
         while True:
-            late = time.monotonic() > deadline  # before looking: this process may have been held up since
+            late = time.monotonic() > deadline  # before checking: this process may have been paused since
             found = self._message() if self._connection.poll(_LOOK) else None
             if isinstance(found, Answer):
                 return found

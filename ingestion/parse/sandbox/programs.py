@@ -83,7 +83,7 @@ def _places(program: str) -> Iterator[Path]:
     if program == PANDOC and (spec := importlib.util.find_spec("pypandoc")) and spec.origin:
         yield Path(spec.origin).parent / "files" / "pandoc"
     if command := shutil.which(program, path=_FOLDERS):
-        # LibreOffice's command is a shell script; the program itself lies beside it
+        # LibreOffice's command is a shell script; the program itself is next to it
         yield Path(command).resolve().with_name(f"{program}.bin")
         yield Path(command)
     if program == SOFFICE:

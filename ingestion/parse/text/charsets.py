@@ -39,7 +39,7 @@ def decode(data: bytes, charset: str | None) -> str:
 def _replacing(data: bytes, charset: str) -> str | None:
     """Decode with replacement characters. Returns None for unknown and non-text encodings."""
     if not charset or charset in ("us-ascii", "ascii"):
-        return None  # what is really ASCII is guessed rightly
+        return None  # real ASCII is detected correctly
     try:
         return data.decode(charset, errors="replace")
     except (LookupError, ValueError):

@@ -11,7 +11,7 @@ from charset_normalizer import from_bytes
 from cairn.hidden_characters import visible
 from cairn.inference import language_identification
 
-_MARK: Final = "\ufeff"  # at the beginning it says how a file is encoded
+_MARK: Final = "\ufeff"  # at the beginning it declares the encoding
 
 _BOMS: Final = (
     (b"\xef\xbb\xbf", "utf-8-sig"),

@@ -1,7 +1,7 @@
 """Rules about who may give access to whom.
 
-Managers of a knowledge base choose its people. Access for everyone or for whole groups needs more: whoever
-could grant it could put text into everybody's answers.
+Managers of a knowledge base choose its people. Access for everyone or for whole groups needs more: anyone
+who could grant it could put text into everybody's answers.
 """
 
 from collections.abc import Collection, Iterable, Mapping

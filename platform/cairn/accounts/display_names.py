@@ -13,7 +13,7 @@ _ORNAMENTS: Final = str.maketrans("\u2768\u2769\u276a\u276b\u2985\u2986\u2e28\u2
 
 
 def normalize_display_name(name: str) -> str:
-    """Return the name in one line, without characters that nobody sees."""
+    """Return the name in one line, without invisible characters."""
     return " ".join(visible(unicodedata.normalize("NFC", name)).split())
 
 

@@ -88,7 +88,7 @@ class User(AbstractBaseUser):
 
     @property
     def label(self) -> str:
-        """The display name, and the user name that tells people with the same one apart."""
+        """The display name, and the user name, which distinguishes people with the same one."""
         return f"{self.display_name} ({self.username})" if self.display_name else self.username
 
     def save(self, *args: Any, **kwargs: Any) -> None:
@@ -125,7 +125,7 @@ class Identity(models.Model):
 class Group(models.Model):
     """`source` is who says who is in it: "" this installation's admins, else a directory such as `oidc:okta`.
 
-    Names are unique within a source only: whoever names groups elsewhere does not get into ours by a name.
+    Names are unique within a source only: naming a group elsewhere gives no access to ours by a name.
     `external_id` is the directory's own id for it, where it tells one.
 
     Members may create knowledge bases if `can_create_knowledge_bases`. Besides admins, only its `managers`
@@ -189,7 +189,7 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
 
 
 class ApiKey(models.Model):
-    """Only a digest is kept: the key itself is shown once. `prefix` lets people tell keys apart.
+    """Only a digest is kept: the key itself is shown once. `prefix` distinguishes keys for people.
 
     `knowledge_bases` holds the ids of the only ones that it may touch; null: all that its user may. A list,
     not rows: when the last of them is deleted, the key must not open all others.

@@ -18,10 +18,10 @@ from cairn.messages import CodedMessage
 PAUSES: Final = (1, 2, 4, 8, 15, 30, 60, 60)
 """Minutes after each failed attempt; the first attempts span some hours of outage."""
 REPEAT_MINUTES: Final = 5
-"""People who forgot their password get one message in this time, however often somebody asks for it."""
+"""People who forgot their password get one message in this time, however often it is requested."""
 RESET_DAYS: Final = 1
 PER_DAY: Final = 5
-"""Messages that a person gets in 24 hours because somebody asked for them."""
+"""Messages requested for a person that are sent in 24 hours."""
 PEOPLE: Final = 10
 """People who get a message for one request, if many have the same address."""
 NO_ADDRESS: Final = gettext_noop("This user has no email address.")

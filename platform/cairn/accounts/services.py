@@ -201,7 +201,7 @@ def _require_free_name(username: str, *, for_user: User | None = None) -> None:
 
 
 def name_is_taken(username: str, *, by_other_than: User | None = None) -> bool:
-    """Return whether another account has the name, or one that people cannot tell from it."""
+    """Return whether another account has the name, or one that people could mistake for it."""
     others = User.objects.exclude(pk=by_other_than.pk) if by_other_than else User.objects.all()
     alike = Q(username__iexact=username) | Q(name_skeleton=name_skeleton(username))
     return others.filter(alike).exists()
@@ -339,7 +339,7 @@ def api_key_create(
     for_command: bool = False,
     actor: UUID | None = None,
 ) -> tuple[ApiKey, str]:
-    """The row and the key itself, which is kept nowhere. None means all scopes, all knowledge bases.
+    """The row and the key itself, which is not stored. None means all scopes, all knowledge bases.
 
     Whether its user may read the knowledge bases does not matter here: it is asked at each use.
     """

@@ -1,7 +1,7 @@
 """A database cache that stores JSON.
 
-Django's own `DatabaseCache` stores pickles: whoever can write to its table, or to a backup of it, can run
-code in every process that reads it.
+Django's own `DatabaseCache` stores pickles: anyone who can write to its table, or to a backup of it,
+could run code in every process that reads it.
 """
 
 import json

@@ -53,7 +53,7 @@ def _install_model(model: DownloadableModel, data_dir: Path, report: Report) -> 
     draft = target.with_name(f".{target.name}.part")
     with draft.open("ab") as stream:
         wait_for_lock(stream, model.name, report)
-        if target.exists():  # another process has installed it meanwhile
+        if target.exists():  # another process has installed it in the meantime
             return
         require_room(model.name, round(model.total_bytes * _ROOM) - _size_of(stream), data_dir)
         _append_parts(model, stream, target.with_name(f".{target.name}.wheels"), report)

@@ -125,7 +125,7 @@ class _ChatSlots:
     def _replace(self) -> _Slot[LlamaIndexChatModel]:
         """Load the new model while others use the old one, and let answers of the old one end."""
         slot = _Slot(self._open)
-        with suppress(CairnError):  # whoever uses the model is told
+        with suppress(CairnError):  # the user of the model gets the error
             slot.get()
         with self._lock:
             before, self.last = self.last.loaded, slot
@@ -262,7 +262,7 @@ def use(
     reader: AnswerReader | None = None,
     inference: NaturalLanguageInference | None = None,
 ) -> Iterator[None]:
-    """Other models for a while, in every thread. `embedder` stands for the configured one."""
+    """Use other models for a while, in every thread. `embedder` replaces the configured one."""
     with (
         _slot(None).replace(embedder),
         _chat.current().replace(chat),

@@ -1,4 +1,7 @@
-"""Counts usage against limits. The database counts, so any number of processes may do so."""
+"""Rate limiting: counts usage against limits and quotas.
+
+The database counts, so any number of processes may do so.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ DOWNLOADABLE: Final[Mapping[str, DownloadableModel]] = {
 NAMES: Final = (PACKAGED, *DOWNLOADABLE)
 
 
-@cache  # a process keeps its model until it ends, whatever is chosen meanwhile
+@cache  # a process uses its model until it ends, whatever is chosen later
 def load_chosen_model(data_dir: Path) -> str:
     """Return the name of the model chosen last, or of the packaged one."""
     try:

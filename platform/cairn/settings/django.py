@@ -35,7 +35,7 @@ def _database(url: str | None) -> dict[str, Any]:
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 30,
-                # What is deleted is overwritten: an erased document must not lie in free pages of the file.
+                # Deleted data is overwritten: an erased document must not remain in free pages of the file.
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON",
             },
         }
@@ -172,7 +172,7 @@ LOGIN_URL = "/login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/login"
 
-# Two installs on one host must not overwrite each other's cookies: browsers do not tell ports apart.
+# Two installs on one host must not overwrite each other's cookies: browsers share cookies between ports.
 _install = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:8]
 SESSION_SERIALIZER = "django.contrib.sessions.serializers.JSONSerializer"
 SESSION_COOKIE_NAME = f"cairn_session_{_install}"
@@ -302,8 +302,8 @@ LOGGING = {
     "loggers": {
         **{name: {"level": _env.log_level} for name in ("cairn", "retrieval", "ingestion", "web")},
         "paramiko": {"level": "CRITICAL"},  # what it logs is also raised
-        "mcp": {"level": "ERROR"},  # what it warns of holds what was sent
-        "psycopg.pool": {"level": "ERROR"},  # a database that is away is told of by those who need it
+        "mcp": {"level": "ERROR"},  # its warnings contain request data
+        "psycopg.pool": {"level": "ERROR"},  # its users report that the database is unavailable
     },
 }
 NINJA_PAGINATION_MAX_LIMIT = 200

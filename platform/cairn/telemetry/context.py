@@ -13,7 +13,7 @@ def current_ids() -> Mapping[str, str]:
 
 @contextmanager
 def bind_ids(**ids: object) -> Iterator[None]:
-    """`request_id`, `job_id` or `answer_id`, beside those that are bound already."""
+    """`request_id`, `job_id` or `answer_id`, in addition to those already bound."""
     token = _ids.set({**_ids.get(), **{name: str(value) for name, value in ids.items()}})
     try:
         yield

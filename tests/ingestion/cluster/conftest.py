@@ -110,7 +110,7 @@ def started(broker: Broker) -> Iterator[Broker]:
 
 
 @pytest.fixture(scope="package")
-def undisturbed(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> ChunkSet:
+def undisturbed_chunks(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) -> ChunkSet:
     """The chunks that an embedded install makes of the files without faults."""
     data_dir: Path = tmp_path_factory.mktemp("undisturbed") / "data"
     with ended(Install(data_dir, **model_settings(models))) as install:
@@ -122,11 +122,11 @@ def undisturbed(models: FakeServer, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def expected(undisturbed: ChunkSet) -> Callable[[int], ChunkSet]:
+def expected(undisturbed_chunks: ChunkSet) -> Callable[[int], ChunkSet]:
     """Return the expected chunks of the first `count` files."""
 
     def first(count: int) -> ChunkSet:
         names = set(texts(count, edition=2))
-        return {chunk for chunk in undisturbed if chunk[0] in names}
+        return {chunk for chunk in undisturbed_chunks if chunk[0] in names}
 
     return first

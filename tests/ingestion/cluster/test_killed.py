@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
-def victim(cluster: Cluster) -> ClusterInstall:
+def killed_install(cluster: Cluster) -> ClusterInstall:
     """Has new versions of every document waiting, and a document that was half erased."""
     install = cluster.install
     cluster.working()
@@ -51,20 +51,20 @@ def own(chunks: ChunkSet) -> ChunkSet:
 
 
 @pytest.mark.parametrize("fault", IN_A_JOB)
-def test_kill_leaves_no_document_partly_searchable(victim: ClusterInstall, fault: Fault) -> None:
-    victim.run_until_killed(CAIRN_FAULT=fault)
-    victim.assert_nothing_half()
-    assert sources(own(victim.chunk_set())) == expected()
+def test_kill_leaves_no_document_partly_searchable(killed_install: ClusterInstall, fault: Fault) -> None:
+    killed_install.run_until_killed(CAIRN_FAULT=fault)
+    killed_install.assert_nothing_half()
+    assert sources(own(killed_install.chunk_set())) == expected()
 
 
 def test_killed_ingestion_finishes_with_the_same_chunks(
-    victim: ClusterInstall, cluster: Cluster, undisturbed: ChunkSet
+    killed_install: ClusterInstall, cluster: Cluster, undisturbed_chunks: ChunkSet
 ) -> None:
     cluster.working()
-    victim.wait_settled()
-    assert victim.failures() == []
-    victim.assert_nothing_left_over()
-    assert own(victim.chunk_set()) == {chunk for chunk in undisturbed if chunk[0] != DELETED}
+    killed_install.wait_settled()
+    assert killed_install.failures() == []
+    killed_install.assert_nothing_left_over()
+    assert own(killed_install.chunk_set()) == {chunk for chunk in undisturbed_chunks if chunk[0] != DELETED}
 
 
 @pytest.mark.parametrize("fault", REWRITING)

@@ -87,7 +87,7 @@ time.sleep(1000)
 
 
 @pytest.fixture
-def outside(tmp_path: Path) -> Path:
+def outside_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "outside"
     folder.mkdir()
     (folder / "other").write_text("someone else's")
@@ -111,9 +111,9 @@ def lane(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_ChildPool]:
 
 
 @pytest.fixture
-def ask(lane: _ChildPool, outside: Path) -> Callable[..., Any]:
+def ask(lane: _ChildPool, outside_folder: Path) -> Callable[..., Any]:
     def _ask(*, limits: Limits | None = None, cancelled: Any = lambda: False, **arguments: Any) -> Any:
-        return lane.ask(_Request(outside / "document", arguments, limits or Limits(), cancelled))
+        return lane.ask(_Request(outside_folder / "document", arguments, limits or Limits(), cancelled))
 
     return _ask
 
@@ -137,15 +137,15 @@ def leftovers(folder: Path) -> list[Path]:
     ]
 
 
-def test_sandboxed_child_cannot_write_outside(ask: Callable[..., Any], outside: Path) -> None:
+def test_sandboxed_child_cannot_write_outside(ask: Callable[..., Any], outside_folder: Path) -> None:
     needs_landlock()
-    assert ask(outside=str(outside)).result()["done"] == []
-    assert sorted(path.name for path in outside.iterdir()) == ["document", "other"]
+    assert ask(outside=str(outside_folder)).result()["done"] == []
+    assert sorted(path.name for path in outside_folder.iterdir()) == ["document", "other"]
 
 
-def test_parsers_import_only_required_modules(folder: Path, outside: Path) -> None:
+def test_parsers_import_only_required_modules(folder: Path, outside_folder: Path) -> None:
     lane = _ChildPool(f"{PROBE}_parsers", 1, folder)
-    answer = lane.ask(_Request(outside / "document", {}, Limits())).result()
+    answer = lane.ask(_Request(outside_folder / "document", {}, Limits())).result()
     lane.close()
     assert answer["parsers"] > 5
     assert answer["heavy_modules"] == []
@@ -154,24 +154,24 @@ def test_parsers_import_only_required_modules(folder: Path, outside: Path) -> No
 
 
 def test_python_restrictions_apply_without_kernel_support(
-    ask: Callable[..., Any], outside: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., Any], outside_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
         "ingestion.parse.sandbox.pool._CONFINE", "tests.ingestion.parse.confine_without_kernel"
     )
-    done = ask(outside=str(outside)).result()["done"]
+    done = ask(outside=str(outside_folder)).result()["done"]
     assert [name for name in done if not name.startswith("native")] == []
     assert "native create" in done, "the kernel still stands in the way, so this shows nothing"
 
 
-def test_child_reads_its_own_link_to_the_file(ask: Callable[..., Any], outside: Path) -> None:
+def test_child_reads_its_own_link_to_the_file(ask: Callable[..., Any], outside_folder: Path) -> None:
     assert ask().body == b"the document"
-    assert stat.S_IMODE((outside / "document").stat().st_mode) == 0o644
-    assert (outside / "document").stat().st_nlink == 1
+    assert stat.S_IMODE((outside_folder / "document").stat().st_mode) == 0o644
+    assert (outside_folder / "document").stat().st_nlink == 1
 
 
 def test_file_on_another_disk_is_copied(
-    ask: Callable[..., Any], outside: Path, monkeypatch: pytest.MonkeyPatch
+    ask: Callable[..., Any], outside_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
@@ -180,15 +180,15 @@ def test_file_on_another_disk_is_copied(
     assert ask().body == b"the document"
 
 
-def test_program_accesses_only_its_own_folder(ask: Callable[..., Any], outside: Path) -> None:
+def test_program_accesses_only_its_own_folder(ask: Callable[..., Any], outside_folder: Path) -> None:
     needs_landlock()
-    done = json.loads(ask(code=REACH.replace("OUTSIDE", str(outside))).body)
+    done = json.loads(ask(code=REACH.replace("OUTSIDE", str(outside_folder))).body)
     assert done.pop("secrets") == []
     assert {name for name, was_done in done.items() if was_done} == {
         "read the document",
         "write in the folder",
     }
-    assert (outside / "document").read_text() == "the document"
+    assert (outside_folder / "document").read_text() == "the document"
 
 
 def test_sandboxed_program_starts_threads_but_no_processes(ask: Callable[..., Any]) -> None:

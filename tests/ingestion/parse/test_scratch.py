@@ -18,51 +18,53 @@ def document(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Scratch:
+def work_folder(tmp_path: Path) -> Scratch:
     return Scratch(tmp_path / "scratch")
 
 
-def test_lent_file_and_its_byproducts_are_removed(own: Scratch, document: Path) -> None:
-    with own.lend(document) as path:
+def test_lent_file_and_its_byproducts_are_removed(work_folder: Scratch, document: Path) -> None:
+    with work_folder.lend(document) as path:
         assert path.read_text() == "the document"
-        (own.work / "deep" / "er").mkdir(parents=True)
-        (own.work / "deep" / "er" / "page").touch()
-        (own.work / "link").symlink_to(document.parent)
-    assert list(own.inbox.iterdir()) == list(own.work.iterdir()) == []
+        (work_folder.work / "deep" / "er").mkdir(parents=True)
+        (work_folder.work / "deep" / "er" / "page").touch()
+        (work_folder.work / "link").symlink_to(document.parent)
+    assert list(work_folder.inbox.iterdir()) == list(work_folder.work.iterdir()) == []
     assert document.read_text() == "the document"
 
 
-def test_work_folder_is_overfull_by_size(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_folder_is_overfull_by_size(work_folder: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workdir, "MOST_BYTES", 1000)
-    (own.work / "deep").mkdir()
-    (own.work / "deep" / "page").write_bytes(bytes(1000))
-    assert not own.is_overfull()
-    (own.work / "more").write_bytes(b"x")
-    assert own.is_overfull()
+    (work_folder.work / "deep").mkdir()
+    (work_folder.work / "deep" / "page").write_bytes(bytes(1000))
+    assert not work_folder.is_overfull()
+    (work_folder.work / "more").write_bytes(b"x")
+    assert work_folder.is_overfull()
 
 
-def test_work_folder_is_overfull_by_number_of_files(own: Scratch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_folder_is_overfull_by_number_of_files(
+    work_folder: Scratch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(workdir, "_MOST_FILES", 2)
     for name in ("a", "b"):
-        (own.work / name).touch()
-    assert not own.is_overfull()
-    (own.work / "c").touch()
-    assert own.is_overfull()
+        (work_folder.work / name).touch()
+    assert not work_folder.is_overfull()
+    (work_folder.work / "c").touch()
+    assert work_folder.is_overfull()
 
 
 def test_files_elsewhere_do_not_count_towards_the_limit(
-    own: Scratch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    work_folder: Scratch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(workdir, "MOST_BYTES", 1000)
     (tmp_path / "large").write_bytes(bytes(5000))
-    (own.work / "link").symlink_to(tmp_path / "large")
-    (own.work / "folder").symlink_to(tmp_path)
-    assert not own.is_overfull()
+    (work_folder.work / "link").symlink_to(tmp_path / "large")
+    (work_folder.work / "folder").symlink_to(tmp_path)
+    assert not work_folder.is_overfull()
 
 
-def test_removed_scratch_is_replaced_by_another(own: Scratch, tmp_path: Path) -> None:
+def test_removed_scratch_is_replaced_by_another(work_folder: Scratch, tmp_path: Path) -> None:
     other = Scratch(tmp_path / "scratch")
-    own.remove()
+    work_folder.remove()
     assert list((tmp_path / "scratch").iterdir()) == [other.root]
     other.remove()
 

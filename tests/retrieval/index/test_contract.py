@@ -56,7 +56,7 @@ def opened(kind: str, folder: Path, url: str) -> Iterator[Adapter]:
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def kept(
+def shared_index(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, qdrant_url: str
 ) -> Iterator[Adapter]:
     with opened(request.param, tmp_path_factory.mktemp("edge") / "index", qdrant_url) as index:
@@ -64,15 +64,15 @@ def kept(
 
 
 @pytest.fixture
-def index(kept: Adapter) -> Adapter:
+def index(shared_index: Adapter) -> Adapter:
     """One index for all tests, since creating one writes much to the disk; each test gets it empty."""
-    kept._delete(AnyOf.of(KNOWLEDGE_BASE, [KB, OTHER_KB]))
-    assert kept.count() == 0
-    return kept
+    shared_index._delete(AnyOf.of(KNOWLEDGE_BASE, [KB, OTHER_KB]))
+    assert shared_index.count() == 0
+    return shared_index
 
 
 @pytest.fixture(params=KINDS)
-def own(request: pytest.FixtureRequest, tmp_path: Path, qdrant_url: str) -> Iterator[Adapter]:
+def closable_index(request: pytest.FixtureRequest, tmp_path: Path, qdrant_url: str) -> Iterator[Adapter]:
     """An index for a test that closes it."""
     with opened(request.param, tmp_path / "index", qdrant_url) as index:
         yield index
@@ -269,26 +269,26 @@ def test_vectors_of_existing_points_are_returned(index: VectorIndex) -> None:
     assert index.vectors([]) == {}
 
 
-def test_closed_index_is_unavailable(own: VectorIndex) -> None:
-    own.close()
-    own.close()
+def test_closed_index_is_unavailable(closable_index: VectorIndex) -> None:
+    closable_index.close()
+    closable_index.close()
     calls: list[Callable[[], object]] = [
-        own.count,
-        lambda: own.vectors([uuid4()]),
-        lambda: ask(own),
-        lambda: own.upsert([point()]),
-        lambda: own.delete_document(uuid4()),
-        lambda: own.set_fields(uuid4(), readers=(), tags=()),
+        closable_index.count,
+        lambda: closable_index.vectors([uuid4()]),
+        lambda: ask(closable_index),
+        lambda: closable_index.upsert([point()]),
+        lambda: closable_index.delete_document(uuid4()),
+        lambda: closable_index.set_fields(uuid4(), readers=(), tags=()),
     ]
     for call in calls:
         with pytest.raises(Unavailable):
             call()
 
 
-def test_empty_scope_does_not_reach_the_store(own: VectorIndex) -> None:
-    own.upsert([point()])
-    own.close()  # any contact would raise
-    candidates = ask(own, scope(readable=()))
+def test_empty_scope_does_not_reach_the_store(closable_index: VectorIndex) -> None:
+    closable_index.upsert([point()])
+    closable_index.close()  # any contact would raise
+    candidates = ask(closable_index, scope(readable=()))
     assert (candidates.dense, candidates.sparse) == ([], [])
 
 

@@ -57,23 +57,23 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def between(server: str) -> Iterator[Balancer]:
+def bucket_proxy(server: str) -> Iterator[Balancer]:
     """Through which the server is reached."""
     with Balancer([server], checked=False) as proxy:
         yield proxy
 
 
 @pytest.fixture(autouse=True)
-def files_in_memory(between: Balancer, settings: Any) -> Iterator[None]:
+def files_in_memory(bucket_proxy: Balancer, settings: Any) -> Iterator[None]:
     """Store files in the bucket, which is empty at first."""
-    found = given(s3_endpoint_url=between.url)
+    found = given(s3_endpoint_url=bucket_proxy.url)
     settings.STORAGES = {**settings.STORAGES, "default": storage_settings(found, folder=settings.MEDIA_ROOT)}
     client = default_storage.connection.meta.client
     if BUCKET not in {each["Name"] for each in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     bucket = default_storage.bucket
     yield
-    between.faults.cut_after = None
+    bucket_proxy.faults.cut_after = None
     bucket.objects.all().delete()
 
 
@@ -127,7 +127,7 @@ def test_file_is_uploaded_in_parts(mia: Caller, base: KnowledgeBase) -> None:
         assert file.read() == CONTENT
 
 
-def test_large_file_is_fetched_in_ranges(between: Balancer) -> None:
+def test_large_file_is_fetched_in_ranges(bucket_proxy: Balancer) -> None:
     """Parsers get a file on the disk, whatever the storage."""
     content = bytes(range(256)) * (LARGE >> 8)
     name = default_storage.save("originals/large", ContentFile(content))
@@ -141,9 +141,9 @@ def test_large_file_is_fetched_in_ranges(between: Balancer) -> None:
 
 
 def test_unreachable_bucket_makes_uploads_return_503(
-    mia: Caller, base: KnowledgeBase, between: Balancer
+    mia: Caller, base: KnowledgeBase, bucket_proxy: Balancer
 ) -> None:
-    between.faults.cut_after = 0  # whoever connects is cut off
+    bucket_proxy.faults.cut_after = 0  # whoever connects is cut off
     answer = upload(mia, base)
     assert_problem(answer, 503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0
@@ -151,49 +151,49 @@ def test_unreachable_bucket_makes_uploads_return_503(
 
 
 def test_unreachable_bucket_delays_jobs_until_it_returns(
-    mia: Caller, base: KnowledgeBase, parts: Engine, between: Balancer
+    mia: Caller, base: KnowledgeBase, parts: Engine, bucket_proxy: Balancer
 ) -> None:
     document = upload(mia, base).json()["document"]["id"]
-    between.faults.cut_after = 0
+    bucket_proxy.faults.cut_after = 0
     lease = lifecycle.claim_next(Lane.BULK)
     assert lease is not None
     run.process(lease)
     job = Job.objects.get()
     assert (job.stage, job.attempts) == ("queued", 1)
     assert_problem(mia.get(f"/documents/{document}/content"), 503, "unavailable")
-    between.faults.cut_after = None
+    bucket_proxy.faults.cut_after = None
     Job.objects.update(not_before=None)
     worked()
     assert Job.objects.get().stage == "ready"
 
 
 def test_erasure_is_pending_while_the_bucket_is_unreachable(
-    mia: Caller, base: KnowledgeBase, parts: Engine, between: Balancer
+    mia: Caller, base: KnowledgeBase, parts: Engine, bucket_proxy: Balancer
 ) -> None:
     document = upload(mia, base).json()["document"]["id"]
     mia.delete(f"/documents/{document}")
-    between.faults.cut_after = 0
+    bucket_proxy.faults.cut_after = 0
     with pytest.raises(Unavailable):
         documents.erase(Receipt.objects.get().id, parts.index)
-    between.faults.cut_after = None
+    bucket_proxy.faults.cut_after = None
     assert Receipt.objects.get().state == "pending"
     documents.erase(Receipt.objects.get().id, parts.index)
     assert kept() == set()
 
 
 def test_readiness_reports_an_unreachable_bucket_without_failing_the_process(
-    between: Balancer, monkeypatch: pytest.MonkeyPatch
+    bucket_proxy: Balancer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "CHECKS", {})
     monkeypatch.setattr(health, "environment", lambda: environment().model_copy(update={"s3_bucket": BUCKET}))
     assert Client().get("/readyz").json()["checks"]["files"]["ok"]
-    between.faults.cut_after = 0
+    bucket_proxy.faults.cut_after = 0
     answer = Client().get("/readyz")
     assert (answer.status_code, answer.json()["checks"]["files"]["ok"]) == (200, False)
 
 
-def test_missing_bucket_is_an_error(settings: Any, between: Balancer) -> None:
-    found = given(s3_endpoint_url=between.url, s3_bucket="elsewhere")
+def test_missing_bucket_is_an_error(settings: Any, bucket_proxy: Balancer) -> None:
+    found = given(s3_endpoint_url=bucket_proxy.url, s3_bucket="elsewhere")
     settings.STORAGES = {**settings.STORAGES, "default": storage_settings(found, folder=settings.MEDIA_ROOT)}
     with pytest.raises(FileNotFoundError):
         storage.check_file_storage()

@@ -43,7 +43,7 @@ def serve(name: str) -> FakeServer:
 
 
 @pytest.fixture
-def outside(admin: Caller) -> Iterator[FakeServer]:
+def outside_server(admin: Caller) -> Iterator[FakeServer]:
     """The server of the active outside model."""
     with serve("mistral") as fake:
         register(admin, fake, "cloud", location="outside")
@@ -53,7 +53,7 @@ def outside(admin: Caller) -> Iterator[FakeServer]:
 
 
 @pytest.fixture
-def inside(admin: Caller) -> Iterator[FakeServer]:
+def inside_server(admin: Caller) -> Iterator[FakeServer]:
     """The server of the active inside model."""
     with serve("mixtral") as fake:
         register(admin, fake, "own", location="inside", model="mixtral")
@@ -103,77 +103,92 @@ def sent_to(server: FakeServer) -> str:
 
 
 def test_external_model_answers_from_allowed_passages(
-    mia: Caller, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
+    mia: Caller, public: Document, outside_server: FakeServer, inside_server: FakeServer, engine: Engine
 ) -> None:
     answer = ask(mia, PARKING)
     assert "behind the house" in answer["answer"]
-    assert OPEN in sent_to(outside)
-    assert inside.exchanges == []
+    assert OPEN in sent_to(outside_server)
+    assert inside_server.exchanges == []
     assert route_of(answer) == {"model": "mistral", "location": "outside", "reason": "allowed"}
 
 
 def test_passage_that_forbids_external_models_goes_to_the_internal_model(
-    mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
+    mia: Caller,
+    secret: Document,
+    public: Document,
+    outside_server: FakeServer,
+    inside_server: FakeServer,
+    engine: Engine,
 ) -> None:
     answer = ask(mia, LEAVE)
     assert "25 days" in answer["answer"]
-    assert SECRET in sent_to(inside)
-    assert outside.exchanges == []
+    assert SECRET in sent_to(inside_server)
+    assert outside_server.exchanges == []
     assert route_of(answer) == {"model": "mixtral", "location": "inside", "reason": "outside_forbidden"}
 
 
 def test_passages_are_quoted_when_no_inside_model_exists(
-    mia: Caller, secret: Document, outside: FakeServer, engine: Engine
+    mia: Caller, secret: Document, outside_server: FakeServer, engine: Engine
 ) -> None:
     answer = ask(mia, LEAVE)
-    assert (answer["mode"], outside.exchanges) == ("extractive", [])
+    assert (answer["mode"], outside_server.exchanges) == ("extractive", [])
     assert "25 days" in answer["answer"]
     assert answer["reason"] == "These are direct quotes: no language model may read these passages."
     assert route_of(answer) == {"model": "", "location": "", "reason": "no_model_may_read"}
 
 
 def test_document_can_forbid_external_models_for_itself_and_its_children(
-    mia: Caller, document: Document, public: Document, outside: FakeServer, parts: Engine, engine: Engine
+    mia: Caller,
+    document: Document,
+    public: Document,
+    outside_server: FakeServer,
+    parts: Engine,
+    engine: Engine,
 ) -> None:
     indexed(document, parts, SECRET)
     Document.objects.filter(pk=document.pk).update(parent=public.pk)
     ask(mia, LEAVE)
-    assert SECRET in sent_to(outside)
-    outside.exchanges.clear()
+    assert SECRET in sent_to(outside_server)
+    outside_server.exchanges.clear()
     Document.objects.filter(pk=public.pk).update(forbids_outside_models=True)
     ask(mia, LEAVE)
     ask(mia, PARKING)
-    assert outside.exchanges == []
+    assert outside_server.exchanges == []
 
 
 def test_conversation_with_a_forbidden_passage_stays_internal(
-    mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
+    mia: Caller,
+    secret: Document,
+    public: Document,
+    outside_server: FakeServer,
+    inside_server: FakeServer,
+    engine: Engine,
 ) -> None:
     first = ask(mia, LEAVE)
     visitors = [str(public.knowledge_base_id)]
     follow_up = ask(mia, PARKING, conversation=first["conversation"], knowledge_bases=visitors)
     assert (route_of(follow_up)["location"], "behind the house" in follow_up["answer"]) == ("inside", True)
-    assert outside.exchanges == []
+    assert outside_server.exchanges == []
     ask(mia, PARKING, knowledge_bases=visitors)
-    assert OPEN in sent_to(outside)
+    assert OPEN in sent_to(outside_server)
 
 
 @pytest.mark.parametrize(
     "question", [LEAVE, "How many days of leave are there, and who grants leave to employees?"]
 )
 def test_follow_up_is_rewritten_internally_if_a_searched_base_forbids_external_models(
-    mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, question: str,
-    engine: Engine,
+    mia: Caller, secret: Document, public: Document, outside_server: FakeServer, inside_server: FakeServer,
+    question: str, engine: Engine,
 ) -> None:  # fmt: skip
     first = ask(mia, PARKING, knowledge_bases=[str(public.knowledge_base_id)])
     closed = [str(secret.knowledge_base_id)]
     ask(mia, question, conversation=first["conversation"], knowledge_bases=closed)
-    assert question not in sent_to(outside)
-    assert question in sent_to(inside)
+    assert question not in sent_to(outside_server)
+    assert question in sent_to(inside_server)
 
 
 def test_follow_up_is_completed_by_rules_without_an_internal_model(
-    mia: Caller, secret: Document, public: Document, outside: FakeServer, engine: Engine
+    mia: Caller, secret: Document, public: Document, outside_server: FakeServer, engine: Engine
 ) -> None:
     KnowledgeBase.objects.update(outside_models="allow")
     Document.objects.filter(pk=secret.pk).update(forbids_outside_models=True)
@@ -181,12 +196,17 @@ def test_follow_up_is_completed_by_rules_without_an_internal_model(
     closed = [str(secret.knowledge_base_id)]
     talk = first["conversation"]
     answer = ask(mia, "And how many days of leave?", conversation=talk, knowledge_bases=closed)
-    assert "days of leave" not in sent_to(outside)
+    assert "days of leave" not in sent_to(outside_server)
     assert "days of leave" in answer["standalone_question"]
 
 
 def test_client_history_stays_internal_if_a_searched_base_forbids_external_models(
-    mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
+    mia: Caller,
+    secret: Document,
+    public: Document,
+    outside_server: FakeServer,
+    inside_server: FakeServer,
+    engine: Engine,
 ) -> None:
     turns = [
         {"role": "user", "content": LEAVE},
@@ -203,10 +223,10 @@ def test_client_history_stays_internal_if_a_searched_base_forbids_external_model
         assert response.status_code == 200, response.content
 
     complete()
-    assert (outside.exchanges, OPEN in sent_to(inside)) == ([], True)
+    assert (outside_server.exchanges, OPEN in sent_to(inside_server)) == ([], True)
     KnowledgeBase.objects.update(outside_models="allow")
     complete()
-    assert OPEN in sent_to(outside)
+    assert OPEN in sent_to(outside_server)
 
 
 @pytest.mark.parametrize("question", ["Summarise leave.md", "Compare leave.md and parking.md"])
@@ -214,28 +234,33 @@ def test_summaries_and_comparisons_follow_the_rules(
     mia: Caller,
     secret: Document,
     public: Document,
-    outside: FakeServer,
-    inside: FakeServer,
+    outside_server: FakeServer,
+    inside_server: FakeServer,
     engine: Engine,
     question: str,
 ) -> None:
     ask(mia, question)
-    assert SECRET in sent_to(inside)
-    assert SECRET not in sent_to(outside)
+    assert SECRET in sent_to(inside_server)
+    assert SECRET not in sent_to(outside_server)
 
 
 def test_judge_model_follows_the_data_rules(
-    admin: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
+    admin: Caller,
+    secret: Document,
+    public: Document,
+    outside_server: FakeServer,
+    inside_server: FakeServer,
+    engine: Engine,
 ) -> None:
     profile = {"profile": {"writes": True, "prompt_version": "answer-2", "judges": True}}
     assert admin.put("/answer-profile", profile).status_code == 200
     ask(admin, LEAVE)
-    assert outside.exchanges == []
-    assert next(exchange.body["max_tokens"] for exchange in inside.exchanges) == 4
+    assert outside_server.exchanges == []
+    assert next(exchange.body["max_tokens"] for exchange in inside_server.exchanges) == 4
 
 
 def test_model_that_became_external_receives_no_forbidden_messages(
-    mia: Caller, secret: Document, outside: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    mia: Caller, secret: Document, outside_server: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the choice of a model had missed the rule: messages are checked again before sending."""
     monkeypatch.setattr(
@@ -243,22 +268,27 @@ def test_model_that_became_external_receives_no_forbidden_messages(
         lambda self, _documents: self.chat,
     )
     answer = ask(mia, LEAVE)
-    assert (answer["mode"], outside.exchanges) == ("extractive", [])
+    assert (answer["mode"], outside_server.exchanges) == ("extractive", [])
 
 
 def test_setting_decides_for_bases_without_their_own_rule(
-    mia: Caller, public: Document, outside: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    mia: Caller, public: Document, outside_server: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cairn.library.outside_models._is_forbidden_by_default", lambda: True)
     ask(mia, PARKING)
-    assert outside.exchanges == []
+    assert outside_server.exchanges == []
     KnowledgeBase.objects.filter(pk=public.knowledge_base_id).update(outside_models="allow")
     ask(mia, PARKING)
-    assert OPEN in sent_to(outside)
+    assert OPEN in sent_to(outside_server)
 
 
 def test_erased_rule_does_not_permit_an_outside_model(
-    mia: Caller, secret: Document, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
+    mia: Caller,
+    secret: Document,
+    public: Document,
+    outside_server: FakeServer,
+    inside_server: FakeServer,
+    engine: Engine,
 ) -> None:
     first = ask(mia, LEAVE)
     Message.objects.filter(pk=first["id"]).update(
@@ -267,16 +297,21 @@ def test_erased_rule_does_not_permit_an_outside_model(
     secret.citations.all().delete()
     visitors = [str(public.knowledge_base_id)]
     ask(mia, PARKING, conversation=first["conversation"], knowledge_bases=visitors)
-    assert (outside.exchanges, OPEN in sent_to(inside)) == ([], True)
+    assert (outside_server.exchanges, OPEN in sent_to(inside_server)) == ([], True)
 
 
 def test_retiring_the_external_model_activates_the_internal_one(
-    admin: Caller, mia: Caller, public: Document, outside: FakeServer, inside: FakeServer, engine: Engine
+    admin: Caller,
+    mia: Caller,
+    public: Document,
+    outside_server: FakeServer,
+    inside_server: FakeServer,
+    engine: Engine,
 ) -> None:
     row = RegisteredModel.objects.get(name="cloud")
     assert admin.post("/models/cloud/retire", {"version": row.version}).status_code == 200
     assert route_of(ask(mia, PARKING)) == {"model": "mixtral", "location": "inside", "reason": ""}
-    assert outside.exchanges == []
+    assert outside_server.exchanges == []
 
 
 def test_managers_forbid_external_models_and_only_admins_allow_them(
@@ -303,7 +338,7 @@ def test_editors_forbid_external_models_for_a_document_and_managers_allow_them(
 
 
 def test_forbidden_documents_correct_no_spelling_for_an_external_model(
-    mia: Caller, public: Document, secret: Document, outside: FakeServer, engine: Engine
+    mia: Caller, public: Document, secret: Document, outside_server: FakeServer, engine: Engine
 ) -> None:
     question = "Where is parking free for emplojees?"
     assert ask(mia, question)["spelling"] == []

@@ -34,7 +34,7 @@ def submitted(base: KnowledgeBase, mia: Caller, parts: Engine) -> SUBMIT:
 
 
 @pytest.fixture
-def asked(mia: Caller, parts: Engine) -> Callable[..., dict[str, Any]]:
+def ask_question(mia: Caller, parts: Engine) -> Callable[..., dict[str, Any]]:
     def ask(question: str, *lines: str, chat: FakeChat | None = None, **body: Any) -> dict[str, Any]:
         with use(Engine(parts.embedder, parts.index, chat or FakeChat(*lines))):
             response = mia.post("/ask", {"question": question, **body})
@@ -59,10 +59,10 @@ BOTH = "How many days of leave do employees get a year, and where are bicycles p
 FIRST, SECOND = "How many days of leave do employees get a year?", "Where are bicycles parked?"
 
 
-def test_each_part_of_a_question_uses_its_own_passages(submitted: SUBMIT, asked: Any) -> None:
+def test_each_part_of_a_question_uses_its_own_passages(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
-    answer = asked(BOTH, f"{LEAVE[:-1]} [1].", f"{BICYCLES[:-1]} [1].")
+    answer = ask_question(BOTH, f"{LEAVE[:-1]} [1].", f"{BICYCLES[:-1]} [1].")
     assert answer["answer"] == f"{LEAVE} [1]\n\n{BICYCLES} [2]"
     assert (answer["verdict"], answer["mode"]) == ("supported", "generated")
     assert verdicts(answer) == [(FIRST, "supported"), (SECOND, "supported")]
@@ -71,10 +71,10 @@ def test_each_part_of_a_question_uses_its_own_passages(submitted: SUBMIT, asked:
     assert answer["standalone_question"] == BOTH
 
 
-def test_unanswered_part_is_named(submitted: SUBMIT, asked: Any) -> None:
+def test_unanswered_part_is_named(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
     chat = FakeChat(f"{LEAVE[:-1]} [1].")
-    answer = asked(f"{FIRST} Who repairs broken helicopters?", chat=chat)
+    answer = ask_question(f"{FIRST} Who repairs broken helicopters?", chat=chat)
     assert answer["answer"] == f"{LEAVE} [1]\n\nNot covered by the documents: Who repairs broken helicopters?"
     assert answer["verdict"] == "partial"
     assert answer["reason"] == "Not covered by the documents: Who repairs broken helicopters?"
@@ -83,57 +83,57 @@ def test_unanswered_part_is_named(submitted: SUBMIT, asked: Any) -> None:
     assert "helicopters" not in str(chat.prompts[0])
 
 
-def test_question_text_in_an_answer_is_escaped(submitted: SUBMIT, asked: Any) -> None:
+def test_question_text_in_an_answer_is_escaped(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
-    answer = asked(f"{FIRST} Who repairs <b>broken</b> *helicopters* [1]?", f"{LEAVE[:-1]} [1].")
+    answer = ask_question(f"{FIRST} Who repairs <b>broken</b> *helicopters* [1]?", f"{LEAVE[:-1]} [1].")
     assert "\\<b>broken\\</b> \\*helicopters\\* \\[1\\]" in answer["answer"]
 
 
-def test_question_without_an_answered_part_is_refused(submitted: SUBMIT, asked: Any) -> None:
+def test_question_without_an_answered_part_is_refused(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
     chat = FakeChat("Never asked.")
-    answer = asked("Who repairs broken helicopters and where do submarines dock?", chat=chat)
+    answer = ask_question("Who repairs broken helicopters and where do submarines dock?", chat=chat)
     assert (answer["verdict"], answer["mode"], answer["answer"]) == ("refused", "none", "")
     assert [verdict for _, verdict in verdicts(answer)] == ["refused", "refused"]
     assert chat.prompts == []
 
 
-def test_part_refused_by_the_model_is_named(submitted: SUBMIT, asked: Any) -> None:
+def test_part_refused_by_the_model_is_named(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
-    answer = asked(BOTH, f"{LEAVE[:-1]} [1].", "The passages do not tell.")
+    answer = ask_question(BOTH, f"{LEAVE[:-1]} [1].", "The passages do not tell.")
     assert answer["answer"].endswith(f"Not covered by the documents: {SECOND}")
     assert answer["verdict"] == "partial"
 
 
 def test_model_failure_between_parts_is_not_reported_as_missing_content(
-    submitted: SUBMIT, asked: Any
+    submitted: SUBMIT, ask_question: Any
 ) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
-    answer = asked(BOTH, chat=BreaksAt(2, f"{LEAVE[:-1]} [1]."))
+    answer = ask_question(BOTH, chat=BreaksAt(2, f"{LEAVE[:-1]} [1]."))
     assert "Not covered" not in answer["answer"]
     assert answer["verdict"] == "partial"
     assert BICYCLES.rstrip(".") in answer["answer"]  # quoted
     assert "isn’t available right now" in answer["reason"]
 
 
-def test_unavailable_model_is_called_once(submitted: SUBMIT, asked: Any) -> None:
+def test_unavailable_model_is_called_once(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     chat = BreaksAt(1, "Never heard.")
-    answer = asked(BOTH, chat=chat)
+    answer = ask_question(BOTH, chat=chat)
     assert len(chat.prompts) == 1
     assert answer["mode"] == "extractive"
 
 
-def test_citation_markers_continue_after_an_unanswered_part(submitted: SUBMIT, asked: Any) -> None:
+def test_citation_markers_continue_after_an_unanswered_part(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
     submitted("Parking", BICYCLES)
     submitted("Canteen", "Lunch in the canteen costs 5 dollars.")
     question = f"{FIRST} {SECOND} What does lunch in the canteen cost?"
     lines = f"{LEAVE[:-1]} [1].", "The passages do not tell.", "Lunch in the canteen costs 5 dollars [1]."
-    answer = asked(question, *lines)
+    answer = ask_question(question, *lines)
     assert answer["answer"].startswith(f"{LEAVE} [1]\n\nLunch in the canteen costs 5 dollars. [2]")
     assert [citation["marker"] for citation in answer["citations"]] == [1, 2]
 
@@ -162,10 +162,10 @@ def test_parts_are_streamed_into_one_answer(mia: Caller, submitted: SUBMIT, part
     assert [hit["title"] for hit in dict(found)["sources"]][:2] == ["Leave", "Parking"]
 
 
-def test_conflicting_documents_are_both_cited_with_dates(submitted: SUBMIT, asked: Any) -> None:
+def test_conflicting_documents_are_both_cited_with_dates(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave policy 2021", LEAVE)
     submitted("Leave policy", LEAVE.replace("25", "27"), metadata={"date": "2023-05-01"})
-    answer = asked(FIRST, f"{LEAVE[:-1]} [1].", f"{LEAVE[:-1]} [1].")
+    answer = ask_question(FIRST, f"{LEAVE[:-1]} [1].", f"{LEAVE[:-1]} [1].")
     says = answer["answer"].partition("\n\n")[2]
     assert says == (
         "The documents disagree: “Leave policy 2021” (2021, from its title) says 25 days [1], "
@@ -177,71 +177,71 @@ def test_conflicting_documents_are_both_cited_with_dates(submitted: SUBMIT, aske
     assert answer["sentences"][-1] == {"text": says, "supported": True, "markers": [1, 2], "reason": ""}
 
 
-def test_conflicting_documents_are_cited_without_a_model(submitted: SUBMIT, asked: Any) -> None:
+def test_conflicting_documents_are_cited_without_a_model(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave policy 2021", LEAVE)
     submitted("Leave policy 2023", LEAVE.replace("25", "27"))
-    answer = asked(FIRST, "Nothing that holds.")
+    answer = ask_question(FIRST, "Nothing that holds.")
     assert answer["mode"] == "extractive"
     assert "The documents disagree" in answer["answer"]
     assert "disagree about this" in answer["reason"]
 
 
-def test_title_cannot_inject_markdown_into_the_remark(submitted: SUBMIT, asked: Any) -> None:
+def test_title_cannot_inject_markdown_into_the_remark(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave [9] *now* 2021", LEAVE)
     submitted("Leave [9] *now* 2023", LEAVE.replace("25", "27"))
-    answer = asked(FIRST, f"{LEAVE[:-1]} [1].")
+    answer = ask_question(FIRST, f"{LEAVE[:-1]} [1].")
     assert "Leave \\[9\\] \\*now\\* 2021" in answer["answer"]
 
 
 def test_deleted_document_is_not_reported_as_conflicting(
-    submitted: SUBMIT, asked: Any, rob: Caller, parts: Engine
+    submitted: SUBMIT, ask_question: Any, rob: Caller, parts: Engine
 ) -> None:
     submitted("Leave policy 2021", LEAVE)
     hidden = submitted("Leave policy 2023", LEAVE.replace("25", "27"))
     Document.objects.filter(pk=hidden.pk).update(deleted_at=hidden.created_at)
-    answer = asked(FIRST, f"{LEAVE[:-1]} [1].")
+    answer = ask_question(FIRST, f"{LEAVE[:-1]} [1].")
     assert "differ" not in answer["answer"]
 
 
-def test_follow_up_is_asked_with_its_subject(submitted: SUBMIT, asked: Any) -> None:
+def test_follow_up_is_asked_with_its_subject(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
-    first = asked(FIRST, f"{LEAVE[:-1]} [1].")
+    first = ask_question(FIRST, f"{LEAVE[:-1]} [1].")
     chat = FakeChat("Part-timers get 10 days.")
-    second = asked("And for part-timers?", chat=chat, conversation=first["conversation"])
+    second = ask_question("And for part-timers?", chat=chat, conversation=first["conversation"])
     assert second["standalone_question"] == f"{FIRST} And for part-timers?"
     kept = Message.objects.get(pk=second["id"])
     assert kept.trace["rewrite_version"] == ""
 
 
-def test_new_topic_ignores_the_previous_subject(submitted: SUBMIT, asked: Any) -> None:
+def test_new_topic_ignores_the_previous_subject(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
-    first = asked(FIRST, f"{LEAVE[:-1]} [1].")
-    second = asked(SECOND, "No.", conversation=first["conversation"])
+    first = ask_question(FIRST, f"{LEAVE[:-1]} [1].")
+    second = ask_question(SECOND, "No.", conversation=first["conversation"])
     assert second["standalone_question"] == SECOND
 
 
-def test_capable_model_rewrites_follow_ups(rewriting: None, submitted: SUBMIT, asked: Any) -> None:
+def test_capable_model_rewrites_follow_ups(rewriting: None, submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE, "Interns get 10 days of leave a year.")
-    first = asked(FIRST, f"{LEAVE[:-1]} [1].")
+    first = ask_question(FIRST, f"{LEAVE[:-1]} [1].")
     rewritten = "How many days of leave do interns get a year?"
     chat = FakeChat(rewritten, "Interns get 10 days of leave a year [1].")
-    second = asked("And interns?", chat=chat, conversation=first["conversation"])
+    second = ask_question("And interns?", chat=chat, conversation=first["conversation"])
     assert second["standalone_question"] == rewritten
     assert "10 days" in second["answer"]
     assert rewritten in str(chat.prompts[1])
     assert Message.objects.get(pk=second["id"]).trace["rewrite_version"] == "standalone-1"
 
 
-def test_unrelated_rewrite_is_rejected(rewriting: None, submitted: SUBMIT, asked: Any) -> None:
+def test_unrelated_rewrite_is_rejected(rewriting: None, submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
-    first = asked(FIRST, f"{LEAVE[:-1]} [1].")
-    second = asked("And interns?", "What is Dana's salary?", "No.", conversation=first["conversation"])
+    first = ask_question(FIRST, f"{LEAVE[:-1]} [1].")
+    second = ask_question("And interns?", "What is Dana's salary?", "No.", conversation=first["conversation"])
     assert second["standalone_question"] == f"{FIRST} And interns?"
 
 
-def test_packaged_model_does_not_rewrite_questions(submitted: SUBMIT, asked: Any) -> None:
+def test_packaged_model_does_not_rewrite_questions(submitted: SUBMIT, ask_question: Any) -> None:
     submitted("Leave", LEAVE)
-    first = asked(FIRST, f"{LEAVE[:-1]} [1].")
+    first = ask_question(FIRST, f"{LEAVE[:-1]} [1].")
     chat = FakeChat("Interns get leave.")
-    asked("And interns?", chat=chat, conversation=first["conversation"])
+    ask_question("And interns?", chat=chat, conversation=first["conversation"])
     assert all("stands by itself" not in str(prompt) for prompt in chat.prompts)

@@ -20,7 +20,7 @@ from tests.web.api.conftest import Caller, assert_problem, caller_for
 
 
 @pytest.fixture(autouse=True)
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+def sent_messages(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     """Messages to the broker."""
     found: list[tuple[object, ...]] = []
     monkeypatch.setattr(broker, "send", lambda task, _where, *args: found.append((task, *args)))
@@ -66,7 +66,7 @@ def present() -> set[str]:
 
 
 def test_watch_scans_a_folder_on_creation(
-    admin: Caller, base: KnowledgeBase, drive: Path, sent: list[tuple[object, ...]]
+    admin: Caller, base: KnowledgeBase, drive: Path, sent_messages: list[tuple[object, ...]]
 ) -> None:
     made = add(admin, base, drive, every_seconds=60)
     assert made.status_code == 201, made.content
@@ -76,7 +76,7 @@ def test_watch_scans_a_folder_on_creation(
         "running", "result", "error", "import", "created_at",
     }  # fmt: skip
     assert (watch["path"], watch["prune"], watch["enabled"]) == (str(drive), False, True)
-    beat(sent)
+    beat(sent_messages)
     assert present() == {"drive/a.md", "drive/b/c.md"}
     (seen,) = admin.get(f"/knowledge-bases/{base.id}/watches").json()["items"]
     assert (seen["result"]["submitted"], seen["error"], seen["running"]) == (2, "", False)
@@ -86,31 +86,35 @@ def test_watch_scans_a_folder_on_creation(
 
 
 def test_beat_scans_when_a_watch_is_due(
-    watch: dict[str, Any], drive: Path, sent: list[tuple[object, ...]]
+    watch: dict[str, Any], drive: Path, sent_messages: list[tuple[object, ...]]
 ) -> None:
     assert {"task": "ingestion.watch_due", "schedule": 30.0} in configured.CELERY_BEAT_SCHEDULE.values()
-    beat(sent)
+    beat(sent_messages)
     write(drive / "new.md", "new")
-    beat(sent)
+    beat(sent_messages)
     assert "drive/new.md" not in present(), "too early"
     Watch.objects.update(looked_at=timezone.now() - timedelta(seconds=301))
-    beat(sent)
+    beat(sent_messages)
     assert "drive/new.md" in present()
 
 
 def test_unavailable_disk_deletes_no_documents(
-    admin: Caller, watch: dict[str, Any], base: KnowledgeBase, drive: Path, sent: list[tuple[object, ...]]
+    admin: Caller,
+    watch: dict[str, Any],
+    base: KnowledgeBase,
+    drive: Path,
+    sent_messages: list[tuple[object, ...]],
 ) -> None:
     assert admin.patch(f"/watches/{watch['id']}", {"prune": True}).json()["prune"] is True
-    beat(sent)
+    beat(sent_messages)
     (drive / "a.md").unlink()
     Watch.objects.update(looked_at=None)
-    beat(sent)
+    beat(sent_messages)
     assert present() == {"drive/b/c.md"}
     drive.rename(drive.parent / "unmounted")
     for _ in range(2):  # not there, and then an empty mount point
         Watch.objects.update(looked_at=None)
-        beat(sent)
+        beat(sent_messages)
         assert present() == {"drive/b/c.md"}
         (seen,) = admin.get(f"/knowledge-bases/{base.id}/watches").json()["items"]
         assert seen["error"]
@@ -118,10 +122,10 @@ def test_unavailable_disk_deletes_no_documents(
 
 
 def test_watch_scan_is_requested(
-    admin: Caller, watch: dict[str, Any], sent: list[tuple[object, ...]]
+    admin: Caller, watch: dict[str, Any], sent_messages: list[tuple[object, ...]]
 ) -> None:
-    beat(sent)
-    sent.clear()
+    beat(sent_messages)
+    sent_messages.clear()
     asked = admin.post(f"/watches/{watch['id']}/scan")
     assert (asked.status_code, asked.json()["looked_at"]) == (202, None)
     Watch.objects.update(busy_until=timezone.now() + timedelta(minutes=1))
@@ -129,14 +133,14 @@ def test_watch_scan_is_requested(
 
 
 def test_watch_is_disabled_and_deleted(
-    admin: Caller, watch: dict[str, Any], base: KnowledgeBase, sent: list[tuple[object, ...]]
+    admin: Caller, watch: dict[str, Any], base: KnowledgeBase, sent_messages: list[tuple[object, ...]]
 ) -> None:
     off = admin.patch(f"/watches/{watch['id']}", {"enabled": False}).json()
     assert (off["enabled"], off["next_at"]) == (False, None)
-    beat(sent)
+    beat(sent_messages)
     assert present() == set()
     admin.patch(f"/watches/{watch['id']}", {"enabled": True})
-    beat(sent)
+    beat(sent_messages)
     assert admin.delete(f"/watches/{watch['id']}").status_code == 204
     assert admin.get(f"/knowledge-bases/{base.id}/watches").json()["items"] == []
     assert len(present()) == 2, "its documents stay"

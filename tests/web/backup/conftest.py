@@ -17,7 +17,7 @@ def models() -> Iterator[FakeServer]:
 
 
 @pytest.fixture(scope="package")
-def whole(tmp_path_factory: pytest.TempPathFactory, models: FakeServer) -> Install:
+def finished_install(tmp_path_factory: pytest.TempPathFactory, models: FakeServer) -> Install:
     """Is not run any more. Tests take copies."""
     made = Install(tmp_path_factory.mktemp("whole") / "data", **model_settings(models))
     made.data_dir.mkdir()
@@ -29,24 +29,24 @@ def whole(tmp_path_factory: pytest.TempPathFactory, models: FakeServer) -> Insta
 
 
 @pytest.fixture(scope="package")
-def backup(whole: Install, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def backup(finished_install: Install, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Made first, so that copies of the install have the key that it is signed with."""
     target = tmp_path_factory.mktemp("backups") / "monday"
-    ok(manage(whole, "backup", str(target)))
+    ok(manage(finished_install, "backup", str(target)))
     return target
 
 
 @pytest.fixture
-def install(whole: Install, backup: Path, tmp_path: Path) -> Install:
-    return whole.copied(tmp_path / "data")
+def install(finished_install: Install, backup: Path, tmp_path: Path) -> Install:
+    return finished_install.copied(tmp_path / "data")
 
 
 @pytest.fixture
-def empty(whole: Install, backup: Path, tmp_path: Path) -> Install:
+def new_machine(finished_install: Install, backup: Path, tmp_path: Path) -> Install:
     """Another machine, to which the operator brought the key of the backups."""
     (tmp_path / "empty").mkdir()
-    shutil.copy(whole.data_dir / "backup_key", tmp_path / "empty")
-    return Install(tmp_path / "empty", **whole.settings)
+    shutil.copy(finished_install.data_dir / "backup_key", tmp_path / "empty")
+    return Install(tmp_path / "empty", **finished_install.settings)
 
 
 @pytest.fixture

@@ -59,9 +59,11 @@ def test_incomplete_backup_is_not_restored(install: Install, shelf: Path) -> Non
     assert_as_before(install, install.chunk_set())
 
 
-def test_one_of_two_concurrent_backups_is_made(whole: Install, install: Install, shelf: Path) -> None:
+def test_one_of_two_concurrent_backups_is_made(
+    finished_install: Install, install: Install, shelf: Path
+) -> None:
     """Also of two installs, each of which could be read."""
-    environments = [server_environment(i.data_dir, **i.settings) for i in (whole, install)]
+    environments = [server_environment(i.data_dir, **i.settings) for i in (finished_install, install)]
     command = [sys.executable, str(ROOT / "manage.py"), "backup", str(shelf / "monday")]
     running = [
         subprocess.Popen(command, env=each, cwd=ROOT, stderr=subprocess.PIPE, text=True)

@@ -53,40 +53,42 @@ def manipulated(backup: Path, tmp_path: Path) -> Path:
 
 
 def test_manipulated_backup_is_rejected_and_changes_nothing(
-    whole: Install, empty: Install, backup: Path, manipulated: Path
+    finished_install: Install, new_machine: Install, backup: Path, manipulated: Path
 ) -> None:
     for options in ([], ["--force"], ["--allow-unauthenticated"]):
-        done = ok(manage(empty, "restore", str(manipulated), *options), 1)
+        done = ok(manage(new_machine, "restore", str(manipulated), *options), 1)
         assert "its signature is wrong" in done.stderr
-        assert not empty.sqlite.exists()
-    ok(manage(empty, "restore", str(backup)))
-    assert_as_before(empty, whole.chunk_set())
+        assert not new_machine.sqlite.exists()
+    ok(manage(new_machine, "restore", str(backup)))
+    assert_as_before(new_machine, finished_install.chunk_set())
 
 
 def test_unauthenticated_restore_warns_and_loads_no_pickle(
-    whole: Install, empty: Install, manipulated: Path, tmp_path: Path
+    finished_install: Install, new_machine: Install, manipulated: Path, tmp_path: Path
 ) -> None:
     (manipulated / SIGNATURE).unlink()
-    done = ok(manage(empty, "restore", str(manipulated)), 1)
+    done = ok(manage(new_machine, "restore", str(manipulated)), 1)
     assert "--allow-unauthenticated" in done.stderr
-    assert not empty.sqlite.exists()
-    done = ok(manage(empty, "restore", str(manipulated), "--allow-unauthenticated", "--json"))
+    assert not new_machine.sqlite.exists()
+    done = ok(manage(new_machine, "restore", str(manipulated), "--allow-unauthenticated", "--json"))
     assert "without checking who made it" in " ".join(json.loads(done.stdout)["notes"])
-    assert_as_before(empty, whole.chunk_set())
-    assert empty.rows("SELECT name FROM sqlite_master WHERE name = 'cairn_cache'") == []
-    [(event,)] = empty.rows("SELECT detail FROM audit_event WHERE action = 'backup.restored'")
+    assert_as_before(new_machine, finished_install.chunk_set())
+    assert new_machine.rows("SELECT name FROM sqlite_master WHERE name = 'cairn_cache'") == []
+    [(event,)] = new_machine.rows("SELECT detail FROM audit_event WHERE action = 'backup.restored'")
     assert json.loads(str(event))["authenticated"] is False
     assert not (tmp_path / "mark").exists()
 
 
-def test_restore_on_another_machine_requires_the_key(whole: Install, empty: Install, backup: Path) -> None:
-    key = (empty.data_dir / "backup_key").read_text()
-    (empty.data_dir / "backup_key").unlink()
-    assert "Set BACKUP_KEY" in ok(manage(empty, "restore", str(backup)), 1).stderr
+def test_restore_on_another_machine_requires_the_key(
+    finished_install: Install, new_machine: Install, backup: Path
+) -> None:
+    key = (new_machine.data_dir / "backup_key").read_text()
+    (new_machine.data_dir / "backup_key").unlink()
+    assert "Set BACKUP_KEY" in ok(manage(new_machine, "restore", str(backup)), 1).stderr
     other = "a key of another install, long enough"
-    assert "another key" in ok(manage(empty, "restore", str(backup), BACKUP_KEY=other), 1).stderr
-    ok(manage(empty, "restore", str(backup), BACKUP_KEY=key))
-    assert_as_before(empty, whole.chunk_set())
+    assert "another key" in ok(manage(new_machine, "restore", str(backup), BACKUP_KEY=other), 1).stderr
+    ok(manage(new_machine, "restore", str(backup), BACKUP_KEY=key))
+    assert_as_before(new_machine, finished_install.chunk_set())
 
 
 def test_backup_key_is_shown_once_and_is_in_no_backup(install: Install, shelf: Path) -> None:

@@ -16,19 +16,19 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
 @pytest.mark.parametrize("fault", RESTORING)
 def test_killed_restore_is_repeated_with_force(
-    whole: Install, empty: Install, backup: Path, fault: Fault
+    finished_install: Install, new_machine: Install, backup: Path, fault: Fault
 ) -> None:
-    ok(manage(empty, "restore", str(backup), CAIRN_FAULT=fault), -signal.SIGKILL)
-    assert "restore --force" in ok(manage(empty, "up", "--port", "0"), 1).stderr
-    assert "--force" in ok(manage(empty, "restore", str(backup)), 1).stderr
-    ok(manage(empty, "restore", str(backup), "--force"))
-    assert_as_before(empty, whole.chunk_set())
-    with ended(empty.start()):
-        assert len(empty.ask("GET", "/documents").json()["items"]) == 4
+    ok(manage(new_machine, "restore", str(backup), CAIRN_FAULT=fault), -signal.SIGKILL)
+    assert "restore --force" in ok(manage(new_machine, "up", "--port", "0"), 1).stderr
+    assert "--force" in ok(manage(new_machine, "restore", str(backup)), 1).stderr
+    ok(manage(new_machine, "restore", str(backup), "--force"))
+    assert_as_before(new_machine, finished_install.chunk_set())
+    with ended(new_machine.start()):
+        assert len(new_machine.ask("GET", "/documents").json()["items"]) == 4
 
 
 def test_forced_restore_removes_everything_from_before(
-    whole: Install, install: Install, backup: Path
+    finished_install: Install, install: Install, backup: Path
 ) -> None:
     with ended(install.start()):
         install.bring("late", 2)
@@ -37,15 +37,17 @@ def test_forced_restore_removes_everything_from_before(
     assert "a database and files and an index" in ok(manage(install, "restore", str(backup)), 1).stderr
     assert install.found("late")
     ok(manage(install, "restore", str(backup), "--force"))
-    assert_as_before(install, whole.chunk_set())
+    assert_as_before(install, finished_install.chunk_set())
 
 
-def test_full_disk_during_restore_is_explained(whole: Install, empty: Install, backup: Path) -> None:
-    with small_disk(empty.data_dir / "files", megabytes=1) as disk:
+def test_full_disk_during_restore_is_explained(
+    finished_install: Install, new_machine: Install, backup: Path
+) -> None:
+    with small_disk(new_machine.data_dir / "files", megabytes=1) as disk:
         with disk.full():
-            done = ok(manage(empty, "restore", str(backup)), 1)
+            done = ok(manage(new_machine, "restore", str(backup)), 1)
         assert "No space left" in done.stderr
         assert "Run restore again with --force" in done.stderr
         assert "Traceback" not in done.stderr
-        ok(manage(empty, "restore", str(backup), "--force"))
-        assert_as_before(empty, whole.chunk_set())
+        ok(manage(new_machine, "restore", str(backup), "--force"))
+        assert_as_before(new_machine, finished_install.chunk_set())

@@ -47,10 +47,10 @@ def test_broker_outage_under_load_fails_no_request(site: Site) -> None:
     assert len({uri for uri, *_ in site.install.found("while-lost")}) == 3
 
 
-def test_vector_store_outage_returns_503_without_asking_the_model(site: Site, writing: Writing) -> None:
+def test_vector_store_outage_returns_503_without_asking_the_model(site: Site, chat_model: Writing) -> None:
     site.store.stop()
     try:
-        before = writing.asked
+        before = chat_model.asked
         for _ in range(2):
             answer = site.install.ask("POST", "/ask", json=ASK)
             assert answer.status_code == 503
@@ -63,7 +63,7 @@ def test_vector_store_outage_returns_503_without_asking_the_model(site: Site, wr
             events = list(told(said))
         assert [name for name, _ in events if name in ("delta", "done")] == []
         assert events[-1][1]["status"] == 503
-        assert writing.asked == before, "a model was asked without passages"
+        assert chat_model.asked == before, "a model was asked without passages"
     finally:
         site.store.start()
     assert site.install.ask("POST", "/ask", json=ASK).json()["citations"]
@@ -90,21 +90,21 @@ def test_second_beat_takes_over_from_a_killed_one(site: Site) -> None:
 
 
 @pytest.fixture
-def between(site: Site) -> Iterator[Balancer]:
+def network(site: Site) -> Iterator[Balancer]:
     """A balancer in front of one of the web processes."""
     with Balancer([f"127.0.0.1:{site.ports[0]}"], checked=False) as proxy:
         yield proxy
 
 
-def test_answer_continues_after_a_broken_connection(site: Site, between: Balancer) -> None:
+def test_answer_continues_after_a_broken_connection(site: Site, network: Balancer) -> None:
     """An answer whose connection breaks is continued from there, with the same text."""
     key = (site.install.data_dir / "test_key").read_text(encoding="ascii")
     headers = {"Authorization": f"Bearer {key}"}
-    between.faults.delay = 0.05
-    with httpx.Client(base_url=f"{between.url}/api/v1", headers=headers, timeout=60) as client:
+    network.faults.delay = 0.05
+    with httpx.Client(base_url=f"{network.url}/api/v1", headers=headers, timeout=60) as client:
         slow = client.post("/ask", json=ASK)
         assert slow.json()["citations"]
-        between.faults.delay, between.faults.cut_after = 0.0, 2000
+        network.faults.delay, network.faults.cut_after = 0.0, 2000
         heard = list[tuple[str, Any]]()
         asked = {**ASK, "stream": True, "detached": True}
         with suppress(httpx.TransportError), client.stream("POST", "/ask", json=asked) as said:

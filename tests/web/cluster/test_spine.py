@@ -103,7 +103,7 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def cluster_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     cluster = Running(tmp_path_factory.mktemp("cluster"))
     try:
         yield cluster.wait_ready()
@@ -113,14 +113,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def admin(running: Running) -> httpx.Client:
-    return running.person("admin")
+def admin(cluster_run: Running) -> httpx.Client:
+    return cluster_run.person("admin")
 
 
 @pytest.fixture(scope="module")
-def base(running: Running, admin: httpx.Client) -> str:
+def base(cluster_run: Running, admin: httpx.Client) -> str:
     """The handbook."""
-    summary = running.ingest("handbook")
+    summary = cluster_run.ingest("handbook")
     assert summary["ready"] == READY
     assert [failure["code"] for failure in summary["failed"]] == ["no_text"] * WITHOUT_TEXT
     bases = admin.get("/knowledge-bases").json()["items"]
@@ -138,10 +138,10 @@ def test_handbook_answers_with_citations_and_refuses_other_questions(base: str, 
 
 
 def test_grant_and_revocation_apply_immediately_in_a_cluster(
-    running: Running, base: str, admin: httpx.Client
+    cluster_run: Running, base: str, admin: httpx.Client
 ) -> None:
     user = admin.post("/users", json={"username": "rob"}).json()["id"]
-    rob = running.person("rob")
+    rob = cluster_run.person("rob")
     kept = [
         {"subject": each["subject"], "role": each["role"]}
         for each in admin.get(f"/knowledge-bases/{base}/grants").json()
@@ -161,14 +161,14 @@ def test_grant_and_revocation_apply_immediately_in_a_cluster(
     assert rob.post("/ask", json={"question": LEAVE}).json()["verdict"] == "refused"
 
 
-def test_worker_killed_during_an_import_does_not_change_the_chunks(running: Running, base: str) -> None:
+def test_worker_killed_during_an_import_does_not_change_the_chunks(cluster_run: Running, base: str) -> None:
     done: list[dict[str, Any]] = []
-    again = threading.Thread(target=lambda: done.append(running.ingest("again")))
+    again = threading.Thread(target=lambda: done.append(cluster_run.ingest("again")))
     again.start()
-    until(lambda: len(running.rows(CHUNKS, "again")) > 100, patience=600)
-    os.kill(running.told["pids"]["worker-bulk"], signal.SIGKILL)
+    until(lambda: len(cluster_run.rows(CHUNKS, "again")) > 100, patience=600)
+    os.kill(cluster_run.told["pids"]["worker-bulk"], signal.SIGKILL)
     again.join()
     (summary,) = done
     assert summary["ready"] == READY
-    assert any(line.startswith("worker-bulk ended (-9)") for line in running.said)
-    assert set(running.rows(CHUNKS, "again")) == set(running.rows(CHUNKS, "handbook"))
+    assert any(line.startswith("worker-bulk ended (-9)") for line in cluster_run.said)
+    assert set(cluster_run.rows(CHUNKS, "again")) == set(cluster_run.rows(CHUNKS, "handbook"))

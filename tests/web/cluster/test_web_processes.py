@@ -27,11 +27,11 @@ DETACHED = {"question": QUESTION, "stream": True, "detached": True}
 
 
 @pytest.fixture
-def held(writing: Writing) -> Iterator[Writing]:
+def paused_model(chat_model: Writing) -> Iterator[Writing]:
     """The model stops in the middle of its answer."""
-    writing.going_on.clear()
-    yield writing
-    writing.going_on.set()
+    chat_model.going_on.clear()
+    yield chat_model
+    chat_model.going_on.set()
 
 
 def until_words(events: Iterator[tuple[str, Any]]) -> tuple[str, str]:
@@ -59,7 +59,7 @@ def test_rolling_restart_under_load_fails_no_request(site: Site) -> None:
     assert load.failures == []
 
 
-def test_answer_of_a_killed_web_process_ends_as_interrupted(site: Site, held: Writing) -> None:
+def test_answer_of_a_killed_web_process_ends_as_interrupted(site: Site, paused_model: Writing) -> None:
     """After the broken connection, the user learns this from the other process, with the text so far."""
     port = site.ports[0]
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
@@ -73,19 +73,19 @@ def test_answer_of_a_killed_web_process_ends_as_interrupted(site: Site, held: Wr
     assert text.startswith(words.strip())
     assert events[-1][0] == "error"
     assert events[-1][1]["detail"] == INTERRUPTED
-    held.going_on.set()
+    paused_model.going_on.set()
     again = site.install.ask("POST", "/ask", json={"question": QUESTION})
     assert again.json()["citations"]
     site.web(port).wait_ready()
     site.wait_balanced()
 
 
-def test_answer_beyond_the_shutdown_time_ends_as_interrupted(site: Site, held: Writing) -> None:
+def test_answer_beyond_the_shutdown_time_ends_as_interrupted(site: Site, paused_model: Writing) -> None:
     port = site.ports[0]
     site.webs[port].stop()
-    held.going_on.set()  # a process that starts asks the model for a word
+    paused_model.going_on.set()  # a process that starts asks the model for a word
     hasty = site.web(port, SHUTDOWN_STREAM_SECONDS="1").wait_ready()
-    held.going_on.clear()
+    paused_model.going_on.clear()
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
         coming = told(stream)
         message, _words = until_words(coming)
@@ -94,14 +94,14 @@ def test_answer_beyond_the_shutdown_time_ends_as_interrupted(site: Site, held: W
     assert events[-1][0] == "error"
     assert events[-1][1]["detail"] == INTERRUPTED
     assert hasty.wait_end() == 0
-    held.going_on.set()
+    paused_model.going_on.set()
     kept = site.install.ask("GET", f"/messages/{message}/events").text
     assert INTERRUPTED in kept
     site.web(port).wait_ready()
     site.wait_balanced()
 
 
-def test_running_answer_is_finished_before_a_graceful_shutdown(site: Site, held: Writing) -> None:
+def test_running_answer_is_finished_before_a_graceful_shutdown(site: Site, paused_model: Writing) -> None:
     """New requests go to the other process."""
     port = site.ports[0]
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
@@ -112,7 +112,7 @@ def test_running_answer_is_finished_before_a_graceful_shutdown(site: Site, held:
         with site.at(port) as late, pytest.raises(httpx.TransportError):
             until(lambda: late.get("/me").headers["Connection"] != "close", patience=20)
         assert site.install.ask("GET", "/me").status_code == 200
-        held.going_on.set()
+        paused_model.going_on.set()
         events = list(coming)
     assert events[-1][0] == "done"
     assert site.webs[port].wait_end() == 0
@@ -120,13 +120,13 @@ def test_running_answer_is_finished_before_a_graceful_shutdown(site: Site, held:
     site.wait_balanced()
 
 
-def test_answers_waiting_for_the_model_occupy_no_connection(site: Site, held: Writing) -> None:
+def test_answers_waiting_for_the_model_occupy_no_connection(site: Site, paused_model: Writing) -> None:
     """More users than connections: all get their answers, and others are served in the meantime."""
     port = site.ports[0]
     site.webs[port].stop()
-    held.going_on.set()
+    paused_model.going_on.set()
     site.web(port, DATABASE_POOL_SIZE="3").wait_ready()
-    held.going_on.clear()
+    paused_model.going_on.clear()
     with ExitStack() as stack:
         streams = [
             stack.enter_context(stack.enter_context(site.at(port)).stream("POST", "/ask", json=DETACHED))
@@ -136,7 +136,7 @@ def test_answers_waiting_for_the_model_occupy_no_connection(site: Site, held: Wr
         for events in coming:
             until_words(events)
         assert stack.enter_context(site.at(port)).get("/me").status_code == 200
-        held.going_on.set()
+        paused_model.going_on.set()
         assert [list(events)[-1][0] for events in coming] == ["done"] * 8
     site.webs[port].stop()
     site.web(port).wait_ready()

@@ -19,7 +19,7 @@ from tests.cairn.inference.server import FakeServer
 from tests.mail_server import HANGS, MailServer
 from tests.openid_server import CLIENT, SECRET
 from tests.web.pages.conftest import text_of
-from tests.web.pages.test_openid import Provider, running  # noqa: F401 - a fixture
+from tests.web.pages.test_openid import Provider, provider_server  # noqa: F401 - a fixture
 from web.configuration import connection_tests
 from web.mail.server import configured_mail_server
 
@@ -48,16 +48,16 @@ def mail_form(server: MailServer, **more: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def test_people_sign_in_with_the_configured_provider(console: Client, running: Provider) -> None:  # noqa: F811
-    assert "note-good" in text_of(console.post(f"{SIGN_IN}/test", provider_form(running.url)))
-    html = text_of(console.post(SIGN_IN, provider_form(running.url), follow=True))
+def test_people_sign_in_with_the_configured_provider(console: Client, provider_server: Provider) -> None:  # noqa: F811
+    assert "note-good" in text_of(console.post(f"{SIGN_IN}/test", provider_form(provider_server.url)))
+    html = text_of(console.post(SIGN_IN, provider_form(provider_server.url), follow=True))
     found = re.search(r"http://testserver/oidc/(sso-[0-9a-f]{12})/callback", html)
     assert found
-    httpx.post(f"{running.url}/test/callback", content=found[0])
-    running.person("rob")
+    httpx.post(f"{provider_server.url}/test/callback", content=found[0])
+    provider_server.person("rob")
     client = Client()
     assert "Sign in with House" in text_of(client.get("/login"))
-    address = running.authorize(client.get(f"/oidc/{found[1]}/login")["Location"], "rob")
+    address = provider_server.authorize(client.get(f"/oidc/{found[1]}/login")["Location"], "rob")
     assert client.get(address.removeprefix("http://testserver"))["Location"] == "/"
     assert client.get("/api/v1/me").json()["username"] == "rob"
     assert "with House." not in html

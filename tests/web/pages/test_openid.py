@@ -43,7 +43,7 @@ class Provider:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+def provider_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     folder = tmp_path_factory.mktemp("provider")
     environment = clean_environment(str(folder))
     del environment["DJANGO_SETTINGS_MODULE"]
@@ -61,13 +61,19 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 
 @pytest.fixture
-def configured(running: Provider, settings: Any, db: None) -> Callable[..., Provider]:
+def configured(provider_server: Provider, settings: Any, db: None) -> Callable[..., Provider]:
     def configure(**more: Any) -> Provider:
-        said = {"id": "house", "name": "House", "server_url": running.url, "client_id": CLIENT, **more}
+        said = {
+            "id": "house",
+            "name": "House",
+            "server_url": provider_server.url,
+            "client_id": CLIENT,
+            **more,
+        }
         providers = IdentityProviders(oidc=(OidcProvider(client_secret=SECRET, **said),))
         settings.IDENTITY_PROVIDERS = providers
         settings.SOCIALACCOUNT_PROVIDERS = allauth_settings(providers)
-        return running
+        return provider_server
 
     return configure
 

@@ -36,7 +36,7 @@ def test_released_beat_lease_is_acquired_immediately() -> None:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def sent_tasks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Tasks sent by a beat created after this, for which everything is due."""
     names: list[str] = []
 
@@ -56,24 +56,24 @@ def beat() -> TurnTaking:
     return made
 
 
-def test_second_beat_sends_nothing_while_the_first_has_the_lease(sent: list[str]) -> None:
+def test_second_beat_sends_nothing_while_the_first_has_the_lease(sent_tasks: list[str]) -> None:
     beat_lease.acquire_beat_lease(FIRST)
     waiting = beat()
     for _ in range(3):
         waiting.tick()
-    assert sent == []
+    assert sent_tasks == []
     beat_lease.release_beat_lease(FIRST)
     for _ in range(3):
         waiting.tick()
-    assert sent
+    assert sent_tasks
 
 
 def test_beat_sends_nothing_while_the_database_is_unavailable(
-    sent: list[str], monkeypatch: pytest.MonkeyPatch
+    sent_tasks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(_holder: object) -> bool:
         raise DatabaseError
 
     monkeypatch.setattr(leader_scheduler, "acquire_beat_lease", away)
     beat().tick()
-    assert sent == []
+    assert sent_tasks == []

@@ -61,17 +61,17 @@ def otto(db: None) -> Caller:
 
 
 @pytest.fixture
-def theirs(otto: Caller, parts: Engine) -> Belongings:
+def otto_belongings(otto: Caller, parts: Engine) -> Belongings:
     return belongings(otto, "Elsewhere", parts)
 
 
 @pytest.fixture
-def mine(mia: Caller, parts: Engine) -> Belongings:
+def mia_belongings(mia: Caller, parts: Engine) -> Belongings:
     return belongings(mia, "Mine", parts)
 
 
 @pytest.fixture
-def also_mine(mia: Caller, parts: Engine) -> Belongings:
+def more_mia_belongings(mia: Caller, parts: Engine) -> Belongings:
     return belongings(mia, "Also mine", parts)
 
 
@@ -159,10 +159,10 @@ QUERIES = [
 
 @pytest.mark.parametrize(("path", "kind"), QUERIES)
 def test_foreign_id_in_a_query_is_treated_as_unknown(
-    mia: Caller, mine: Belongings, theirs: Belongings, path: str, kind: str
+    mia: Caller, mia_belongings: Belongings, otto_belongings: Belongings, path: str, kind: str
 ) -> None:
-    path = path.replace("BASE", mine.ids["base"])
-    found = alike(lambda value: mia.get(path.format(value)), theirs.ids[kind], 200)
+    path = path.replace("BASE", mia_belongings.ids["base"])
+    found = alike(lambda value: mia.get(path.format(value)), otto_belongings.ids[kind], 200)
     assert found.json()["items"] == []
 
 
@@ -203,8 +203,8 @@ PLACES = (("BASE", "base"), ("GOLD", "gold"), ("DOCUMENT", "document"), ("CONVER
 @pytest.mark.parametrize(("method", "path", "kind", "body", "status"), BODIES)
 def test_foreign_id_in_a_body_is_treated_as_unknown(
     mia: Caller,
-    mine: Belongings,
-    theirs: Belongings,
+    mia_belongings: Belongings,
+    otto_belongings: Belongings,
     method: str,
     path: str,
     kind: str,
@@ -213,29 +213,29 @@ def test_foreign_id_in_a_body_is_treated_as_unknown(
 ) -> None:
     """The last four take ids of people and groups: one of another kind of thing is nobody's."""
     for name in ("base", "gold", "document", "conversation"):
-        path = path.replace(name.upper(), mine.ids[name])
-    found = alike(lambda value: mia.send(method, path, body(value)), theirs.ids[kind], status)
+        path = path.replace(name.upper(), mia_belongings.ids[name])
+    found = alike(lambda value: mia.send(method, path, body(value)), otto_belongings.ids[kind], status)
     assert "Elsewhere" not in found.content.decode()
 
 
-@pytest.mark.parametrize("whose", ["theirs", "also_mine"])
+@pytest.mark.parametrize("whose", ["otto_belongings", "more_mia_belongings"])
 def test_import_accepts_nothing_for_another_knowledge_base(
-    mia: Caller, mine: Belongings, whose: str, request: pytest.FixtureRequest
+    mia: Caller, mia_belongings: Belongings, whose: str, request: pytest.FixtureRequest
 ) -> None:
     """Neither one of others, nor one of mine into another knowledge base."""
     batch = request.getfixturevalue(whose).ids["import"]
-    base, document = mine.ids["base"], mine.ids["document"]
+    base, document = mia_belongings.ids["base"], mia_belongings.ids["document"]
     alike(lambda value: mia.upload(base, "b.md", b"b", **{"import": value}), batch, 404)
     alike(lambda value: mia.delete(f"/documents/{document}?import={value}"), batch, 404)
     assert mia.get(f"/documents/{document}").status_code == 200
 
 
-@pytest.mark.parametrize("whose", ["theirs", "also_mine"])
+@pytest.mark.parametrize("whose", ["otto_belongings", "more_mia_belongings"])
 def test_gold_question_accepts_only_documents_of_its_knowledge_base(
-    mia: Caller, mine: Belongings, whose: str, request: pytest.FixtureRequest
+    mia: Caller, mia_belongings: Belongings, whose: str, request: pytest.FixtureRequest
 ) -> None:
     document = request.getfixturevalue(whose).ids["document"]
-    base = mine.ids["base"]
+    base = mia_belongings.ids["base"]
     alike(
         lambda value: mia.post(f"/knowledge-bases/{base}/gold-questions", {**GOLD, "relevant": [value]}),
         document,
@@ -244,11 +244,11 @@ def test_gold_question_accepts_only_documents_of_its_knowledge_base(
 
 
 def test_evaluation_answers_about_foreign_documents_are_not_stored(
-    mia: Caller, mine: Belongings, theirs: Belongings
+    mia: Caller, mia_belongings: Belongings, otto_belongings: Belongings
 ) -> None:
     def stored(document: str) -> Any:
         body = {
-            "knowledge_base": mine.ids["base"],
+            "knowledge_base": mia_belongings.ids["base"],
             "name": "n",
             "gold": {"name": "g", "sha256": "a" * 64},
             "measures": {},
@@ -258,7 +258,7 @@ def test_evaluation_answers_about_foreign_documents_are_not_stored(
         assert made.status_code == 201, made.content
         return mia.get(f"/evaluations/{made.json()['id']}").json()["outcomes"][0]["answer"]
 
-    assert stored(theirs.ids["document"]) == stored(ABSENT) != "They said so."
+    assert stored(otto_belongings.ids["document"]) == stored(ABSENT) != "They said so."
 
 
 PAGES = [
@@ -272,53 +272,57 @@ PAGES = [
 
 @pytest.mark.parametrize(("path", "kind", "status"), PAGES)
 def test_foreign_id_in_a_page_address_is_treated_as_unknown(
-    mia: Caller, mine: Belongings, theirs: Belongings, path: str, kind: str, status: int
+    mia: Caller, mia_belongings: Belongings, otto_belongings: Belongings, path: str, kind: str, status: int
 ) -> None:
     mia.client.force_login(mia.user)
-    path = path.replace("DOCUMENT", mine.ids["document"]).replace("RUN", mine.ids["run"])
-    found = alike(lambda value: mia.client.get(path.format(value)), theirs.ids[kind], status)
+    path = path.replace("DOCUMENT", mia_belongings.ids["document"]).replace("RUN", mia_belongings.ids["run"])
+    found = alike(lambda value: mia.client.get(path.format(value)), otto_belongings.ids[kind], status)
     assert "Elsewhere" not in found.content.decode()
 
 
-def test_chunk_of_another_document_is_not_shown(mia: Caller, mine: Belongings, also_mine: Belongings) -> None:
+def test_chunk_of_another_document_is_not_shown(
+    mia: Caller, mia_belongings: Belongings, more_mia_belongings: Belongings
+) -> None:
     mia.client.force_login(mia.user)
-    page = f"/library/documents/{mine.ids['document']}?chunk="
-    found = alike(lambda value: mia.client.get(page + value), also_mine.ids["chunk"], 200)
+    page = f"/library/documents/{mia_belongings.ids['document']}?chunk="
+    found = alike(lambda value: mia.client.get(page + value), more_mia_belongings.ids["chunk"], 200)
     assert "The leave rules of Also mine" not in found.content.decode()
 
 
 def test_foreign_id_in_the_key_forms_is_treated_as_unknown(
-    mia: Caller, mine: Belongings, theirs: Belongings
+    mia: Caller, mia_belongings: Belongings, otto_belongings: Belongings
 ) -> None:
     mia.client.force_login(mia.user)
     form = {"label": "k", "scopes": ["search"], "expires": "", "limited": "yes"}
     alike(
         lambda value: mia.client.post("/account/keys", {**form, "knowledge_bases": [value]}),
-        theirs.ids["base"],
+        otto_belongings.ids["base"],
         422,
     )
-    alike(lambda value: mia.client.post(f"/account/keys/{value}/revoke"), theirs.ids["key"], 404)
-    key = ApiKey.objects.get(pk=theirs.ids["key"])
+    alike(lambda value: mia.client.post(f"/account/keys/{value}/revoke"), otto_belongings.ids["key"], 404)
+    key = ApiKey.objects.get(pk=otto_belongings.ids["key"])
     assert key.revoked_at is None
 
 
-def test_ids_of_another_kind_are_unknown_to_admins_too(admin: Caller, mine: Belongings) -> None:
+def test_ids_of_another_kind_are_unknown_to_admins_too(admin: Caller, mia_belongings: Belongings) -> None:
     """Ids of another kind are ids of nothing, for admins too."""
     for path, body in (
         ("/users", lambda value: {"username": "new", "groups": [value]}),
         ("/groups", lambda value: {"name": "new", "members": [value]}),
     ):
-        alike(lambda value, path=path, body=body: admin.post(path, body(value)), mine.ids["base"], 422)
+        alike(
+            lambda value, path=path, body=body: admin.post(path, body(value)), mia_belongings.ids["base"], 422
+        )
     assert not AccessCheck.objects.exists()
 
 
 @pytest.fixture
-def hidden(mia: Caller, mine: Belongings, rob: Caller) -> Belongings:
+def hidden(mia: Caller, mia_belongings: Belongings, rob: Caller) -> Belongings:
     """Objects of a knowledge base that rob edits, with a document restricted to others."""
     subject = f"user:{rob.user.id}"
-    grant_give(knowledge_base=mine.base, subject=subject, role=Role.EDITOR, principal=SETUP)
-    readers_replace(document=Document.objects.get(pk=mine.ids["document"]), readers=[], actor=None)
-    return mine
+    grant_give(knowledge_base=mia_belongings.base, subject=subject, role=Role.EDITOR, principal=SETUP)
+    readers_replace(document=Document.objects.get(pk=mia_belongings.ids["document"]), readers=[], actor=None)
+    return mia_belongings
 
 
 def test_restricted_document_ids_are_unknown(rob: Caller, hidden: Belongings) -> None:
@@ -337,14 +341,16 @@ def test_restricted_document_ids_are_unknown(rob: Caller, hidden: Belongings) ->
 
 
 def test_repeated_upload_does_not_reveal_a_document_restricted_since(
-    mia: Caller, mine: Belongings, rob: Caller
+    mia: Caller, mia_belongings: Belongings, rob: Caller
 ) -> None:
     """The key belongs to a document that rob may no longer read."""
-    grant_give(knowledge_base=mine.base, subject=f"user:{rob.user.id}", role=Role.EDITOR, principal=SETUP)
+    grant_give(
+        knowledge_base=mia_belongings.base, subject=f"user:{rob.user.id}", role=Role.EDITOR, principal=SETUP
+    )
 
     def sent() -> Any:
         headers = {"Idempotency-Key": "once"}
-        return rob.upload(mine.ids["base"], "b.md", b"b", headers=headers)
+        return rob.upload(mia_belongings.ids["base"], "b.md", b"b", headers=headers)
 
     document = sent().json()["document"]["id"]
     changed = mia.patch(f"/documents/{document}", {"title": "Not for rob", "readers": []})

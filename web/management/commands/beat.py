@@ -15,6 +15,6 @@ class Command(CairnCommand):
     )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        with suppress(SystemExit):  # how Celery is told to end
+        with suppress(SystemExit):  # how Celery is stopped
             beat_run(reporter=reporter_for(sys.stdout, as_json=options["as_json"]))
         leave(0)

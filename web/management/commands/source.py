@@ -157,7 +157,7 @@ def _is_id(text: str) -> bool:
 
 
 def _run(source: Source, task: SourceTask) -> None:
-    """Run a task in this process. If it is interrupted, a worker goes on with it."""
+    """Run a task in this process. If it is interrupted, a worker continues it."""
     lease = claim_schedule(SourceSchedule.objects.get(source=source, task=task).pk)
     if lease is None:
         raise Conflict("This source is being synced, or it is paused.")

@@ -29,7 +29,7 @@ from web.pages.account.sign_in import render_throttled
 
 log = logging.getLogger(__name__)
 UNREADABLE = (KeyError, LxmlError, OneLogin_Saml2_Error, OneLogin_Saml2_ValidationError, ValueError)
-"""What the library raises over responses that are none."""
+"""Exceptions of the library for invalid responses."""
 Opened = Callable[..., HttpResponse]
 RESPONSE_BYTES = 256 << 10
 """Of a SAML response: it is kept until the browser comes back for it, whoever sent it."""

@@ -1,6 +1,6 @@
 """The page on which people who forgot their password have a link sent to their address.
 
-It never tells whether an account or an address exists: a worker looks it up.
+It never reveals whether an account or an address exists: a worker looks it up.
 """
 
 from django.http import Http404, HttpRequest, HttpResponse

@@ -20,7 +20,7 @@ from web.identity.sign_in_throttling import may_try
 from web.mail.password_links import can_reset_by_mail
 
 WAIT_SECONDS = 300
-"""How long people are told to wait; see web.identity.sign_in_throttling."""
+"""The waiting time shown to people; see web.identity.sign_in_throttling."""
 
 
 @dataclass(frozen=True, slots=True)

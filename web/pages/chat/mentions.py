@@ -21,7 +21,7 @@ FOUND: Final = 8
 @require_safe
 @fragment
 def mentions(request: HttpRequest, principal: Principal) -> HttpResponse:
-    """Render the knowledge bases whose names match what is typed after the “@”."""
+    """Render the knowledge bases whose names match the text after the “@”."""
     typed = " ".join(request.GET.get("q", "").replace("\0", "").split())[:140]
     named = request.GET.get("assistant")
     assistant = assistant_for(principal, named) if named else None

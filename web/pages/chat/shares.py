@@ -42,7 +42,7 @@ def continue_shared_conversation(request: HttpRequest, principal: Principal, sha
     share = share_for(principal, share_id)
     try:
         thread = share_continue(share=share, principal=principal)
-    except Conflict:  # since the page was opened something in it was closed to them: it says so
+    except Conflict:  # they lost access to a part of it after opening the page: the new page explains it
         return redirect("pages:shared", share.id)
     return redirect("pages:conversation", thread.id)
 

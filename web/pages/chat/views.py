@@ -42,7 +42,7 @@ from web.pages.shell.decorators import fragment, page, show
 from web.pages.shell.sidebar import folder_rail, rail_of
 
 TAGS = 50
-TURNS = 50  # at once; earlier ones come when they are asked for
+TURNS = 50  # at first; earlier ones are loaded on request
 
 
 @require_safe
@@ -197,7 +197,7 @@ def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
             rail = folder_rail(principal, folder=folder, **params)
         else:
             rail = rail_of(principal, query=query, above=request.GET.get("above", "")[:200], **params)
-    except InvalidInput as error:  # a cursor that is none
+    except InvalidInput as error:  # an invalid cursor
         raise NotFound from error
     return render(request, "pages/_conversations.html", {"rail": rail, "in_folder": bool(folder)})
 
@@ -205,7 +205,7 @@ def conversations(request: HttpRequest, principal: Principal) -> HttpResponse:
 @require_safe
 @fragment
 def suggestions(request: HttpRequest, principal: Principal, message_id: str) -> HttpResponse:
-    """Render questions to ask after a message, or nothing: nobody asked for them, so nobody sees why not."""
+    """Render questions to ask after a message, or nothing: they are optional, so a failure is not shown."""
     shown = load_shown_message(message_for(principal, message_id), principal)
     try:
         questions = suggestions_after(principal, shown)

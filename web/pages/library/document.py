@@ -35,7 +35,7 @@ from web.pages.library.parse_report import document_facts, document_properties, 
 from web.pages.library.search import review_state
 from web.pages.shell.decorators import fragment, page, show
 
-MEMBERS = 500  # of a mail or an archive, as many as are listed on its page
+MEMBERS = 500  # files of a mail or an archive that its page lists at most
 PASSAGES = 30
 VERSIONS = 50
 INTERVALS = {

@@ -1,4 +1,4 @@
-"""A document's metadata, and the report about what was read of it."""
+"""A document's metadata, and its processing report."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

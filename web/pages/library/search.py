@@ -193,7 +193,7 @@ def list_matching_documents(request: HttpRequest, principal: Principal) -> HttpR
     """Render matching documents, or the next rows."""
     try:
         context = load_search_context(request, principal)
-    except InvalidInput:  # a cursor that is none
+    except InvalidInput:  # an invalid cursor
         context = {"documents": (), "next_cursor": None, "total": 0}
     name = "_found_rows" if request.GET.get("cursor") else "_found"
     return render(request, f"pages/library/{name}.html", {"said": request.GET, **context})

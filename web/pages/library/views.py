@@ -27,7 +27,7 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     form = search_form(request, principal)
     try:
         found = load_search_context(request, principal)
-    except InvalidInput as error:  # a cursor that is none
+    except InvalidInput as error:  # an invalid cursor
         raise NotFound from error
     context = {"bases": base_cards(principal), **form, **found}
     return show(request, principal, "pages/library/index.html", context, area="library")

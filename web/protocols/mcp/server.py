@@ -22,7 +22,7 @@ from web.api.framework.request_parser import check_text
 from web.protocols.mcp.tools import TOOLS, Caller, Tool, ToolResult
 
 CALLER = "cairn.caller"
-"""Where the scope of a request holds the caller."""
+"""Key of the caller in the scope of a request."""
 INSTRUCTIONS = (
     "Cairn answers from an organisation's own documents. Ask it for what people there would look up, and "
     "give the sources with what you say. A refusal means that the documents do not say: do not make up for "

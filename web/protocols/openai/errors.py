@@ -28,7 +28,7 @@ _KINDS: tuple[tuple[type[CairnError], str, str | None], ...] = (
     (NotFound, "invalid_request_error", None),
     (MethodNotAllowed, "invalid_request_error", None),
 )
-"""Type and code by what went wrong; the first that fits counts. Without a code Cairn's own is told."""
+"""Type and code by error class; the first match counts. Without a code, Cairn's own is used."""
 
 
 def error_data(error: CairnError) -> dict[str, Any]:

@@ -72,7 +72,7 @@ POLICY = ScimPolicy(
     unknown=ScimPolicy.Unknown.ignore,
     unmatched_path_filter=ScimPolicy.UnmatchedPathFilter.create,
 )
-"""Directories send attributes that nobody asked for, and set a work address that is not there yet."""
+"""Directories send unsupported attributes, and set a work address that doesn't exist yet."""
 
 CONFIG = ServiceProviderConfig(
     patch=Patch(supported=True),

@@ -188,7 +188,7 @@ def _read_person(person: Entry, user_name: str, groups: tuple[str, ...]) -> Ldap
 
 
 def read_directory_id(person: Entry) -> str:
-    """Return the id that a person keeps in the directory, whatever the name; "" if there is none."""
+    """Return the stable id of a person in the directory; "" without one."""
     if text := _text(person, "entryUUID"):
         return text.lower()
     [guid] = person["raw_attributes"].get("objectGUID") or [b""]

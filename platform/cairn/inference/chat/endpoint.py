@@ -26,7 +26,7 @@ TIMEOUT: Final = "timeout"
 _CONNECT_SECONDS = 5
 _PROBE_SECONDS = 10
 _REFUSED = {400, 413, 422}  # the request itself: sent again it would fail again
-_BUSY = 429  # it works, and says so
+_BUSY = 429  # it works, but has no room
 _TEMPERATURE = 0.0
 _CONTROL = re.compile(r"<\|(?=[\w-]+\|>)")
 
@@ -194,7 +194,7 @@ class Endpoint:
         if isinstance(failure.__cause__, httpx.ReadTimeout | httpx.WriteTimeout):
             return self._build_failure(silent, TIMEOUT)
         status = getattr(failure, "status_code", None)
-        # Otherwise whoever names a server in the console could read what others in its network answer.
+        # Otherwise naming a server in the console would reveal responses of others in its network.
         repeats = not self._is_from_console or isinstance(failure, self._connection_failure)
         reason = f": {failure}" if repeats else ""
         if status is None:

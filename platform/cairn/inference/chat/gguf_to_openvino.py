@@ -7,7 +7,7 @@ import openvino_genai
 
 
 def main(source: str, target: str) -> None:
-    # GenAI writes next to the file it reads, and the original may lie where nobody may write.
+    # GenAI writes next to the file it reads, and the original may be in a read-only folder.
     link = Path(target, "model.gguf")
     link.symlink_to(source)
     openvino_genai.LLMPipeline(link, "CPU", enable_save_ov_model=True)

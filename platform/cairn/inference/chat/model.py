@@ -64,7 +64,7 @@ class LlamaIndexChatModel:
 
 
 def build_threaded_opener(llm: LLM) -> Opener:
-    """Return an opener that reads `llm.stream_chat` in a thread: `close` frees whoever waits for a piece."""
+    """Return an opener that reads `llm.stream_chat` in a thread: `close` frees a waiting reader."""
 
     def pump(channel: Channel, messages: Sequence[ChatMessage], max_tokens: int) -> None:
         error: BaseException | None = None

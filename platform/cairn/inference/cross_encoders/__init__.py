@@ -10,7 +10,7 @@ from cairn.settings import Environment
 
 
 def open_reader(environment: Environment) -> AnswerReader:
-    """ANSWERABILITY_MODEL: a reader of spans, an NLI model or a cross-encoder, as its own files tell."""
+    """ANSWERABILITY_MODEL: a reader of spans, an NLI model or a cross-encoder, according to its files."""
     folder = ModelFolder.of("ANSWERABILITY_MODEL", environment.answerability_model or "")
     network = PairNetwork.load(folder)
     if network.answers_with_spans:
@@ -21,7 +21,7 @@ def open_reader(environment: Environment) -> AnswerReader:
 
 
 def open_inference(environment: Environment) -> NaturalLanguageInference:
-    """GROUNDING_MODEL. Raises ConfigurationError if its labels do not tell entailment."""
+    """GROUNDING_MODEL. Raises ConfigurationError unless a label means entailment."""
     folder = ModelFolder.of("GROUNDING_MODEL", environment.grounding_model or "")
     return EntailmentModel(folder, PairNetwork.load(folder))
 

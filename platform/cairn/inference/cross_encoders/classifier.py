@@ -79,7 +79,7 @@ def _best(network: PairNetwork, pairs: Sequence[tuple[str, str]], *, long: int) 
 
 
 def probabilities(logits: Logits) -> Logits:
-    """(rows, labels). One label stands for itself, several exclude each other."""
+    """(rows, labels). One label is independent, several exclude each other."""
     if logits.shape[1] == 1:
         return np.asarray(sigmoid(logits), np.float32)
     raised = np.exp(logits - logits.max(axis=1, keepdims=True))

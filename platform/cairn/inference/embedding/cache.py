@@ -81,7 +81,7 @@ class _VectorCache:
         with self._lock:
             found = {text: self._place(text).get(_digest(text)) for text in texts}
             known = {text: vector for text, vector in found.items() if vector is not None}
-            self._put(known)  # so that what is in use does not end all at once
+            self._put(known)  # so that texts in use do not all expire together
             return known
 
     def add(self, vectors: Mapping[str, Vectors]) -> None:

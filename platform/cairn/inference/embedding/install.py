@@ -49,7 +49,7 @@ def _install(target: Path, data_dir: Path, report: Report) -> None:
     draft = target.with_name(f".{target.name}.draft")
     with lock.open("ab") as stream:
         wait_for_lock(stream, MULTILINGUAL, report)
-        if target.is_dir():  # another process has installed it meanwhile
+        if target.is_dir():  # another process has installed it in the meantime
             return
         shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
         require_room(MULTILINGUAL, _ROOM_BYTES, data_dir)

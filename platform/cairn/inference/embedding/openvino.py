@@ -29,7 +29,7 @@ from cairn.inference.protocols import Vectors
 _EXPORTER = "cairn.inference.embedding.openvino_export"
 _GRAPH = Path("openvino", "openvino_model.xml")
 _QUEUED: Final = 2  # batches ready for a core that becomes free
-_NICE: Final = 10  # documents leave the cores to whoever asks a question meanwhile
+_NICE: Final = 10  # documents leave the cores to questions
 
 _SMALLEST: Final = Batch([0], np.zeros((1, 1), np.int64), np.ones((1, 1), np.int64))
 

@@ -121,7 +121,7 @@ class Issuer:
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[Issuer]:
+def issuer_server() -> Iterator[Issuer]:
     issuer = Issuer()
     thread = Thread(target=issuer.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
@@ -132,15 +132,15 @@ def running() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-def issuer(running: Issuer, settings: Any, db: None) -> Issuer:
-    running.userinfo = {"sub": SUBJECT, "preferred_username": "rob"}
-    running.endpoints, running.misbehaving, running.asked = {}, {}, []
+def issuer(issuer_server: Issuer, settings: Any, db: None) -> Issuer:
+    issuer_server.userinfo = {"sub": SUBJECT, "preferred_username": "rob"}
+    issuer_server.endpoints, issuer_server.misbehaving, issuer_server.asked = {}, {}, []
     found = OidcProvider(
-        id="house", name="House", server_url=running.url, client_id=CLIENT, client_secret=SECRET
+        id="house", name="House", server_url=issuer_server.url, client_id=CLIENT, client_secret=SECRET
     )
     settings.IDENTITY_PROVIDERS = IdentityProviders(oidc=(found,))
     settings.SOCIALACCOUNT_PROVIDERS = allauth_settings(settings.IDENTITY_PROVIDERS)
-    return running
+    return issuer_server
 
 
 Forge = Callable[[Issuer, str], str]

@@ -93,12 +93,12 @@ def owned_by(user: User, credential_id: bytes) -> Authenticator:
 
 
 @pytest.fixture
-def mine(db: None) -> Authenticator:
+def rob_passkey(db: None) -> Authenticator:
     return owned_by(user_create(username="rob", password=PASSWORD), b"of rob")
 
 
 @pytest.fixture
-def admins(db: None) -> Authenticator:
+def admin_passkey(db: None) -> Authenticator:
     return owned_by(user_create(username="ada", password=PASSWORD, is_admin=True), b"of ada")
 
 
@@ -136,11 +136,11 @@ LIES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("lie", LIES.values(), ids=LIES.keys())
 def test_forged_passkey_assertion_is_rejected(
-    attack: Attack, mine: Authenticator, lie: dict[str, Any]
+    attack: Attack, rob_passkey: Authenticator, lie: dict[str, Any]
 ) -> None:
     client = Client()
-    attack.refused(enters(client, mine.assertion(challenge(client), **lie)) == "")
-    attack.allowed(honest_enters(mine))
+    attack.refused(enters(client, rob_passkey.assertion(challenge(client), **lie)) == "")
+    attack.allowed(honest_enters(rob_passkey))
 
 
 def cut(credential: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
@@ -164,16 +164,16 @@ CHANGED: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 @pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED.keys())
 def test_altered_passkey_assertion_is_rejected(
-    attack: Attack, mine: Authenticator, change: Callable[[dict[str, Any]], Any]
+    attack: Attack, rob_passkey: Authenticator, change: Callable[[dict[str, Any]], Any]
 ) -> None:
     client = Client()
-    attack.refused(enters(client, change(mine.assertion(challenge(client)))) == "")
-    attack.allowed(honest_enters(mine))
+    attack.refused(enters(client, change(rob_passkey.assertion(challenge(client)))) == "")
+    attack.allowed(honest_enters(rob_passkey))
 
 
-def test_passkey_assertion_works_once(attack: Attack, mine: Authenticator) -> None:
+def test_passkey_assertion_works_once(attack: Attack, rob_passkey: Authenticator) -> None:
     client = Client()
-    answer = mine.assertion(challenge(client))
+    answer = rob_passkey.assertion(challenge(client))
     attack.allowed(enters(client, answer) == "rob")
     client.post("/logout")
     attack.refused(enters(client, answer) == "", "with a challenge that is used up")
@@ -181,10 +181,12 @@ def test_passkey_assertion_works_once(attack: Attack, mine: Authenticator) -> No
     attack.refused(enters(client, answer) == "", "with the next challenge")
 
 
-def test_assertion_for_another_browsers_challenge_is_rejected(attack: Attack, mine: Authenticator) -> None:
+def test_assertion_for_another_browsers_challenge_is_rejected(
+    attack: Attack, rob_passkey: Authenticator
+) -> None:
     """The attacker sends what was captured in another browser."""
     victim, attacker = Client(), Client()
-    answer = mine.assertion(challenge(victim))
+    answer = rob_passkey.assertion(challenge(victim))
     challenge(attacker)
     attack.refused(enters(attacker, answer) == "")
     attack.refused(enters(Client(), answer) == "")
@@ -192,18 +194,18 @@ def test_assertion_for_another_browsers_challenge_is_rejected(attack: Attack, mi
 
 
 def test_passkey_opens_only_its_owners_account(
-    attack: Attack, mine: Authenticator, admins: Authenticator
+    attack: Attack, rob_passkey: Authenticator, admin_passkey: Authenticator
 ) -> None:
     client = Client()
-    attack.refused(enters(client, mine.assertion(challenge(client), user=admins.user)) == "")
-    disguised = Authenticator(admins.user, admins.credential_id, key=mine.key)
+    attack.refused(enters(client, rob_passkey.assertion(challenge(client), user=admin_passkey.user)) == "")
+    disguised = Authenticator(admin_passkey.user, admin_passkey.credential_id, key=rob_passkey.key)
     attack.refused(enters(client, disguised.assertion(challenge(client))) == "")
-    attack.allowed(honest_enters(mine))
-    attack.allowed(honest_enters(admins))
+    attack.allowed(honest_enters(rob_passkey))
+    attack.allowed(honest_enters(admin_passkey))
 
 
 def test_second_step_accepts_only_the_passkey_of_the_same_user(
-    attack: Attack, mine: Authenticator, admins: Authenticator
+    attack: Attack, rob_passkey: Authenticator, admin_passkey: Authenticator
 ) -> None:
     def gives(passkey: Authenticator) -> bool:
         client = Client()
@@ -213,42 +215,44 @@ def test_second_step_accepts_only_the_passkey_of_the_same_user(
         client.post("/login/code", {"credential": json.dumps(passkey.assertion(wanted))})
         return client.get("/api/v1/me").status_code == 200
 
-    attack.refused(not gives(mine))
-    attack.allowed(gives(admins))
+    attack.refused(not gives(rob_passkey))
+    attack.allowed(gives(admin_passkey))
 
 
 @pytest.mark.parametrize("behind", [0, 1, 5], ids=["the same", "one behind", "far behind"])
-def test_cloned_passkey_is_detected_by_its_counter(attack: Attack, mine: Authenticator, behind: int) -> None:
-    mine.counter = 10
-    attack.allowed(honest_enters(mine))
+def test_cloned_passkey_is_detected_by_its_counter(
+    attack: Attack, rob_passkey: Authenticator, behind: int
+) -> None:
+    rob_passkey.counter = 10
+    attack.allowed(honest_enters(rob_passkey))
     client = Client()
-    attack.refused(enters(client, mine.assertion(challenge(client), counter=11 - behind)) == "")
-    mine.counter = 11
-    attack.allowed(honest_enters(mine))
+    attack.refused(enters(client, rob_passkey.assertion(challenge(client), counter=11 - behind)) == "")
+    rob_passkey.counter = 11
+    attack.allowed(honest_enters(rob_passkey))
 
 
-def test_passkey_counter_cannot_return_to_zero(attack: Attack, mine: Authenticator) -> None:
+def test_passkey_counter_cannot_return_to_zero(attack: Attack, rob_passkey: Authenticator) -> None:
     """Zero means that an authenticator doesn't count, for example because it is synchronised by a cloud."""
     client = Client()
-    attack.allowed(enters(client, mine.assertion(challenge(client), counter=0)) == "rob")
+    attack.allowed(enters(client, rob_passkey.assertion(challenge(client), counter=0)) == "rob")
     client = Client()
-    attack.allowed(enters(client, mine.assertion(challenge(client), counter=0)) == "rob")
+    attack.allowed(enters(client, rob_passkey.assertion(challenge(client), counter=0)) == "rob")
     client = Client()
-    attack.allowed(enters(client, mine.assertion(challenge(client), counter=5)) == "rob")
+    attack.allowed(enters(client, rob_passkey.assertion(challenge(client), counter=5)) == "rob")
     client = Client()
-    attack.refused(enters(client, mine.assertion(challenge(client), counter=0)) == "")
+    attack.refused(enters(client, rob_passkey.assertion(challenge(client), counter=0)) == "")
 
 
-def test_removed_passkey_is_rejected(attack: Attack, mine: Authenticator) -> None:
-    attack.allowed(honest_enters(mine))
-    Passkey.objects.filter(user=mine.user).delete()
-    attack.refused(not honest_enters(mine))
+def test_removed_passkey_is_rejected(attack: Attack, rob_passkey: Authenticator) -> None:
+    attack.allowed(honest_enters(rob_passkey))
+    Passkey.objects.filter(user=rob_passkey.user).delete()
+    attack.refused(not honest_enters(rob_passkey))
 
 
-def test_disabled_user_cannot_sign_in_by_passkey(attack: Attack, mine: Authenticator) -> None:
-    attack.allowed(honest_enters(mine))
-    User.objects.filter(pk=mine.user.pk).update(is_active=False)
-    attack.refused(not honest_enters(mine))
+def test_disabled_user_cannot_sign_in_by_passkey(attack: Attack, rob_passkey: Authenticator) -> None:
+    attack.allowed(honest_enters(rob_passkey))
+    User.objects.filter(pk=rob_passkey.user.pk).update(is_active=False)
+    attack.refused(not honest_enters(rob_passkey))
 
 
 # Adding one -----------------------------------------------------------------------------------------------

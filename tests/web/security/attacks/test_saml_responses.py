@@ -334,7 +334,7 @@ def test_assertion_for_another_installation_is_rejected(attack: Attack) -> None:
 
 
 @pytest.fixture
-def whole(settings: Any) -> None:
+def whole_response_signed(settings: Any) -> None:
     [found] = settings.IDENTITY_PROVIDERS.saml
     settings.IDENTITY_PROVIDERS = IdentityProviders(saml=(found.model_copy(update={"signed": "response"}),))
     settings.SOCIALACCOUNT_PROVIDERS = allauth_settings(settings.IDENTITY_PROVIDERS)
@@ -391,7 +391,9 @@ def signature_removed(response: Any) -> Any:
     [subject_changed, assertion_added, original_in_signature, original_beside_signature, signature_removed],
     ids=lambda each: each.__name__,
 )
-def test_signed_response_cannot_be_changed_or_wrapped(attack: Attack, whole: None, change: Any) -> None:
+def test_signed_response_cannot_be_changed_or_wrapped(
+    attack: Attack, whole_response_signed: None, change: Any
+) -> None:
     client = Client()
     attack.refused(not signs_in(client, sent_as(change(signed_whole(request_id(client))))))
     attack.refused(not User.objects.exists())
