@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.db import transaction
 from cairn.access.permissions import documents_for, roles_in
 from cairn.access.scope import Principal
 from cairn.access.selectors import scope_for
-from cairn.library.models import Document
+from cairn.library.models import Document, KnowledgeBase
 from retrieval.search.help_languages import find_other_help
 from retrieval.suggestions.asked_questions import gold_questions, popular_questions, verified_questions
 from retrieval.suggestions.generator import questions_of
@@ -45,6 +46,17 @@ def suggestions_replace(document: Document, sections: Iterable[Sequence[str]] | 
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PickedSuggestions:
+    """Questions, and the knowledge bases that they were picked from."""
+
+    questions: list[str]
+    bases: frozenset[UUID]
+
+
+NO_SUGGESTIONS = PickedSuggestions([], frozenset())
+
+
 def suggestions_for(
     principal: Principal,
     *,
@@ -52,31 +64,59 @@ def suggestions_for(
     document: Document | None = None,
     language: str = "",
 ) -> list[str]:
-    """Return a few questions that documents answer which the principal may read now.
+    """Return a few questions that documents answer which the principal may read now; see
+    `pick_suggestions`."""
+    return pick_suggestions(principal, bases=bases, document=document, language=language).questions
 
-    They come from different knowledge bases: some of `bases`, or of all that a question covers, except
-    Cairn's own help in another language than `language`.
+
+def pick_suggestions(
+    principal: Principal,
+    *,
+    bases: Collection[UUID] | None = None,
+    document: Document | None = None,
+    language: str = "",
+) -> PickedSuggestions:
+    """Pick questions from different knowledge bases: some of `bases`, or of all that a question covers.
+
+    Without `bases`, Cairn's own help counts only if nothing else has a question, and not in another language
+    than `language`.
     """
     if document is not None:
         rows = Suggestion.objects.filter(document__in=documents_for(principal).filter(pk=document.pk))
-        return list(rows.values_list("question", flat=True)[:SHOWN])
-    picks = (
-        _some_bases(principal, language)
-        if bases is None
-        else random.sample(list(bases), min(len(bases), BASES))
+        questions = list(rows.values_list("question", flat=True)[:SHOWN])
+        return PickedSuggestions(questions, frozenset({document.knowledge_base_id}))
+    if bases is not None:
+        return _pick_from(principal, bases)
+    found = NO_SUGGESTIONS
+    for group in _groups_in_order(principal, language):
+        found = _pick_from(principal, group)
+        if found.questions:
+            break
+    return found
+
+
+def _groups_in_order(principal: Principal, language: str) -> list[list[UUID]]:
+    """Return the official knowledge bases that the principal may read, and then Cairn's help.
+
+    Only if there are no official ones, unofficial ones that a question covers which names none take their
+    place. The page marks suggestions from those."""
+    official = list(roles_in(principal, official_only=True))
+    covered = list(scope_for(principal).readable)
+    manuals = set(
+        KnowledgeBase.objects.help().filter(pk__in={*official, *covered}).values_list("pk", flat=True)
     )
+    others = find_other_help(manuals, language) or find_other_help(manuals, DEFAULT_LANGUAGE)
+    own = [base for base in official if base not in manuals] or [
+        base for base in covered if base not in manuals
+    ]
+    return [own, [base for base in manuals if base not in others]]
+
+
+def _pick_from(principal: Principal, bases: Collection[UUID]) -> PickedSuggestions:
+    picks = random.sample(list(bases), min(len(bases), BASES))
     each = max(2, -(-SHOWN // max(len(picks), 1)))
-    picked = chain.from_iterable(_some(principal, chosen, each) for chosen in picks)
-    return list(dict.fromkeys(picked))[:SHOWN]
-
-
-def _some_bases(principal: Principal, language: str) -> list[UUID]:
-    """Picks some of the official knowledge bases that the principal may read; only if there are none, some
-    of the unofficial ones that a question covers which names none. The page then marks the suggestions."""
-    found = list(roles_in(principal, official_only=True)) or list(scope_for(principal).readable)
-    others = find_other_help(found, language) or find_other_help(found, DEFAULT_LANGUAGE)
-    left = [base for base in found if base not in others]
-    return random.sample(left, min(len(left), BASES))
+    picked = chain.from_iterable(_some(principal, base, each) for base in picks)
+    return PickedSuggestions(list(dict.fromkeys(picked))[:SHOWN], frozenset(picks))
 
 
 def _some(principal: Principal, base: UUID, count: int) -> Sequence[str]:

@@ -199,3 +199,24 @@ def test_reply_to_a_greeting_suggests_help_questions_in_its_language(
     reply = rob.post("/ask", {"question": greeting}).json()
     questions = rob.get(f"/messages/{reply['id']}/suggestions").json()["questions"]
     assert questions == [f"What is in {translated[language].source_uri}?"]
+
+
+def test_suggestions_come_from_help_only_if_nothing_else_has_any(
+    rob: Caller, manual: Document, rules: Document
+) -> None:
+    Suggestion.objects.create(document=manual, knowledge_base=manual.knowledge_base, question="About Cairn?")
+    rob.client.force_login(rob.user)
+    KnowledgeBase.objects.filter(pk=rules.knowledge_base_id).update(official=False)
+    shown = rob.client.get("/").content.decode()
+    assert "About Cairn?" in shown
+    assert "tag-unofficial" not in shown.partition("suggestions-label")[2].partition("</p>")[0]
+    Suggestion.objects.create(document=rules, knowledge_base=rules.knowledge_base, question="About leave?")
+    for official in (True, False):
+        KnowledgeBase.objects.filter(pk=rules.knowledge_base_id).update(official=official)
+        shown = rob.client.get("/").content.decode()
+        assert "About leave?" in shown
+        assert "About Cairn?" not in shown
+        label = shown.partition("suggestions-label")[2].partition("</p>")[0]
+        assert ("tag-unofficial" in label) is not official
+        reply = rob.post("/ask", {"question": "Good morning!"}).json()
+        assert rob.get(f"/messages/{reply['id']}/suggestions").json()["questions"] == ["About leave?"]

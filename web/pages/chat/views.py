@@ -32,7 +32,7 @@ from retrieval.conversations.services import (
 from retrieval.conversations.small_talk import is_small_talk
 from retrieval.models import Conversation, FeedbackReason
 from retrieval.suggestions.message_suggestions import suggestions_after
-from retrieval.suggestions.services import suggestions_for
+from retrieval.suggestions.services import NO_SUGGESTIONS, PickedSuggestions, pick_suggestions
 from web.api.framework.fields import QUESTION_CHARACTERS
 from web.data_dir.help_documents import help_progress
 from web.pages.chat.assistants import assistant_cards
@@ -112,7 +112,9 @@ def _chat(
     bases = _bases(principal, assistant, chosen or request.GET.get("kb", ""))
     asked = request.GET.get("document")
     only = document_for(principal, asked) if asked else None
-    is_plain = assistant is None and only is None and not context.get("conversation")
+    is_new = not context.get("conversation")
+    picked = _suggestions(principal, bases, only, assistant) if is_new else NO_SUGGESTIONS
+    is_plain = assistant is None and only is None and is_new
     context = {
         **context,
         "assistant": assistant,
@@ -122,8 +124,8 @@ def _chat(
         "only": only,
         "tags": _tags(principal),
         "unofficial_excluded": environment().excludes_unofficial,
-        "suggestions": () if context.get("conversation") else _suggestions(principal, bases, only, assistant),
-        "suggests_unofficial": _suggests_unofficial(bases, only),
+        "suggestions": picked.questions,
+        "suggests_unofficial": _suggests_unofficial(picked, bases, only),
         "longest": QUESTION_CHARACTERS,
         "max_bytes": environment().upload_max_mb << 20,
         "feedback_reasons": FeedbackReason.choices,
@@ -152,24 +154,21 @@ def _bases(
 
 def _suggestions(
     principal: Principal, bases: Sequence[BaseCard], only: Document | None, assistant: Assistant | None
-) -> Sequence[str]:
+) -> PickedSuggestions:
     """Return the assistant's starter questions, or suggestions for the knowledge base or document the chat is
     limited to, if any."""
-    if assistant and assistant.starter_questions:
-        return list(assistant.starter_questions)
     limits = [base.id for base in bases if base.chosen or assistant]
-    if assistant and not limits:
-        return ()
+    if assistant and (assistant.starter_questions or not limits):
+        return PickedSuggestions(list(assistant.starter_questions), frozenset(limits))
     language = get_language() or ""
-    return suggestions_for(principal, bases=limits or None, document=only, language=language)
+    return pick_suggestions(principal, bases=limits or None, document=only, language=language)
 
 
-def _suggests_unofficial(bases: Sequence[BaseCard], only: Document | None) -> bool:
-    """Return whether the suggestions come from unofficial knowledge bases."""
+def _suggests_unofficial(picked: PickedSuggestions, bases: Sequence[BaseCard], only: Document | None) -> bool:
+    """Return whether all suggestions come from unofficial knowledge bases."""
     if only is not None:
         return not only.knowledge_base.official
-    covered = [base for base in bases if base.chosen] or bases
-    return not any(base.official for base in covered)
+    return not any(base.official for base in bases if base.id in picked.bases)
 
 
 @require_safe
