@@ -1,6 +1,7 @@
 """Reranking of search hits. The reranker gets only hits that the asker may read.
 
-One that doesn't support the language of the query or of the hits isn't called: its scores would be noise.
+One that doesn't support the language of the query isn't called, and gets no hits in other languages than its
+own: its scores would be noise.
 """
 
 import logging
@@ -15,7 +16,13 @@ from cairn.telemetry.metrics import count_model_failure
 from cairn.telemetry.span_attributes import RERANKER_MODEL, DocumentList, SpanKind, document_attributes
 from cairn.telemetry.throttled_log import ThrottledLogger
 from cairn.telemetry.tracing import step
-from retrieval.answering.grounding.reranker_languages import is_foreign, supports_language
+from retrieval.answering.grounding.reranker_languages import (
+    SAMPLE_CHARACTERS,
+    is_foreign,
+    is_foreign_passage,
+    read_hit,
+    supports_language,
+)
 from retrieval.answering.text.lexicon import list_words
 from retrieval.search.traced_documents import traced_documents
 from retrieval.types import Hit
@@ -25,7 +32,6 @@ MIN_RERANKED, MAX_RERANKED = 30, 100
 MAX_KEYWORDS = 4
 MIN_SHARED_WORDS = 2 / 3
 """Share of a query's words that hits in its language contain; fitted on `product`, `operations`, `squad`."""
-_SAMPLE_CHARACTERS = 300  # of each hit, to recognise the language
 
 _trouble = ThrottledLogger(logging.getLogger(__name__))
 
@@ -50,15 +56,19 @@ def rerank_depth(limit: int, reranker: Reranker | None = None) -> int:
 def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> list[Hit]:
     """Rerank the first hits, as many as the reranker takes; the others follow in their order.
 
-    All keep their order if the reranker fails or is late.
+    Hits in a language that it does not read keep their places, and all of them do if it fails or is late.
     """
     if reranker is None or not hits:
         return list(hits)
     try:
         chosen, others = hits[: reranker.max_texts], hits[reranker.max_texts :]
-        if not _reads_all(query, chosen, reranker):
+        foreign = [is_foreign_passage(reranker, hit) for hit in chosen]
+        readable = [hit for hit, skip in zip(chosen, foreign, strict=True) if not skip]
+        if not _can_compare(query, readable, reranker, is_mixed=any(foreign)):
             return list(hits)
-        return [*_score_hits(query, chosen, reranker), *others]
+        ordered = iter(_score_hits(query, readable, reranker))
+        ranked = [hit if skip else next(ordered) for hit, skip in zip(chosen, foreign, strict=True)]
+        return [*ranked, *others]
     except (Unavailable, ConfigurationError) as error:
         _report_failure(error)
         return list(hits)
@@ -66,31 +76,26 @@ def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> l
 
 def _score_hits(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
     with step("rerank", kind=SpanKind.RERANKER, attributes={RERANKER_MODEL: reranker.name}) as span:
-        ordered = _by_score(hits, reranker.scores(query, [_read_text(hit) for hit in hits]))
+        ordered = _by_score(hits, reranker.scores(query, [read_hit(hit) for hit in hits]))
         if span.is_recording():
             _trace(span, hits, ordered)
         return ordered
 
 
-def _reads_all(query: str, hits: Sequence[Hit], reranker: Reranker) -> bool:
-    samples = [_read_text(hit)[:_SAMPLE_CHARACTERS] for hit in hits]
-    return (
-        supports_language(reranker, "\n".join(samples))
-        and not any(is_foreign(reranker, text) for text in samples)
-        and _shares_language(query, hits, reranker)
-    )
-
-
-def _shares_language(query: str, hits: Sequence[Hit], reranker: Reranker) -> bool:
+def _can_compare(query: str, hits: Sequence[Hit], reranker: Reranker, *, is_mixed: bool) -> bool:
     """Return whether the query is in the language of the hits, which the reranker reads.
 
-    Function words show the language of most queries. Keywords have none, and the hits alone decide. Longer
-    queries without them ("make text bigger in the app") are in another language if the hits lack their words.
+    Function words show the language of most queries. Keywords have none, and the hits alone decide unless
+    others are in another language (`is_mixed`). Longer queries without them ("make text bigger in the app")
+    are in another language if the hits lack their words.
     """
-    if supports_language(reranker, query) or len(query.split()) <= MAX_KEYWORDS:
+    if not supports_language(reranker, "\n".join(read_hit(hit)[:SAMPLE_CHARACTERS] for hit in hits)):
+        return False
+    is_keywords = len(query.split()) <= MAX_KEYWORDS
+    if supports_language(reranker, query) or (is_keywords and not is_mixed):
         return True
     words = set(list_words(query))
-    found = words.intersection(list_words("\n".join(_read_text(hit) for hit in hits)))
+    found = words.intersection(list_words("\n".join(read_hit(hit) for hit in hits)))
     return len(found) >= MIN_SHARED_WORDS * len(words)
 
 
@@ -110,8 +115,3 @@ def _by_score(hits: Sequence[Hit], scores: Sequence[float]) -> list[Hit]:
 def _trace(span: Span, hits: Sequence[Hit], ordered: Sequence[Hit]) -> None:
     for documents, found in ((DocumentList.RERANKER_INPUT, hits), (DocumentList.RERANKER_OUTPUT, ordered)):
         span.set_attributes(document_attributes(documents, traced_documents(found)))
-
-
-def _read_text(hit: Hit) -> str:
-    """Return the text with its headings, as it is embedded."""
-    return f"{' > '.join((hit.title, *hit.section))}\n{hit.text}"

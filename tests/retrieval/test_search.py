@@ -549,17 +549,42 @@ def test_search_requires_a_scope() -> None:
         searching.search("text")  # type: ignore[call-arg] # the point of the test
 
 
-def test_passages_in_several_languages_are_not_reranked(
-    fake: Engine, fake_index: FakeIndex, base: KnowledgeBase, ann: Principal
+@pytest.mark.parametrize(
+    ("query", "reads", "order"),
+    [
+        (ENGLISH, "en", (3, 1, 0, 2, 4)),
+        ("best text of all", "en", (3, 1, 0, 2, 4)),
+        (GERMAN, "en", (0, 1, 2, 3, 4)),
+        ("best Text haben", "en", (0, 1, 2, 3, 4)),
+        (GERMAN, "de", (0, 4, 2, 3, 1)),
+        (ENGLISH, "de", (0, 1, 2, 3, 4)),
+        ("Quel est le meilleur texte ?", "en", (0, 1, 2, 3, 4)),
+    ],
+)
+def test_only_passages_in_a_language_of_the_reranker_are_reranked(
+    fake: Engine,
+    fake_index: FakeIndex,
+    base: KnowledgeBase,
+    ann: Principal,
+    query: str,
+    reads: str,
+    order: tuple[int, ...],
 ) -> None:
+    """The others keep their places, as do all if the question is in another language or may be in one."""
     texts = (
         "this is the worst text of all",
-        "this is the best text of all",
         "das ist der Text, den wir haben",
+        "this is some text of all that is here",
+        "this is the best text of all",
+        "das ist der best Text, den wir haben",
     )
     chunks = [document_with(base, text, title=text)[0] for text in texts]
     fake_index.ranking = [chunk.id for chunk in chunks]
-    reranker = FakeReranker("best", languages=frozenset({"en"}))
-    hits = search(ENGLISH, scope=scope_for(ann), engine=replace(fake, reranker=reranker), limit=3)
-    assert not reranker.texts
-    assert [hit.chunk for hit in hits] == [chunk.id for chunk in chunks]
+    reranker = FakeReranker("best", languages=frozenset({reads}))
+    hits = search(query, scope=scope_for(ann), engine=replace(fake, reranker=reranker), limit=5)
+    assert [hit.chunk for hit in hits] == [chunks[at].id for at in order]
+    is_german = [hit.text.startswith("das") for hit in hits]
+    if reranker.texts:
+        assert [hit.scores.rerank is not None for hit in hits] == [
+            each is (reads == "de") for each in is_german
+        ]

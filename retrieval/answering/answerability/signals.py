@@ -23,6 +23,7 @@ MIN_CREDIT_COSINE, FULL_CREDIT_COSINE = (
     0.8,
 )  # cosines of two words, between which the credit for other words grows
 MAX_LOG_ODDS = 12.0  # beyond this, a reranker being sure means nothing
+MIN_LIKELY_SCORE = 0.5  # of the reranker, for a passage that is more likely to answer than not
 MISSING_TYPE_PENALTY = 0.2  # how far below the nearest block a thing counts that no block contains
 
 _ASKING_EN = """long many often far soon early late big good best happen happens look see tell know find want
@@ -168,8 +169,13 @@ def _nearest_cosine(hits: Sequence[Hit], texts: Sequence[str], asked: Vectors, e
 
 
 def _best_relevance(hits: Sequence[Hit]) -> float | None:
-    best = max((hit.scores.rerank for hit in hits if hit.scores.rerank is not None), default=None)
-    return best if best is None or not 0 <= best <= 1 else log_odds(best)
+    """Return the best score. It is unknown if no passage is likely to answer and the reranker did not read
+    all of them: those in another language may answer."""
+    rated = [hit.scores.rerank for hit in hits if hit.scores.rerank is not None]
+    if not rated or (len(rated) < len(hits) and max(rated) < MIN_LIKELY_SCORE):
+        return None
+    best = max(rated)
+    return log_odds(best) if 0 <= best <= 1 else best
 
 
 def log_odds(probability: float) -> float:

@@ -18,6 +18,7 @@ from retrieval.answering.answerability.signals import (
 )
 from retrieval.answering.generation.quotable import is_quotable
 from retrieval.answering.generation.relevance import find_queries, rate_relevance
+from retrieval.answering.grounding.reranker_languages import is_foreign_passage
 from retrieval.answering.grounding.substance import adds_something
 from retrieval.answering.text.answer_types import counted_noun_pattern, expected_answer_type
 from retrieval.answering.text.blocks import (
@@ -96,7 +97,7 @@ def extract_blocks(
         return []
     scores = _scores(question, candidates, embedder, language)
     ranked = sorted(zip(scores, candidates, strict=True), key=lambda pair: pair[0], reverse=True)
-    relevances = _rate_blocks(question, ranked[:MAX_RERANKED], reranker) if reranker else {}
+    relevances = _rate_blocks(question, ranked, reranker) if reranker else {}
     question_stems = content_stems(question, language)
     return [
         replace(_render_extract(item, question_stems, language), relevance=relevances.get(item))
@@ -122,14 +123,23 @@ def _position(extract: Extract) -> tuple[int, int]:
 def _rate_blocks(
     question: str, ranked: Sequence[tuple[float, _Candidate]], reranker: Reranker
 ) -> dict[_Candidate, float]:
-    """Return the reranker's log odds of each block; none if it fails."""
-    candidates = [candidate for _, candidate in ranked]
+    """Return the reranker's log odds of the best blocks that it reads.
+
+    None are returned if it fails, or if one that it does not read is the best and no other is likely to
+    answer.
+    """
+    readable = [candidate for _, candidate in ranked if not is_foreign_passage(reranker, candidate.hit)]
+    candidates = readable[:MAX_RERANKED]
+    if not candidates:
+        return {}
     texts = [block_text(item.hit, item.text[:MAX_BLOCK_CHARACTERS]) for item in candidates]
     try:
-        return dict(zip(candidates, rate_relevance(question, texts, reranker), strict=True))
+        rated = dict(zip(candidates, rate_relevance(question, texts, reranker), strict=True))
     except (Unavailable, ConfigurationError):
         count_model_failure("reranker")
         return {}
+    is_best_read = ranked[0][1] in rated
+    return rated if is_best_read or any(odds > 0 for odds in rated.values()) else {}
 
 
 def _most_relevant(relevances: Mapping[_Candidate, float]) -> list[_Candidate]:

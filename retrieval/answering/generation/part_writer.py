@@ -160,8 +160,11 @@ class PartWriter:
             return None
         best = self._extracts[0].relevance
         if best is None:
-            first = self._extracts[:MAX_QUOTES_RATED]
-            best = rate_most_relevant(query, [block_text(each.hit, each.quote) for each in first], reranker)
+            first = [
+                each for each in self._extracts[:MAX_QUOTES_RATED] if not is_foreign(reranker, each.quote)
+            ]
+            texts = [block_text(each.hit, each.quote) for each in first]
+            best = rate_most_relevant(query, texts, reranker) if texts else None
         return RelevanceToQuestion(query, reranker, best)
 
     @cached_property

@@ -1,12 +1,26 @@
 """Which texts a reranker reads. Scores for texts in other languages would be noise."""
 
+from typing import Final
+
 from cairn.inference.protocols import Reranker
 from retrieval.answering.text.lexicon import recognised_language
+from retrieval.types import Hit
+
+SAMPLE_CHARACTERS: Final = 300  # of a passage, to recognise the language
 
 
 def is_foreign(reranker: Reranker, text: str) -> bool:
     """Return whether the text is clearly in a language that the reranker does not read."""
     return reranker.languages is not None and recognised_language(text) not in {None, *reranker.languages}
+
+
+def is_foreign_passage(reranker: Reranker, hit: Hit) -> bool:
+    return is_foreign(reranker, read_hit(hit)[:SAMPLE_CHARACTERS])
+
+
+def read_hit(hit: Hit) -> str:
+    """Return the text with its headings, as it is embedded."""
+    return f"{' > '.join((hit.title, *hit.section))}\n{hit.text}"
 
 
 def supports_language(reranker: Reranker, text: str) -> bool:

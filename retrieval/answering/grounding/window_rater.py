@@ -3,6 +3,7 @@
 from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Reranker
 from cairn.telemetry.metrics import count_model_failure
+from retrieval.answering.grounding.reranker_languages import is_foreign
 from retrieval.answering.grounding.windows import Window
 
 
@@ -18,10 +19,10 @@ class WindowRater:
         return self._reranker is not None
 
     def rate(self, sentence: str, window: Window) -> float | None:
-        """Return a score from 0 to 1; None without a reranker that answers."""
+        """Return a score from 0 to 1; None without a reranker that answers and reads the passage."""
         pair = sentence, f"{window.passage.heading}\n{window.quote}"
         if pair not in self._scores:
-            if self._reranker is None:
+            if self._reranker is None or is_foreign(self._reranker, window.hit.text):
                 return None
             try:
                 (self._scores[pair],) = self._reranker.scores(sentence, [pair[1]])

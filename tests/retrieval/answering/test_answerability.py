@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from retrieval.answering.answerability.calibration import Calibration
@@ -132,3 +134,17 @@ def test_synonyms_count_by_meaning() -> None:
     question = "Is there leave for a baby?"
     assert not RuleAnswerability(FakeEmbedder(), meant).judge(question, [hit]).answerable
     assert RuleAnswerability(Synonyms(), meant).judge(question, [hit]).answerable
+
+
+@pytest.mark.parametrize(
+    ("scores", "is_known"),
+    [((0.1, 0.2), True), ((0.1, None), False), ((0.9, None), True), ((None, None), False)],
+)
+def test_low_relevance_counts_only_if_all_passages_were_rated(
+    scores: tuple[float | None, ...], is_known: bool
+) -> None:
+    hits = [
+        replace(hit, scores=replace(hit.scores, rerank=score))
+        for hit, score in zip(HITS, scores, strict=True)
+    ]
+    assert ("relevance" in judged("How much annual leave do employees earn?", hits).signals) is is_known

@@ -1,3 +1,5 @@
+import pytest
+
 from cairn.errors import Unavailable
 from retrieval.answering.generation.extractive import (
     Extract,
@@ -82,6 +84,20 @@ def test_reranker_selects_among_the_nearest_blocks() -> None:
     assert quote(None)[0] == LEAVE.split("\n\n")[0]
     assert quote(FakeReranker("voucher")) == [TRAVEL]
     assert quote(FakeReranker(failure=Unavailable("away"))) == quote(None)
+
+
+@pytest.mark.parametrize(("word", "first"), [("voucher", "Submit the voucher"), ("nowhere", "Der Urlaub")])
+def test_blocks_that_the_reranker_does_not_read_are_not_rated(word: str, first: str) -> None:
+    """If one is the best and no other is likely to answer, none is."""
+    german = "Der Urlaub von 25 Tagen ist für alle, die hier angestellt sind und nicht nur für einige."
+    reranker = FakeReranker(word, languages=frozenset({"en"}))
+    hits = [
+        make_hit(german, title="Urlaub"),
+        make_hit("Submit the voucher to the travel office after the trip.", title="Trip"),
+    ]
+    found = extract_blocks("Urlaub von 25 Tagen", hits, FakeEmbedder(), "en", reranker)
+    assert found[0].quote.startswith(first)
+    assert [text for text in reranker.texts if "Urlaub" in text] == []
 
 
 def test_extractive_answer_has_no_repetitions() -> None:
