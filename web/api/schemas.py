@@ -551,9 +551,17 @@ class Hit(RowSchema):
         )
 
 
+class SpellingCorrection(BaseModel):
+    typed: str
+    searched: str
+
+
 class Found(BaseModel):
     results: list[Hit]
     took_ms: float
+    spelling: list[SpellingCorrection] = Field(
+        [], description="Words that were searched for in place of typed ones that no passage had"
+    )
 
 
 def passage_url(document: UUID | str, chunk: UUID | str | None = None) -> str:
@@ -703,11 +711,6 @@ class AnsweredPart(BaseModel):
     question: str
     verdict: str
     reason: str
-
-
-class SpellingCorrection(BaseModel):
-    typed: str
-    searched: str
 
 
 class Answer(BaseModel):

@@ -36,7 +36,7 @@ def found(caller: Caller, **query: Any) -> list[dict[str, Any]]:
 
 def test_hits_are_ordered_by_score(mia: Caller, leave: Document) -> None:
     response = mia.post("/search", {"query": "days of leave a year"})
-    assert response.json().keys() == {"results", "took_ms"}
+    assert response.json().keys() == {"results", "spelling", "took_ms"}
     best, other = response.json()["results"]
     assert best == {
         "chunk": best["chunk"], "document": str(leave.id), "title": "leave.md",

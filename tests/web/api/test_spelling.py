@@ -49,6 +49,32 @@ def test_misspelt_word_is_corrected_with_a_notice(mia: Caller, leave: Document) 
     assert mia.get(f"/conversations/{answer['conversation']}").json()["messages"] == [answer]
 
 
+def test_searches_are_corrected_with_a_notice(mia: Caller, leave: Document) -> None:
+    def find(**body: Any) -> dict[str, Any]:
+        response = mia.post("/search", {"query": "wher are bicycels parkd", "top_k": 1, **body})
+        assert response.status_code == 200, response.content
+        found: dict[str, Any] = response.json()
+        return found
+
+    found = find()
+    assert found["spelling"] == [{"typed": "bicycels", "searched": "bicycles"}]
+    assert found["results"][0]["text"] == TEXTS[1]
+    assert find(query='wher are "bicycels" parkd')["spelling"] == []
+    assert find(ranking="dense")["spelling"] == []
+
+
+def test_searches_ignore_words_of_unreadable_documents(
+    mia: Caller, rob: Caller, base: KnowledgeBase, leave: Document, grant: Callable[[Caller, Role], None]
+) -> None:
+    grant(rob, Role.READER)
+    secret = _second_document(mia, base)
+    indexed(secret, get_engine(), "The takeover of Northwind is planned for a restructuring in May.")
+    readers_replace(document=secret, readers=[f"user:{mia.user.id}"], actor=mia.user.id)
+    query = {"query": "days of leave after the restructurng"}
+    assert mia.post("/search", query).json()["spelling"]
+    assert rob.post("/search", query).json()["spelling"] == []
+
+
 def test_page_offers_the_original_spelling(mia: Caller, leave: Document) -> None:
     answer = ask(mia, MISSPELT)
     browser = Client()

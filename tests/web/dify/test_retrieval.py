@@ -66,6 +66,10 @@ def test_passages_include_their_source(mia: Caller, leave: Document) -> None:
     assert told["path"].startswith(f"http://testserver/library/documents/{leave.id}?chunk=")
 
 
+def test_misspelt_words_are_corrected(mia: Caller, leave: Document) -> None:
+    assert records(mia, query="bicycels") == records(mia, query="bicycles")
+
+
 def test_knowledge_base_is_found_by_slug_or_id(mia: Caller, base: KnowledgeBase, leave: Document) -> None:
     assert records(mia, base=base.slug) == records(mia, base=str(base.id))
 

@@ -121,6 +121,13 @@ def test_passages_are_found(mia: Caller, base: KnowledgeBase, leave: Document) -
     assert LEAVE in text(said)
 
 
+def test_misspelt_words_of_a_search_are_corrected_with_a_notice(mia: Caller, leave: Document) -> None:
+    said = call(mia, "search", query="bicycels", top_k=1)
+    assert said["structuredContent"]["spelling"] == [{"typed": "bicycels", "searched": "bicycles"}]
+    assert text(said).startswith("Searched for “bicycles” instead of “bicycels”.")
+    assert "Bicycles are parked" in text(said)
+
+
 def test_document_is_read_in_parts(mia: Caller, document: Document, parts: Engine) -> None:
     indexed(document, parts, *(f"Line {number}." for number in range(60)))
     first = call(mia, "read_document", document=str(document.id))

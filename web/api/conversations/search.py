@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -16,12 +18,15 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import requested_knowledge_bases, scope_for
 from cairn.library.document_filters import DocumentFilter, filter_documents
 from cairn.limits.rate_limits import search_count
+from retrieval import types as found
+from retrieval.engine import get_engine
 from retrieval.index.protocol import Filters
 from retrieval.search.fusion import Ranking
 from retrieval.search.hybrid_search import search as passages_for
+from retrieval.search.spelling import SpellingScope, search_corrected
 from web.api.framework import fields
 from web.api.framework.fields import NO_MATCH, Body, Id, Moment, SourceUri, Tag, parse_id_or_no_match
-from web.api.schemas import Found, Hit
+from web.api.schemas import Found, Hit, SpellingCorrection
 from web.http.authentication import needs, principal_of
 
 router = Router(tags=["Search"])
@@ -93,18 +98,39 @@ class SearchQuery(Body):
 
 @router.post("", summary="Search passages", response=Found, auth=needs("search", reads=True))
 def search(request: HttpRequest, payload: SearchQuery) -> Found:
-    """Returns passages you may read, best first."""
+    """Returns passages you may read, best first.
+
+    Words that no passage found has are corrected with words of passages that you may read, and named in
+    `spelling`. Words in quotation marks are never corrected.
+    """
     principal = principal_of(request)
     search_count(principal)
     began = time.perf_counter()
-    hits = passages_for(
-        payload.query,
-        scope=scope_for(
-            principal, payload.filters.requested_knowledge_bases(principal, payload.knowledge_bases)
-        ),
-        filters=payload.filters.as_filters(principal),
+    hits, spelling = _find_passages(payload, principal)
+    took = (time.perf_counter() - began) * 1000
+    return Found(
+        results=[Hit.of(hit) for hit in hits],
+        spelling=[SpellingCorrection.model_validate(asdict(each)) for each in spelling],
+        took_ms=round(took, 1),
+    )
+
+
+def _find_passages(
+    payload: SearchQuery, principal: Principal
+) -> tuple[Sequence[found.Hit], Sequence[found.SpellingCorrection]]:
+    """Search, with corrected spelling only in the default ranking: the others are there to be compared."""
+    scope = scope_for(
+        principal, payload.filters.requested_knowledge_bases(principal, payload.knowledge_bases)
+    )
+    filters, engine = payload.filters.as_filters(principal), get_engine()
+    run = partial(
+        passages_for,
+        scope=scope,
+        filters=filters,
         limit=payload.top_k,
         ranking=payload.ranking,
+        engine=engine,
     )
-    took = (time.perf_counter() - began) * 1000
-    return Found(results=[Hit.of(hit) for hit in hits], took_ms=round(took, 1))
+    if payload.ranking is not Ranking.HYBRID:
+        return run(payload.query), ()
+    return search_corrected(payload.query, run, SpellingScope(scope, filters, engine))

@@ -1,5 +1,6 @@
 """`POST /retrieval`: passages of one knowledge base in Dify's format."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from django.http import HttpRequest
@@ -11,8 +12,10 @@ from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_for, scope_for
 from cairn.library.models import KnowledgeBase
 from cairn.limits.rate_limits import search_count
+from retrieval.engine import get_engine
 from retrieval.index.protocol import Filters
 from retrieval.search.hybrid_search import search
+from retrieval.search.spelling import SpellingScope, search_corrected
 from retrieval.types import Hit
 from web.api.framework import fields
 from web.api.framework.problems import add_error_handlers
@@ -56,12 +59,10 @@ def retrieval(request: HttpRequest, payload: Retrieval) -> dict[str, Any]:
     principal = principal_of(request)
     base = knowledge_base_for(principal, payload.knowledge_id)
     search_count(principal)
-    hits = search(
-        payload.query,
-        scope=scope_for(principal, [base.id]),
-        filters=_filters(principal, base, payload.metadata_condition),
-        limit=min(MOST, payload.retrieval_setting.top_k),
-    )
+    scope, filters = scope_for(principal, [base.id]), _filters(principal, base, payload.metadata_condition)
+    engine, limit = get_engine(), min(MOST, payload.retrieval_setting.top_k)
+    run = partial(search, scope=scope, filters=filters, limit=limit, engine=engine)
+    hits, _ = search_corrected(payload.query, run, SpellingScope(scope, filters, engine))
     least, origin = payload.retrieval_setting.score_threshold or 0.0, request.build_absolute_uri("/")
     records = [_record(hit, origin.rstrip("/")) for hit in hits]
     return {"records": [record for record in records if record["score"] >= least]}

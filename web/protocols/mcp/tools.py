@@ -1,7 +1,8 @@
 """The tools and their schemas. Each acts with the permissions of the calling key."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from asgiref.sync import sync_to_async
@@ -17,7 +18,9 @@ from cairn.errors import NotFound
 from cairn.library.models import KnowledgeBase
 from cairn.limits.rate_limits import search_count
 from retrieval.conversations import ask
-from retrieval.search.hybrid_search import search
+from retrieval.engine import get_engine
+from retrieval.search.hybrid_search import NO_FILTERS, search
+from retrieval.search.spelling import SpellingScope, search_corrected
 from web.answer_stream import RunningAnswer, start_answer, wait_for_answer
 from web.api.conversations.suggestions import examples_after, list_questions
 from web.api.framework import fields
@@ -110,11 +113,17 @@ def _suffix(description: str) -> str:
 def _search(caller: Caller, taken: Search) -> ToolResult:
     search_count(caller.principal)
     scope = scope_for(caller.principal, requested_knowledge_bases(caller.principal, taken.knowledge_bases))
-    hits = [Hit.of(hit) for hit in search(taken.query, scope=scope, limit=taken.top_k)]
+    engine = get_engine()
+    run = partial(search, scope=scope, limit=taken.top_k, engine=engine)
+    found, spelling = search_corrected(taken.query, run, SpellingScope(scope, NO_FILTERS, engine))
+    hits = [Hit.of(hit) for hit in found]
+    notes = [f"Searched for “{each.searched}” instead of “{each.typed}”." for each in spelling]
     texts = [f"[{number}] {_place(caller, hit)}\n{hit.text}" for number, hit in enumerate(hits, 1)]
-    return ToolResult(
-        "\n\n".join(texts) or "No results.", {"results": [hit.model_dump(mode="json") for hit in hits]}
-    )
+    data = {
+        "results": [hit.model_dump(mode="json") for hit in hits],
+        "spelling": [asdict(each) for each in spelling],
+    }
+    return ToolResult("\n\n".join([*notes, *texts]) or "No results.", data)
 
 
 async def _ask(caller: Caller, taken: Ask) -> ToolResult:
