@@ -70,7 +70,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail if a log contains a secret: in this process, or of a server that a test started."""
     folder = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined] # no public way
     leaks = sorted({*LISTENER.leaks, *leaks_of_servers(folder)})
-    if hasattr(session.config, "workeroutput"):  # the process that started this one tells them
+    if hasattr(session.config, "workeroutput"):  # the process that started this one reports them
         session.config.workeroutput["leaks"] = leaks
     elif leaks:
         sys.stderr.write("".join(f"\nSECRET LOGGED: {leak}" for leak in leaks) + "\n")

@@ -189,7 +189,7 @@ class Handler(SilentRequests, BaseHTTPRequestHandler):
             self._send(200, {"result": answer(self.store, name, body), "status": "ok", "time": 0.0})
         except Refused as refused:
             self._send(refused.status, {"status": {"error": str(refused)}})
-        except Exception as error:  # noqa: BLE001 - as a server does: the request fails, it goes on
+        except Exception as error:  # noqa: BLE001 - as a server does: the request fails, but the server continues
             self._send(500, {"status": {"error": f"{type(error).__name__}: {error}"}})
 
     do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the names http.server calls

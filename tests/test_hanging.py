@@ -44,7 +44,7 @@ def test_gil_blocking_test_is_ended_with_its_stacks(tmp_path: Path, processes: s
     assert "Timeout (0:00:03)!" in done.stderr
     assert "in test_that_holds_the_gil" in done.stderr
     assert done.returncode == 1
-    if processes == "1":  # the others go on in another process
+    if processes == "1":  # the others continue in another process
         assert "2 passed" in done.stdout
         assert "in <lambda>" in done.stderr
 

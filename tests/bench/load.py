@@ -199,7 +199,7 @@ def _gateway_ms(url: str, headers: dict[str, str], model_url: str) -> list[float
     model's own time."""
     questions = many()[WARM : WARM + 2 * GATEWAY_TIMES]
     with httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False) as api:
-        # Not each to both: what a question means is kept for the next who asks it.
+        # Each question to one of them only, since its embedding is cached.
         searched = [_search_ms(api, question) for question in questions[::2]]
         found = [_completion_ms(api, question, model_url) for question in questions[1::2]]
     return [own - statistics.median(searched) for own in found if own is not None]

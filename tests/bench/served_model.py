@@ -20,7 +20,7 @@ SENTENCES: Final = 4
 SECONDS_PER_WORD: Final = 0.02
 FIRST_TOKEN_SECONDS: Final = float(os.environ.get("BENCH_FIRST_TOKEN_SECONDS", "0"))
 _PASSAGE = re.compile(r'^\[(\d+)\] [^\n]*\n"""\n(.*?)\n"""$', re.MULTILINE | re.DOTALL)
-spoken: list[dict[str, Any]] = []  # of each answer: when it was asked for, its words, when each was written
+spoken: list[dict[str, Any]] = []  # of each answer: the time of its request, its words, and their times
 _SENTENCE = re.compile(r"[A-Z][^.!?\n]{30,200}[.!?](?=\s|$)")
 
 

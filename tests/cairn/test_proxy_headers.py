@@ -38,7 +38,7 @@ FOR, PROTO = "X-Forwarded-For", "X-Forwarded-Proto"
         ("::ffff:127.0.0.1", [(FOR, "192.0.2.7")], "192.0.2.7", "http"),
         ("::1", [(FOR, "[2001:db8::1]:443")], "2001:db8::1", "http"),
         ("10.1.2.3", [(FOR, "192.0.2.7:1234")], "192.0.2.7", "http"),
-        # Whoever asks may write what they like: only what our proxies added counts.
+        # Clients may write anything: only what trusted proxies added counts.
         ("127.0.0.1", [(FOR, "127.0.0.1, 192.0.2.7")], "192.0.2.7", "http"),
         ("127.0.0.1", [(FOR, "1.1.1.1, 192.0.2.7, 10.0.0.9")], "192.0.2.7", "http"),
         ("127.0.0.1", [(FOR, "1.1.1.1"), (FOR, "192.0.2.7")], "192.0.2.7", "http"),
@@ -46,7 +46,7 @@ FOR, PROTO = "X-Forwarded-For", "X-Forwarded-Proto"
         ("127.0.0.1", [(FOR, "1.1.1.1, nonsense, 10.0.0.9")], "10.0.0.9", "http"),
         ("127.0.0.1", [(FOR, "\xff" * 5000), (PROTO, "gopher")], "127.0.0.1", "http"),
         ("127.0.0.1", [(PROTO, "https, http")], "127.0.0.1", "http"),
-        # Nobody else is believed anything.
+        # No one else is trusted.
         ("192.0.2.9", [(FOR, "127.0.0.1"), (PROTO, "https")], "192.0.2.9", "http"),
         ("::ffff:192.0.2.9", [(FOR, "127.0.0.1")], "::ffff:192.0.2.9", "http"),
         (None, [(FOR, "127.0.0.1"), (PROTO, "https")], "", "http"),

@@ -178,7 +178,7 @@ class Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for this process, which tells them in order
+                start_new_session=True,  # Ctrl-C is for this process, which stops them in order
             )
 
     def _wait(self, balancer: Balancer) -> None:

@@ -64,7 +64,7 @@ def killed_install(
     """Has been killed between the commit of an upload and the answer, while it erased a document, and with
     new versions of all the others in the middle: the later kills need their jobs."""
     with ended(old_install.copied(tmp_path_factory.mktemp("victim") / "data")) as install:
-        with pytest.raises(httpx.HTTPError):  # nobody is left to answer
+        with pytest.raises(httpx.HTTPError):  # the process that would answer is dead
             install.start(CAIRN_FAULT=Fault.AFTER_SUBMIT).upload(SUBMITTED, NEW[SUBMITTED])
         install.wait_killed()
         install.start(CAIRN_FAULT=Fault.DURING_ERASURE)

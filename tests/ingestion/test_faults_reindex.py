@@ -92,7 +92,7 @@ def test_next_start_finishes_the_reindexing_after_a_kill(install: Install, fault
     install.ask("DELETE", f"/documents/{install.document(name)['id']}")
     install.upload_all({f"late/{fault}.md": next(iter(texts(1, edition=3).values()))})
     install.wait_settled()
-    if AT[fault] == "/index/swap":  # an erasure rewrites each generation, which is not ready meanwhile
+    if AT[fault] == "/index/swap":  # an erasure rewrites each generation, which is not ready during that
         until(lambda: "ready" in generations(install), what=str(generations(install)))
     assert install.ask("POST", AT[fault], json={}).status_code < 300
     install.wait_killed()

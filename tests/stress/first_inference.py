@@ -28,7 +28,7 @@ from cairn.inference.protocols import Embedder
 _ROOT = Path(__file__).parents[2]
 _MODELS = Path(gettempdir(), "cairn-stress-models")
 _LOADED_AFTER = 300.0  # on a busy machine
-_HANGS_AFTER = 240.0  # the same: a real hang lasts for ever
+_HANGS_AFTER = 240.0  # the same: a real hang never ends
 _PREPARATIONS = (
     (openvino, "prepare_openvino"),
     (openvino.OpenVinoEncoder, "encode"),

@@ -21,6 +21,6 @@ def flags(parser: FlexibleArgumentParser) -> dict[str, list[str]]:
 
 if __name__ == "__main__":
     serve = make_arg_parser(FlexibleArgumentParser())
-    for profile in sys.argv[1:]:  # which ends the program if it does not hold together
+    for profile in sys.argv[1:]:  # which ends the program if it is inconsistent
         serve.parse_args(["serve", "--config", profile])
     sys.stdout.write(json.dumps(flags(serve), indent=0) + "\n")

@@ -105,7 +105,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def api(server: Server) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {server.key()}"}
-    once = httpx.Limits(max_keepalive_connections=0)  # a busy server may close one that it holds for idle
+    once = httpx.Limits(max_keepalive_connections=0)  # a busy server may close one that it considers idle
     with httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=300, limits=once) as api:
         yield api
 

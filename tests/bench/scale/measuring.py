@@ -75,9 +75,9 @@ def measured(chunks: int, told: Callable[[str], None], *, count: int = QUESTIONS
 def disk_bytes(folder: Path) -> int:
     """Return the allocated bytes: the store's files are sparse."""
     total = 0
-    for place, _folders, names in os.walk(folder):  # passes over a folder that has gone meanwhile
+    for place, _folders, names in os.walk(folder):  # skips a folder that has just been removed
         for name in names:
-            with suppress(FileNotFoundError):  # a segment that was replaced meanwhile
+            with suppress(FileNotFoundError):  # a segment that has just been replaced
                 total += Path(place, name).stat().st_blocks * _BLOCK
     return total
 

@@ -161,7 +161,7 @@ def test_forward_and_backward_access_checks_agree_with_the_source(
     for _ in range(3):
         world = draw_world(draw, inner=draw.random() < 0.5)
         apply(world, users, {"outer": outer, "inner": inner})
-        # Whoever is gone is deleted unless a list names them; then a later list can't know them either.
+        # A person who left is deleted unless a list names them; a later list can't know them either then.
         ever_listed &= set(
             SourceSubject.objects.exclude(kind="unknown").values_list("external_id", flat=True)
         )

@@ -156,7 +156,7 @@ def test_missing_source_person_loses_group_memberships(document: Document, ada: 
     assert not SourceSubject.objects.filter(external_id="S-ada").exists()
     read_people(ADA, SourceGroup("staff", "Staff", ("S-ada",)))
     assert (find_subject("S-bob").label, find_subject("S-bob").kind) == ("S-bob", "person")
-    assert may_read(ada, document)  # a denial for somebody who left concerns nobody else
+    assert may_read(ada, document)  # a denial for a person who left applies to no one else
 
 
 def test_missing_source_group_denies_everyone_until_it_returns(document: Document, ada: User) -> None:
@@ -164,7 +164,7 @@ def test_missing_source_group_denies_everyone_until_it_returns(document: Documen
     read_people(ADA, guests, staff)
     set_source_access(SOURCE, {document.pk: levels(("-guests", "staff"))})
     assert not may_read(ada, document)
-    read_people(ADA, staff)  # as if the server didn't tell the account about its groups this time
+    read_people(ADA, staff)  # as if the server hid its groups from the account this time
     assert not may_read(ada, document)
     assert not document_access_of([ada], document_again(document))[0].may_read
     assert find_subject("guests").kind == "unknown"
@@ -185,7 +185,7 @@ def test_manual_link_survives_the_absence_of_its_source_person(
         read_people(guests, match_email=True)
         gone = find_subject("S-bob")
         assert (gone.name, gone.email, gone.groups.count()) == ("", "", 0)
-        for anyone in (ada, bob):  # whose groups nobody knows now
+        for anyone in (ada, bob):  # whose groups are unknown now
             assert not may_read(anyone, document)
             assert not document_access_of([anyone], document_again(document))[0].may_read
         read_people(mail, guests, match_email=True)

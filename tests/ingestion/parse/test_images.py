@@ -16,7 +16,7 @@ from tests.ingestion.parse import paper
 from tests.ingestion.parse.conftest import Read, Refuse
 
 pytestmark = pytest.mark.slow
-TURNED_RIGHT = 6  # EXIF: the camera was held so that the picture has to be turned clockwise
+TURNED_RIGHT = 6  # EXIF: the camera was rotated, so the picture has to be turned clockwise
 ORIENTATION = 0x0112
 
 

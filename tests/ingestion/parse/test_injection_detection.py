@@ -8,7 +8,7 @@ import pytest
 from ingestion.parse.text.injection_detection import MAX_REPORTED, find_instruction
 from tests.ingestion.parse.conftest import Read
 
-# requests in plain words, which no rule can tell from a document's own
+# requests in plain words, which no rule can distinguish from a document's own
 _PLAIN = {
     "Task Automation", "Business Intelligence", "Conversational Agent", "Research Assistance",
     "Sentiment Analysis",

@@ -21,7 +21,7 @@ SLOW = {".doc", ".ppt", ".png", ".jpg", ".jpeg", ".tiff", ".pdf", ".epub"}
 SLOW_SHARE = 10
 GOOD = "A plain text that is there to be read. It has two sentences."
 READY = "ready"
-# the child ends in order; `parser_crashed` means that it met what nobody foresaw, and is a fault of ours
+# the child ends gracefully; `parser_crashed` would be an unhandled case, and our fault
 HONEST = {READY} | set(Rejection) - {Rejection.PARSER_CRASHED, Rejection.CANCELLED}
 
 Damage = Callable[[bytes, str], bytes]

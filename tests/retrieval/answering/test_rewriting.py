@@ -35,7 +35,7 @@ def test_faithful_rewrite_is_used() -> None:
     [
         "",
         "???",
-        "How much annual leave do full-time employees get?",  # what was asked is gone
+        "How much annual leave do full-time employees get?",  # the question is lost
         "How much annual leave do part-timers at Acme get?",  # a new name
         "How much of the 30 days of annual leave do part-timers get?",  # a new number
         "How much annual leave do full-time employees and part-timers at Acme get?",

@@ -127,5 +127,5 @@ def test_higher_value_fails_where_lower_is_better() -> None:
     found = measures([outcome(question("a", "x"), ranking=("x",), search_ms=40)])
     assert failing_measures(found, {"mrr": 1, "search_p50_ms": 40, "wrongly_refused": 0}) == []
     assert failing_measures(found, {"mrr": 1.1, "search_p50_ms": 39}) == ["mrr", "search_p50_ms"]
-    assert failing_measures(found, {"refusal_recall": 0}) == ["refusal_recall"]  # no question tells
+    assert failing_measures(found, {"refusal_recall": 0}) == ["refusal_recall"]  # no question counts for it
     assert set(LOWER_IS_BETTER) <= set(found)

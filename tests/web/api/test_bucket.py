@@ -143,7 +143,7 @@ def test_large_file_is_fetched_in_ranges(bucket_proxy: Balancer) -> None:
 def test_unreachable_bucket_makes_uploads_return_503(
     mia: Caller, base: KnowledgeBase, bucket_proxy: Balancer
 ) -> None:
-    bucket_proxy.faults.cut_after = 0  # whoever connects is cut off
+    bucket_proxy.faults.cut_after = 0  # every connection is cut
     answer = upload(mia, base)
     assert_problem(answer, 503, "unavailable")
     assert int(answer.headers["Retry-After"]) > 0

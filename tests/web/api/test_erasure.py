@@ -196,7 +196,7 @@ def test_answer_quotes_survive_deletion_of_another_document(
             if isinstance(event, Sources):
                 assert {str(hit.document) for hit in event.hits} == {leave, bonn}
             shown += isinstance(event, Delta)
-            if isinstance(event, Delta) and shown == 2:  # the first was kept before this one came
+            if isinstance(event, Delta) and shown == 2:  # the first was stored before this one
                 assert mia.delete(f"/documents/{bonn}").status_code == 202
     assert shown == 2
     kept = mia.get(f"/messages/{exchange.message.id}").json()

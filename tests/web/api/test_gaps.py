@@ -103,7 +103,7 @@ def notices(caller: Caller) -> list[dict[str, Any]]:
     return items
 
 
-# What is recorded, and how it is grouped ---------------------------------------------------------
+# Recording and grouping ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("together", [1, 3])
@@ -293,7 +293,7 @@ def test_erasing_a_user_or_conversation_erases_gap_questions(
     assert not Gap.objects.exists()
 
 
-# What is done with a gap -------------------------------------------------------------------------
+# Actions on a gap -------------------------------------------------------------------------
 
 
 def test_assigned_gap_is_visible_to_its_editor_and_announced(
@@ -585,7 +585,7 @@ def test_new_documents_are_tried_with_the_rights_of_the_gaps_users(
 ) -> None:
     assert isinstance(parts.chat, FakeChat)
     parts.chat._lines = (f"{ANSWER[:-1]} [1].",)
-    Job.objects.update(stage=Stage.READY)  # nobody waits for an upload
+    Job.objects.update(stage=Stage.READY)  # no one waits for an upload
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
     assert retry_gaps() == 0

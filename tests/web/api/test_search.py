@@ -59,7 +59,7 @@ def test_search_can_use_a_single_ranking(mia: Caller, leave: Document) -> None:
         hits = found(mia, ranking=ranking)
         assert [hit["score"] for hit in hits] == [hit["scores"][score] for hit in hits]
         assert hits[0]["text"] == TEXTS[0]
-        assert len(hits) == (1 if ranking == "bm25" else 2)  # no word of the other is asked for
+        assert len(hits) == (1 if ranking == "bm25" else 2)  # the query has no word of the other
     assert found(mia) == found(mia, ranking="hybrid")
     assert_problem(mia.post("/search", {"query": "leave", "ranking": "luck"}), 422, "invalid")
 

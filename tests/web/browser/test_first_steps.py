@@ -107,7 +107,7 @@ def test_first_steps_work_with_the_keyboard(
     page.locator(".answer-foot .verdict").wait_for(timeout=SLOW)
     focused(page)
 
-    page.locator("#thread").focus()  # as a click beside the answer would
+    page.locator("#thread").focus()  # as a click next to the answer would
     tab_to(page, ".answer-body button.cite")
     page.keyboard.press("Enter")
     panel = page.locator("#panel")

@@ -124,7 +124,7 @@ def test_import_interrupted_by_a_reload_is_completed(sign_in: SignIn, folder: Pa
     page.locator("#folder").set_input_files(folder)
     expect(page.locator("[data-sum]")).to_contain_text("1 uploaded,")
     page.reload()
-    page.unroute_all()  # not before: it would let go on what hangs
+    page.unroute_all()  # not before: it would release the hanging request
     unsent = page.locator("[data-unsent]")
     expect(unsent).to_contain_text("3 files are missing.", timeout=SLOW)
     unsent.locator('input[data-input="folder"]').set_input_files(folder)

@@ -47,7 +47,7 @@ class Writing:
             respond_plainly(exchange)
             return
         self.asked += 1
-        with suppress(ConnectionError):  # whoever asked has gone, or was killed
+        with suppress(ConnectionError):  # the client is gone, or was killed
             self._write(exchange)
 
     def _write(self, exchange: Exchange) -> None:
@@ -77,7 +77,7 @@ class Site:
         """Start a web process in place of the previous one on the port."""
         given = {**self.install.settings, **settings}
         if port in self.webs:
-            self.webs[port].kill()  # it has ended: what is left of it is closed
+            self.webs[port].kill()  # it has ended: its remains are closed
         self.webs[port] = Helper(self.install.data_dir, "web", "--port", str(port), **given)
         return self.webs[port]
 

@@ -338,7 +338,7 @@ def test_assistant_is_a_model_for_its_subjects_only(
     assert isinstance(parts.chat, FakeChat)
     assert "Be brief." in str(parts.chat.prompts[-1][0].content)
     assert Conversation.objects.get().assistant_name == "Leave"
-    # Nothing to read, and nobody's to use: both are models that do not exist.
+    # Neither readable nor usable: both are models that do not exist.
     assert [each["id"] for each in send(rob, "GET", "/models").json()["data"]] == ["cairn"]
     assert_error(complete(rob, model=model), 404, "invalid_request_error", "model_not_found")
 

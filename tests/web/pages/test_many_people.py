@@ -34,7 +34,7 @@ def test_pages_of_the_administration_stay_small(
     too_large = []
     for template in PAGES:
         path = crowd.path(template)
-        client.get(path)  # what is read once for the process
+        client.get(path)  # queries that run once per process
         with CaptureQueriesContext(connection) as queries:
             begun = perf_counter()
             response = client.get(path)

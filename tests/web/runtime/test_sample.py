@@ -54,7 +54,7 @@ def load_as_one_base(docs: Path) -> KnowledgeBase:
     with (
         connection.cursor() as cursor,
         without_triggers(),
-    ):  # the model lets nobody change events
+    ):  # events cannot be changed through the model
         cursor.execute(
             "DELETE FROM audit_event WHERE action = 'sample.loaded' AND subject != %s", [f"kb:{base.pk}"]
         )

@@ -12,7 +12,7 @@ from tests.web.scim.conftest import Directory, directory_for
 OURS = {
     ("search_with_attributes", None),  # lists are searched by GET only
     ("check_remove_attribute", "active"),  # a user always may sign in or not: removing it changes nothing
-    ("check_add_attribute", "emails"),  # the one address that is kept is the primary one,
+    ("check_add_attribute", "emails"),  # only one address is stored, the primary one,
     ("check_replace_attribute", "emails"),  # also if it was sent as another
 }
 

@@ -143,7 +143,7 @@ def as_person(name: str, world: World, **options: Any) -> Caller:
 @pytest.mark.faults
 @pytest.mark.parametrize("name", [pytest.param("reader", marks=pytest.mark.acceptance), "admin"])
 def test_every_response_matches_the_openapi_description(world: World, name: str) -> None:
-    # A stream gives its place back in another thread, which would wait for what is to be taken back here.
+    # A stream releases its slot in another thread, which would wait for the transaction of this one.
     limit_set(subject="everyone", values={Measure.FOLLOWED_AT_ONCE: None}, actor=None)
     caller = as_person(name, world)
     tried = [each for each in operations(caller) if (each.method, each.path) != ASK]
