@@ -48,7 +48,8 @@ class Shelf:
         self.options = options
 
     def check(self) -> Iterator[CheckStep]:
-        yield CheckStep("Connect", "shelf.example.org answers.")
+        warning = "" if self.options.security == "tls" else "The connection isn’t encrypted."
+        yield CheckStep("Connect", "shelf.example.org answers.", warning=warning)
         if self.options.password.get_secret_value() != PASSWORD:
             yield CheckStep("Sign in", problem="The password is wrong.")
             return

@@ -1,6 +1,7 @@
 """Steps of connection tests that several kinds of sources have."""
 
 from collections.abc import Callable, Collection, Generator, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from cairn.messages import CodedMessage
@@ -19,16 +20,25 @@ from ingestion.sources.protocol import (
 FAILURES: Final = (SourceUnavailable, SourceRefused, ItemUnavailable, ItemChanged)
 
 
+@dataclass(frozen=True, slots=True)
+class StepWarning:
+    """What a test of a step returns if it succeeded, and `text` should be improved. "" if nothing should."""
+
+    text: str
+
+
 def run_steps(*steps: tuple[str, Callable[[], object]]) -> Generator[CheckStep, None, bool]:
     """Run steps up to the first that fails, and return whether none did. Each has the code of its name, and
-    may return a text to show."""
+    may return a text to show, or a warning."""
     for name, test in steps:
         try:
-            detail = test()
+            result = test()
         except FAILURES as error:
             yield CheckStep(CodedMessage(name), problem=error.message)
             return False
-        yield CheckStep(CodedMessage(name), detail if isinstance(detail, str) else "")
+        detail = result if isinstance(result, str) else ""
+        warning = result.text if isinstance(result, StepWarning) else ""
+        yield CheckStep(CodedMessage(name), detail, warning=warning)
     return True
 
 

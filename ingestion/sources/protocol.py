@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, BinaryIO, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -76,13 +77,29 @@ class Complete:
 Change = Item | Gone | Unlisted | Progress | Complete
 
 
+class CheckState(StrEnum):
+    """How a step of a connection test ended."""
+
+    PASSED = "passed"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
 @dataclass(frozen=True, slots=True)
 class CheckStep:
-    """A step of a connection test, described for a person. `problem` is empty if it succeeded."""
+    """A step of a connection test, described for a person. `problem` is empty if it succeeded. `warning` is
+    what should be improved although it did."""
 
     name: str
     detail: str = ""
     problem: str = ""
+    warning: str = ""
+
+    @property
+    def state(self) -> CheckState:
+        if self.problem:
+            return CheckState.FAILED
+        return CheckState.WARNING if self.warning else CheckState.PASSED
 
 
 class SourceUnavailable(TransientError):

@@ -69,6 +69,7 @@ class WebServer:
 
     @property
     def encryption_warning(self) -> str:
+        """Warning if others in the network can read what is sent, "" if they can't."""
         return "" if self.encrypted else CodedMessage("source_unencrypted")
 
     def require_encryption(self) -> None:

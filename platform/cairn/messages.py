@@ -421,7 +421,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_item_refused": _("The account isn’t allowed to read “{name}”."),
     "source_item_broken": _("“{name}” can’t be read: {reason}"),
     "source_unencrypted": _(
-        "Warning: the connection isn’t encrypted. Others in your network can read the password and the documents."
+        "The connection isn’t encrypted. Others in your network can read the password and the documents."
     ),
     "source_unencrypted_refused": _(
         "{server} isn’t in your own network, so the connection must be encrypted."

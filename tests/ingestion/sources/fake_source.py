@@ -53,6 +53,7 @@ class FakeServer:
     files: dict[str, FakeFile] = field(default_factory=dict)
     people: list[SourcePerson | SourceGroup] = field(default_factory=list)
     password: str = "secret"
+    encrypted: bool = True
     unlisted: dict[str, str] = field(default_factory=dict)
     changes: Callable[[str], Iterator[Change]] | None = None
     before_listing: Callable[[], None] = lambda: None
@@ -95,7 +96,8 @@ class FakeConnection:
         self._server = server
 
     def check(self) -> Iterator[CheckStep]:
-        yield CheckStep("Sign in")
+        warning = "" if self._server.encrypted else "The connection isn’t encrypted."
+        yield CheckStep("Sign in", warning=warning)
         self._server.checking()
         yield CheckStep("List", f"{len(self._server.files)} files")
 

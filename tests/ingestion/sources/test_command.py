@@ -23,8 +23,14 @@ def test_source_command_lists_checks_and_syncs(
 ) -> None:
     server.put("a.md")
     assert [step["problem"] for step in run(capsys, "check", "Files")] == ["", ""]
+    server.encrypted = False
+    assert [step["state"] for step in run(capsys, "check", "Files")] == ["warning", "passed"]
+    call_command("source", "check", "Files")
+    assert capsys.readouterr().out == "Sign in: warning The connection isn’t encrypted.\nList: 1 files\n"
     found = run(capsys, "sync", "Files", "--dry-run")
     assert (found["new"]["uris"], Document.objects.count()) == (["fake://a.md"], 0)
+    call_command("source", "sync", "Files", "--dry-run")
+    assert capsys.readouterr().out.splitlines()[:3] == ["1 new", "  fake://a.md", "0 changed"]
     row = run(capsys, "sync", str(source.id))
     assert (row["items"]["synced"], [task["error"] for task in row["tasks"]]) == (1, ["", "", ""])
     assert [each["id"] for each in run(capsys, "list")] == [row["id"]]
@@ -54,5 +60,5 @@ def test_command_reports_problems_in_one_line_and_by_exit_code(
             call_command("source", *text.split())
         assert leaving.value.code == 1
     output = capsys.readouterr()
-    assert "Wrong password." in output.out + output.err
+    assert "Connect: failed Wrong password." in output.out
     assert "There is no source “none”." in output.err

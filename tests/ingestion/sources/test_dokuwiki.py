@@ -350,7 +350,7 @@ def test_connection_test_succeeds_and_compares_permissions(world: DokuwikiServer
     with connect(options(world)) as source:
         steps = list(source.check())
         assert [step.problem for step in steps] == [""] * 4
-        assert "isn’t encrypted" in steps[0].detail
+        assert "isn’t encrypted" in steps[0].warning
         world.rules = ["* @ALL 1", "p1 @ALL 0", "p1 ada 1", "p1 ada 0"]
         world.save()
         assert "decides otherwise" in first_problem(source.check())

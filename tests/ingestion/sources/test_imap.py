@@ -131,7 +131,7 @@ def test_imap_kind_is_registered_and_its_check_succeeds(server: Dovecot) -> None
     with kind.connect(options(server)) as source:
         steps = list(source.check())
     assert [step.problem for step in steps] == ["", "", "", ""]
-    assert steps[0].detail.startswith("Warning: the connection isn’t encrypted")
+    assert steps[0].warning.startswith("The connection isn’t encrypted")
 
 
 def test_reading_does_not_mark_messages_as_read(server: Dovecot) -> None:
@@ -335,7 +335,7 @@ def test_mailbox_with_a_hidden_access_list_is_for_managers_only(server: Dovecot)
     assert all("News" not in mailboxes for mailboxes in readers_of(server).values())
     with imap.connect(options(server)) as source:
         steps = list(source.check())
-    assert any("doesn’t show who may read" in step.detail for step in steps)
+    assert any("doesn’t show who may read" in step.warning for step in steps)
 
 
 def test_exclusions_of_unknown_people_leave_messages_to_managers(server: Dovecot) -> None:

@@ -237,7 +237,7 @@ def test_private_wiki_is_read_with_an_account(wiki: MediawikiServer, prefix: str
     with connect(bot_options(wiki, files=False)) as source:
         steps = list(source.check())
     assert [step.problem for step in steps] == [""] * 4
-    assert "isn’t encrypted" in steps[0].detail
+    assert "isn’t encrypted" in steps[0].warning
     assert "Choose its readers in Cairn accordingly" in steps[1].detail
 
 
@@ -256,7 +256,7 @@ def test_account_with_more_than_read_rights_is_reported(
     details = []
     for account in (options(wiki, **given), bot_options(wiki), options(wiki)):
         with connect(account) as source:
-            details.append(next(iter(source.check())).detail)
+            details.append(next(iter(source.check())).warning)
     assert "can do more than read" in details[0]
     assert details[1:] == ["", ""]
 

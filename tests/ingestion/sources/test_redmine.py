@@ -244,7 +244,7 @@ def test_connection_test_succeeds(redmine: RedmineServer) -> None:
     with connect(options(redmine)) as source:
         steps = list(source.check())
     assert [step.problem for step in steps] == [""] * 4
-    assert "isn’t encrypted" in steps[0].detail
+    assert "isn’t encrypted" in steps[0].warning
 
 
 def test_unreachable_redmine_is_reported() -> None:

@@ -107,7 +107,7 @@ def test_s3_kind_is_registered_and_its_check_succeeds(server: SeaweedFs) -> None
     with kind.connect(options(server.url, access_file="access.json")) as source:
         steps = list(source.check())
     assert [step.problem for step in steps] == ["", "", ""]
-    assert steps[0].detail.startswith("Warning: the connection isn’t encrypted")
+    assert steps[0].warning.startswith("The connection isn’t encrypted")
 
 
 def test_paginated_listing_is_read_completely(server: SeaweedFs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,7 +96,7 @@ def test_webdav_kind_is_registered_and_its_check_succeeds(server: WebdavServer) 
     with kind.connect(kind.options(url=server.url, username=USER, password=PASSWORD)) as source:
         steps = list(source.check())
     assert [step.problem for step in steps] == ["", "", ""]
-    assert steps[0].detail.startswith("Warning: the connection isn’t encrypted")
+    assert steps[0].warning.startswith("The connection isn’t encrypted")
     assert not kind.has_access
     assert not kind.has_people
 

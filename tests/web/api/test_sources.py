@@ -128,14 +128,19 @@ def test_source_check_lists_steps_up_to_the_first_problem(admin: Caller, source:
     good = admin.post(f"/sources/{source['id']}/check").json()
     assert [step["name"] for step in good["steps"]] == ["Connect", "Sign in", "List"]
     assert good["problem"] is None
+    unencrypted = {"kind": "shelf", "options": {**OPTIONS, "security": "none"}}
+    warned = admin.post("/sources/check", unencrypted).json()
+    assert [step["state"] for step in warned["steps"]] == ["warning", "passed", "passed"]
+    assert (warned["steps"][0]["warning"], warned["problem"]) == ("The connection isn’t encrypted.", None)
     typed = {"kind": "shelf", "options": {**OPTIONS, "password": "wrong"}}
     bad = admin.post("/sources/check", typed).json()
     assert bad["problem"] == "The password is wrong."
     assert [step["problem"] for step in bad["steps"]] == ["", "The password is wrong."]
+    assert [step["state"] for step in bad["steps"]] == ["passed", "failed"]
     locked = admin.post("/sources/check", {"kind": "shelf", "options": {**OPTIONS, "username": "locked"}})
     assert locked.json()["problem"] == "This account is locked."
     answered = [event.detail["answered"] for event in Event.objects.filter(action="source.checked")]
-    assert sorted(answered) == [False, False, True]
+    assert sorted(answered) == [False, False, True, True]
 
 
 def test_source_dry_run_imports_nothing(admin: Caller, source: dict[str, Any]) -> None:

@@ -77,7 +77,8 @@ def test_source_dialog_ends_with_synced_documents(
     assert step(page) == "Test"
     expect(page.locator("#source-test")).to_be_empty()  # another password was tested
     page.get_by_role("button", name="Test connection").click()
-    expect(page.locator("#source-test")).to_contain_text("Everything works.")
+    expect(page.locator("#source-test")).to_contain_text("Everything works, but read the warning.")
+    expect(page.locator("#source-test")).to_contain_text("The connection isn’t encrypted.")
     assert fits(page)
 
     next_step.click()

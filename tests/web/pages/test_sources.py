@@ -115,8 +115,15 @@ def test_source_test_shows_its_steps_and_stores_nothing(
     html = text_of(client.post(f"{NEW}/test", typed(base)))
     assert "shelf.example.org answers." in html
     assert "Everything works." in html
+    assert "Warning" not in html
+    html = text_of(client.post(f"{NEW}/test", typed(base, **{"options-security": "none"})))
+    assert "Warning" in html
+    assert "The connection isn’t encrypted." in html
+    assert "Everything works, but read the warning." in html
+    assert html.count("#i-check") == 2
     html = text_of(client.post(f"{NEW}/test", typed(base, **{"options-password": "wrong"})))
     assert "The password is wrong." in html
+    assert "Failed" in html
     assert "Everything works." not in html
     html = text_of(client.post(f"{NEW}/test", typed(base, **{"options-url": "", "name": ""})))
     assert "Nothing was tested yet." in html

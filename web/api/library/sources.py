@@ -13,7 +13,7 @@ from cairn.access.selectors import knowledge_base_for
 from ingestion.models import Source, SourceItem, SourceItemState, SourceReaders, SourceTask
 from ingestion.sources.kinds import get_kind, list_kinds
 from ingestion.sources.options import stored_secrets
-from ingestion.sources.protocol import CheckStep, SourceKind, first_problem
+from ingestion.sources.protocol import CheckState, CheckStep, SourceKind, first_problem
 from ingestion.sources.selectors import (
     ItemCounts,
     ScheduleState,
@@ -168,11 +168,15 @@ class ConnectedSourceItem(RowSchema):
 
 
 class ConnectedSourceCheckStep(BaseModel):
-    """A step of a test. `problem` is empty if it succeeded."""
+    """A step of a test. `problem` is empty if it succeeded. `warning` is what should be improved although it
+    did, such as a connection that isn't encrypted.
+    """
 
     name: str
     detail: str
     problem: str
+    warning: str
+    state: CheckState
 
 
 class ConnectedSourceCheck(BaseModel):
@@ -184,7 +188,13 @@ class ConnectedSourceCheck(BaseModel):
     @classmethod
     def of(cls, steps: list[CheckStep]) -> Self:
         rows = [
-            ConnectedSourceCheckStep(name=step.name, detail=step.detail, problem=step.problem)
+            ConnectedSourceCheckStep(
+                name=step.name,
+                detail=step.detail,
+                problem=step.problem,
+                warning=step.warning,
+                state=step.state,
+            )
             for step in steps
         ]
         return cls(steps=rows, problem=first_problem(steps) or None)

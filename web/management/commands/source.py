@@ -15,6 +15,7 @@ from ingestion.models import Source, SourceSchedule, SourceTask
 from ingestion.sources.check import source_check
 from ingestion.sources.dry_run import DryRun, Found, source_dry_run
 from ingestion.sources.lease import claim_schedule
+from ingestion.sources.protocol import CheckState, CheckStep, first_problem
 from ingestion.sources.selectors import item_counts, schedules_of
 from ingestion.sources.services import source_pause, source_request, source_resume
 from ingestion.sources.sync.run import run_leased
@@ -79,14 +80,13 @@ class Command(CairnCommand):
             self.stdout.write(_line(row))
 
     def _check(self, options: dict[str, Any]) -> None:
-        steps = [asdict(step) for step in source_check(_find(options["source"]))]
+        steps = source_check(_find(options["source"]))
         if options["as_json"]:
-            self.write_json(steps)
+            self.write_json([{**asdict(step), "state": step.state} for step in steps])
         else:
             for step in steps:
-                text = step["problem"] or step["detail"] or "ok"
-                self.stdout.write(f"{step['name']}: {text}")
-        if any(step["problem"] for step in steps):
+                self.stdout.write(_step_line(step))
+        if first_problem(steps):
             sys.exit(FAILED)
 
     def _dry_run_or_sync(self, options: dict[str, Any]) -> None:
@@ -109,7 +109,8 @@ class Command(CairnCommand):
         parts: dict[str, Found] = {"new": found.new, "changed": found.changed, "gone": found.gone}
         for name, part in parts.items():
             self.stdout.write(f"{part.count} {name}")
-            self.stdout.writelines(f"  {uri}" for uri in part.uris)
+            for uri in part.uris:
+                self.stdout.write(f"  {uri}")
         self.stdout.write(f"{found.unchanged} unchanged")
         for container, reason in found.unlisted.items():
             self.stdout.write(f"not listed: {container or '/'}: {reason}")
@@ -190,6 +191,12 @@ def _line(row: Json) -> str:
     head = f"{row['id']}  {row['name']}  {row['kind']} into {row['knowledge_base']}"
     head += "" if row["enabled"] else ", paused"
     return "\n".join([f"{head}: {items}", *(_task_line(task) for task in row["tasks"])])
+
+
+def _step_line(step: CheckStep) -> str:
+    text = step.problem or step.warning or step.detail
+    state = "" if step.state == CheckState.PASSED and text else f"{step.state} "
+    return f"{step.name}: {state}{text}".rstrip()
 
 
 def _task_line(task: Json) -> str:

@@ -17,7 +17,7 @@ from cairn.access.selectors import knowledge_base_named
 from cairn.errors import CairnError, Conflict, InvalidInput, NotFound
 from ingestion.models import Source, SourceTask
 from ingestion.sources.kinds import get_kind, list_kinds
-from ingestion.sources.protocol import SourceKind, first_problem
+from ingestion.sources.protocol import CheckState, SourceKind, first_problem
 from ingestion.sources.selectors import source_for
 from ingestion.sources.services import source_create, source_update
 from web.i18n.localize import localize
@@ -92,7 +92,11 @@ def test(request: HttpRequest, principal: Principal, kind: str) -> HttpResponse:
     if not form.problems:
         try:
             steps = check_typed(kind=kind, options=form.options, before=row, actor=principal.actor)
-            context |= {"steps": steps, "problem": first_problem(steps)}
+            context |= {
+                "steps": steps,
+                "problem": first_problem(steps),
+                "is_warned": any(step.state == CheckState.WARNING for step in steps),
+            }
         except CairnError as error:
             form.problems[""] = localize(error.message)
     return render(request, "pages/sources/_test.html", context)

@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
 from ingestion.sources.atlassian import STORAGE, explain_refusal, open_servers, quote_text
-from ingestion.sources.check_steps import find_first, read_items, require_known_access, run_steps
+from ingestion.sources.check_steps import StepWarning, find_first, read_items, require_known_access, run_steps
 from ingestion.sources.daily_listing import list_since
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
@@ -191,9 +191,9 @@ class ConfluenceSource:
                 return file.links.download.partition("?")[0].removeprefix("/")
         raise explain_refusal(item, 404)
 
-    def _sign_in(self) -> str:
+    def _sign_in(self) -> StepWarning:
         self._api.require_account()
-        return self._server.encryption_warning
+        return StepWarning(self._server.encryption_warning)
 
     def _require_access(self, items: Collection[Item]) -> None:
         require_known_access(self, items)

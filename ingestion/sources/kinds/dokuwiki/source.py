@@ -17,7 +17,7 @@ import httpx
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import read_items, run_steps
+from ingestion.sources.check_steps import StepWarning, read_items, run_steps
 from ingestion.sources.item_streams import ItemStream, shorten_id
 from ingestion.sources.kinds.dokuwiki import admin_pages, api
 from ingestion.sources.kinds.dokuwiki.options import DokuwikiOptions
@@ -198,9 +198,9 @@ class DokuwikiSource:
                 return
         raise ItemUnavailable(CodedMessage("source_item_changed", name=item.name))
 
-    def _sign_in(self) -> str:
+    def _sign_in(self) -> StepWarning:
         self._require_superuser()
-        return self._server.encryption_warning
+        return StepWarning(self._server.encryption_warning)
 
     def _compare_access(self, pages: Collection[api.WikiPage]) -> None:
         """Raise SourceRefused if the wiki's decisions differ from its rules, for example because of a plugin.

@@ -19,7 +19,7 @@ from dulwich.refs import HEADREF, LOCAL_BRANCH_PREFIX, Ref
 from dulwich.repo import Repo
 
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import find_first, run_steps
+from ingestion.sources.check_steps import StepWarning, find_first, run_steps
 from ingestion.sources.item_streams import shorten_id
 from ingestion.sources.kinds.git.client import GuardedGitClient
 from ingestion.sources.kinds.git.options import GitOptions
@@ -96,10 +96,10 @@ class GitSource(WithoutAccess):
             raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))
         return nullcontext(io.BytesIO(blob.data))
 
-    def _connect(self) -> str:
+    def _connect(self) -> StepWarning:
         self._server.require_encryption()
         self._find_commit()
-        return self._server.encryption_warning
+        return StepWarning(self._server.encryption_warning)
 
     def _describe_first(self) -> str:
         items = find_first(self._list_items(self._find_commit()))

@@ -80,7 +80,7 @@ class ImapSource:
     def check(self) -> Iterator[CheckStep]:
         """Test the listing, the access lists, and the first message. The sign-in has succeeded already."""
         warning = CodedMessage("source_unencrypted") if self._options.security == Security.NONE else ""
-        yield CheckStep(CodedMessage("source_step_sign_in"), warning)
+        yield CheckStep(CodedMessage("source_step_sign_in"), warning=warning)
         listed = CodedMessage("source_step_list")
         try:
             mailboxes = self._list_mailboxes()
@@ -94,7 +94,7 @@ class ImapSource:
 
     def _check_access(self, mailboxes: list[Mailbox]) -> CheckStep:
         unknown = [access.unknown for each in mailboxes if (access := self._find_access(each)).unknown]
-        return CheckStep(CodedMessage("source_step_access_lists"), unknown[0] if unknown else "")
+        return CheckStep(CodedMessage("source_step_access_lists"), warning=unknown[0] if unknown else "")
 
     def list_changes(self, cursor: str) -> Iterator[Change]:
         """Yield messages that arrived and that are gone. Messages marked as deleted count as gone."""

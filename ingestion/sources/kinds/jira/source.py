@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
 from ingestion.sources.atlassian import STORAGE, explain_refusal, open_servers
-from ingestion.sources.check_steps import find_first, read_items, require_known_access, run_steps
+from ingestion.sources.check_steps import StepWarning, find_first, read_items, require_known_access, run_steps
 from ingestion.sources.daily_listing import list_since
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
@@ -209,9 +209,9 @@ class JiraSource:
                 raise explain_refusal(item, response.status_code)
             yield io.BufferedReader(ItemStream(response.iter_raw(), lambda: None))
 
-    def _sign_in(self) -> str:
+    def _sign_in(self) -> StepWarning:
         self._api.require_account()
-        return self._server.encryption_warning
+        return StepWarning(self._server.encryption_warning)
 
     def _require_access(self, items: Collection[Item]) -> None:
         require_known_access(self, items)

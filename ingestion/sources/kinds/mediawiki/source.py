@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import find_first, read_items, run_steps
+from ingestion.sources.check_steps import StepWarning, find_first, read_items, run_steps
 from ingestion.sources.item_streams import ItemStream
 from ingestion.sources.kinds.mediawiki.api import (
     FileInfo,
@@ -100,10 +100,11 @@ class MediawikiSource(WithoutAccess):
         """Open a page as HTML, or a file. What changed since it was listed is refused."""
         return self._open_file(item) if item.id.startswith("file:") else self._open_page(item)
 
-    def _sign_in(self) -> str:
+    def _sign_in(self) -> StepWarning:
         rights = self._api.read_user().rights
         more = self._options.username and not _MORE_THAN_READING.isdisjoint(rights)
-        return self._server.encryption_warning or (CodedMessage("mediawiki_rights_unneeded") if more else "")
+        unneeded = CodedMessage("mediawiki_rights_unneeded") if more else ""
+        return StepWarning(self._server.encryption_warning or unneeded)
 
     def _describe_readers(self) -> str:
         """Say whether the wiki can be read without signing in. Pages that it exempts don't count."""

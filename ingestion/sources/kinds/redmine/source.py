@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import find_first, read_items, run_steps
+from ingestion.sources.check_steps import StepWarning, find_first, read_items, run_steps
 from ingestion.sources.item_streams import ItemStream, shorten_id
 from ingestion.sources.kinds.redmine.api import (
     Attachment,
@@ -271,9 +271,9 @@ class RedmineSource:
                 raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))
             yield io.BufferedReader(ItemStream(response.iter_raw(), lambda: None))
 
-    def _sign_in(self) -> str:
+    def _sign_in(self) -> StepWarning:
         self._overview.require_admin()
-        return self._server.encryption_warning
+        return StepWarning(self._server.encryption_warning)
 
 
 def _owner(item: str) -> str:

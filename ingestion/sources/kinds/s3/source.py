@@ -90,7 +90,7 @@ class S3Source:
         except (SourceUnavailable, SourceRefused) as error:
             yield CheckStep(listed, problem=error.message)
             return
-        yield CheckStep(listed, "" if self._encrypted else CodedMessage("source_unencrypted"))
+        yield CheckStep(listed, warning="" if self._encrypted else CodedMessage("source_unencrypted"))
         if self._options.access_file:
             found = self._load_access()
             name = CodedMessage("source_step_access_file")

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import find_first, read_items, require_known_access, run_steps
+from ingestion.sources.check_steps import StepWarning, find_first, read_items, require_known_access, run_steps
 from ingestion.sources.daily_listing import list_since
 from ingestion.sources.kinds.slack.answers import Channel, Identity, Message, find_moment
 from ingestion.sources.kinds.slack.api import ChannelRefused, SlackApi, SlackRefused
@@ -232,9 +232,9 @@ class SlackSource:
         channels = {each.id: each.name if each.is_open else "" for each in self._api.list_channels()}
         return Names(people, channels)
 
-    def _sign_in(self) -> str:
+    def _sign_in(self) -> StepWarning:
         self._api.read_identity()
-        return self._server.encryption_warning
+        return StepWarning(self._server.encryption_warning)
 
     def _find_first(self) -> list[Item]:
         """Return the first item. Raises SourceRefused if the app is in no channel, or can't read one."""

@@ -10,7 +10,7 @@ import httpx
 
 from cairn.http import ssrf_guard
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import check_reading, run_steps
+from ingestion.sources.check_steps import StepWarning, check_reading, run_steps
 from ingestion.sources.item_streams import MAX_VERSION_LENGTH, ItemStream, shorten_id
 from ingestion.sources.kinds.webdav.multistatus import (
     PROPFIND,
@@ -105,9 +105,9 @@ class WebdavSource(WithoutAccess):
                     yield item
         yield Complete()
 
-    def _connect(self) -> str:
+    def _connect(self) -> StepWarning:
         self._server.require_encryption()
-        return self._server.encryption_warning
+        return StepWarning(self._server.encryption_warning)
 
     def _list_or_explain(self, folder: bytes) -> list[Entry] | Unlisted:
         name = _decode(folder)

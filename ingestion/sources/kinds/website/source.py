@@ -68,7 +68,7 @@ class WebsiteSource(WithoutAccess):
         except (SourceUnavailable, SourceRefused) as error:
             yield CheckStep(connected, problem=error.message)
             return
-        yield CheckStep(connected, "" if self._server.encrypted else CodedMessage("source_unencrypted"))
+        yield CheckStep(connected, warning=self._server.encryption_warning)
         try:
             crawl = self._start_crawl(robots, CrawlState())
             deque(self._read_sitemaps(crawl), maxlen=0)
