@@ -83,6 +83,14 @@ function wireSteps(form) {
 
 const due = () => $("#source-progress")?.dispatchEvent(new Event("due"));
 
+/** Show the current counts in the filter of documents, too. */
+function updateFilter(progress) {
+  for (const option of $$("#of-state option")) {
+    const tally = $(`[data-state="${option.value}"]`, progress);
+    if (tally) option.textContent = `${$("dt", tally).textContent} (${$("dd", tally).textContent})`;
+  }
+}
+
 /** Announce each task whose state has changed. */
 function follow(progress) {
   const states = () => new Map($$(".source-task", progress).map((task) => [task.id, `${$("h3", task).textContent}: ${$(".tag", task).textContent}`]));
@@ -91,6 +99,7 @@ function follow(progress) {
     const now = states();
     const changed = [...now].filter(([id, text]) => before.get(id) !== text).map(([, text]) => text);
     before = now;
+    updateFilter(progress);
     if (changed.length) announce(changed.join(". "));
   }).observe(progress, { childList: true });
 }
