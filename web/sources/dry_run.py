@@ -38,11 +38,13 @@ SAMPLES: Final = 20
 class DryRun:
     """Counts of a listing. `is_complete`: it was not ended by a limit or a problem.
 
-    `size` sums up the known sizes in bytes. `largest` are containers with their number of items.
+    `size` sums up the known sizes in bytes; `unsized` counts the items without one. `largest` are containers
+    with their number of items.
     """
 
     items: int = 0
     size: int = 0
+    unsized: int = 0
     samples: list[Item] = field(default_factory=list)
     largest: list[tuple[str, int]] = field(default_factory=list)
     unlisted: list[Unlisted] = field(default_factory=list)
@@ -123,6 +125,7 @@ def _count_change(change: Change, report: DryRun, found: Counter[str]) -> None:
     elif isinstance(change, Item):
         report.items += 1
         report.size += change.size or 0
+        report.unsized += change.size is None
         found[change.container] += 1
         if len(report.samples) < SAMPLES:
             report.samples.append(change)

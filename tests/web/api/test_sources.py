@@ -149,6 +149,7 @@ def test_source_dry_run_imports_nothing(admin: Caller, source: dict[str, Any]) -
         admin.post("/sources/dry-run", {"kind": "shelf", "options": OPTIONS}).json(),
     ):
         assert (found["items"], found["bytes"], found["complete"]) == (2, 5000, True)
+        assert found["unsized"] == 0
         assert [sample["name"] for sample in found["samples"]] == ["leave.md", "pay.md"]
         assert found["largest"] == [{"container": "staff", "items": 2, "reason": ""}]
         assert [each["container"] for each in found["unlisted"]] == ["board"]

@@ -14,7 +14,8 @@ from cairn.library.models import KnowledgeBase
 from ingestion import broker
 from ingestion.models import Source, SourceItem, SourceSchedule
 from ingestion.sources import kinds
-from tests.sources_kind import PASSWORD, add_shelf
+from ingestion.sources.protocol import Complete, Item
+from tests.sources_kind import PASSWORD, Shelf, add_shelf
 from tests.web.pages.conftest import text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -133,10 +134,19 @@ def test_source_test_shows_its_steps_and_stores_nothing(
 
 def test_source_preview_lists_items_to_import(signed_in: SignIn, admin: User, base: KnowledgeBase) -> None:
     html = text_of(signed_in(admin).post(f"{NEW}/preview", typed(base)))
-    assert "2 documents" in html
+    assert "2 documents</strong>, 4.9\xa0KB. " in html
     assert "leave.md" in html
     assert "board: The folder is closed to this account." in html
     assert not SourceItem.objects.exists()
+
+
+def test_source_preview_counts_documents_of_unknown_size(
+    signed_in: SignIn, admin: User, base: KnowledgeBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = [Item("1", "a.md", "shelf://a.md", "1", size=2000), Item("2", "b.html", "shelf://b.html", "1")]
+    monkeypatch.setattr(Shelf, "list_changes", lambda _self, _cursor: iter([*items, Complete()]))
+    html = text_of(signed_in(admin).post(f"{NEW}/preview", typed(base)))
+    assert "2 documents</strong>, at least 2\xa0KB; the size of 1 document is unknown. " in html
 
 
 def test_stored_secret_is_used_but_never_shown(signed_in: SignIn, admin: User, source: Source) -> None:

@@ -217,11 +217,13 @@ class ConnectedSourceContainer(BaseModel):
 
 class ConnectedSourceDryRun(BaseModel):
     """Items to be imported. `complete`: false if a limit or a problem ended the listing. `bytes` sums up the
-    sizes known to the source. `largest`: containers with the most items.
+    sizes known to the source, and `unsized` counts the items without one. `largest`: containers with the most
+    items.
     """
 
     items: int
     size: int = Field(serialization_alias="bytes")
+    unsized: int
     complete: bool
     samples: list[ConnectedSourceSample]
     largest: list[ConnectedSourceContainer]
@@ -240,6 +242,7 @@ class ConnectedSourceDryRun(BaseModel):
         return cls(
             items=report.items,
             size=report.size,
+            unsized=report.unsized,
             complete=report.is_complete,
             samples=samples,
             largest=[ConnectedSourceContainer(container=name, items=items) for name, items in report.largest],
