@@ -410,6 +410,11 @@ class SourceQuerySet(models.QuerySet["Source"]):
     def present(self) -> "SourceQuerySet":
         return self.filter(deleted_at=None, knowledge_base__deleted_at=None)
 
+    def with_failed_check(self) -> "SourceQuerySet":
+        """Sources whose last test failed, and that no task has read since."""
+        since = SourceSchedule.objects.filter(source=OuterRef("pk"), succeeded_at__gt=OuterRef("checked_at"))
+        return self.exclude(check_error="").exclude(Exists(since))
+
 
 class Source(models.Model):
     """A system outside whose documents a knowledge base follows; see `ingestion.sources`.
@@ -419,7 +424,7 @@ class Source(models.Model):
     who set it up and must still manage the knowledge base. `cursor` is where the next listing starts. With
     `removal_confirmed`, that listing may remove most of the documents, since somebody requested it in full. A
     deleted source is hidden until a worker has removed its rows, and with `delete_documents` its
-    documents.
+    documents. `check_error` is the problem of the last test of its stored options, at `checked_at`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -438,6 +443,8 @@ class Source(models.Model):
     batch = models.ForeignKey(Import, null=True, on_delete=models.SET_NULL, related_name="+")
     deleted_at = models.DateTimeField(null=True, editable=False)
     delete_documents = models.BooleanField(default=False)
+    check_error = MessageField(blank=True)
+    checked_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = SourceQuerySet.as_manager()
@@ -464,7 +471,9 @@ class SourceSchedule(models.Model):
     """When a task of a source runs, and how its last run ended. Times are the database's.
 
     A worker runs it while `lease` is its token and `lease_until` is in the future. `failures` counts failed
-    runs in a row; the next attempt waits until `not_before`. `result` has the counts of the last run.
+    runs in a row; the next attempt waits until `not_before`. With `refused`, the last one failed for a reason
+    that stays until somebody changes something, such as a wrong password. `result` has the counts of the last
+    run.
     """
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="schedules")
@@ -478,6 +487,7 @@ class SourceSchedule(models.Model):
     lease = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
+    refused = models.BooleanField(default=False)
     result = models.JSONField(default=dict)
     error = MessageField(blank=True)
 

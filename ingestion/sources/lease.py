@@ -76,12 +76,20 @@ class SourceLease:
 
     def record_success(self, result: dict[str, Any], warning: str) -> None:
         """Record a run that ended, with a warning if parts of the source could not be read."""
-        self._end(result=result, error=warning, failures=0, not_before=None, succeeded_at=Now())
+        self._end(
+            result=result, error=warning, failures=0, refused=False, not_before=None, succeeded_at=Now()
+        )
 
     def record_failure(self, result: dict[str, Any], error: CairnError) -> None:
         failures = self.schedule.failures + 1
         pause = pause_after(failures, error)
-        self._end(result=result, error=error.message, failures=failures, not_before=Now() + pause)
+        self._end(
+            result=result,
+            error=error.message,
+            failures=failures,
+            refused=isinstance(error, PermanentError),
+            not_before=Now() + pause,
+        )
 
     def release(self) -> None:
         """Release the task without a result, such as at shutdown: another worker continues immediately."""
@@ -120,6 +128,7 @@ def _continue_after_lapse(row: SourceSchedule) -> bool:
         lease=None,
         lease_until=None,
         failures=row.failures,
+        refused=False,
         error=stuck.message,
         not_before=Now() + pause_after(row.failures, stuck) if wait else None,
     )

@@ -95,6 +95,7 @@ def source_update(
         if options is not None:
             store_options(row, parse_options(kind, options, before=row))
             row.cursor, row.removal_confirmed = "", False
+            row.check_error = ""
         _save(row)
         _schedules_replace(row, kind, every_seconds or {})
         if row.readers != readers_before:

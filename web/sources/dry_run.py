@@ -1,4 +1,4 @@
-"""Dry runs and connection tests of sources, for people who wait for the result. Nothing is stored."""
+"""Dry runs and connection tests of sources, for people who wait for the result."""
 
 import logging
 import time
