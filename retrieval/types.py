@@ -160,12 +160,23 @@ class SpellingCorrection:
 
 
 @dataclass(frozen=True, slots=True)
+class Declined:
+    """A rule of the usage policy that declines a question, and its phrase that the question contains."""
+
+    rule: str
+    name: str
+    phrase: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A finished answer.
 
     `parts` is empty for a simple question. `rewrite_version`: of the prompt, if a model rewrote the question.
     `broken_off`: the model became unavailable in the middle. `library_query`: the query string of the library
-    page with all documents of a list that is longer than the answer.
+    page with all documents of a list that is longer than the answer. `declined`: the rule of the usage policy
+    whose reply this is.
     """
 
     question: str
@@ -189,6 +200,7 @@ class Answer:
     library_query: str = ""
     route: ModelRoute = field(default_factory=ModelRoute)
     spelling: tuple[SpellingCorrection, ...] = ()
+    declined: Declined | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ class Verdict(StrEnum):
 
 class AnswerMode(StrEnum):
     """Origin of an answer's text: the model, quoted passages, a verified answer, or none if it was refused.
-    A reply to small talk is no answer, and has no verdict.
+    A reply to small talk is no answer, and has no verdict. A question that the usage policy declines has the
+    organisation's text as its answer, and the verdict of a refusal.
 
     If the parts of an answer differ, the first of these counts.
     """
@@ -25,6 +26,7 @@ class AnswerMode(StrEnum):
     VERIFIED = "verified"
     NONE = "none"
     SMALL_TALK = "small_talk"
+    DECLINED = "declined"
 
 
 class Grounding(TextChoices):

@@ -614,6 +614,14 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "assistant_gone": _(
         "The assistant “{name}” is no longer available to you, so this conversation can’t continue. Start a new one."
     ),
+    "usage_rules_limit": _("There can be up to {most} rules. Delete one first."),
+    "usage_phrase_invalid": _(
+        "“{phrase}” isn’t a phrase. It needs a letter or digit, and “*” can only follow the last letter of a word."
+    ),
+    "usage_rule_fails": plural(
+        "The rule can’t be switched on: an example comes out wrong: {examples}.",
+        "The rule can’t be switched on: {count} examples come out wrong, such as {examples}.",
+    ),
     "no_such_subject": _("“{text}” isn’t a user or group."),
     "username_taken": _("A user named “{username}” already exists."),
     "username_confusable": _("“{username}” looks too similar to another user name. Choose a different one."),

@@ -9,7 +9,7 @@ from llama_index.core.llms import ChatMessage
 
 from retrieval.answering.grounding.check import Support
 from retrieval.answering.text.refusals import ReplyLanguage
-from retrieval.types import Hit, Location, ModelRoute, SpellingCorrection, VerifiedText
+from retrieval.types import Declined, Hit, Location, ModelRoute, SpellingCorrection, VerifiedText
 
 Search = Callable[[str], Sequence[Hit]]
 """Search function: hits for a query, best first, each already checked against the reader's access."""
@@ -19,6 +19,9 @@ FindVerified = Callable[[str], Sequence[VerifiedText]]
 
 CorrectSpelling = Callable[[str, Sequence[Hit]], Sequence[SpellingCorrection]]
 """Function that corrects words of a question that none of its hits has."""
+
+Decline = Callable[[Collection[str]], Declined | None]
+"""Function that finds the rule of the usage policy that declines one of these texts."""
 
 LoadPassage = Callable[[UUID, int], Hit | None]
 """Function that loads the passage of a version with this number, None unless the reader has access to it."""

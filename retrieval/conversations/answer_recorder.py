@@ -21,6 +21,7 @@ from cairn.telemetry.tracing import PausableStep
 from retrieval.assistants.models import Assistant
 from retrieval.conversations.redaction import cited_sentences, has_uncited_text
 from retrieval.conversations.services import ERASED
+from retrieval.conversations.usage_policy.services import declined_record
 from retrieval.engine import Engine
 from retrieval.gaps.recorder import refusal_record
 from retrieval.index.generations import active_generation
@@ -267,6 +268,8 @@ def _save_finished_answer(
             rows.update(**columns)
         elif passes_on:
             refusal_record(message, answer, scope)
+        if answer.declined:
+            declined_record(declined=answer.declined, message=message.pk, principal=scope.principal)
         # Rewrite all citations: an erasure may have removed some since the last checkpoint.
         CitationRow.objects.filter(message=message).delete()
         if columns["answer"] != ERASED:
@@ -354,6 +357,7 @@ def _trace(
         "library_query": answer.library_query,
         "route": asdict(answer.route),
         "spelling": [asdict(each) for each in answer.spelling],
+        "declined": asdict(answer.declined) if answer.declined else None,
         "verdicts": [sentence.supported for sentence in answer.sentences],
     }
 

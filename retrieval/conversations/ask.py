@@ -28,7 +28,9 @@ from cairn.telemetry.span_attributes import SESSION, SpanKind
 from cairn.telemetry.tracing import PausableStep
 from retrieval.answering import answer
 from retrieval.answering.evidence_budget import EvidenceBudget
+from retrieval.answering.generation.declined import build_declined_events
 from retrieval.answering.generation.pipeline import build_generation_context
+from retrieval.answering.protocols import Decline
 from retrieval.answering.query.intents import IntentRequest
 from retrieval.assistants.models import Assistant
 from retrieval.assistants.selectors import assistant_scope
@@ -62,6 +64,7 @@ from retrieval.conversations.small_talk import (
     is_small_talk,
     small_talk_in,
 )
+from retrieval.conversations.usage_policy.services import load_decliner
 from retrieval.engine import Engine, get_engine, in_background
 from retrieval.gaps.verified_lookup import find_verified_answers
 from retrieval.index.protocol import Filters
@@ -73,7 +76,7 @@ from retrieval.search.answer_search import search_for_answer
 from retrieval.search.hybrid_search import load_passage
 from retrieval.search.spelling import SpellingScope, find_spelling_corrections
 from retrieval.statistics.services import question_statistics_update
-from retrieval.types import Answer, AnswerEvent, AnswerProfile, Done, Failed, Hit, Turn, VerifiedText
+from retrieval.types import Answer, AnswerEvent, AnswerProfile, Done, Failed, Hit, Turn
 
 log = logging.getLogger(__name__)
 
@@ -213,7 +216,9 @@ def answer_again(
     """Answer the question with the principal's current access, without storing anything, and without any of
     their conversations. People who wait for the model come first. `cancelled` stops it."""
     scope = scope_for(principal, knowledge_bases)
-    return answer_unstored(question, scope=scope, engine=get_engine(), filters=filters, cancelled=cancelled)
+    return answer_unstored(
+        question, scope=scope, engine=get_engine(), filters=filters, cancelled=cancelled, declines=True
+    )
 
 
 def answer_unstored(
@@ -224,14 +229,25 @@ def answer_unstored(
     filters: Filters = NO_FILTERS,
     history: Sequence[Turn] = (),
     cancelled: Callable[[], bool] = lambda: False,
+    declines: bool = False,
 ) -> Answer:
-    """Answer the question without storing anything. People who wait for the model come first."""
+    """Answer the question without storing anything. People who wait for the model come first. `declines`:
+    the usage policy applies; models are tested without it."""
     message = Message(question=question)
     chat = route_chat(in_background(engine.chat), message, scope, sent_by_program=bool(history))
     engine = replace(engine, chat=chat)
     most = environment().answer_max_tokens
     turns = list(history)
-    events = _events(message, scope, filters, engine, history=turns, max_tokens=most, cancelled=cancelled)
+    events = _events(
+        message,
+        scope,
+        filters,
+        engine,
+        history=turns,
+        max_tokens=most,
+        cancelled=cancelled,
+        declines=declines,
+    )
     for event in events:
         match event:
             case _ if cancelled():
@@ -311,7 +327,12 @@ def _events(
     cancelled: Callable[[], bool] | None = None,
     profile: AnswerProfile | None = None,
     assistant: Assistant | None = None,
+    declines: bool = True,
 ) -> Iterator[AnswerEvent]:
+    """Return the events of an answer. The usage policy applies here because every answer starts here."""
+    decline: Decline = load_decliner() if declines else lambda _: None
+    if declined := decline([message.question]):
+        return iter(build_declined_events(message.question, message.question, declined))
     # One for all steps: search and judge embed the same question, judge and writer the same blocks.
     finding = replace(engine.for_answers(), embedder=CachingEmbedder(engine.embedder))
     profile = profile or answer_profile(writes=engine.writes_answers, settings=engine.candidate)
@@ -322,12 +343,9 @@ def _events(
         **_generation_settings(scope, finding, instructed, writes=profile.writes),
         "cancelled": cancelled or _build_stop_check(message),
     }
-
     question = replace_file_names(message.question, scope)
-
-    def find_verified(query: str) -> list[VerifiedText]:
-        return find_verified_answers(query, scope=scope, filters=filters)
-
+    find_verified = partial(find_verified_answers, scope=scope, filters=filters)
+    correct_spelling = partial(find_spelling_corrections, within=SpellingScope(scope, filters, finding))
     return answer_by_intent(
         message.question,
         build_context=lambda request: _build_intent_context(
@@ -340,10 +358,9 @@ def _events(
             history=history,
             answerability=answerability_of(finding, budget if profile.judges else None),
             rewrites=engine.settings.rewrites_questions,
+            decline=decline,
             find_verified=find_verified,
-            correct_spelling=partial(
-                find_spelling_corrections, within=SpellingScope(scope, filters, finding)
-            ),
+            correct_spelling=correct_spelling,
             **settings,
         ),
     )

@@ -200,7 +200,7 @@ def _is_shown(sentence: Mapping[str, object], answer: str) -> bool:
 
 def _has_untraced_text(message: Message) -> bool:
     """Return whether it has uncited text, which may come from anything in the prompt."""
-    if message.answer in {"", ERASED} or is_small_talk(message):
+    if message.answer in {"", ERASED} or is_small_talk(message) or message.mode == AnswerMode.DECLINED:
         return False
     loose = message.mode != AnswerMode.EXTRACTIVE and has_uncited_text(message.answer, message.sentences)
     return loose or message.state != MessageState.DONE or not message.citations.all()

@@ -25,6 +25,8 @@ def refusal_record(message: Message, answer: Answer, scope: Scope) -> None:
     """
     if answer.verdict != Verdict.REFUSED or answer.intent in _ABOUT_DOCUMENTS or not _counts(message):
         return
+    if answer.mode == AnswerMode.DECLINED:
+        return
     bases = _first_official(hit.document for hit in answer.nearest) if scope.whole else sorted(scope.readable)
     _record(message, Why.REFUSED, bases)
 
@@ -41,8 +43,8 @@ def rating_record(message: Message) -> None:
 
 
 def _counts(message: Message) -> bool:
-    """Questions of an access check or a temporary chat, and small talk do not count."""
-    if message.mode == AnswerMode.SMALL_TALK or message.conversation.temporary:
+    """Questions of an access check or a temporary chat, small talk and declined questions do not count."""
+    if message.mode in {AnswerMode.SMALL_TALK, AnswerMode.DECLINED} or message.conversation.temporary:
         return False
     if not environment().knowledge_gaps_enabled:
         return False

@@ -76,6 +76,15 @@ def filled(api: httpx.Client) -> dict[str, Any]:
     known = _made(
         api, f"/knowledge-bases/{base['id']}/gold-questions", **gold, relevant=[documents["leave.md"]]
     )
+    rule = _made(
+        api,
+        "/usage-rules",
+        name="Salaries",
+        phrases=["salar*", "payslip*"],
+        reply="Please ask Human Resources.",
+        declined_examples=["What is Una's salary?"],
+        allowed_examples=["When are salaries paid?"],
+    )
     assistant = _made(
         api,
         "/assistants",
@@ -100,6 +109,7 @@ def filled(api: httpx.Client) -> dict[str, Any]:
         "document_id": documents["leave.md"],
         "question_id": known["id"],
         "assistant_id": assistant["id"],
+        "rule_id": rule["id"],
         "run_id": runs[1]["id"],
         "other_run": runs[0]["id"],
         "documents": documents,

@@ -18,6 +18,7 @@ from web.api.administration import (
     limits,
     models,
     settings,
+    usage_rules,
     users,
 )
 from web.api.conversations import (
@@ -93,6 +94,7 @@ api.add_router("v1/health", health.router)
 api.add_router("v1/access-checks", access_checks.router)
 api.add_router("v1/red-team-runs", red_team_runs.router)
 api.add_router("v1/model-comparisons", model_comparisons.router)
+api.add_router("v1/usage-rules", usage_rules.router)
 api.add_router("v1/audit", audit.router)
 api.add_router("v1/index", index_generations.router)
 api.add_router("v1/settings", settings.router)

@@ -715,7 +715,8 @@ class AnsweredPart(BaseModel):
 
 class Answer(BaseModel):
     """`state` is running, done, stopped or failed. Content you may no longer read is withheld. `mode`:
-    `small_talk` is a reply to a message such as "hi", without a verdict.
+    `small_talk` is a reply to a message such as "hi", without a verdict. `declined`: the usage policy
+    declines the question, `answer` is the organisation's reply, and `verdict` is `refused`.
     """
 
     id: str

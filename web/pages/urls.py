@@ -35,7 +35,7 @@ from web.pages.library import document, imports, search
 from web.pages.library import views as library_views
 from web.pages.model_tests import comparisons, red_team
 from web.pages.people import choices, groups, user_import, users
-from web.pages.settings import registered_models
+from web.pages.settings import registered_models, usage_policy
 from web.pages.settings import views as settings
 from web.pages.shell import branding, command_palette
 from web.pages.sources import editing as source_editing
@@ -104,6 +104,9 @@ urlpatterns = [
     path("admin/evaluation/knowledge-bases/<slug:slug>", gold_questions.questions, name="gold"),
     path("admin/evaluation/gold-questions/new", gold_questions.new, name="gold-new"),
     path("admin/evaluation/gold-questions/<str:question_id>", gold_questions.question, name="gold-question"),
+    path("admin/usage-policy", usage_policy.index, name="console-usage-policy"),
+    path("admin/usage-policy/new", usage_policy.new, name="console-usage-rule-new"),
+    path("admin/usage-policy/<str:rule_id>", usage_policy.rule, name="console-usage-rule"),
     path("admin/gaps", gaps.index, name="console-gaps"),
     path("admin/gaps/<str:gap_id>", gaps.gap, name="gap"),
     path("messages/<str:message_id>/suggestions", chat_views.suggestions, name="message-suggestions"),

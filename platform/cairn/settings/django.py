@@ -95,6 +95,7 @@ INSTALLED_APPS = [
     "cairn.limits",
     "retrieval",
     "retrieval.assistants",
+    "retrieval.conversations.usage_policy",
     "retrieval.evaluation",
     "retrieval.statistics",
     "retrieval.gaps",

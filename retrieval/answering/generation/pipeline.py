@@ -13,6 +13,7 @@ from cairn.inference.protocols import Embedder, NaturalLanguageInference, Rerank
 from retrieval.answering.answerability.language_mismatch import explain_other_language
 from retrieval.answering.answerability.rules import RuleAnswerability
 from retrieval.answering.evidence_budget import EvidenceBudget
+from retrieval.answering.generation.declined import build_declined_events
 from retrieval.answering.generation.extractive import escape_markdown
 from retrieval.answering.generation.part_writer import PartWriter
 from retrieval.answering.generation.state import AnswerBuffer, GenerationContext, RunState
@@ -28,6 +29,7 @@ from retrieval.answering.protocols import (
     Answerability,
     ChatModel,
     CorrectSpelling,
+    Decline,
     FindVerified,
     Judgement,
     LoadPassage,
@@ -75,6 +77,7 @@ class AnswerRequest:
     rewrites: bool
     find_verified: FindVerified
     correct_spelling: CorrectSpelling
+    decline: Decline
 
     @property
     def language(self) -> Language:
@@ -109,18 +112,18 @@ def answer(
     find_verified: FindVerified = lambda _: (),
     correct_spelling: CorrectSpelling = lambda *_: (),
     load_passage: LoadPassage = lambda *_: None,
+    decline: Decline = lambda _: None,
 ) -> Iterator[AnswerEvent]:
-    """Answer a question as a stream of events: Started, Sources, then for each part Prompted, Waiting, Delta
-    and Cited as they come, and finally Done or Failed.
+    """Stream an answer: Started, Sources, for each part Prompted, Waiting, Delta and Cited, Done or Failed.
 
     `Answer.timings.first_token_ms` is the time until the first Delta. Closing the iterator ends the model's
     stream. A citation comes before the text with its marker. `writes`: whether the chat model is asked; if
-    not, passages are quoted. `rewrites`: the chat model is good enough to rewrite questions. `selects`: it is
-    trusted to pick relevant sentences, so the answer may open with words that the question does not have.
-    `reranker`: the packaged one, if there is one; chooses quotes and recognises what a trusted model says in
-    other words. `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`:
-    what it finds is the answer, whatever the documents say. `correct_spelling`: corrects words that no
-    passage found has. `load_passage`: loads the passages around a list that was cut.
+    not, passages are quoted. `rewrites`: it is good enough to rewrite questions. `selects`: it is trusted to
+    pick relevant sentences, so the answer may open with words that the question does not have. `reranker`:
+    the packaged one, if any; chooses quotes and recognises what a trusted model says in other words.
+    `evidence`: how much of it the model reads for each part, and its prompt. `find_verified`: finds what is
+    the answer, whatever the documents say. `correct_spelling`: corrects words that no passage found has.
+    `load_passage`: loads passages around a cut list. `decline`: finds a rule that declines it.
     """
     generation = build_generation_context(
         question,
@@ -137,7 +140,7 @@ def answer(
         load_passage=load_passage,
     )
     judge = answerability or RuleAnswerability(embedder)
-    optional = (rewrites, find_verified, correct_spelling)
+    optional = (rewrites, find_verified, correct_spelling, decline)
     return _answer(AnswerRequest(question, history, search, judge, generation, *optional))
 
 
@@ -181,6 +184,10 @@ def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:
     run, buffer, results = RunState(), AnswerBuffer(), list[PartResult]()
     try:
         understood = _understand(request)
+        queries = {understood.standalone, *(part.query for part in understood.parts)}
+        if declined := request.decline(queries):
+            yield from build_declined_events(request.question, understood.standalone, declined)
+            return
         settled = not any(part.joined for part in understood.parts)
         if settled:
             yield Started(understood.standalone)
@@ -188,6 +195,10 @@ def _answer(request: AnswerRequest) -> Iterator[AnswerEvent]:
         if not settled:
             understood, found = _join_if_needed(request, run, understood, found)
             yield Started(understood.standalone)
+        # Corrected spelling, or the question before a keyword, may have brought in what a rule declines.
+        if declined := request.decline({item.part.query for item in found} - queries):
+            yield from build_declined_events(request.question, understood.standalone, declined)[1:]
+            return
         yield Sources(_interleave([item for item in found if item.judgement.answerable]))
         for item in found:
             if run.stopped or not item.judgement.answerable:

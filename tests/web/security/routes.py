@@ -77,6 +77,7 @@ _VERIFIED = {
     "text": "So.",
     "until": "2999-12-31",
 }
+_USAGE_RULE = {"name": "Salaries", "phrases": ["salar*"], "reply": "Please ask Human Resources."}
 _MODEL = {"name": "mixtral", "base_url": "https://llm.example.org/v1", "model": "mixtral", "licence": "mit"}
 _NOWHERE = "00000000-0000-4000-8000-000000000000"
 _UPLOAD = {"file": "file"}
@@ -231,6 +232,11 @@ ROUTES: list[Route] = [
     api("GET", "/index/calibration", Guard.ADMIN),
     api("PUT", "/index/calibration", Guard.ADMIN, body=_CALIBRATION),
     api("DELETE", "/index/calibration", Guard.ADMIN),
+    api("GET", "/usage-rules", Guard.ADMIN),
+    api("POST", "/usage-rules", Guard.ADMIN, body=_USAGE_RULE),
+    api("GET", "/usage-rules/{rule_id}", Guard.ADMIN),
+    api("PATCH", "/usage-rules/{rule_id}", Guard.ADMIN, body={"name": "renamed"}),
+    api("DELETE", "/usage-rules/{rule_id}", Guard.ADMIN),
     api("GET", "/models", Guard.ADMIN),
     api("POST", "/models", Guard.ADMIN, body=_MODEL),
     api("GET", "/models/{name}", Guard.ADMIN),
@@ -447,6 +453,9 @@ ROUTES: list[Route] = [
     page("GET", "/admin/evaluation/knowledge-bases/{slug}", Guard.MANAGER),
     page("GET", "/admin/evaluation/gold-questions/new", Guard.MANAGES_SOMETHING),
     page("GET", "/admin/evaluation/gold-questions/{question_id}", Guard.MANAGER_OR_404),
+    page("GET", "/admin/usage-policy", Guard.ADMIN),
+    page("GET", "/admin/usage-policy/new", Guard.ADMIN),
+    page("GET", "/admin/usage-policy/{rule_id}", Guard.ADMIN),
     page("GET", "/admin/gaps", Guard.EDITS_SOMETHING),
     page("GET", "/admin/gaps/{gap_id}", Guard.MANAGER_OR_404),
     page("GET", "/admin/playground", Guard.MANAGES_SOMETHING),

@@ -35,6 +35,7 @@ from retrieval.conversations.folders import folder_create
 from retrieval.conversations.services import conversation_start
 from retrieval.conversations.shares import share_put
 from retrieval.conversations.undo import conversation_delete_restorably
+from retrieval.conversations.usage_policy.models import UsageRule
 from retrieval.engine import Engine
 from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion, ModelComparison, RedTeamRun, TrialState
@@ -199,6 +200,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "comparison_id": str(_comparison(base)),
         "generation_id": str(_generation()),
         "assistant_id": str(_assistant(base, manager)),
+        "rule_id": str(UsageRule.objects.create(name=SECRET, phrases=[SECRET], reply=SECRET).id),
         "conversation_id": str(message.conversation_id),
         "file_id": str(_attached_file(message.conversation, manager)),
         "folder_id": str(folder_create(user=manager.user, name=SECRET).id),

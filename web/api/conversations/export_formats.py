@@ -93,6 +93,8 @@ def describe_verdict(answer: Answer) -> str:
     """Say how well the answer is supported, or why there is none; "" if there is nothing to say."""
     if answer.state != MessageState.DONE:
         line = gettext("The answer wasn’t completed.")
+    elif answer.mode == AnswerMode.DECLINED:
+        line = ""  # the answer is the organisation's own reply
     elif answer.verdict == Verdict.REFUSED:
         language = language_of_refusal(answer.reason, answer.question)
         line = f"{render_message('refused', language)}."

@@ -31,6 +31,7 @@ ICONS = {
     "stopped": "stop",
     "withheld": "info",
     "small-talk": "",
+    "declined": "",
 }
 
 SHOW_DOCUMENTS = frozenset({Intent.LIST, Intent.FIND})
@@ -152,6 +153,11 @@ class TurnView:
         return len(self.question) > FOLDED_QUESTION
 
     @property
+    def has_verdict(self) -> bool:
+        """Whether it is an answer, and not a reply to small talk or of the usage policy."""
+        return self.tone not in {"small-talk", "declined"}
+
+    @property
     def icon(self) -> str:
         return ICONS[self.tone]
 
@@ -264,6 +270,8 @@ def _tone(shown: ShownMessage) -> str:
         return "stopped"
     if is_small_talk(shown.message):
         return "small-talk"
+    if shown.message.mode == AnswerMode.DECLINED:
+        return "declined"
     return shown.message.verdict if shown.message.verdict in ICONS else "stopped"
 
 
@@ -285,7 +293,7 @@ def _verdict_line(tone: str, message: Message, citations: Sequence[Citation]) ->
             return line.format(n=number(count))
         case "withheld":
             return gettext("No longer available")
-        case "small-talk":
+        case "small-talk" | "declined":
             return ""
         case _:
             return gettext("Stopped")

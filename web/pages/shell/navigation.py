@@ -82,6 +82,7 @@ SECTIONS: Final[Sequence[tuple[Text, Sequence[Section]]]] = (
                 RequiredPermission.ADMIN,
             ),
             Section("red-team", _("Red team"), "console-red-team", RequiredPermission.ADMIN),
+            Section("usage-policy", _("Usage policy"), "console-usage-policy", RequiredPermission.ADMIN),
         ),
     ),
     (

@@ -151,7 +151,7 @@ def _load_answer(caller: Caller, running: RunningAnswer) -> tuple[Answer, list[s
 
 
 def _format_answer(caller: Caller, answer: Answer, examples: list[str]) -> str:
-    if answer.mode == AnswerMode.SMALL_TALK:
+    if answer.mode in {AnswerMode.SMALL_TALK, AnswerMode.DECLINED}:
         return answer.answer + list_questions(examples)
     reason = f" {answer.reason}" if answer.reason else ""
     sources = "\n".join(_sources(caller, answer.citations))

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class UsagePolicyConfig(AppConfig):
+    name = "retrieval.conversations.usage_policy"
+    label = "usage_policy"

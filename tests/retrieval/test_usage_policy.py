@@ -1,0 +1,48 @@
+"""Matching of questions with the phrases of usage rules."""
+
+import pytest
+
+from retrieval.conversations.usage_policy.matching import find_phrase, is_valid_phrase
+from retrieval.conversations.usage_policy.models import UsageRule
+
+CASES = [
+    ("salary", "What is her SALARY?", True),
+    ("salary", "Which salaryman?", False),
+    ("salary", "sal\u200bary", True),
+    ("salar*", "All salaries", True),
+    ("salar* of the board", "the Salaries of\nthe board!", True),
+    ("salar* of the board", "the salary of the whole board", False),
+    ("works council", "works-council", True),
+    ("works council", "council works", False),
+    ("gehälter", "Die GEHÄLTER", True),
+    ("gehalter", "Gehälter", True),
+    ("Gehälter", "die Gehalter", True),
+    ("strasse", "Straße", True),
+    ("деньг*", "Где деньги?", True),
+    ("工资", "他的工资是多少", True),
+    ("工资", "他的工作资料", False),
+    ("वेतन", "उसका वेतन क्या है", True),
+    ("वेतन", "वेतनमान क्या है", False),
+    ("anna's pay", "What is Anna’s pay?", True),
+    ("salary", "sal*ary", False),
+    ("snake_case", "snake case", True),
+]
+
+
+@pytest.mark.parametrize(("phrase", "text", "matches"), CASES)
+def test_phrases_match_whole_words(phrase: str, text: str, matches: bool) -> None:
+    assert is_valid_phrase(phrase)
+    assert find_phrase(UsageRule(phrases=[phrase]), [text]) == (phrase if matches else None)
+
+
+def test_exception_counts_for_its_own_text_only() -> None:
+    rule = UsageRule(phrases=["salary"], exceptions=["salary bands"])
+    assert find_phrase(rule, ["Which salary bands are there?"]) is None
+    assert find_phrase(rule, ["Which salary bands are there?", "Anna's salary?"]) == "salary"
+
+
+def test_hostile_question_is_matched_in_linear_steps() -> None:
+    """The wildcards of a phrase are no regular expression that backtracks: this would not end otherwise."""
+    rule = UsageRule(phrases=[" ".join(["a*"] * 60) + " b"])
+    assert find_phrase(rule, ["a" * 5000 + " a" * 2500 + " b a"]) is not None
+    assert find_phrase(rule, ["a " * 5000 + "c b"]) is None
