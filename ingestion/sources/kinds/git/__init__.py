@@ -12,8 +12,8 @@ KIND: Final = SourceKind(
     name="git",
     label=_("Git repository"),
     description=_(
-        "Files in a branch of a repository, such as on GitLab, Gitea or GitHub. Git doesn’t tell who may "
-        "read a file, so you choose the readers."
+        "Files in a branch of a repository, such as on GitLab, Gitea or GitHub. Git has no permissions "
+        "that Cairn could take over, so you choose the readers."
     ),
     options=GitOptions,
     connect=connect,

@@ -52,7 +52,7 @@ class ImapOptions(SourceOptions):
         max_length=100_000,
         title=_("Members of groups"),
         description=_(
-            "IMAP doesn’t tell who is in a group. One group per line, such as “finance: ada, eve”. The group "
+            "IMAP doesn’t show who is in a group. One group per line, such as “finance: ada, eve”. The group "
             "“authenticated” stands for everyone with an account."
         ),
     )

@@ -12,8 +12,8 @@ KIND: Final = SourceKind(
     name="webdav",
     label=_("WebDAV folder"),
     description=_(
-        "Files in a folder of a WebDAV server, such as Nextcloud. WebDAV doesn’t tell who may read a file, "
-        "so you choose the readers."
+        "Files in a folder of a WebDAV server, such as Nextcloud. WebDAV doesn’t show permissions, so you "
+        "choose the readers."
     ),
     options=WebdavOptions,
     connect=connect,

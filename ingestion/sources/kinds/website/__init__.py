@@ -12,8 +12,8 @@ KIND: Final = SourceKind(
     name="website",
     label=_("Website"),
     description=_(
-        "Pages and files of a website, such as an intranet. A website doesn’t tell who may read a page, so "
-        "you choose the readers."
+        "Pages and files of a website, such as an intranet. Websites have no permissions that Cairn "
+        "could take over, so you choose the readers."
     ),
     options=WebsiteOptions,
     connect=connect,
