@@ -1,14 +1,16 @@
 """Objects in answers of Slack."""
 
 import hashlib
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 TAKEN_SUBTYPES: Final = frozenset(("", "bot_message", "me_message", "file_share", "thread_broadcast"))
 """Kinds of messages that somebody wrote, rather than Slack itself, such as when a person joins."""
 _SLACKBOT: Final = "USLACKBOT"
+_BLOCK_DEPTH: Final = 12
 Timestamp = Annotated[str, Field(pattern=r"^\d{1,10}\.\d{1,6}$")]
 """Time of a message in seconds, which is its id in the channel."""
 
@@ -18,7 +20,9 @@ def find_moment(timestamp: str) -> datetime:
 
 
 class Answer(BaseModel):
-    """Object whose empty fields may be null or left out."""
+    """Object whose empty fields may be null or left out. Apps send numbers in some texts."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -187,6 +191,7 @@ class Message(Answer):
     edited: Edit = Edit()
     files: list[File] = []
     attachments: list[Attachment] = []
+    blocks: list[Any] = []
     user_profile: Profile = Profile()
     bot_profile: Bot = Bot()
 
@@ -195,8 +200,14 @@ class Message(Answer):
         return find_moment(self.ts)
 
     @property
+    def body(self) -> str:
+        """The text, or that of the blocks that some bots send without one."""
+        return self.text or "\n".join(_list_block_texts(self.blocks, _BLOCK_DEPTH))
+
+    @property
     def is_taken(self) -> bool:
-        return self.subtype in TAKEN_SUBTYPES and not self.hidden
+        has_content = bool(self.body.strip() or self.files or self.attachments)
+        return has_content and self.subtype in TAKEN_SUBTYPES and not self.hidden
 
     @property
     def is_thread(self) -> bool:
@@ -211,8 +222,19 @@ class Message(Answer):
     @property
     def digest(self) -> str:
         """Digest of what the message says. It stays when people and channels get other names."""
-        fields = {"ts", "user", "username", "subtype", "text", "files", "attachments"}
-        return hashlib.sha256(self.model_dump_json(include=fields).encode()).hexdigest()
+        fields = {"ts", "user", "username", "subtype", "files", "attachments"}
+        return hashlib.sha256(f"{self.model_dump_json(include=fields)}{self.body}".encode()).hexdigest()
+
+
+def _list_block_texts(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, dict):
+        text = value.get("text")
+        if isinstance(text, str):
+            yield text
+            return
+        value = list(value.values())
+    for each in value if isinstance(value, list) and depth else ():
+        yield from _list_block_texts(each, depth - 1)
 
 
 class Messages(Page):

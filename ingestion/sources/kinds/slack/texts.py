@@ -45,12 +45,12 @@ def write_messages(heading: str, messages: Iterable[Message], names: Names) -> s
 
 def summarize(message: Message, names: Names) -> str:
     """Return the beginning of a message as plain text in one line."""
-    text = unescape(_TAG.sub(" ", _write_line(message.text[:1000], names)))
+    text = unescape(_TAG.sub(" ", _write_line(message.body[:1000], names)))
     return " ".join(text.split())[:_SUMMARY_LENGTH]
 
 
 def _list_parts(message: Message, names: Names) -> Iterator[str]:
-    texts = [message.text, *_list_attached(message)]
+    texts = [message.body, *_list_attached(message)]
     files = [file.title or file.name for file in message.files]
     body = [part for text in texts for part in _write_text(text, names)]
     body += [f"<p>{escape(f'File: {name}')}</p>" for name in files if name]

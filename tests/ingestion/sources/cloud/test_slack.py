@@ -165,6 +165,12 @@ def test_content_of_threads_and_days(slack: SlackServer) -> None:
             {"text": "Preview", "from_url": "https://acme.slack.com/archives/C1/p1", "is_msg_unfurl": True},
         ],
     }
+    blocks = [
+        {"type": "section", "block_id": "b", "text": {"type": "mrkdwn", "text": "Ask <@U-cy>"}},
+        {"type": "rich_text", "elements": [{"elements": [{"type": "text", "text": "Only in a block"}]}]},
+    ]
+    messages[time_of(2, 3)] = Message("", more={"bot_id": "B1", "blocks": blocks})
+    messages[time_of(4)] = Message("", more={"blocks": [{"type": "divider"}]})
     messages[time_of(2, 50)] = Message(
         "Also here", "cy", thread=time_of(2, 2), more={"subtype": "thread_broadcast"}
     )
@@ -174,7 +180,7 @@ def test_content_of_threads_and_days(slack: SlackServer) -> None:
         thread_id = f"thread:C0:{time_of(2, 2)}"
         thread = read_item(source, items[thread_id]).decode()
     assert {item.container for item in items.values()} == {"public-talk"}
-    assert set(items) == slack.list_items("C0")
+    assert set(items) == slack.list_items("C0") - {"day:C0:2026-11-04"}
     link = f"{ADDRESS}archives/C0/p{time_of(2, 2).replace('.', '')}"
     assert (items[thread_id].uri, items[thread_id].title) == (link, "#public-talk: Message 2 of 2")
     assert items["day:C0:2026-11-02"].title == "#public-talk, 2026-11-02"
@@ -187,6 +193,7 @@ def test_content_of_threads_and_days(slack: SlackServer) -> None:
         "<b>deploy</b>",
         "Build 7<br>failed",
         "File: log.txt",
+        "Ask @Cy<br>Only in a block",
     ):
         assert text in day
     for absent in ("javascript", "<script", "Preview", "Message 2", "Also here"):
@@ -210,9 +217,11 @@ def test_hostile_text_hides_no_other_messages(slack: SlackServer) -> None:
 
 def test_a_message_changes_only_its_document(slack: SlackServer) -> None:
     messages = slack.channels["C0"].messages
+    messages[time_of(2, 29)] = Message("Not the last reply", thread=time_of(2, 2))
     with connect(options(slack)) as source:
         before = list_versions(source)
         messages[time_of(2, 0)].text = "Edited"
+        del messages[time_of(2, 29)]
         messages[time_of(3, 31)] = Message("No", "cy", thread=time_of(3, 2))
         messages[time_of(19, 30)].more = {"edited": {"ts": time_of(20)}}
         messages[time_of(19, 30)].text = "Edited reply"
@@ -222,6 +231,7 @@ def test_a_message_changes_only_its_document(slack: SlackServer) -> None:
     changed = {item for item in before.keys() | after.keys() if before.get(item) != after.get(item)}
     assert changed == {
         "day:C0:2026-11-02",
+        f"thread:C0:{time_of(2, 2)}",
         f"thread:C0:{time_of(3, 2)}",
         f"thread:C0:{time_of(19, 2)}",
         "day:C0:2026-11-20",
@@ -313,7 +323,9 @@ def test_a_listing_that_breaks_off_deletes_nothing(slack: SlackServer, status: i
     "answer", ['{"ok": true, "messages": [], "has_more": true}', '{"ok": true}', "[]", "{"]
 )
 def test_an_incomplete_answer_is_not_the_end_of_a_list(slack: SlackServer, answer: str) -> None:
-    slack.fault = lambda request: Response(answer) if "cursor" in request.args else None
+    slack.fault = lambda request: (
+        Response(answer) if "history" in request.path and "cursor" in request.args else None
+    )
     with connect(options(slack)) as source:
         require_broken_listing(source)
 
