@@ -34,7 +34,7 @@ def compose() -> dict[str, Any]:
     return found
 
 
-def ours() -> dict[str, dict[str, Any]]:
+def own_services() -> dict[str, dict[str, Any]]:
     return {name: s for name, s in compose()["services"].items() if "cairn" in s["image"]}
 
 
@@ -84,7 +84,7 @@ def test_example_environment_equals_the_defaults() -> None:
 
 
 def _set_names() -> Iterator[tuple[str, str]]:
-    for name, service in ours().items():
+    for name, service in own_services().items():
         yield from ((f"compose {name}", key) for key in service["environment"])
     yield from (("values.yaml", key) for key in values()["settings"])
     for name, pod in pods().items():
@@ -143,10 +143,10 @@ def test_image_copies_existing_sources_and_runs_unprivileged() -> None:
 
 def test_compose_has_every_process_and_its_dependencies() -> None:
     found = compose()["services"]
-    assert {"web", "worker-interactive", "worker-bulk", "beat", "migrate"} <= ours().keys()
+    assert {"web", "worker-interactive", "worker-bulk", "beat", "migrate"} <= own_services().keys()
     assert {"postgres", "valkey", "qdrant", "proxy"} <= found.keys()
     assert {name for name, s in found.items() if "gpu" in s.get("profiles", ())} == {"vllm", "worker-cuda"}
-    for name, service in ours().items():
+    for name, service in own_services().items():
         assert service["read_only"] is True, name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
@@ -235,7 +235,7 @@ def test_probes_ask_paths_that_answer() -> None:
 def test_started_commands_exist() -> None:
     commands = get_commands().keys()
     started = {pod["containers"][0]["args"][0] for pod in pods().values()}
-    started |= {service["command"][0] for service in ours().values()}
+    started |= {service["command"][0] for service in own_services().values()}
     for unit in (DEPLOY / "systemd").glob("*.service"):
         started |= set(re.findall(r"^ExecStart=\S+ manage\.py (\w+)", unit.read_text(), re.MULTILINE))
     assert started == {"web", "worker", "beat", "migrate", "up"}

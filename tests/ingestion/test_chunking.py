@@ -34,7 +34,7 @@ def chunks(
     return chunk(rendition(*parts), title="Leave", count_tokens=count, max_tokens=most)
 
 
-def said(number: int) -> str:
+def sentence(number: int) -> str:
     return f"Sentence number {number} says something of its own."
 
 
@@ -95,8 +95,8 @@ def test_long_context_leaves_space_for_the_text() -> None:
 
 
 def test_long_paragraph_is_split_after_sentences_into_similar_parts() -> None:
-    found = chunks(("NarrativeText", " ".join(map(said, range(20)))))
-    assert " ".join(draft.text for draft in found) == " ".join(map(said, range(20)))
+    found = chunks(("NarrativeText", " ".join(map(sentence, range(20)))))
+    assert " ".join(draft.text for draft in found) == " ".join(map(sentence, range(20)))
     assert all(draft.text.endswith(".") for draft in found)
     sizes = [draft.tokens for draft in found]
     assert max(sizes) - min(sizes) <= 15
@@ -110,7 +110,7 @@ def test_endless_word_is_cut_without_loss() -> None:
 
 def test_list_stays_with_its_lead_in() -> None:
     (before, found) = chunks(
-        ("NarrativeText", " ".join(map(said, range(6)))),
+        ("NarrativeText", " ".join(map(sentence, range(6)))),
         ("NarrativeText", "You need:"),
         ("ListItem", "a form"),
         ("ListItem", "a signature"),
@@ -120,7 +120,7 @@ def test_list_stays_with_its_lead_in() -> None:
 
 
 def test_long_list_repeats_its_lead_in() -> None:
-    found = chunks(("NarrativeText", "You need:"), *(("ListItem", said(number)) for number in range(20)))
+    found = chunks(("NarrativeText", "You need:"), *(("ListItem", sentence(number)) for number in range(20)))
     assert len(found) > 2
     assert all(draft.text.startswith("You need:\nSentence") for draft in found)
     assert [index for draft in found for index in draft.elements[1:]] == list(range(1, 21))
@@ -128,8 +128,8 @@ def test_long_list_repeats_its_lead_in() -> None:
 
 def test_last_sentence_of_a_long_paragraph_leads_a_list() -> None:
     found = chunks(
-        ("NarrativeText", " ".join(map(said, range(5))) + " You need:"),
-        *(("ListItem", said(number)) for number in range(9)),
+        ("NarrativeText", " ".join(map(sentence, range(5))) + " You need:"),
+        *(("ListItem", sentence(number)) for number in range(9)),
     )
     assert not found[0].text.endswith("You need:")
     assert all(draft.text.startswith("You need:\nSentence") for draft in found[1:])
@@ -158,7 +158,7 @@ def test_chunks_fit_even_if_token_counts_are_not_additive() -> None:
     def uneven(texts: Sequence[str]) -> list[int]:
         return [len(WORD.findall(text)) + text.count("\n") * 9 for text in texts]
 
-    parts = [("NarrativeText", said(number)) for number in range(30)]
+    parts = [("NarrativeText", sentence(number)) for number in range(30)]
     found = chunk(rendition(*parts), title="Leave", count_tokens=uneven, max_tokens=60)
     assert max(draft.tokens for draft in found) <= 60
     assert [index for draft in found for index in draft.elements] == list(range(30))

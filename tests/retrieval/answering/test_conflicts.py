@@ -8,7 +8,7 @@ from tests.retrieval.answering.builders import make_hit
 QUESTION = "How many days of annual leave do employees get?"
 
 
-def said(
+def conflicting_figures(
     one: str, other: str, *, question: str = QUESTION, titles: tuple[str, str] = ("Leave", "FAQ")
 ) -> list[tuple[str, str] | None]:
     hits: list[Hit] = [make_hit(text, title=title) for text, title in zip((one, other), titles, strict=True)]
@@ -48,7 +48,7 @@ OLD = "Employees get 25 days of annual leave a year."
 def test_different_figures_about_one_subject_conflict(
     one: str, other: str, figures: tuple[str, str] | None
 ) -> None:
-    assert said(one, other) == [figures]
+    assert conflicting_figures(one, other) == [figures]
 
 
 def test_conflict_of_german_figures_is_found() -> None:
@@ -57,7 +57,7 @@ def test_conflict_of_german_figures_is_found() -> None:
         "Beschäftigte erhalten 25 Tage Urlaub.",
         "Seit 2023 erhalten alle Beschäftigten 27 Tage Urlaub.",
     )
-    assert said(one, other, question=question, titles=("Urlaub 2021", "Urlaub 2023")) == [
+    assert conflicting_figures(one, other, question=question, titles=("Urlaub 2021", "Urlaub 2023")) == [
         ("25 Tage", "27 Tage")
     ]
 
@@ -77,13 +77,15 @@ def test_conflict_of_german_figures_is_found() -> None:
     ],
 )
 def test_different_subjects_do_not_conflict(one: str, other: str) -> None:
-    assert said(one, other) == []
+    assert conflicting_figures(one, other) == []
 
 
 def test_figures_outside_the_question_do_not_conflict() -> None:
     one, other = "Processing takes 5 business days.", "Processing takes 10 business days."
     assert (
-        said(one, other, question="How long does a laptop order take?", titles=("Laptop orders", "Phones"))
+        conflicting_figures(
+            one, other, question="How long does a laptop order take?", titles=("Laptop orders", "Phones")
+        )
         == []
     )
 
@@ -94,13 +96,17 @@ def test_versions_of_one_title_conflict_despite_reworded_sentences() -> None:
         "Staff travel hotels may cost up to $200 a night.",
     )
     question = "What may a hotel cost a night in travel?"
-    assert said(one, other, question=question, titles=("Travel 2021", "Travel 2023")) == [("$180", "$200")]
+    assert conflicting_figures(one, other, question=question, titles=("Travel 2021", "Travel 2023")) == [
+        ("$180", "$200")
+    ]
 
 
 def test_minimum_and_maximum_do_not_conflict() -> None:
     one, other = "Annual leave lasts at least 5 days.", "Annual leave lasts at most 30 days."
     assert (
-        said(one, other, question="How long does annual leave last?", titles=("Leave 2021", "Leave 2023"))
+        conflicting_figures(
+            one, other, question="How long does annual leave last?", titles=("Leave 2021", "Leave 2023")
+        )
         == []
     )
 

@@ -12,7 +12,7 @@ LEVELS = (
 SETUP = "Run these commands to set up the client:\n\npip install vpn-client\nvpn login --user"
 
 
-def said(text: str, passage: str = LEVELS, *, grounding: str = "strict") -> Answer:
+def answer_with(text: str, passage: str = LEVELS, *, grounding: str = "strict") -> Answer:
     question = "What days does a level have?" if passage == LEVELS else "How do I set up the client?"
     return answered(
         question,
@@ -60,12 +60,12 @@ def test_code_block_cannot_close_its_fence_or_contain_a_marker() -> None:
 
 
 def test_code_is_shown_only_if_copied_from_a_passage() -> None:
-    good = said("```sh\npip install vpn-client\nvpn login --user\n```", SETUP)
+    good = answer_with("```sh\npip install vpn-client\nvpn login --user\n```", SETUP)
     assert good.text.startswith("```\npip install vpn-client\nvpn login --user\n```")
-    bad = said("Run these commands to set up the client.\n```\nvpn login --user\nrm -rf /\n```", SETUP)
+    bad = answer_with("Run these commands to set up the client.\n```\nvpn login --user\nrm -rf /\n```", SETUP)
     assert "rm -rf" not in bad.text
-    assert "vpn login user" not in said("```\npip install vpn-client\nvpn login user\n```", SETUP).text
-    assert "rm -rf" not in said("```evil words\nvpn login --user\nrm -rf", SETUP).text
+    assert "vpn login user" not in answer_with("```\npip install vpn-client\nvpn login user\n```", SETUP).text
+    assert "rm -rf" not in answer_with("```evil words\nvpn login --user\nrm -rf", SETUP).text
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_code_is_shown_only_if_copied_from_a_passage() -> None:
 def test_sentence_from_a_table_row_is_checked_with_the_header_and_cites_the_row(
     sentence: str, row: str
 ) -> None:
-    final = said(sentence)
+    final = answer_with(sentence)
     assert final.verdict == "supported"
     assert final.citations[0].quote == row
 
@@ -93,23 +93,23 @@ def test_sentence_from_a_table_row_is_checked_with_the_header_and_cites_the_row(
     ],
 )
 def test_rows_are_not_mixed(sentence: str) -> None:
-    final = said(sentence)
+    final = answer_with(sentence)
     assert final.mode != "generated"
 
 
 def test_generated_table_rows_are_checked_individually() -> None:
     table = "| Level | Days per year |\n|---|---|\n| Junior | 20 days |\n| Senior | 30 days |\n"
-    final = said(table)
+    final = answer_with(table)
     assert "| Junior | 20 days |" in final.text
     assert "Senior" not in final.text
     assert final.verdict == "partial"
-    flagged = said(table, grounding="flag")
+    flagged = answer_with(table, grounding="flag")
     assert "| Senior | 30 days [?] |" in flagged.text
 
 
 def test_headings_and_lead_ins_are_not_accepted_as_claims() -> None:
     text = "# Levels and days\n\nEmployees get 99 days:\n\nThe junior level has 20 days."
-    final = said(text)
+    final = answer_with(text)
     assert final.text.startswith("# Levels and days")
     assert "99" not in final.text
 

@@ -144,7 +144,7 @@ def test_both_sides_of_the_rules_agree(
     members: list[tuple[int, int]],
     admin: int | None,
 ) -> None:
-    """For random people, grants and restrictions."""
+    """For whoever, and whatever was granted and narrowed."""
     User.objects.exclude(username="mia").delete()
     Group.objects.all().delete()
     Document.objects.all().delete()

@@ -20,7 +20,7 @@ def conversation(rob: Caller) -> Conversation:
     return Conversation.objects.create(user=rob.user, title="Leave")
 
 
-def said(conversation: Conversation, question: str, after: Message | None = None) -> Message:
+def add_message(conversation: Conversation, question: str, after: Message | None = None) -> Message:
     fields: dict[str, Any] = {"answer": f"To {question}", "state": MessageState.DONE}
     return Message.objects.create(conversation=conversation, question=question, parent=after, **fields)
 
@@ -28,11 +28,11 @@ def said(conversation: Conversation, question: str, after: Message | None = None
 @pytest.fixture
 def tree(conversation: Conversation) -> dict[str, Message]:
     """first - second - third, and beside the second another version that goes on with a fourth."""
-    first = said(conversation, "first")
-    second = said(conversation, "second", first)
-    third = said(conversation, "third", second)
-    again = said(conversation, "second", first)
-    fourth = said(conversation, "fourth", again)
+    first = add_message(conversation, "first")
+    second = add_message(conversation, "second", first)
+    third = add_message(conversation, "third", second)
+    again = add_message(conversation, "second", first)
+    fourth = add_message(conversation, "fourth", again)
     Conversation.objects.filter(pk=conversation.pk).update(current=third)
     return {"first": first, "second": second, "third": third, "again": again, "fourth": fourth}
 
@@ -154,8 +154,8 @@ def test_parent_message_of_another_user_is_not_found(
 
 
 def test_migration_chains_messages_in_chronological_order(conversation: Conversation) -> None:
-    rows = [said(conversation, question) for question in ("one", "two", "three")]
-    other = said(Conversation.objects.create(user_id=conversation.user_id, title="Other"), "alone")
+    rows = [add_message(conversation, question) for question in ("one", "two", "three")]
+    other = add_message(Conversation.objects.create(user_id=conversation.user_id, title="Other"), "alone")
     import_module("retrieval.migrations.0006_tree").chain(apps, None)
     parents = Message.objects.in_bulk([row.id for row in rows])
     assert [parents[row.id].parent_id for row in rows] == [None, rows[0].id, rows[1].id]

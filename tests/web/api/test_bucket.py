@@ -82,7 +82,7 @@ def parser(monkeypatch: pytest.MonkeyPatch, pool: ParserPool) -> None:
     monkeypatch.setattr(parser_pool, "_pool", pool)
 
 
-def kept() -> set[str]:
+def stored_keys() -> set[str]:
     return {each.key for each in default_storage.bucket.objects.all()}
 
 
@@ -103,26 +103,26 @@ def test_document_is_stored_in_the_bucket_and_erased_from_it(
     assert Job.objects.get().stage == "ready"
     version = Document.objects.get().active_version
     assert version is not None
-    assert kept() == {f"cairn/{version.original}", f"cairn/{version.rendition}"}
+    assert stored_keys() == {f"cairn/{version.original}", f"cairn/{version.rendition}"}
     assert streamed(mia.get(f"/documents/{document}/content")) == TEXT
     assert "seventeen" in mia.post("/search", {"query": "How many stripes has the zebra?"}).content.decode()
     mia.delete(f"/documents/{document}")
     documents.erase(Receipt.objects.get().id, parts.index)
     assert Receipt.objects.get().removed["files"] == 2
-    assert kept() == set()
+    assert stored_keys() == set()
 
 
 def test_file_is_uploaded_in_parts(mia: Caller, base: KnowledgeBase) -> None:
     begun = begin(mia, base).json()["id"]
     send(mia, begun, 0, CONTENT[:LEAST])
-    assert {name.split("/")[1] for name in kept()} == {"parts"}
+    assert {name.split("/")[1] for name in stored_keys()} == {"parts"}
     again = begin(mia, base).json()["id"]
     send_all(mia, again)
     assert mia.post(f"/uploads/{again}/complete").status_code == 202
     mia.delete(f"/uploads/{begun}")
     version = Document.objects.get().latest_version
     assert version is not None
-    assert kept() == {f"cairn/{version.original}"}
+    assert stored_keys() == {f"cairn/{version.original}"}
     with default_storage.open(version.original) as file:
         assert file.read() == CONTENT
 
@@ -178,7 +178,7 @@ def test_erasure_is_pending_while_the_bucket_is_unreachable(
     bucket_proxy.faults.cut_after = None
     assert Receipt.objects.get().state == "pending"
     documents.erase(Receipt.objects.get().id, parts.index)
-    assert kept() == set()
+    assert stored_keys() == set()
 
 
 def test_readiness_reports_an_unreachable_bucket_without_failing_the_process(

@@ -56,7 +56,7 @@ def own_folder(tmp_path: Path) -> Path:
     return folder
 
 
-def kept(bucket: Any) -> dict[str, bytes]:
+def stored_objects(bucket: Any) -> dict[str, bytes]:
     return {each.key: each.get()["Body"].read() for each in bucket.objects.all()}
 
 
@@ -76,7 +76,7 @@ def test_bucket_backup_restores_files(install: Install, bucket: Any, tmp_path: P
 
     install.start().bring("rules", 3)
     install.wait_settled()
-    before, found, there = contents(install), hits(install), kept(bucket)
+    before, found, there = contents(install), hits(install), stored_objects(bucket)
     assert len(before) == 3
     assert found
     slug = install.ask("GET", "/knowledge-bases").json()["items"][0]["slug"]
@@ -93,18 +93,18 @@ def test_bucket_backup_restores_files(install: Install, bucket: Any, tmp_path: P
             path.unlink()
     told = json.loads(ok(manage(install, "restore", str(shelf / "monday"), "--json")).stdout)
     assert (told["documents"], told["answered_otherwise"]) == (3, [])
-    assert kept(bucket) == there
+    assert stored_objects(bucket) == there
 
     install.start()
     assert contents(install) == before
     assert hits(install) == found
     install.bring("late", 2)
     install.wait_settled()
-    assert len(kept(bucket)) > len(there)
+    assert len(stored_objects(bucket)) > len(there)
     install.stop()
     assert "files" in ok(manage(install, "restore", str(shelf / "monday")), 1).stderr
     ok(manage(install, "restore", str(shelf / "monday"), "--force"))
-    assert kept(bucket) == there, "what was brought later is lost, also its words"
+    assert stored_objects(bucket) == there, "what was brought later is lost, also its words"
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -8,7 +8,7 @@ from typing import Final
 import httpx
 
 from tests.installs import until
-from tests.web.cluster.site import QUESTION, Site, told
+from tests.web.cluster.site import QUESTION, Site, read_events
 
 STREAM: Final = {"question": QUESTION, "stream": True}
 Refuses = Callable[[httpx.Response], bool]
@@ -73,7 +73,7 @@ class Load:
         with client.stream("POST", "/ask", json=STREAM) as response:
             if not self._ok(response):
                 return
-            events = dict(told(response))
+            events = dict(read_events(response))
         if self._may_wait and events.get("error", {}).get("status") == 503:
             self.later += 1
             return

@@ -95,7 +95,7 @@ class Site:
             each.kill()
 
 
-def told(response: httpx.Response) -> Iterator[tuple[str, Any]]:
+def read_events(response: httpx.Response) -> Iterator[tuple[str, Any]]:
     return parse_events(response.iter_lines())
 
 

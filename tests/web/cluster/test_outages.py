@@ -10,7 +10,7 @@ import pytest
 from tests.balancer import Balancer
 from tests.installs import until
 from tests.web.cluster.load import Load
-from tests.web.cluster.site import QUESTION, Site, Writing, told
+from tests.web.cluster.site import QUESTION, Site, Writing, read_events
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -60,7 +60,7 @@ def test_vector_store_outage_returns_503_without_asking_the_model(site: Site, ch
             site.install.http() as client,
             client.stream("POST", "/ask", json={**ASK, "stream": True}) as said,
         ):
-            events = list(told(said))
+            events = list(read_events(said))
         assert [name for name, _ in events if name in ("delta", "done")] == []
         assert events[-1][1]["status"] == 503
         assert chat_model.asked == before, "a model was asked without passages"
@@ -108,10 +108,10 @@ def test_answer_continues_after_a_broken_connection(site: Site, network: Balance
         heard = list[tuple[str, Any]]()
         asked = {**ASK, "stream": True, "detached": True}
         with suppress(httpx.TransportError), client.stream("POST", "/ask", json=asked) as said:
-            heard += told(said)
+            heard += read_events(said)
         assert [name for name, _ in heard][-1] not in {"done", "error"}
         message = heard[0][1]["id"]
     with site.install.http() as client, client.stream("GET", f"/messages/{message}/events") as follow:
-        events = list(told(follow))
+        events = list(read_events(follow))
     assert events[-1][0] == "done"
     assert events[-1][1]["answer"] == slow.json()["answer"]

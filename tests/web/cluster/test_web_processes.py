@@ -18,7 +18,7 @@ from tests.backends import free_port
 from tests.installs import Helper, until
 from tests.stuck import HOLD, stuck_environment
 from tests.web.cluster.load import Load
-from tests.web.cluster.site import QUESTION, Site, Writing, told
+from tests.web.cluster.site import QUESTION, Site, Writing, read_events
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -63,12 +63,12 @@ def test_answer_of_a_killed_web_process_ends_as_interrupted(site: Site, paused_m
     """After the broken connection, the user learns this from the other process, with the text so far."""
     port = site.ports[0]
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
-        message, words = until_words(told(stream))
+        message, words = until_words(read_events(stream))
         site.webs[port].process.kill()
         site.webs[port].process.wait()
     until(lambda: site.balancer.ready == {f"127.0.0.1:{site.ports[1]}"})
     with site.install.http() as client, client.stream("GET", f"/messages/{message}/events") as follow:
-        events = list(told(follow))
+        events = list(read_events(follow))
     text = "".join(data["text"] for name, data in events if name == "delta")
     assert text.startswith(words.strip())
     assert events[-1][0] == "error"
@@ -87,7 +87,7 @@ def test_answer_beyond_the_shutdown_time_ends_as_interrupted(site: Site, paused_
     hasty = site.web(port, SHUTDOWN_STREAM_SECONDS="1").wait_ready()
     paused_model.going_on.clear()
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
-        coming = told(stream)
+        coming = read_events(stream)
         message, _words = until_words(coming)
         hasty.process.send_signal(signal.SIGTERM)
         events = list(coming)
@@ -105,7 +105,7 @@ def test_running_answer_is_finished_before_a_graceful_shutdown(site: Site, pause
     """New requests go to the other process."""
     port = site.ports[0]
     with site.at(port) as client, client.stream("POST", "/ask", json=DETACHED) as stream:
-        coming = told(stream)
+        coming = read_events(stream)
         until_words(coming)
         site.webs[port].process.send_signal(signal.SIGTERM)
         until(lambda: site.balancer.ready == {f"127.0.0.1:{site.ports[1]}"})
@@ -132,7 +132,7 @@ def test_answers_waiting_for_the_model_occupy_no_connection(site: Site, paused_m
             stack.enter_context(stack.enter_context(site.at(port)).stream("POST", "/ask", json=DETACHED))
             for _ in range(8)
         ]
-        coming = [told(stream) for stream in streams]
+        coming = [read_events(stream) for stream in streams]
         for events in coming:
             until_words(events)
         assert stack.enter_context(site.at(port)).get("/me").status_code == 200

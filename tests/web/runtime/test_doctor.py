@@ -34,7 +34,7 @@ def server() -> Iterator[FakeServer]:
         yield running
 
 
-def told() -> dict[str, Finding]:
+def doctor_findings() -> dict[str, Finding]:
     return {finding.name: finding for finding in doctor.findings()}
 
 
@@ -42,7 +42,7 @@ def told() -> dict[str, Finding]:
 def test_doctor_lists_installed_programs_with_path_and_languages() -> None:
     for program in (programs.SOFFICE, programs.TESSERACT):
         paper.needs(program)
-    found = told()
+    found = doctor_findings()
     assert found["Old Office files"].detail == str(programs.find(programs.SOFFICE))
     assert found["Text recognition"].detail.startswith(f"{programs.find(programs.TESSERACT)}, languages: ")
     assert "eng" in found["Text recognition"].detail
@@ -52,7 +52,7 @@ def test_doctor_lists_installed_programs_with_path_and_languages() -> None:
 
 @pytest.mark.usefixtures("only_readers", "bare")
 def test_doctor_names_missing_programs_and_the_affected_files() -> None:
-    found = told()
+    found = doctor_findings()
     assert [found[name].detail for name in READERS[:3]] == [
         f"{program} isn't installed, so {files} won't be read."
         for program, files in (
@@ -89,7 +89,7 @@ def test_unavailable_ocr_language_fails_the_doctor(
 @pytest.mark.usefixtures("only_readers")
 def test_missing_kernel_restrictions_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_CONFINE", "tests.ingestion.parse.confine_without_kernel")
-    found = told()["Parser processes"]
+    found = doctor_findings()["Parser processes"]
     assert (found.ok, found.optional) == (False, True)
     assert "from the network and other files; only Python's own guards apply" in found.detail
 
@@ -106,7 +106,7 @@ def configured(monkeypatch: pytest.MonkeyPatch) -> Look:
         given = environment().model_copy(update=settings)
         monkeypatch.setattr(doctor, "environment", lambda: given)
         monkeypatch.setattr(doctor, "CHECKS", {name: CHECKS[name] for name in OPTIONAL_MODELS})
-        return told()
+        return doctor_findings()
 
     return look
 
@@ -141,7 +141,7 @@ def test_key_from_the_console_is_not_sent_to_a_metadata_service(monkeypatch: pyt
     given = environment().with_stored({"llm_base_url": url, "llm_model": "mistral"})
     monkeypatch.setattr(doctor, "effective_environment", lambda: given)
     monkeypatch.setattr(doctor, "CHECKS", {"Language model": CHECKS["Language model"]})
-    assert told()["Language model"].detail == f"{url}/models does not answer (AddressNotAllowed)."
+    assert doctor_findings()["Language model"].detail == f"{url}/models does not answer (AddressNotAllowed)."
 
 
 def test_reranker_class_is_imported(configured: Look) -> None:

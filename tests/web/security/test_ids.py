@@ -36,7 +36,7 @@ OBJECTS = {
 CHANGING = {"content-length", "date", "expires", "x-request-id"}
 
 
-def told(response: Any, *ids: str) -> tuple[int, str, dict[str, str]]:
+def visible_response(response: Any, *ids: str) -> tuple[int, str, dict[str, str]]:
     """Return everything the caller learns, except the id that they sent and fresh tokens."""
     text = response.content.decode()
     for each in ids:
@@ -130,7 +130,7 @@ def alike(send: Send, theirs: str, *statuses: int) -> Any:
     """Sends the id of theirs, and one of nothing: the answers are the same, and nothing changes."""
     before = rows()
     for_theirs, for_nothing = send(theirs), send(ABSENT)
-    assert told(for_theirs, theirs) == told(for_nothing, ABSENT)
+    assert visible_response(for_theirs, theirs) == visible_response(for_nothing, ABSENT)
     assert for_theirs.status_code in statuses, for_theirs.content
     assert rows() == before
     return for_theirs

@@ -289,7 +289,7 @@ def test_only_messages_since_a_day_are_taken(slack: SlackServer) -> None:
     assert found == {item for item in expected if item.split(":")[2] not in early}
 
 
-def test_documents_of_a_channel_that_is_out_of_sight_stay(slack: SlackServer) -> None:
+def test_documents_of_an_invisible_channel_are_preserved(slack: SlackServer) -> None:
     refusal = Response('{"ok": false, "error": "not_in_channel"}')
     found = FaultsAt("history?limit=200&channel=C1", 200)
     slack.fault = lambda request: refusal if found(request) else None
@@ -339,7 +339,7 @@ def test_messages_in_another_order_are_an_error(slack: SlackServer) -> None:
         require_broken_listing(source)
 
 
-def test_a_list_of_members_that_breaks_off_replaces_nobody(slack: SlackServer) -> None:
+def test_interrupted_list_of_members_replaces_nobody(slack: SlackServer) -> None:
     failed = Response('{"ok": false, "error": "fetch_members_failed"}')
     found = FaultsAt("conversations.members", 200, after=1)
     slack.fault = lambda request: failed if found(request) else None

@@ -58,7 +58,7 @@ def document_saying(text: str, mia: Caller, parts: Engine) -> Document:
     return document
 
 
-def held(mia: Caller, parts: Engine, question: str, claim: str) -> bool:
+def is_supported(mia: Caller, parts: Engine, question: str, claim: str) -> bool:
     """Return whether the model's sentence counted as supported and was shown."""
     with use(Engine(parts.embedder, parts.index, FakeChat(f"{claim} [1]."))):
         answer = mia.post("/ask", {"question": question}).json()
@@ -76,5 +76,5 @@ def test_unsupported_restriction_is_not_shown(
     document_saying(passage, mia, parts)
     question = "Wer erhält zwei Ausweise am Tor?" if passage == ALLE else "Who gets two badges at the gate?"
     question = "May I park in the yard?" if passage == PARK else question
-    attack.refused(not held(mia, parts, question, forged))
-    attack.allowed(held(mia, parts, question, honest))
+    attack.refused(not is_supported(mia, parts, question, forged))
+    attack.allowed(is_supported(mia, parts, question, honest))
