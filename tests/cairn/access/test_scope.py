@@ -166,9 +166,7 @@ def test_deleted_document_or_knowledge_base_is_hidden_immediately(
     assert not documents_for(asking(admin)).exists()
 
 
-def test_scope_contains_only_requested_and_readable_knowledge_bases(
-    base: KnowledgeBase, admin: User
-) -> None:
+def test_scope_contains_only_requested_and_readable_knowledge_bases(base: KnowledgeBase, admin: User) -> None:
     other = knowledge_base_create(name="Other", principal=asking(admin))
     reader = someone("reader")
     grant_give(knowledge_base=base, subject=f"user:{reader.id}", role=Role.READER, principal=SETUP)

@@ -149,7 +149,7 @@ def test_knowledge_bases_are_listed(mia: Caller, rob: Caller, base: KnowledgeBas
 def test_mcp_tools_return_only_readable_content(
     mia: Caller, rob: Caller, leave: Document, grant: Any
 ) -> None:
-    assert call(rob, "search", query=QUESTION)["structuredContent"] == {"results": []}
+    assert call(rob, "search", query=QUESTION)["structuredContent"] == {"results": [], "spelling": []}
     hidden = refused(rob, "read_document", document=str(leave.id))
     assert hidden == refused(rob, "read_document", document="never-there")
     grant(rob, Role.READER)

@@ -21,11 +21,11 @@ from tests.web.security.attacks.test_openid_tokens import (
     come_back,
     genuine,
     issuer,
-    running,
+    issuer_server,
     signs_in,
 )
 
-__all__ = ["issuer", "running"]
+__all__ = ["issuer", "issuer_server"]
 PAGE = "/admin/settings/sign_in"
 SignIn = Callable[[User], Client]
 

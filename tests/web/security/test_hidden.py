@@ -21,7 +21,7 @@ from tests.web.security.guards import Door
 from tests.web.security.matrix import from_elsewhere
 from tests.web.security.routes import ROUTES
 from tests.web.security.test_attacks import sent
-from tests.web.security.test_ids import told
+from tests.web.security.test_ids import visible_response
 from tests.web.security.world import SECRET, Ticket, World
 
 pytestmark = pytest.mark.slow
@@ -37,7 +37,7 @@ QUERIES = [
 ]
 
 
-def everything_told(ticket: Ticket, world: World, client: Client) -> dict[str, Any]:
+def read_all_responses(ticket: Ticket, world: World, client: Client) -> dict[str, Any]:
     """Return what the person learns from every reading route, and from searches."""
     found = {}
     for route in ROUTES:
@@ -46,12 +46,12 @@ def everything_told(ticket: Ticket, world: World, client: Client) -> dict[str, A
         for limit in ("", "limit=1") if route.door is Door.API else ("",):
             response = sent(route, world, client, ticket, query=limit)
             if not response.streaming:
-                found[f"{route}?{limit}"] = told(response)
+                found[f"{route}?{limit}"] = visible_response(response)
     for query in QUERIES:
         body = json.dumps(query)
         ticket.come(client)
         response = client.post("/api/v1/search", body, content_type="application/json")
-        found[f"search {body}"] = told(response)
+        found[f"search {body}"] = visible_response(response)
     return found
 
 
@@ -90,9 +90,9 @@ def test_hidden_documents_change_nothing_for_unauthorised_users(
 ) -> None:
     [ticket] = [ticket for ticket in world.tickets if ticket.actor.name == name]
     client = from_elsewhere()
-    before = everything_told(ticket, world, client)
+    before = read_all_responses(ticket, world, client)
     hide_more(world, parts)
-    after = everything_told(ticket, world, client)
+    after = read_all_responses(ticket, world, client)
     differing = [f"{name}\n{before[name]}\n{after[name]}" for name in before if before[name] != after[name]]
     assert not differing, "\n\n".join(differing)
     assert len(before) > 100

@@ -299,12 +299,12 @@ class ConfluenceServer(ApiServer):
 
     def _search(self, request: Request) -> Any:
         query = request.args["cql"]
-        since = re.search(r'lastmodified >= "2026-11-(\d\d)"', query)
+        since = re.search(r'lastmodified >= "(\d{4}-\d\d-\d\d)"', query)
         require(since, 400)
-        first = int(since[1]) if since else 0
+        first = since[1] if since else ""
         rows: list[Any] = []
         for page in self.pages.values():
-            if page.day < first or (f'"{page.space}"' not in query and "space in" in query):
+            if DAY.format(day=page.day) < first or (f'"{page.space}"' not in query and "space in" in query):
                 continue
             rows.append({**self._page(page), "type": "page", "space": self._space(page.space)})
             container = {"id": str(page.id), "type": "page"}

@@ -16,18 +16,18 @@ from tests.web.api.conftest import Caller, streamed
 from tests.web.api.test_bucket import (
     BUCKET,
     TEXT,
-    between,
+    bucket_proxy,
     files_in_memory,
-    kept,
     parser,
     server,
+    stored_keys,
     upload,
     worked,
 )
 from tests.web.security.attacks.recorder import Attack
 from tests.web.working import pool
 
-__all__ = ["between", "files_in_memory", "parser", "pool", "server"]
+__all__ = ["bucket_proxy", "files_in_memory", "parser", "pool", "server"]
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600), pytest.mark.slow]
 
@@ -86,11 +86,11 @@ def test_objects_are_private(attack: Attack, mia: Caller, base: KnowledgeBase, p
     worked()
     grants = [
         grant["Grantee"].get("URI", "")
-        for key in kept()
+        for key in stored_keys()
         for grant in client().get_object_acl(Bucket=BUCKET, Key=key)["Grants"]
     ]
     attack.refused(not any("AllUsers" in each or "AuthenticatedUsers" in each for each in grants), grants)
-    attack.allowed(len(kept()) == 2)
+    attack.allowed(len(stored_keys()) == 2)
 
 
 @pytest.mark.parametrize("name", ["../../escaped.txt", "/etc/passwd.txt", "Payroll 2027.txt", "ä\u202e.txt"])
@@ -99,7 +99,7 @@ def test_object_names_reveal_nothing_and_stay_inside_the_bucket(
 ) -> None:
     made = mia.upload(str(base.id), "a.txt", TEXT, source_uri=name, title=name)
     attack.allowed(made.status_code == 202, made.content)
-    [key] = kept()
+    [key] = stored_keys()
     attack.refused(re.fullmatch(r"cairn/originals/[0-9a-f/-]+(\.\w+)?", key) is not None, key)
 
 
@@ -111,7 +111,7 @@ PLACES = (
 
 @pytest.mark.parametrize("place", PLACES)
 def test_bucket_addresses_are_never_revealed(
-    attack: Attack, mia: Caller, base: KnowledgeBase, parts: Engine, between: Any, place: str
+    attack: Attack, mia: Caller, base: KnowledgeBase, parts: Engine, bucket_proxy: Any, place: str
 ) -> None:
     """A presigned address could be passed on, and would outlast the permission."""
     document = upload(mia, base).json()["document"]["id"]
@@ -122,6 +122,8 @@ def test_bucket_addresses_are_never_revealed(
     told = streamed(response) if response.streaming else response.content
     text = f"{told.decode()} {dict(response.items())}"
     found = [
-        word for word in ("X-Amz-", "Signature=", "AWSAccessKeyId", between.url, BUCKET + "/") if word in text
+        word
+        for word in ("X-Amz-", "Signature=", "AWSAccessKeyId", bucket_proxy.url, BUCKET + "/")
+        if word in text
     ]
     attack.refused(found == [], found)
