@@ -73,6 +73,16 @@ class Hit:
     def score(self) -> float:
         return self.scores.fused if self.scores.rerank is None else self.scores.rerank
 
+    @property
+    def heading(self) -> str:
+        """The title and the sections that it is in. Neighbours in a passage may have other headings."""
+        return " > ".join((self.title, *self.section))
+
+    @property
+    def headed_text(self) -> str:
+        """The text below its heading, as it is embedded."""
+        return f"{self.heading}\n{self.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class Location:

@@ -50,6 +50,9 @@ def pytest_configure() -> None:
     LISTENER.note_sessions()
     # Hashing that is slow on purpose would be most of what many tests do. Servers that they start do it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # An event loop of the test before can still ask for the settings. It would start a thread that asks the
+    # database, which pytest-django blocks between tests, and the error would fail the next test.
+    store._current = store.Snapshot(read_at=float("inf"))
     share_static_files()
     # Answers of servers in this process come in pieces: each would wait 40 ms for word of the one before.
     StreamRequestHandler.disable_nagle_algorithm = True

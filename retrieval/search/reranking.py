@@ -20,7 +20,6 @@ from retrieval.answering.grounding.reranker_languages import (
     SAMPLE_CHARACTERS,
     is_foreign,
     is_foreign_passage,
-    read_hit,
     supports_language,
 )
 from retrieval.answering.text.lexicon import list_words
@@ -76,7 +75,7 @@ def rerank_hits(query: str, hits: Sequence[Hit], reranker: Reranker | None) -> l
 
 def _score_hits(query: str, hits: Sequence[Hit], reranker: Reranker) -> list[Hit]:
     with step("rerank", kind=SpanKind.RERANKER, attributes={RERANKER_MODEL: reranker.name}) as span:
-        ordered = _by_score(hits, reranker.scores(query, [read_hit(hit) for hit in hits]))
+        ordered = _by_score(hits, reranker.scores(query, [hit.headed_text for hit in hits]))
         if span.is_recording():
             _trace(span, hits, ordered)
         return ordered
@@ -89,13 +88,13 @@ def _can_compare(query: str, hits: Sequence[Hit], reranker: Reranker, *, is_mixe
     others are in another language (`is_mixed`). Longer queries without them ("make text bigger in the app")
     are in another language if the hits lack their words.
     """
-    if not supports_language(reranker, "\n".join(read_hit(hit)[:SAMPLE_CHARACTERS] for hit in hits)):
+    if not supports_language(reranker, "\n".join(hit.headed_text[:SAMPLE_CHARACTERS] for hit in hits)):
         return False
     is_keywords = len(query.split()) <= MAX_KEYWORDS
     if supports_language(reranker, query) or (is_keywords and not is_mixed):
         return True
     words = set(list_words(query))
-    found = words.intersection(list_words("\n".join(read_hit(hit) for hit in hits)))
+    found = words.intersection(list_words("\n".join(hit.headed_text for hit in hits)))
     return len(found) >= MIN_SHARED_WORDS * len(words)
 
 

@@ -13,7 +13,6 @@ from web.i18n.localize import localize
 
 FAILURES_BEFORE_WARNING: Final = 2
 """One failed run may be a restart of the source's server, unless the source refuses the credentials."""
-_ENABLED: Final = Q(enabled=True, deleted_at=None, knowledge_base__deleted_at=None)
 
 
 class _Failing(NamedTuple):
@@ -26,7 +25,7 @@ class _Failing(NamedTuple):
 
 def check_sources() -> HealthResult:
     """Check whether tasks or the test of a source fail, and name the source that does so most often."""
-    sources = Source.objects.filter(_ENABLED)
+    sources = Source.objects.present().filter(enabled=True)
     failing = _list_failing(sources)
     if not failing:
         count = sources.filter(schedules__isnull=False).distinct().count()

@@ -243,7 +243,7 @@ def _blocks(hits: Sequence[Hit]) -> Iterator[tuple[Hit, str]]:
 
 def block_text(hit: Hit, text: str) -> str:
     """Return the text to embed for a block: with its headings, without which many are meaningless."""
-    return f"{' > '.join((hit.title, *hit.section))}\n{text}"
+    return f"{hit.heading}\n{text}"
 
 
 def _is_uncounted(question: str, hits: Sequence[Hit]) -> bool:

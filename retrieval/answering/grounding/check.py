@@ -36,7 +36,6 @@ from retrieval.answering.grounding.window_rater import WindowRater
 from retrieval.answering.grounding.windows import (
     Piece,
     Window,
-    heading_of,
     pieces_of,
     statements_of,
     windows_of,
@@ -220,7 +219,7 @@ class SentenceChecker:
         piece = max(likely, key=lambda piece: overlap(claim, piece.text), default=None)
         if piece is None:
             return ""
-        heading = comparable_stems(heading_of(piece.hit), self._language)
+        heading = comparable_stems(piece.hit.heading, self._language)
         elsewhere = comparable_stems(piece.hit.text, self._language) - piece.stems - heading
         if words := self._find_substituted_words(claim, piece.text, heading, elsewhere):
             return render_message("figures", self._reason_language, terms=", ".join(words))
@@ -281,7 +280,7 @@ class SentenceChecker:
 
     def _conflict(self, sentence: str, item: _Scored) -> str:
         window = item.window
-        around = f"{heading_of(window.hit)}\n"
+        around = f"{window.hit.heading}\n"
         missing = unsupported_figures(sentence, around + window.text)
         missing += unsupported_names(sentence, around + window.text, self._language)
         nearest = self._nearest(sentence, window).text

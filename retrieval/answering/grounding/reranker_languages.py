@@ -15,12 +15,7 @@ def is_foreign(reranker: Reranker, text: str) -> bool:
 
 
 def is_foreign_passage(reranker: Reranker, hit: Hit) -> bool:
-    return is_foreign(reranker, read_hit(hit)[:SAMPLE_CHARACTERS])
-
-
-def read_hit(hit: Hit) -> str:
-    """Return the text with its headings, as it is embedded."""
-    return f"{' > '.join((hit.title, *hit.section))}\n{hit.text}"
+    return is_foreign(reranker, hit.headed_text[:SAMPLE_CHARACTERS])
 
 
 def supports_language(reranker: Reranker, text: str) -> bool:

@@ -56,11 +56,6 @@ class Window:
     topic: frozenset[str]
 
 
-def heading_of(hit: Hit) -> str:
-    """Return the hit's own heading: neighbours in a passage may have other headings."""
-    return " > ".join((hit.title, *hit.section))
-
-
 def pieces_of(evidence: Sequence[Passage], language: Language) -> Iterator[Piece]:
     for passage in evidence:
         for hit in passage.hits:
@@ -102,7 +97,7 @@ def _rows(
 
 
 def windows_of(pieces: Sequence[Piece], language: Language) -> Iterator[Window]:
-    headings = {piece.hit.chunk: comparable_stems(heading_of(piece.hit), language) for piece in pieces}
+    headings = {piece.hit.chunk: comparable_stems(piece.hit.heading, language) for piece in pieces}
     spans = {(piece.hit.chunk, piece.span.start): at for at, piece in enumerate(pieces)}
     for start, piece in enumerate(pieces):
         for stop in range(start + 1, min(start + MAX_WINDOW_PIECES, len(pieces)) + 1):

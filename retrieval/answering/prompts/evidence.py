@@ -30,7 +30,7 @@ class Passage:
 
     @property
     def heading(self) -> str:
-        return " > ".join((self.hits[0].title, *self.hits[0].section))
+        return self.hits[0].heading
 
     @property
     def label(self) -> str:

@@ -10,8 +10,10 @@ from cairn.audit.models import Event
 from cairn.library.models import KnowledgeBase
 from ingestion import broker
 from ingestion.models import Source, SourceItem, SourceSchedule
+from ingestion.sources.protocol import CheckStep
 from tests.sources_kind import PASSWORD, add_shelf
 from tests.web.api.conftest import Caller, assert_problem
+from web.api.library.sources import ConnectedSourceCheck
 
 OPTIONS = {"url": "https://shelf.example.org", "username": "cairn", "password": PASSWORD}
 
@@ -219,3 +221,16 @@ def test_deleting_a_source_deletes_documents_only_on_request(
     assert admin.get(path).status_code == 404
     row = Source.objects.get()
     assert (row.deleted_at is not None, row.delete_documents, row.secrets) == (True, delete, "")
+
+
+def test_warning_is_also_the_detail_of_a_step_without_one() -> None:
+    """Programs that don't know warnings yet show the detail."""
+    unencrypted = CheckStep("connect", warning="The connection isn’t encrypted.")
+    known = CheckStep("list", detail="12 folders", warning="Two folders can’t be read.")
+
+    steps = ConnectedSourceCheck.of([unencrypted, known]).steps
+
+    assert [(step.detail, step.warning) for step in steps] == [
+        ("The connection isn’t encrypted.", "The connection isn’t encrypted."),
+        ("12 folders", "Two folders can’t be read."),
+    ]

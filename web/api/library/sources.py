@@ -190,7 +190,7 @@ class ConnectedSourceCheck(BaseModel):
         rows = [
             ConnectedSourceCheckStep(
                 name=step.name,
-                detail=step.detail,
+                detail=step.detail or step.warning,
                 problem=step.problem,
                 warning=step.warning,
                 state=step.state,

@@ -16,7 +16,10 @@ class SlackOptions(SourceOptions):
 
     token: SecretStr = Field(
         title=_("Token of the app"),
-        description=_("The “Bot User OAuth Token” of your Slack app. It starts with “xoxb-”."),
+        description=_(
+            "The “Bot User OAuth Token”, which Slack shows on your app’s page “OAuth & Permissions”. It "
+            "starts with “xoxb-”."
+        ),
     )
     channels: str = Field(
         default="",
