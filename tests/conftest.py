@@ -7,6 +7,7 @@ from pathlib import Path
 from socketserver import StreamRequestHandler
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.management import create_permissions
@@ -48,6 +49,10 @@ LISTENER = Listener()
 def pytest_configure() -> None:
     gc.disable()  # collecting thousands of tests makes no garbage, and looking for it takes seconds
     LISTENER.note_sessions()
+    # A busy machine must not fail a property: by default, an example may take 200 ms.
+    too_slow = [hypothesis.HealthCheck.too_slow]
+    hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=too_slow)
+    hypothesis.settings.load_profile("untimed")
     # Hashing that is slow on purpose would be most of what many tests do. Servers that they start do it.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     # An event loop of the test before can still ask for the settings. It would start a thread that asks the

@@ -147,7 +147,7 @@ _ATOMS = [
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(text=st.lists(st.sampled_from(_ATOMS), max_size=14).map("".join), data=st.data())
 def test_sentence_units_do_not_depend_on_chunking(text: str, data: st.DataObject) -> None:
     cuts = data.draw(st.lists(st.integers(0, len(text)), max_size=8).map(sorted))

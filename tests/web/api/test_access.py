@@ -128,7 +128,7 @@ def test_only_managers_see_who_has_access(
 SUBJECTS = st.sampled_from(["user:0", "user:1", "user:2", "group:0", "group:1", "everyone"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     grants=st.dictionaries(SUBJECTS, st.sampled_from(list(Role)), max_size=4),
     readers=st.none() | st.sets(SUBJECTS.filter(lambda subject: subject != "everyone"), max_size=3),
