@@ -30,8 +30,9 @@ from retrieval.answering.grounding.entailment import Meaning, infer_meanings
 from retrieval.answering.grounding.names import unsupported_names
 from retrieval.answering.grounding.negation import contradicts
 from retrieval.answering.grounding.purpose import split_purpose
-from retrieval.answering.grounding.quantities import conflicting_figures, unsupported_figures
+from retrieval.answering.grounding.quantities import conflicting_figures, list_figures, unsupported_figures
 from retrieval.answering.grounding.restrictions import restricts_otherwise
+from retrieval.answering.grounding.rows import Row, RowEvidence, borrows_figure, list_rows, subject_stems
 from retrieval.answering.grounding.window_rater import WindowRater
 from retrieval.answering.grounding.windows import (
     Piece,
@@ -300,7 +301,11 @@ class SentenceChecker:
             words := self._find_substituted_words(sentence, window.text, window.topic, frozenset())
         ):
             return render_message("figures", self._reason_language, terms=", ".join(words))
-        lost = self._mixes_rows(sentence, window) or self._repeats(sentence, window)
+        lost = (
+            self._mixes_rows(sentence, window)
+            or self._borrows_figure(sentence, window)
+            or self._repeats(sentence, window)
+        )
         return render_message("meaning", self._reason_language) if lost else ""
 
     def _nearest(self, sentence: str, window: Window) -> Piece:
@@ -334,6 +339,18 @@ class SentenceChecker:
         """Return whether a part states of one row what another row has."""
         rows = [piece for piece in self._inside(window) if piece.key]
         return len(rows) > 1 and any(self._matches_no_row(part, rows) for part in _PARTS.split(sentence))
+
+    def _borrows_figure(self, sentence: str, window: Window) -> bool:
+        """Return whether a figure is that of a row about something else than the sentence."""
+        if language_of(sentence) != self._language or not list_figures(sentence):
+            return False
+        heading = heading_of(window.hit)
+        rows = [row for row in self._rows[window.passage.number] if heading_of(row.hit) == heading]
+        inside = [row for row in rows if any(row.contains(each) for each in self._inside(window))]
+        prose = [each.own for each in self._inside(window) if not any(row.contains(each) for row in inside)]
+        subjects = subject_stems(f"{sentence}\n{self._question}", self._language)
+        evidence = RowEvidence(inside, rows, window.topic, "\n".join((heading, *prose)))
+        return borrows_figure(sentence, subjects, evidence)
 
     def _matches_no_row(self, part: str, rows: Sequence[Piece]) -> bool:
         stems = comparable_stems(part, self._language)
@@ -443,6 +460,10 @@ class SentenceChecker:
     @cached_property
     def _pieces(self) -> list[Piece]:
         return list(pieces_of(self._evidence, self._language))[:MAX_PIECES]
+
+    @cached_property
+    def _rows(self) -> dict[int, list[Row]]:
+        return {passage.number: list(list_rows(passage, self._language)) for passage in self._evidence}
 
     @cached_property
     def _vectors(self) -> Vectors:

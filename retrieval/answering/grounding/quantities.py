@@ -189,6 +189,25 @@ def figures_of(text: str) -> Figures:
     return _figures(text, is_claim=True)
 
 
+DATES = frozenset({"date", "time", "weekday"})
+"""Kinds of figures that aren't quantities."""
+
+
+def list_figures(text: str) -> list[tuple[str, str]]:
+    """Return the kind and the text of each figure, also of months and days of the week without a date.
+
+    Figures of the same kind can be taken for each other: amounts of one unit, dates, or times.
+    """
+    figures = figures_of(text)
+    names = _calendar(text, is_claim=True).items()
+    return [
+        *(("date", date.written) for date in figures.dates),
+        *(("time", written) for _, written in figures.times),
+        *((f"quantity {quantity.unit or ''}", quantity.written) for quantity in figures.quantities),
+        *(("date" if name.startswith("month") else "weekday", written) for name, written in names),
+    ]
+
+
 def has_quantity(text: str) -> bool:
     return bool(_figures(text, is_claim=False).quantities)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from retrieval.answering.grounding.quantities import has_value
+from retrieval.answering.grounding.quantities import DATES, has_value, list_figures
 from retrieval.answering.prompts.evidence import Passage
 from retrieval.answering.text.blocks import CELL_SEPARATOR, Block, Shape, Span, sentences_in, split_blocks
 from retrieval.answering.text.lexicon import Language, list_words
@@ -71,7 +71,7 @@ def _lead(text: str, block: Block) -> str:
 
 
 def _pieces(passage: Passage, hit: Hit, block: Block, lead: str, language: Language) -> Iterator[Piece]:
-    if block.shape is Shape.TABLE and (head := _header(hit.text, block)):
+    if block.shape is Shape.TABLE and (head := find_header(hit.text, block)):
         yield from _rows(passage, hit, block, head, lead, language)
         return
     for span in sentences_in(hit.text, block):
@@ -79,10 +79,24 @@ def _pieces(passage: Passage, hit: Hit, block: Block, lead: str, language: Langu
         yield Piece(passage, hit, span, text, comparable_stems(text, language))
 
 
-def _header(text: str, block: Block) -> Span | None:
-    """Return the header row. A first row with values is not one, nor is a single row."""
-    first = block.lines[0]
-    return first if len(block.lines) > 1 and not has_value(text[first.start : first.end]) else None
+def find_header(text: str, block: Block) -> Span | None:
+    """Return a table's header row. A first row with values is not one, nor is a single row, nor one with
+    dates or times above others."""
+    first, *others = block.lines
+    below = next((line for line in others if text[line.start : line.end].strip(" |:-+")), None)
+    if below is None or has_value(text[first.start : first.end]):
+        return None
+    cells = zip(_list_cells(text, first), _list_cells(text, below), strict=False)
+    return None if any(_find_dates(above) & _find_dates(cell) for above, cell in cells) else first
+
+
+def _list_cells(text: str, row: Span) -> list[str]:
+    return text[row.start : row.end].strip("| ").split(CELL_SEPARATOR.strip())
+
+
+def _find_dates(cell: str) -> frozenset[str]:
+    """Return which of dates, times and days of the week the cell has."""
+    return frozenset(kind for kind, _ in list_figures(cell)) & DATES
 
 
 def _rows(
