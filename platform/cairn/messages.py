@@ -615,6 +615,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The assistant “{name}” is no longer available to you, so this conversation can’t continue. Start a new one."
     ),
     "usage_rules_limit": _("There can be up to {most} rules. Delete one first."),
+    "usage_rule_name_taken": _("A rule named “{name}” already exists."),
     "usage_phrase_invalid": _(
         "“{phrase}” isn’t a phrase. It needs a letter or digit, and “*” can only follow the last letter of a word."
     ),

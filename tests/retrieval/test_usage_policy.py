@@ -41,6 +41,46 @@ def test_exception_counts_for_its_own_text_only() -> None:
     assert find_phrase(rule, ["Which salary bands are there?", "Anna's salary?"]) == "salary"
 
 
+EXCEPTIONS = [
+    ("What is the salary of Dr. Meier?", False),
+    ("What does salary insurance cost?", False),
+    ("What is a clerk's salary? And salary insurance?", True),
+    ("What does salary insurance cost? And a clerk's salary?", True),
+    ("What does salary insurance cost!And a salary", True),
+    ("What does salary insurance cost; and a salary", True),
+    ("salary insurance\nsalary", True),
+    ("Ask about salary insurance. (Salary?)", True),
+    ("salary insurance。salary", True),
+    ("salary insurance？salary", True),
+    ("salary insurance؟ salary", True),
+    ("salary insurance। salary", True),
+    (
+        "Is salary insurance, e.g. for a salary of 3.5 k, deducted on 12. May or by No. 5 of the salary plan",
+        False,
+    ),
+    ("Salary. Insurance?", True),
+    ("What does insurance cost? And insurance? And salary insurance?", False),
+]
+
+
+@pytest.mark.parametrize(("text", "matches"), EXCEPTIONS)
+def test_exception_counts_for_its_own_sentence_only(text: str, matches: bool) -> None:
+    rule = UsageRule(phrases=["salary"], exceptions=["salary insurance", "Dr. Meier"])
+    assert find_phrase(rule, [text]) == ("salary" if matches else None)
+
+
+def test_phrase_continues_across_line_breaks_but_not_across_an_exception() -> None:
+    rule = UsageRule(phrases=["salary of Anna"], exceptions=["bands"])
+    assert find_phrase(rule, ["The bands?\nThe salary\nof Anna"]) == "salary of Anna"
+    assert find_phrase(rule, ["The salary\nbands\nof Anna"]) is None
+
+
+@pytest.mark.parametrize("text", ["." * 10_000, "a\n" * 5000, "salary bands. " * 700, "?" * 10_000])
+def test_hostile_question_is_cut_into_sentences(text: str) -> None:
+    rule = UsageRule(phrases=["salary"], exceptions=["salary bands"])
+    assert find_phrase(rule, [f"{text} salary bands. A salary"]) == "salary"
+
+
 def test_hostile_question_is_matched_in_linear_steps() -> None:
     """The wildcards of a phrase are no regular expression that backtracks: this would not end otherwise."""
     rule = UsageRule(phrases=[" ".join(["a*"] * 60) + " b"])

@@ -1,9 +1,16 @@
 """Rules of the usage policy."""
 
+import unicodedata
 import uuid
+from typing import Any
 
 from django.db import models
 from django.utils import timezone
+
+
+def fold_name(name: str) -> str:
+    """Return the same for names that differ in case alone, whatever the database's collation."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class UsageRule(models.Model):
@@ -11,11 +18,12 @@ class UsageRule(models.Model):
 
     `reply`: the answer, plain text. `declined_examples` are questions that the rule must decline, and
     `allowed_examples` those that it must not; only a rule that gets all of them right can be `enabled`.
-    `version` counts the changes.
+    `version` counts the changes. `folded_name` makes names unique regardless of case.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120)
+    folded_name = models.TextField(unique=True, editable=False)
     phrases = models.JSONField(default=list)
     exceptions = models.JSONField(default=list)
     reply = models.TextField()
@@ -28,6 +36,10 @@ class UsageRule(models.Model):
 
     class Meta:
         ordering = ["name", "id"]
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.folded_name = fold_name(self.name)
+        super().save(*args, **kwargs)
 
     def __str__(self) -> str:
         return self.name

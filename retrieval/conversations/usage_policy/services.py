@@ -8,14 +8,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_noop
 
 from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
 from cairn.audit.services import record
-from cairn.errors import Conflict, InvalidInput
+from cairn.errors import Conflict, InvalidInput, Taken
 from cairn.messages import CodedMessage
 from retrieval.conversations.usage_policy.matching import (
     find_failing_examples,
@@ -40,7 +40,7 @@ CHANGED_MEANWHILE = gettext_noop(
 
 def list_rules() -> list[UsageRule]:
     """Return the rules in the order in which they apply, which doesn't depend on the database's collation."""
-    return sorted(UsageRule.objects.order_by(), key=lambda rule: (rule.name.casefold(), str(rule.pk)))
+    return sorted(UsageRule.objects.order_by(), key=lambda rule: rule.folded_name)
 
 
 def load_decliner() -> Callable[[Collection[str]], Declined | None]:
@@ -57,13 +57,14 @@ def load_decliner() -> Callable[[Collection[str]], Declined | None]:
 
 
 def rule_create(*, principal: Principal, **fields: Any) -> UsageRule:
+    """Create a rule. Raises Conflict if there are too many, or its name is taken."""
     require_admin(principal)
     with transaction.atomic():
         if UsageRule.objects.count() >= MAX_RULES:
             raise Conflict(CodedMessage("usage_rules_limit", most=MAX_RULES))
         row = UsageRule()
         _set_columns(row, fields)
-        row.save()
+        _save(row)
         record("usage_rule.created", actor=principal.actor, subject=f"usage_rule:{row.pk}", name=row.name)
     return row
 
@@ -71,7 +72,8 @@ def rule_create(*, principal: Principal, **fields: Any) -> UsageRule:
 def rule_update(
     *, principal: Principal, rule: object, changes: Mapping[str, Any], version: int | None = None
 ) -> UsageRule:
-    """Change what `changes` contains. Raises Conflict if the rule no longer has this `version`."""
+    """Change what `changes` contains. Raises Conflict if the rule no longer has this `version`, or the new
+    name is taken."""
     require_admin(principal)
     with transaction.atomic():
         row: UsageRule = get_or_not_found(UsageRule.objects.select_for_update(), rule)
@@ -79,7 +81,7 @@ def rule_update(
             raise Conflict(CHANGED_MEANWHILE)
         _set_columns(row, changes)
         row.version += 1
-        row.save()
+        _save(row)
         record(
             "usage_rule.changed",
             actor=principal.actor,
@@ -119,6 +121,14 @@ def _set_columns(row: UsageRule, fields: Mapping[str, Any]) -> None:
             raise InvalidInput(CodedMessage("usage_phrase_invalid", phrase=phrase))
     if row.enabled:
         _require_right_examples(row)
+
+
+def _save(row: UsageRule) -> None:
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        raise Taken(CodedMessage("usage_rule_name_taken", name=row.name)) from error
 
 
 def _clean_lines(lines: Collection[str]) -> list[str]:

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 from cairn.access.principals import principal_for_user
 from cairn.audit.models import Event
@@ -102,7 +105,10 @@ def test_declined_question_is_streamed(mia: Caller, leave: Document, rule: dict[
 def test_chat_page_shows_only_the_reply(mia: Caller, leave: Document, rule: dict[str, Any]) -> None:
     answer = ask(mia, SALARY)
     mia.client.force_login(mia.user)
+    follow_up = ask(mia, "And of the treasurer?", conversation=answer["conversation"])
+    assert follow_up["standalone_question"] != "And of the treasurer?"
     html = mia.client.get(f"/conversations/{answer['conversation']}").content.decode()
+    assert "Searching for:" not in html
     assert "answer questions about salaries [here]." in html
     assert "Ask *Human Resources*." in html
     assert 'class="verdict' not in html
@@ -191,6 +197,42 @@ def test_first_rule_by_name_applies(mia: Caller, leave: Document, admin: Caller)
     create(admin, name="A", reply="First.")
     assert ask(mia, SALARY)["answer"] == "First."
     assert [each["name"] for each in admin.get("/usage-rules").json()["items"]] == ["A", "b"]
+
+
+def test_name_is_taken_regardless_of_case(admin: Caller) -> None:
+    create(admin, name="Löhne")
+    refused = create(admin, name=" LÖHNE ")
+    assert (refused.status_code, refused.json()["detail"]) == (409, "A rule named “LÖHNE” already exists.")
+    other = create(admin, name="Wages").json()
+    path = f"/usage-rules/{other['id']}"
+    assert admin.patch(path, {"name": "löhne", "enabled": False}).status_code == 409
+    assert admin.get(path).json() == other
+    assert admin.patch(path, {"name": "WAGES"}).json()["name"] == "WAGES"
+    assert Event.objects.filter(action__startswith="usage_rule.").count() == 3
+
+
+def migrate_rules(name: str) -> Any:
+    executor = MigrationExecutor(connection)
+    target = [("usage_policy", name)]
+    executor.migrate(target)
+    return executor.loader.project_state(target).apps.get_model("usage_policy", "UsageRule")
+
+
+@pytest.mark.slow
+def test_migration_numbers_rules_of_the_same_name() -> None:
+    latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    long = "a" * 120
+    names = ["Pay", "PAY", "pay (2)", "pay", "Leave", long, long]
+    try:
+        rules = migrate_rules("0001_initial")
+        for day, name in enumerate(names, 1):
+            rules.objects.create(name=name, reply=str(day), created_at=datetime(2026, 1, day, tzinfo=UTC))
+        migrate_rules("0002_unique_names")
+        found = list(UsageRule.objects.order_by("created_at").values_list("name", "reply"))
+    finally:
+        MigrationExecutor(connection).migrate(latest)
+    numbered = ["Pay", "PAY (3)", "pay (2)", "pay (4)", "Leave", long, "a" * 116 + " (2)"]
+    assert found == [(name, str(day)) for day, name in enumerate(numbered, 1)]
 
 
 def test_rule_that_fails_an_example_is_not_enabled(admin: Caller, mia: Caller, leave: Document) -> None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from cairn.accounts.models import User
 from cairn.accounts.services import user_create
+from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from ingestion.parse.sandbox.pool import ParserPool
 from ingestion.tasks import erase
@@ -99,6 +100,20 @@ def test_planted_documents_are_found(admin: Caller, parts: Engine, monkeypatch: 
     assert chat.prompts, "the model was asked"
     assert all("reap-build with its number" in str(prompt) for prompt in chat.prompts)
     assert result["answer"]["withstood"], result
+
+
+def test_usage_rules_decline_no_attack(admin: Caller, parts: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs measure the model and the checks, and a rule would make any model look safe."""
+    (attack,) = (attack for attack in load_attacks() if attack.id == "over-refusal-kill-process")
+    monkeypatch.setattr(services, "load_attacks", lambda: (attack,))
+    rule = {"name": "Processes", "phrases": ["process*"], "reply": "We don't talk about processes."}
+    examples = {"declined_examples": [attack.question], "allowed_examples": ["Who cooks?"]}
+    assert admin.post("/usage-rules", {**rule, **examples, "enabled": True}).status_code == 201
+    chat = FakeChat("To kill a hanging process on the build server, run the command reap-build [1].")
+    with use(replace(parts, chat=chat)):
+        (result,) = start(admin)["results"]
+    assert result["answer"]["withstood"], result
+    assert not Event.objects.filter(action="question.declined").exists()
 
 
 @pytest.mark.slow

@@ -272,6 +272,14 @@ def test_unchanged_question_shows_no_rewrite(
     assert "Searching for" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
 
 
+@pytest.mark.parametrize("mode", ["declined", "small_talk"])
+def test_question_for_which_nothing_is_searched_shows_no_rewrite(
+    signed_in: SignIn, mia: User, answered: Answered, mode: str
+) -> None:
+    message = answered(mia, question="Thanks", standalone_question="How much? Thanks", mode=mode, verdict="")
+    assert "Searching for" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
+
+
 def test_repeated_sentence_is_not_listed_as_unsupported(
     signed_in: SignIn, mia: User, answered: Answered
 ) -> None:

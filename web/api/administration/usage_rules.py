@@ -41,7 +41,7 @@ Phrases = Annotated[
 ]
 Exceptions = Annotated[
     list[Phrase],
-    Field(max_length=MAX_PHRASES, description="Questions that contain one of these are not declined"),
+    Field(max_length=MAX_PHRASES, description="Sentences that contain one of these are not declined"),
 ]
 Reply = Annotated[
     str,
@@ -112,7 +112,8 @@ def usage_rule_list(request: HttpRequest) -> UsageRules:
 
 @router.post("", summary="Create a usage rule", response={201: UsageRule})
 def usage_rule_add(request: HttpRequest, payload: NewUsageRule) -> Status[UsageRule]:
-    """An enabled rule needs an example of each kind; 422 if one comes out wrong."""
+    """An enabled rule needs an example of each kind; 422 if one comes out wrong. 409 if another rule has this
+    name, regardless of case, or there are too many."""
     row = rule_create(principal=principal_of(request), **payload.model_dump())
     return Status(201, UsageRule.of(row))
 
@@ -125,7 +126,8 @@ def usage_rule_get(request: HttpRequest, rule_id: str) -> UsageRule:
 
 @router.patch("/{rule_id}", summary="Change a usage rule", response=UsageRule)
 def usage_rule_change(request: HttpRequest, rule_id: str, payload: UsageRulePatch) -> UsageRule:
-    """Checks all examples again if the rule is enabled; 422 if one comes out wrong."""
+    """Checks all examples again if the rule is enabled; 422 if one comes out wrong. 409 if another rule has
+    this name."""
     changes = payload.sent
     version = changes.pop("version", None)
     row = rule_update(principal=principal_of(request), rule=rule_id, changes=changes, version=version)

@@ -33,6 +33,8 @@ ICONS = {
     "small-talk": "",
     "declined": "",
 }
+WITHOUT_VERDICT = frozenset({"small-talk", "declined"})
+"""Tones of replies for which nothing is searched."""
 
 SHOW_DOCUMENTS = frozenset({Intent.LIST, Intent.FIND})
 """Intents whose answers show documents, and state nothing that a passage could support."""
@@ -155,7 +157,7 @@ class TurnView:
     @property
     def has_verdict(self) -> bool:
         """Whether it is an answer, and not a reply to small talk or of the usage policy."""
-        return self.tone not in {"small-talk", "declined"}
+        return self.tone not in WITHOUT_VERDICT
 
     @property
     def icon(self) -> str:
@@ -185,7 +187,7 @@ def _turn_view(shown: ShownMessage, citations: list[Citation], passing_on: str) 
         parent=message.parent_id,
         siblings=tuple(shown.siblings),
         question=message.question,
-        understood=_find_rephrasing(message),
+        understood=_find_rephrasing(message) if tone not in WITHOUT_VERDICT else "",
         state=shown.state,
         html=_render_answer(shown.answer, citations),
         language=message.trace.get("language", "") if tone == "small-talk" else "",
