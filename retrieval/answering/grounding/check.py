@@ -344,8 +344,8 @@ class SentenceChecker:
         """Return whether a figure is that of a row about something else than the sentence."""
         if language_of(sentence) != self._language or not list_figures(sentence):
             return False
-        heading = heading_of(window.hit)
-        rows = [row for row in self._rows[window.passage.number] if heading_of(row.hit) == heading]
+        heading = window.hit.heading
+        rows = [row for row in self._rows[window.passage.number] if row.hit.heading == heading]
         inside = [row for row in rows if any(row.contains(each) for each in self._inside(window))]
         prose = [each.own for each in self._inside(window) if not any(row.contains(each) for row in inside)]
         subjects = subject_stems(f"{sentence}\n{self._question}", self._language)
