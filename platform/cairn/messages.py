@@ -620,8 +620,8 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "“{phrase}” isn’t a phrase. It needs a letter or digit, and “*” can only follow the last letter of a word."
     ),
     "usage_rule_fails": plural(
-        "The rule can’t be switched on: an example comes out wrong: {examples}.",
-        "The rule can’t be switched on: {count} examples come out wrong, such as {examples}.",
+        "The rule can’t be switched on: an example comes out wrong: {examples}",
+        "The rule can’t be switched on: {count} examples come out wrong, such as: {examples}",
     ),
     "no_such_subject": _("“{text}” isn’t a user or group."),
     "username_taken": _("A user named “{username}” already exists."),

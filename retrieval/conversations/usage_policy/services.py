@@ -141,5 +141,5 @@ def _require_right_examples(row: UsageRule) -> None:
             gettext_noop("Before you switch the rule on, add an example of each kind: declined and allowed.")
         )
     if failing := find_failing_examples(row):
-        shown = "; ".join(f"“{example}”" for example in failing[:MAX_SHOWN_EXAMPLES])
+        shown = " · ".join(failing[:MAX_SHOWN_EXAMPLES])
         raise InvalidInput(CodedMessage("usage_rule_fails", count=len(failing), examples=shown))

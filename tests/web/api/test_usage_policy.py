@@ -117,6 +117,26 @@ def test_chat_page_shows_only_the_reply(mia: Caller, leave: Document, rule: dict
     assert 'class="verdict' in mia.client.get(f"/conversations/{answered['conversation']}").content.decode()
 
 
+def test_lines_of_the_reply_are_shown_as_written(mia: Caller, leave: Document, admin: Caller) -> None:
+    lines = [
+        "Ask us:",
+        "  # HR",
+        "---",
+        "# HR",
+        "- by phone",
+        "    2) by mail",
+        "1. > in person",
+        "+ ~~~",
+        "==",
+    ]
+    create(admin, reply="\n".join(lines))
+    answer = ask(mia, SALARY)
+    mia.client.force_login(mia.user)
+    html = mia.client.get(f"/conversations/{answer['conversation']}").content.decode()
+    shown = [line.replace(">", "&gt;").strip() for line in lines]
+    assert "<p>" + "<br>\n".join(shown) + "</p>" in html.replace("<br />", "<br>")
+
+
 def test_openai_completions_and_mcp_decline(mia: Caller, leave: Document, rule: dict[str, Any]) -> None:
     found = complete(mia, SALARY).json()
     assert found["choices"][0]["message"]["content"] == SHOWN
@@ -239,7 +259,7 @@ def test_rule_that_fails_an_example_is_not_enabled(admin: Caller, mia: Caller, l
     wrong = {"allowed_examples": ["When are salaries paid?"]}
     refused = create(admin, **wrong)
     assert refused.status_code == 422
-    assert "When are salaries paid?" in refused.json()["detail"]
+    assert refused.json()["detail"].endswith("wrong: When are salaries paid?")
     made = create(admin, **wrong, enabled=False).json()
     assert made["failing"] == ["When are salaries paid?"]
     assert admin.patch(f"/usage-rules/{made['id']}", {"enabled": True}).status_code == 422
