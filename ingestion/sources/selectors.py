@@ -11,6 +11,7 @@ from cairn.access.models import Role
 from cairn.access.permissions import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import get_or_not_found
+from cairn.library.models import Document, DocumentQuerySet
 from ingestion.models import (
     ITEM_STATES,
     Source,
@@ -98,6 +99,11 @@ def _schedule_state(row: SourceSchedule, source: Source) -> ScheduleState:
 def item_counts(source: Source) -> ItemCounts:
     counts = {state.value: Count("pk", filter=ITEM_STATES[state]) for state in SourceItemState}
     return ItemCounts(**SourceItem.objects.filter(source=source).aggregate(**counts))
+
+
+def documents_of(source: Source) -> DocumentQuerySet:
+    items = SourceItem.objects.filter(source=source, document__isnull=False)
+    return Document.objects.filter(pk__in=items.values("document"))
 
 
 def items_of(

@@ -101,6 +101,15 @@ def test_webdav_kind_is_registered_and_its_check_succeeds(server: WebdavServer) 
     assert not kind.has_people
 
 
+def test_check_reads_a_file_of_a_subfolder(server: WebdavServer) -> None:
+    folder = server.folder / "only" / "below"
+    folder.mkdir(parents=True)
+    (folder / "deep.md").write_text("Text.")
+    with webdav.connect(options(f"{server.url}only/")) as source:
+        assert [step.detail for step in source.check()] == ["", "", "deep.md"]
+    assert ("GET", "/only/below/deep.md") in server.asked
+
+
 def test_only_the_configured_folder_is_listed(server: WebdavServer) -> None:
     found = items_of(list_all(f"{server.url}in%20plan.md"))
     assert found.keys() == {"plan.md"}

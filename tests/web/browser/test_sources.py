@@ -82,6 +82,7 @@ def test_source_dialog_ends_with_synced_documents(
     assert fits(page)
 
     next_step.click()
+    assert step(page) == "Preview"  # nothing can be selected in this kind
     page.get_by_role("button", name="Preview").click()
     expect(page.locator("#source-preview")).to_contain_text("2 documents")
     next_step.click()
@@ -96,11 +97,15 @@ def test_source_dialog_ends_with_synced_documents(
     expect(page.locator("#task-content .tag-ready")).to_be_visible(timeout=60_000)
     expect(page.locator("#task-content")).to_contain_text("2 documents found")
     expect(page.locator("#of-state option[value=synced]")).to_have_text("Up to date (2)")
+    expect(page.locator("#source-items")).to_contain_text("Every document could be imported.")
     page.goto(f"{page.url}?state=synced")
     expect(page.get_by_role("link", name="parking.md")).to_be_visible()
     assert fits(page)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
+    expect(page.locator("#source-progress")).to_contain_text("Paused: documents stay as they are")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
     page.get_by_role("button", name="Delete source…").click()
     page.get_by_label("Delete documents").check()
     page.locator("#delete-source").get_by_role("button", name="Delete source").click()

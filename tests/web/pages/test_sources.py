@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from cairn.access.models import SourceSubject, SubjectKind
 from cairn.accounts.models import User
-from cairn.library.models import KnowledgeBase
+from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
 from ingestion import broker
 from ingestion.models import Source, SourceItem, SourceSchedule
 from ingestion.sources import kinds
@@ -211,6 +211,53 @@ def test_source_page_shows_failures_and_the_next_run(signed_in: SignIn, admin: U
     assert ">Failed<" in html
     html = text_of(signed_in(admin).get("/admin/sources"))
     assert "Problem" in html
+
+
+def test_failed_test_is_shown_in_the_list_and_on_the_page(
+    signed_in: SignIn, admin: User, source: Source
+) -> None:
+    client = signed_in(admin)
+    Source.objects.update(check_error="The password is wrong.", checked_at=timezone.now())
+    assert ">Problem<" in text_of(client.get("/admin/sources"))
+    html = text_of(client.get(f"/admin/sources/{source.id}"))
+    assert "The last test of the connection failed: The password is wrong." in html
+    SourceSchedule.objects.filter(task="content").update(succeeded_at=timezone.now())
+    assert ">Problem<" not in text_of(client.get("/admin/sources"))
+    assert "The password is wrong." not in text_of(client.get(f"/admin/sources/{source.id}"))
+
+
+@pytest.mark.parametrize(
+    ("readers", "note"),
+    [("source", "nobody loses access here"), ("managers", "even if they change in the source.")],
+)
+def test_paused_source_says_what_no_longer_changes(
+    signed_in: SignIn, admin: User, source: Source, readers: str, note: str
+) -> None:
+    client = signed_in(admin)
+    Source.objects.update(readers=readers)
+    assert "Paused:" not in text_of(client.get(f"/admin/sources/{source.id}"))
+    Source.objects.update(enabled=False)
+    html = text_of(client.get(f"/admin/sources/{source.id}"))
+    assert "Paused: documents stay as they are" in html
+    assert note in html
+
+
+def test_imported_documents_that_cannot_be_searched_are_counted(
+    signed_in: SignIn, admin: User, source: Source
+) -> None:
+    for name, state in (("film.mp4", VersionState.FAILED), ("plan.md", VersionState.QUEUED)):
+        document = Document.objects.create(knowledge_base=source.knowledge_base, title=name, source_key=name)
+        document.latest_version = DocumentVersion.objects.create(
+            document=document, number=1, filename=name, sha256="0" * 64, size=1, state=state
+        )
+        document.save()
+        SourceItem.objects.create(
+            source=source, external_id=name, name=name, uri=name, version="1", synced_version="1",
+            document=document,
+        )  # fmt: skip
+    html = text_of(signed_in(admin).get(f"/admin/sources/{source.id}/progress"))
+    assert "1 imported document can’t be searched." in html
+    assert f'href="/library/{source.knowledge_base.slug}?status=failed"' in html
 
 
 def test_source_without_items_has_no_documents_yet(signed_in: SignIn, admin: User, source: Source) -> None:

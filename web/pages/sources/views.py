@@ -16,10 +16,11 @@ from cairn.access.permissions import knowledge_bases_for
 from cairn.access.scope import Principal
 from cairn.access.selectors import require_role_anywhere
 from cairn.errors import InvalidInput
-from ingestion.models import Source, SourceItem, SourceItemState, SourceReaders, SourceTask
+from ingestion.models import Source, SourceItemState, SourceReaders, SourceTask
 from ingestion.sources.kinds import get_kind
 from ingestion.sources.selectors import (
     ScheduleState,
+    documents_of,
     item_counts,
     items_of,
     schedules_of,
@@ -71,14 +72,18 @@ class TaskRow:
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
+    """A source as it is shown. `check_error` is the problem of its last test, unless a task has succeeded
+    since."""
+
     source: Source
     kind: str
     readers: str
     tasks: tuple[TaskRow, ...]
+    check_error: str = ""
 
     @property
     def is_failing(self) -> bool:
-        return any(row.state.error for row in self.tasks)
+        return bool(self.check_error) or any(row.state.error for row in self.tasks)
 
     @property
     def is_busy(self) -> bool:
@@ -113,7 +118,7 @@ def source(request: HttpRequest, principal: Principal, source_id: str) -> HttpRe
     context = {
         "tab": "sources",
         "people": totals if totals and totals.all else None,
-        "documents": SourceItem.objects.filter(source=row, document__isnull=False).count(),
+        "documents": documents_of(row).count(),
         **_source_context(row),
         **_items_context(request, row),
     }
@@ -129,12 +134,15 @@ def progress(request: HttpRequest, principal: Principal, source_id: str) -> Http
 
 
 def source_rows(sources: list[Source]) -> list[SourceRow]:
+    tested = Source.objects.filter(pk__in=[each.pk for each in sources]).with_failed_check()
+    problems = dict(tested.values_list("pk", "check_error"))
     return [
         SourceRow(
             source=each,
             kind=_kind_label(each.kind),
             readers=str(READERS[SourceReaders(each.readers)][0]),
             tasks=tuple(_task_row(state) for state in schedules_of(each)),
+            check_error=problems.get(each.pk, ""),
         )
         for each in sources
     ]
@@ -162,6 +170,7 @@ def _source_context(row: Source) -> dict[str, Any]:
     return {
         "row": shown,
         "has_items": counts.all > 0,
+        "unreadable": documents_of(row).with_status("failed").count(),
         "counts": [
             (state.value, str(label), getattr(counts, state.value)) for state, label in STATE_LABELS.items()
         ],

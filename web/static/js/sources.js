@@ -1,7 +1,7 @@
 // Sources: the guided dialog that sets one up, and the actions on a source's page.
 
-import { $, $$, announce, el, toast } from "./dom.js";
-import { api } from "./http.js";
+import { $, $$, announce, el, fragment, toast } from "./dom.js";
+import { api, page } from "./http.js";
 import { t } from "./i18n.js";
 
 // The guided dialog: one step of the form at a time. Without scripts, all steps are shown below each other.
@@ -28,6 +28,7 @@ function wireSteps(form) {
     back.hidden = at === 0;
     next.hidden = at === steps.length - 1;
     save.hidden = at !== steps.length - 1;
+    list.scrollIntoView({ block: "nearest" });
     announce(t("Step {n} of {all}: {title}", { n: String(at + 1), all: String(steps.length), title: titles[at] }));
     if (focus) $("h2", steps[at]).focus();
   }
@@ -91,6 +92,13 @@ function updateFilter(progress) {
   }
 }
 
+/** Show the documents as they are now, unless somebody is in their list. */
+async function updateItems() {
+  const answer = fragment(await page(location.href));
+  const [items, now] = [$("#source-items"), $("#source-items", answer)];
+  if (now && !items.contains(document.activeElement)) items.replaceChildren(...now.childNodes);
+}
+
 /** Announce each task whose state has changed. */
 function follow(progress) {
   const states = () => new Map($$(".source-task", progress).map((task) => [task.id, `${$("h3", task).textContent}: ${$(".tag", task).textContent}`]));
@@ -100,7 +108,9 @@ function follow(progress) {
     const changed = [...now].filter(([id, text]) => before.get(id) !== text).map(([, text]) => text);
     before = now;
     updateFilter(progress);
-    if (changed.length) announce(changed.join(". "));
+    if (!changed.length) return;
+    announce(changed.join(". "));
+    updateItems().catch(() => {});  // the next change tries again
   }).observe(progress, { childList: true });
 }
 

@@ -10,7 +10,7 @@ import httpx
 
 from cairn.http import ssrf_guard
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import StepWarning, check_reading, run_steps
+from ingestion.sources.check_steps import StepWarning, check_reading, find_first, run_steps
 from ingestion.sources.item_streams import MAX_VERSION_LENGTH, ItemStream, shorten_id
 from ingestion.sources.kinds.webdav.multistatus import (
     PROPFIND,
@@ -68,15 +68,14 @@ class WebdavSource(WithoutAccess):
         self._root = unquote_to_bytes(parts.path)
 
     def check(self) -> Iterator[CheckStep]:
-        """Test the connection, the listing, and the first file of the folder."""
-        entries: list[Entry] = []
+        """Test the connection, the listing, and the first file of the folder or of those below it."""
+        first: list[Item] = []
         is_listed = yield from run_steps(
             ("source_step_connect", self._connect),
-            ("source_step_list", lambda: entries.extend(self._list_folder(b""))),
+            ("source_step_list", lambda: first.extend(find_first(self.list_changes("")))),
         )
         if is_listed:
-            items = (item for entry in entries if (item := self._build_item(b"", entry)))
-            yield check_reading(self, items, lambda item: item.name)
+            yield check_reading(self, first, lambda item: item.name)
 
     def list_changes(self, cursor: str) -> Iterator[Change]:  # noqa: ARG002  # WebDAV has no cursors
         """Yield all files. A folder that can't be listed is reported, and the others are listed."""
