@@ -465,6 +465,12 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "{server} doesn’t allow this without signing in, or refuses the header (HTTP {status})."
     ),
     "website_page_elsewhere": _("The page redirects to another address, such as one for signing in."),
+    "website_start_moved": _(
+        "{address} now redirects to {target}. If that isn’t a page for signing in, edit the source and save it."
+    ),
+    "website_start_leads_nowhere": _(
+        "{address} redirects, but not to a page that Cairn can read. It may redirect to itself, for example to set cookies."
+    ),
     "website_page_unread": _(
         "{address} can’t be read yet. Until it can, or for a week, nothing is deleted, since it may link to other pages."
     ),

@@ -1,11 +1,14 @@
 """Pages of a real web server, and of one that is away, busy, endless, or leads elsewhere."""
 
 import gzip
+import hashlib
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +20,10 @@ from cairn.library.models import Document, KnowledgeBase
 from ingestion.models import Source, SourceReaders, SourceSchedule
 from ingestion.sources import encryption
 from ingestion.sources.kinds import get_kind
-from ingestion.sources.kinds.website import crawl, page_requests
+from ingestion.sources.kinds.website import crawl, page_requests, page_store
 from ingestion.sources.kinds.website import source as website
 from ingestion.sources.kinds.website.options import WebsiteOptions
+from ingestion.sources.kinds.website.page_store import PageStore
 from ingestion.sources.protocol import (
     Change,
     Complete,
@@ -306,6 +310,60 @@ def test_redirects_in_the_selected_part_are_followed(server: WebsiteServer) -> N
     assert server.asked["/docs/loop.html"] == 1
 
 
+@pytest.mark.parametrize("status", [302, 308])
+def test_start_page_that_redirects_to_itself_without_a_slash_is_read(
+    server: WebsiteServer, status: int
+) -> None:
+    server.resources["/docs"] = page("/docs/leave.html", "/docs", "/docs/", title="Handbook")
+    server.resources["/docs/"] = moved("/docs", status)
+    server.resources["/docs/leave.html"] = page("/docs", title="Leave")
+    first = list_all(server)
+    assert paths_of(server, first) == ["/docs", "/docs/leave.html"]
+    assert paths_of(server, list_all(server, cursor_of(first))) == ["/docs", "/docs/leave.html"]
+    with website.connect(options(server)) as source:
+        assert first_problem(source.check()) == ""
+        with source.open(item_at(server, first, "/docs")) as content:
+            assert b"Handbook" in content.read()
+
+
+def test_start_page_without_a_slash_is_not_listed_twice(server: WebsiteServer) -> None:
+    server.resources["/docs"] = server.resources["/docs/"]
+    server.resources["/docs/leave.html"] = page("/docs", title="Leave")
+    server.resources["/sitemap.xml"] = sitemap(f"{server.origin}/docs")
+    assert "/docs" not in paths_of(server, list_all(server))
+
+
+@pytest.mark.parametrize("target", ["/docs/", "/docs/gone.html", "/docs/back.html"])
+def test_start_page_that_always_redirects_to_no_page_is_refused(server: WebsiteServer, target: str) -> None:
+    """An empty listing would delete all documents."""
+    server.resources["/docs/"] = moved(target, 302)
+    server.resources["/docs/back.html"] = moved("/docs/", 302)
+    with pytest.raises(SourceRefused) as refused:
+        list_all(server)
+    assert code_of(refused) == "website_start_leads_nowhere"
+    with website.connect(options(server)) as source:
+        assert "redirects, but not to a page" in first_problem(source.check())
+
+
+def test_start_page_that_always_redirects_in_the_selected_part_is_followed(server: WebsiteServer) -> None:
+    server.resources["/docs/en/"] = page("../leave.html", title="Handbook")
+    server.resources["/docs/"] = moved("/docs/en/", 302)
+    first = list_all(server)
+    assert paths_of(server, first) == ["/docs/en/", "/docs/leave.html"]
+    assert paths_of(server, list_all(server, cursor_of(first))) == paths_of(server, first)
+
+
+def test_known_start_page_that_redirects_names_the_target(server: WebsiteServer) -> None:
+    """Saving the source forgets the cursor, and the redirect is followed."""
+    cursor = cursor_of(list_all(server))
+    server.resources["/docs/"] = moved("/docs/leave.html", 302)
+    with pytest.raises(SourceRefused) as refused:
+        list_all(server, cursor)
+    assert code_of(refused) == "website_start_moved"
+    assert "/docs/leave.html" in str(refused.value)
+    assert paths_of(server, list_all(server)) == ["/docs/leave.html"]
+
+
 @pytest.mark.parametrize("status", [301, 302])
 def test_redirects_stay_on_the_server(server: WebsiteServer, status: int) -> None:
     with WebsiteServer() as other:
@@ -546,6 +604,79 @@ def test_broken_pages_are_listed(server: WebsiteServer, content: bytes) -> None:
 @pytest.mark.parametrize("cursor", ["x", "{}", "0" * 1000])
 def test_unreadable_cursor_starts_from_the_beginning(server: WebsiteServer, cursor: str) -> None:
     assert paths_of(server, list_all(server, cursor)) == paths_of(server, list_all(server))
+
+
+# what is read once
+
+
+def read_all(source: Any, changes: list[Change]) -> dict[str, bytes]:
+    found = {}
+    for each in changes:
+        if isinstance(each, Item):
+            with source.open(each) as content:
+                found[each.name] = content.read()
+    return found
+
+
+def test_pages_are_requested_once_in_a_sync(server: WebsiteServer) -> None:
+    with website.connect(options(server)) as source:
+        read = read_all(source, list(source.list_changes("")))
+    assert b"Thirty days." in read["leave.html"]
+    assert {path: count for path, count in server.asked.items() if "pdf" not in path} == {
+        "/robots.txt": 1, "/sitemap.xml": 1, "/docs/": 1, "/docs/leave.html": 1, "/docs/travel/": 1,
+    }  # fmt: skip
+
+
+def test_stored_page_is_the_one_that_was_requested(server: WebsiteServer) -> None:
+    """Characters of a page without a charset of its own come from the header that was sent with it."""
+    server.resources["/docs/leave.html"] = Resource(
+        "<title>Für alle</title>".encode("latin-1"), headers={"Content-Type": "text/html; charset=latin-1"}
+    )
+    with website.connect(options(server)) as source:
+        [leave] = [each for each in source.list_changes("") if isinstance(each, Item) and "leave" in each.uri]
+        with source.open(leave) as stored:
+            first = stored.read()
+        with source.open(replace(leave, version="another")) as requested:
+            assert requested.read() == first
+    assert server.asked["/docs/leave.html"] == 2
+
+
+def test_unchanged_pages_are_not_stored(server: WebsiteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored: list[str] = []
+    add = PageStore.add
+    monkeypatch.setattr(
+        PageStore, "add", lambda self, address, *page: stored.append(address) or add(self, address, *page)
+    )
+    cursor = cursor_of(list_all(server))
+    assert len(stored) == 3
+    server.resources["/docs/leave.html"] = page("./", title="Leave", text="Twenty days.")
+    list_all(server, cursor)
+    assert stored[3:] == [f"{server.origin}/docs/leave.html"]
+
+
+def test_pages_that_do_not_fit_in_the_store_are_requested_again(
+    server: WebsiteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(page_store, "MAX_STORED_BYTES", 1000)
+    text = "".join(hashlib.sha256(bytes([number])).hexdigest() for number in range(100))
+    server.resources["/docs/leave.html"] = page("./", title="Leave", text=text)
+    with website.connect(options(server)) as source:
+        read = read_all(source, list(source.list_changes("")))
+    assert text.encode() in read["leave.html"]
+    asked = [server.asked[path] for path in ("/docs/", "/docs/leave.html", "/docs/travel/")]
+    assert asked == [1, 2, 1]
+
+
+def test_full_disk_only_costs_requests(server: WebsiteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        page_store.tempfile,
+        "TemporaryFile",
+        lambda **how: Path("/dev/full").open("r+b", **how),  # noqa: SIM115
+    )
+    with website.connect(options(server)) as source:
+        read = read_all(source, list(source.list_changes("")))
+    assert b"Thirty days." in read["leave.html"]
+    assert server.asked["/docs/leave.html"] == 2
 
 
 # the whole sync

@@ -230,7 +230,7 @@ def test_failed_test_is_shown_in_the_list_and_on_the_page(
     ("readers", "note"),
     [("source", "nobody loses access here"), ("managers", "even if they change in the source.")],
 )
-def test_paused_source_says_what_no_longer_changes(
+def test_paused_source_explains_what_stays_unchanged(
     signed_in: SignIn, admin: User, source: Source, readers: str, note: str
 ) -> None:
     client = signed_in(admin)

@@ -18,6 +18,7 @@ class Site:
         self._server = _server(url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self.start = self.origin + quote(parts.path, safe=_SAFE_IN_PATH)
+        self._start_without_slash = self.start.removesuffix("/")
         self._queries = queries
 
     def find_on_server(self, base: str, link: str) -> str | None:
@@ -39,9 +40,20 @@ class Site:
     def find(self, base: str, link: str) -> str | None:
         """Return the address in the selected part that a link leads to, None for others."""
         address = self.find_on_server(base, link)
-        if address is None or not address.startswith(self.start):
+        if address is None or not self.has(address):
             return None
         return None if "?" in address and not self._queries else address
+
+    def has(self, address: str) -> bool:
+        """Return whether an address on this server is in the selected part.
+
+        The start page without its slash is: some servers redirect there.
+        """
+        return address.startswith(self.start) or address == self._start_without_slash
+
+    def restore_slash(self, address: str) -> str:
+        """Return the start page for its address without the slash, so that it isn't read twice."""
+        return self.start if address == self._start_without_slash else address
 
     def path_of(self, address: str) -> str:
         """Return the path and query of an address on this server, without the first slash."""

@@ -32,6 +32,7 @@ from ingestion.sources.kinds.website.page_requests import (
     PageRequests,
     Unchanged,
 )
+from ingestion.sources.kinds.website.page_store import PageStore
 from ingestion.sources.protocol import (
     Change,
     Complete,
@@ -58,6 +59,7 @@ class Crawl:
     options: WebsiteOptions
     site: Site
     requests: PageRequests
+    store: PageStore
     robots: Protego
     before: CrawlState
     now: datetime
@@ -74,13 +76,15 @@ class Crawl:
         if self.options.discovery != Discovery.SITEMAP:
             self._enqueue(self.site.start, 0)
         for address in self.in_sitemap:
-            self._enqueue(address, 0)
+            self._enqueue(self.site.restore_slash(address), 0)
         requested = 0
         while self.queue and requested < self.options.max_pages:
             requested += 1
             yield Progress()
             address, depth = self.queue.popleft()
             yield from self._visit(address, depth)
+        if self.options.discovery != Discovery.SITEMAP:
+            self._require_page()
         yield from self._list_copies()
         if self.queue:
             limit = CodedMessage("website_too_large", limit=self.options.max_pages)
@@ -88,6 +92,12 @@ class Crawl:
         elif any(first > self.now - UNREAD_FOR for first in self.after.unread.values()):
             yield Unlisted("", CodedMessage("website_page_unread", address=next(iter(self.after.unread))))
         yield Complete(self.after.encode())
+
+    def _require_page(self) -> None:
+        """Raise SourceRefused if redirects of the start page lead to no page, such as in a loop: an empty
+        listing would delete everything."""
+        if not (self.after.pages or self.after.unread or self.queue):
+            raise SourceRefused(CodedMessage("website_start_leads_nowhere", address=self.site.start))
 
     def _enqueue(self, address: str, depth: int) -> None:
         if address not in self.queued and self.robots.can_fetch(address, USER_AGENT):
@@ -102,7 +112,10 @@ class Crawl:
         self.failed_in_a_row = self.failed_in_a_row + 1 if _is_outage(outcome) else 0
         match outcome:
             case Html():
-                yield from self._note(address, self._read_page(address, outcome), depth)
+                page = self._read_page(address, outcome)
+                if known is None or known.version != page.version:
+                    self.store.add(address, page.version, outcome)
+                yield from self._note(address, page, depth)
             case File():
                 yield from self._note(address, self._read_file(address, outcome), depth)
             case Unchanged() if known:
@@ -125,7 +138,7 @@ class Crawl:
         the target isn't in the selected part."""
         target = self.site.find(address, moved.target)
         if not moved.permanent and address in self.before.pages:
-            yield from self._fail(address, Failed(CodedMessage("website_page_elsewhere")), depth)
+            yield from self._fail(address, Failed(_describe_redirect(address, moved, self.site)), depth)
         elif target is not None:
             self._enqueue(target, depth)
         elif address == self.site.start:
@@ -159,7 +172,7 @@ class Crawl:
         self.after.pages[address] = page
         if depth < self.options.depth and self.options.discovery != Discovery.SITEMAP:
             for link in page.links:
-                self._enqueue(link, depth + 1)
+                self._enqueue(self.site.restore_slash(link), depth + 1)
         if page.canonical:
             self._enqueue(page.canonical, depth)
             self.copies[address] = page
@@ -202,6 +215,12 @@ class Crawl:
             etag=answer.etag,
             modified=answer.modified,
         )
+
+
+def _describe_redirect(address: str, moved: Moved, site: Site) -> str:
+    if address != site.start:
+        return CodedMessage("website_page_elsewhere")
+    return CodedMessage("website_start_moved", address=address, target=moved.target[:200])
 
 
 def _is_outage(outcome: Outcome) -> bool:

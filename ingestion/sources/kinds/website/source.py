@@ -23,6 +23,7 @@ from ingestion.sources.kinds.website.page_requests import (
     PageRequests,
     is_page,
 )
+from ingestion.sources.kinds.website.page_store import PageStore
 from ingestion.sources.kinds.website.sitemaps import NotASitemap, list_sitemap_pages
 from ingestion.sources.protocol import (
     Change,
@@ -48,15 +49,15 @@ _CHECKED: Final = 3
 def connect(options: WebsiteOptions) -> Iterator["WebsiteSource"]:
     """Open connections to the server as they are needed."""
     site = Site(options.url, queries=options.queries)
-    with open_web_server(f"{site.origin}/", headers=options.headers) as server:
-        yield WebsiteSource(options, site, server)
+    with open_web_server(f"{site.origin}/", headers=options.headers) as server, PageStore() as store:
+        yield WebsiteSource(options, site, server, store)
 
 
 class WebsiteSource(WithoutAccess):
     """Ids of items are their addresses."""
 
-    def __init__(self, options: WebsiteOptions, site: Site, server: WebServer) -> None:
-        self._options, self._site, self._server = options, site, server
+    def __init__(self, options: WebsiteOptions, site: Site, server: WebServer, store: PageStore) -> None:
+        self._options, self._site, self._server, self._store = options, site, server, store
         self._requests = PageRequests(server, site, options.pause)
 
     def check(self) -> Iterator[CheckStep]:
@@ -92,7 +93,7 @@ class WebsiteSource(WithoutAccess):
         yield from crawl.run()
 
     def _start_crawl(self, robots: Protego, before: CrawlState) -> Crawl:
-        return Crawl(self._options, self._site, self._requests, robots, before, timezone.now())
+        return Crawl(self._options, self._site, self._requests, self._store, robots, before, timezone.now())
 
     def _read_robots(self) -> Protego:
         """Read robots.txt, and follow its pause. Raises SourceRefused if it forbids the start page."""
@@ -130,11 +131,13 @@ class WebsiteSource(WithoutAccess):
 
     @contextmanager
     def open(self, item: Item) -> Iterator[BinaryIO]:
-        """Open a page with its address in it, or a file."""
-        if (
-            self._site.find(self._site.start, item.uri) != item.uri
-        ):  # of an address that was configured before
+        """Open a page with its address in it, or a file. Pages that the listing has read aren't requested
+        again."""
+        if self._site.find(self._site.start, item.uri) != item.uri:  # of an address configured before
             raise ItemUnavailable(CodedMessage("source_item_gone", name=item.name))
+        if stored := self._store.find(item.uri, item.version):
+            yield io.BytesIO(add_base(stored.content, stored.charset, item.uri))
+            return
         with self._requests.open(item.uri, {}) as response:
             self._require_item(item, response)
             if is_page(response):
