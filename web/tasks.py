@@ -10,6 +10,7 @@ from cairn.accounts.password_mails import password_resets_request
 from cairn.cache.services import expired_delete
 from cairn.limits import rate_limits
 from retrieval.conversations.ask import answers_interrupt
+from retrieval.evaluation.shadow_runs import shadow_runs_carry_out
 from web.access_checks.artifacts import remove_abandoned_artifacts
 from web.access_checks.services import check_begin, check_due, check_run
 from web.mail.password_links import password_mails_send
@@ -18,6 +19,8 @@ from web.model_tests.red_team import red_team_run, runs_end_abandoned
 
 SURELY_DEAD: Final = timedelta(minutes=10)
 """Answers send a heartbeat every few seconds; after this long without one, their process is gone."""
+SHADOW_SECONDS: Final = 50.0
+"""A little less than the time until beat sends the next task."""
 
 
 @shared_task(name="web.verify_access")
@@ -40,6 +43,11 @@ def red_team(run: str) -> None:
 @shared_task(name="web.model_comparison")
 def model_comparison(comparison: str) -> None:
     comparison_run(UUID(comparison))
+
+
+@shared_task(name="web.shadow_runs")
+def shadow_runs() -> None:
+    shadow_runs_carry_out(seconds=SHADOW_SECONDS)
 
 
 @shared_task(name="web.red_team_tidy")

@@ -8,8 +8,10 @@ from django.utils import timezone
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
 from cairn.message_fields import MessageField
+from cairn.settings.stored.models import RegisteredModel
 from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.red_team import SUITE_VERSION
+from retrieval.models import Message
 
 
 class EvaluationRun(models.Model):
@@ -194,3 +196,31 @@ class ModelVerdict(models.Model):
 
     def __str__(self) -> str:
         return f"{self.worse_model} worse than {self.better_model}"
+
+
+class ShadowRun(models.Model):
+    """A question that a candidate answered beside the model whose answer people got, without its words.
+
+    `active_server` and `active_model` say which model that was: see `cairn.inference.model_identity`.
+    `same_sources`: whether both cite a document in common; null unless both cite any. `error`: the code of
+    what kept the candidate from answering. `ended_at` is null while it answers.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="shadow_runs")
+    model = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="shadow_runs")
+    active_server = models.CharField(max_length=1000, blank=True, default="")
+    active_model = models.CharField(max_length=1000)
+    verdict = models.CharField(max_length=10, blank=True)
+    same_sources = models.BooleanField(null=True)
+    milliseconds = models.PositiveIntegerField(null=True)
+    error = models.CharField(max_length=40, blank=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+        constraints = [models.UniqueConstraint(fields=["message", "model"], name="shadow_run_once")]
+
+    def __str__(self) -> str:
+        return f"shadow run of {self.model_id} {self.created_at:%Y-%m-%d %H:%M}"

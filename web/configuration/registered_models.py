@@ -44,6 +44,7 @@ from cairn.settings.stored.store import (
     overrides_of_model,
 )
 from retrieval.evaluation.candidates import find_name
+from retrieval.evaluation.models import ShadowRun
 from web.configuration.connection_tests import ConnectionResult, measure_language_model
 from web.configuration.services import REDACTED
 from web.model_tests.gate import describe_override, is_uncompared, require_may_retire, require_not_worse
@@ -56,7 +57,7 @@ ACTIVATED_MEANWHILE: Final = gettext_noop(
 )
 _LOGGED: Final = (
     "name", "type", "backend", "base_url", "model", "location", "licence", "licence_ends", "price_in",
-    "price_out", "owner_id", "base_id", "status",
+    "price_out", "owner_id", "base_id", "shadow_percent", "status",
 )  # fmt: skip
 Price = Annotated[Decimal, Field(ge=0, max_digits=12, decimal_places=4)]
 
@@ -79,6 +80,7 @@ class ModelFields(BaseModel):
     price_out: Price | None = None
     owner: UUID | None = None
     base: str | None = None
+    shadow_percent: Annotated[int, Field(ge=0, le=100)] = 0
 
     @field_validator("base_url")
     @classmethod
@@ -114,6 +116,7 @@ def model_register(*, name: str, fields: ModelFields, actor: UUID | None) -> Reg
     row = RegisteredModel(name=name, changed_by_id=actor)
     with transaction.atomic():
         _assign(row, fields.model_dump())
+        _require_may_shadow(row)
         try:
             with transaction.atomic():
                 row.save(force_insert=True)
@@ -138,11 +141,14 @@ def model_change(
         if locked.api_key and _origin(fields.base_url) != _origin(locked.base_url) and "api_key" not in sent:
             raise InvalidInput(ENTER_SECRET_AGAIN)
         _assign(locked, sent)
+        _require_may_shadow(locked)
         moved = server != (locked.base_url, locked.model, locked.backend, locked.type, locked.location)
         if moved and locked.status == ModelStatus.ACTIVE:
             raise Conflict(gettext_noop("Retire the model before you change its server, type or location."))
         if moved or key_before != locked.api_key:
             locked.measured, locked.measured_at = {}, None
+        if moved:  # it may be another model
+            ShadowRun.objects.filter(model=locked).delete()
         _save(locked, actor)
         details = _compare(before, _describe(locked))
         if key_before != locked.api_key:
@@ -295,6 +301,13 @@ def _require_activatable(row: RegisteredModel) -> None:
         raise Conflict(gettext_noop("The licence of this model has expired."))
     if row.measured_at is None:
         raise Conflict(gettext_noop("Test the connection before you activate this model."))
+
+
+def _require_may_shadow(row: RegisteredModel) -> None:
+    """Raise InvalidInput if the model has a share of shadow runs, and is none that may have it: an outside
+    one would read passages of all knowledge bases, whatever they allow."""
+    if row.shadow_percent and (row.type, row.location) != (ModelType.CHAT, ModelLocation.INSIDE):
+        raise InvalidInput(gettext_noop("Only chat models inside your organisation can do shadow runs."))
 
 
 def _lock(row: RegisteredModel, version: int) -> RegisteredModel:

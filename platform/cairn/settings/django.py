@@ -258,6 +258,11 @@ CELERY_BEAT_SCHEDULE = {
     "apply-retention": {"task": "ingestion.apply_retention", "schedule": 600.0},
     "purge": {"task": "ingestion.purge_conversations", "schedule": 60.0},
     "verify": {"task": "web.verify_access_due", "schedule": 600.0},
+    "shadow-runs": {
+        "task": "web.shadow_runs",
+        "schedule": 60.0,
+        "options": {"queue": "model_tests", "expires": 60.0},  # a red team may take hours
+    },
     "red-team": {"task": "web.red_team_tidy", "schedule": 600.0},
     "gaps-group": {"task": "gaps.group", "schedule": min(10.0, _env.sweep_seconds)},
     "notify-askers": {

@@ -242,6 +242,7 @@ ROUTES: list[Route] = [
     api("GET", "/models/{name}", Guard.ADMIN),
     api("PATCH", "/models/{name}", Guard.ADMIN, body={"version": 1, "price_in": "0.25"}),
     api("POST", "/models/{name}/test", Guard.ADMIN),
+    api("GET", "/models/{name}/shadow-runs", Guard.ADMIN),
     api("POST", "/models/{name}/activate", Guard.ADMIN, body={"version": 1}),
     api("POST", "/models/{name}/retire", Guard.ADMIN, body={"version": 1}),
     api("GET", "/answer-profile", Guard.ADMIN),

@@ -1,6 +1,7 @@
 """The registry of models, for admins."""
 # ruff: noqa: ARG001 (the framework passes the request by name)
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
@@ -11,6 +12,7 @@ from django.utils import timezone
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StringConstraints
 
+from cairn.answers import Verdict
 from cairn.errors import InvalidInput, NotFound
 from cairn.messages import gettext_noop
 from cairn.settings.stored.licences import LICENCES, has_ended
@@ -23,6 +25,8 @@ from cairn.settings.stored.models import (
 )
 from cairn.settings.stored.sections import Line
 from cairn.settings.stored.store import chat_model_variable
+from retrieval.evaluation.shadow_runs import summarize_shadow_runs
+from retrieval.evaluation.significance import PairedTest
 from web.api.framework.fields import Body, Count, Patch, Reason
 from web.api.framework.pagination import Page, PageQuery, numbered_page
 from web.api.row_schema import RowSchema
@@ -70,6 +74,7 @@ class ModelPatch(Patch):
     price_out: Price | None = None
     owner: UUID | None = None
     base: str | None = None
+    shadow_percent: Annotated[Count, Field(ge=0, le=100)] | None = None
 
 
 class ModelVersion(Body):
@@ -130,7 +135,8 @@ class MeasuredModel(BaseModel):
 class Model(RowSchema):
     """`in_use`: whether answers come from it. An active model is not in use if an environment variable sets
     the language model: `set_by_environment` names it. `base`: of an adapter. `api_key_set`: a key is stored,
-    which is never returned."""
+    which is never returned. `shadow_percent`: the share of questions that it answers in shadow runs while it
+    is a candidate."""
 
     name: str
     version: int
@@ -146,6 +152,7 @@ class Model(RowSchema):
     owner: UUID | None
     base: str | None
     status: ModelStatus
+    shadow_percent: int
     measured: MeasuredModel | None
     set_by_environment: str
     changed_at: datetime
@@ -175,6 +182,75 @@ class ModelTest(BaseModel):
     milliseconds: int
     remarks: list[str]
     model: Model
+
+
+class ShadowVerdicts(BaseModel):
+    """Numbers of questions by the verdict of their answers."""
+
+    supported: int
+    partial: int
+    refused: int
+
+    @classmethod
+    def of(cls, counts: Mapping[Verdict, int]) -> Self:
+        return cls(
+            supported=counts[Verdict.SUPPORTED],
+            partial=counts[Verdict.PARTIAL],
+            refused=counts[Verdict.REFUSED],
+        )
+
+
+class ShadowDifference(BaseModel):
+    """Questions that only one of the models answers, and an exact McNemar test on them. `significant`: a
+    difference like this would be chance in fewer than 5 % of cases."""
+
+    only_active: int
+    only_candidate: int
+    p_value: float
+    significant: bool
+
+
+class ShadowRuns(BaseModel):
+    """What a candidate did beside the model that answers now. `difference` and `answer_ms`, the median time
+    of the candidate's answers, are null without questions. `same_sources`: of the `both_cite` questions for
+    which both models cite documents, those with a document in common. `failed`: questions that the candidate
+    couldn't answer because of an error; they aren't among `questions`."""
+
+    percent: int
+    questions: int
+    active: ShadowVerdicts
+    candidate: ShadowVerdicts
+    difference: ShadowDifference | None
+    both_cite: int
+    same_sources: int
+    answer_ms: float | None
+    failed: int
+
+    @classmethod
+    def of(cls, row: RegisteredModel) -> Self:
+        found = summarize_shadow_runs(row)
+        return cls(
+            percent=row.shadow_percent,
+            questions=found.questions,
+            active=ShadowVerdicts.of(found.active),
+            candidate=ShadowVerdicts.of(found.candidate),
+            difference=_describe_difference(found.test),
+            both_cite=found.both_cite,
+            same_sources=found.same_sources,
+            answer_ms=found.answer_ms,
+            failed=found.failed,
+        )
+
+
+def _describe_difference(test: PairedTest | None) -> ShadowDifference | None:
+    if test is None:
+        return None
+    return ShadowDifference(
+        only_active=test.worse,
+        only_candidate=test.better,
+        p_value=test.p_value,
+        significant=test.is_significant,
+    )
 
 
 class ModelQuery(PageQuery):
@@ -228,6 +304,13 @@ def model_check(request: HttpRequest, name: str) -> ModelTest:
         remarks=list(found.remarks),
         model=Model.of(row),
     )
+
+
+@router.get("/{name}/shadow-runs", summary="Get the results of shadow runs", response=ShadowRuns)
+def model_shadow_runs(request: HttpRequest, name: str) -> ShadowRuns:
+    """Returns how a candidate would have answered a share of the questions that people asked in the chat,
+    beside the answers that they got. Nobody sees its answers, and their words aren't stored."""
+    return ShadowRuns.of(_find(name))
 
 
 @router.post("/{name}/activate", summary="Activate a model", response=Model)

@@ -17,6 +17,7 @@ from cairn.errors import Conflict, NotFound
 from cairn.settings.stored.licences import LICENCES, Licence, has_ended
 from cairn.settings.stored.models import ModelLocation, ModelStatus, ModelType, RegisteredModel
 from cairn.settings.stored.store import chat_model_variable
+from retrieval.evaluation.shadow_runs import summarize_shadow_runs
 from web.configuration.connection_tests import ConnectionResult
 from web.configuration.registered_models import active_name, find_objection, find_uncompared, model_test
 from web.i18n.localize import localize
@@ -111,9 +112,14 @@ def _render(
         "variable": chat_model_variable(),
         "objection": "" if is_new or row.type != ModelType.CHAT else localize(find_objection(row)),
         "uncompared": "" if is_new or row.type != ModelType.CHAT else find_uncompared(row),
+        "shadow": None if is_new or not _has_shadow_runs(row) else summarize_shadow_runs(row),
         "can_test": row.type == ModelType.CHAT and not is_new,
     }
     return show(request, principal, "pages/console/registered_model.html", context, area="console")
+
+
+def _has_shadow_runs(row: RegisteredModel) -> bool:
+    return row.shadow_percent > 0 or row.shadow_runs.exists()
 
 
 def _list_bases(row: RegisteredModel) -> Sequence[str]:

@@ -64,9 +64,10 @@ class RegisteredModel(models.Model):
     `model`: the name under which the server at `base_url` serves it. `api_key` is encrypted, "" without one.
     `licence`: a key of `cairn.settings.stored.licences.LICENCES`. `price_in` and `price_out`: per million
     tokens, in the organisation's currency. `base`: the model that an adapter belongs to. `measured`: what a
-    test of the connection found at `measured_at`, null after a change of the server. Of each type, one model
-    inside and one outside can be active; `web.configuration.registered_models` changes the rows. `version`
-    counts the changes, so that of two admins who save at once the later one is refused.
+    test of the connection found at `measured_at`, null after a change of the server. `shadow_percent`: the
+    share of questions that it answers in shadow runs while it is a candidate. Of each type, one model inside
+    and one outside can be active; `web.configuration.registered_models` changes the rows. `version` counts
+    the changes, so that of two admins who save at once the later one is refused.
     """
 
     name = models.CharField(max_length=60, unique=True)
@@ -85,6 +86,7 @@ class RegisteredModel(models.Model):
     )
     base = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="adapters")
     status = models.CharField(max_length=9, choices=ModelStatus.choices, default=ModelStatus.CANDIDATE)
+    shadow_percent = models.PositiveSmallIntegerField(default=0)
     measured = models.JSONField(default=dict, blank=True)
     measured_at = models.DateTimeField(null=True, blank=True)
     version = models.PositiveIntegerField(default=1)
