@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
@@ -55,6 +55,9 @@ class Answer:
 
     status: int
     content: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    next_url: str = ""
+    """Address of the next page of a list, by the header “Link”."""
 
 
 class WebServer:
@@ -77,7 +80,10 @@ class WebServer:
         find_addresses(self.name, self._port, encrypted=self.encrypted)
 
     def get(
-        self, path: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        params: Mapping[str, str | list[str]] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
         with self.stream("GET", path, params=dict(params or {}), headers=dict(headers or {})) as response:
             return self._read(response)
@@ -189,7 +195,8 @@ class WebServer:
             content += piece
             if len(content) > MAX_BYTES or time.monotonic() - start > MAX_SECONDS:
                 raise SourceUnavailable(CodedMessage("source_answer_endless", server=self.name))
-        return Answer(response.status_code, bytes(content))
+        next_url = response.links.get("next", {}).get("url", "")
+        return Answer(response.status_code, bytes(content), response.headers, next_url)
 
 
 def seconds_to_wait(response: httpx.Response) -> int:

@@ -557,6 +557,29 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "jira_groups_unlisted": _(
         "Jira lists no members of groups. Cairn needs the account of a Jira administrator."
     ),
+    "gitlab_token_refused": _("{server} doesn’t accept the token: it is wrong, revoked or expired."),
+    "gitlab_scope_missing": _("The token lacks the scope “read_api”. Create a new one with it."),
+    "gitlab_token_expires": _("The token expires on {day}. Enter a new one before then."),
+    "gitlab_token_writes": _(
+        "The token may also change things in GitLab. Cairn only needs the scope “read_api”."
+    ),
+    "gitlab_project_missing": _("There is no project “{name}”, or the account can’t see it."),
+    "gitlab_projects_missing": _("The account of the token isn’t a member of any project."),
+    "gitlab_members_incomplete": _("GitLab doesn’t list all members of “{project}”."),
+    "gitlab_role_unknown": _("A member of “{project}” has a role that Cairn doesn’t know ({role})."),
+    "gitlab_visibility_unknown": _("Cairn doesn’t understand who may see “{project}” in GitLab."),
+    "gitlab_internal_unlisted": _(
+        "All users of GitLab may see “{project}”. GitLab lists them only for the token of an administrator."
+    ),
+    "gitlab_classified": _("An external service decides who may see “{project}” in GitLab."),
+    "gitlab_author_banned": _("GitLab hides what a banned user wrote from everyone but administrators."),
+    "gitlab_share_expired": _("“{project}” is shared with a group, and the share has just expired."),
+    "gitlab_people_unlisted": _("GitLab lists no active members of the projects."),
+    "gitlab_people_partly": _(
+        "The token isn’t an administrator’s. GitLab only shows Cairn email addresses that are public, and only "
+        "managers can read what all users of GitLab may see."
+    ),
+    "gitlab_step_token": _("Check the token"),
     "slack_token_invalid": _(
         "Slack doesn’t accept the token ({error}). Copy the “Bot User OAuth Token” from the app’s page “OAuth & Permissions”."
     ),
