@@ -97,7 +97,7 @@ def test_source_dialog_ends_with_synced_documents(
     expect(page.locator("#task-content .tag-ready")).to_be_visible(timeout=60_000)
     expect(page.locator("#task-content")).to_contain_text("2 documents found")
     expect(page.locator("#of-state option[value=synced]")).to_have_text("Up to date (2)")
-    expect(page.locator("#source-items")).to_contain_text("Every document could be imported.")
+    expect(page.locator("#source-items")).to_contain_text("Every document could be fetched.")
     page.goto(f"{page.url}?state=synced")
     expect(page.get_by_role("link", name="parking.md")).to_be_visible()
     assert fits(page)

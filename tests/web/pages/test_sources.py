@@ -263,7 +263,7 @@ def test_imported_documents_that_cannot_be_searched_are_counted(
 def test_source_without_items_has_no_documents_yet(signed_in: SignIn, admin: User, source: Source) -> None:
     html = text_of(signed_in(admin).get(f"/admin/sources/{source.id}"))
     assert "No documents yet" in html
-    assert "Every document could be imported." not in html
+    assert "Every document could be fetched." not in html
 
 
 def test_items_are_filtered_by_state_and_name(signed_in: SignIn, admin: User, source: Source) -> None:

@@ -76,7 +76,7 @@ async function submit(form) {
 
 async function remove(button) {
   const { removeApi, title, text, heading = t("Delete"), yes = t("Delete"), go } = button.dataset;
-  if (!(await confirmed({ title: `${heading} “${title}”?`, text, yes }))) return;
+  if (!(await confirmed({ title: t("{action} “{title}”?", { action: heading, title }), text, yes }))) return;
   try {
     await api("DELETE", removeApi);
     if (go) location.assign(go);

@@ -222,6 +222,7 @@ globalThis.cairnCatalog = {
 "text recognition":"Texterkennung",
 "uploading":"wird hochgeladen",
 "user":"Konto",
+"{action} “{title}”?":"{action}: „{title}“?",
 "{base}, by {owner}":"{base}, von {owner}",
 "{doing} {done} of {total}":"{doing}: {done} von {total}",
 "{first} to {last}":"{first} bis {last}",
