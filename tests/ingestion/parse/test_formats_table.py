@@ -79,6 +79,7 @@ HOLDS = {
     "fake-text-utf-16.txt": "This is a test document to use for unit tests.",
     "copy-protected.pdf": "LayoutParser: A Unified Toolkit for Deep Learning Based Document Image Analysis",
 }
+KEPT_COLUMN = 3
 ReadOnce = Callable[[Path], Parsed | Rejection]
 
 
@@ -106,7 +107,11 @@ def test_formats_table_matches_real_parsing(
     row = _row(one, list(_read(read_once, samples.of(one, sample_data / "formats", tmp_path))))
     if os.environ.get("UPDATE_DOCS"):  # not a setting of the product
         _write(one, row)
-    assert row in DOCS.read_text().split("\n")
+    documented = next(line for line in DOCS.read_text().split("\n") if line.startswith(f"| {_named(one)} | "))
+    if needed == programs.SOFFICE:
+        assert _describes_less(documented, row)
+    else:
+        assert documented == row
 
 
 @pytest.mark.parametrize(("filename", "text"), HOLDS.items())
@@ -159,6 +164,19 @@ def _row(one: Format, found: Sequence[Parsed]) -> str:
         _needs(one),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _describes_less(documented: str, row: str) -> bool:
+    """Return whether a row differs at most by listing less of what is kept: some versions of LibreOffice keep
+    more than others, such as the author."""
+    (less, documented_cells), (more, cells) = _split_off_kept(documented), _split_off_kept(row)
+    return less <= more and documented_cells == cells
+
+
+def _split_off_kept(row: str) -> tuple[set[str], list[str]]:
+    """Return what is kept, and the other cells."""
+    cells = row.split(" | ")
+    return set(cells.pop(KEPT_COLUMN).split(", ")), cells
 
 
 def _recognised_by(one: Format) -> str:

@@ -31,6 +31,8 @@ LINKING = """<?xml version="1.0"?>
     </draw:frame></text:p>
   </office:text></office:body>
 </office:document>"""
+LINKING_PAGE = """<html><head><link rel="stylesheet" href="{url}"></head>
+<body><p>The committee meets on Monday.</p><img src="{url}" width="50" height="50"></body></html>"""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -145,15 +147,23 @@ def test_libreoffice_cannot_write_outside(
 
 @pytest.mark.slow
 def test_document_cannot_make_libreoffice_connect(
-    requests: tuple[str, list[str]], tmp_path: Path, attack: Attack
+    lane: _ChildPool, requests: tuple[str, list[str]], tmp_path: Path, attack: Attack
 ) -> None:
-    """A picture that a Word document links to is fetched by LibreOffice wherever it can reach a network."""
+    """Where it can reach a network, LibreOffice fetches style sheets that a page links to. Versions before
+    26.8 also fetch pictures that a document links to."""
     paper.needs(programs.SOFFICE)
     url, asked = requests
-    (tmp_path / "linking.fodt").write_text(LINKING.format(picture=url))
-    run_freely(tmp_path, tmp_path / "linking.fodt", programs.SOFFICE, *convert(DOCUMENT, ending="doc"))
-    attack.allowed(bool(asked), "LibreOffice does not fetch linked pictures by itself")
+    linking = tmp_path / "linking.html", tmp_path / "linking.fodt"
+    linking[0].write_text(LINKING_PAGE.format(url=url))
+    linking[1].write_text(LINKING.format(picture=url))
+    for document in linking:
+        run_freely(tmp_path, document, programs.SOFFICE, *convert(DOCUMENT, ending="doc"))
+    attack.allowed(bool(asked), "LibreOffice fetches nothing by itself")
     asked.clear()
+    for document in linking:
+        found = run_confined(lane, document, programs.SOFFICE, *convert(DOCUMENT))
+        attack.allowed(OWN in found, found)
+    attack.refused(not asked, asked)
     pool = ParserPool(size=1, folder=tmp_path / "scratch")
     try:
         parsed = pool.parse(tmp_path / "linking.doc", "linking.doc", limits=Limits())
