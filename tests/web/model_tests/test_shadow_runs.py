@@ -12,10 +12,11 @@ from django.core import serializers
 from django.test import Client
 from django.utils import timezone
 
+from cairn.accounts.models import User
 from cairn.answers import Verdict
 from cairn.audit.models import Event
 from cairn.errors import Unavailable
-from cairn.library.models import Document
+from cairn.library.models import Document, KnowledgeBase
 from cairn.settings import Environment
 from cairn.settings.stored.models import RegisteredModel
 from ingestion.documents.services import document_delete
@@ -130,6 +131,18 @@ def test_share_is_a_share_of_the_questions(admin: Caller, asked: Message, candid
 def test_conversation_is_left_out(change: dict[str, Any], asked: Message, candidate: RegisteredModel) -> None:
     assert list_due(candidate) == [asked]
     Conversation.objects.update(**change)
+    assert not list_due(candidate)
+
+
+def test_conversation_with_files_is_left_out(asked: Message, candidate: RegisteredModel) -> None:
+    KnowledgeBase.objects.create(name="Files", slug="files", conversation=asked.conversation_id)
+    assert not list_due(candidate)
+
+
+def test_question_of_a_disabled_account_is_left_out(
+    asked: Message, admin: Caller, candidate: RegisteredModel
+) -> None:
+    User.objects.filter(pk=admin.user.pk).update(is_active=False)
     assert not list_due(candidate)
 
 
