@@ -3,20 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from django.utils import timezone
 
 from cairn.access.models import Role
 from cairn.access.services import grant_give
 from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
 from ingestion import broker
-from ingestion.models import SourceItem, SourceSchedule, SourceTask
+from ingestion.models import SourceItem
 from ingestion.sources.kinds.gitlab import source as gitlab_source
-from ingestion.sources.sync.run import run_source_task
 from tests.ingestion.sources.access_by_source import email_of
 from tests.ingestion.sources.cloud.gitlab_server import NOW, TOKEN, GitLabServer, fill
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, caller_for
+from tests.web.api.source_syncs import find_readable, sync_source
 
 
 @pytest.fixture
@@ -27,22 +26,6 @@ def gitlab(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitLabServer]:
         fill(server)
         del server.projects[1].issues[4], server.projects[1].pages["home"]
         yield server
-
-
-def sync() -> None:
-    for task in (SourceTask.CONTENT, SourceTask.PEOPLE, SourceTask.ACCESS):
-        schedule = SourceSchedule.objects.get(task=task)
-        SourceSchedule.objects.filter(pk=schedule.pk).update(requested_at=timezone.now(), not_before=None)
-        assert run_source_task(schedule.pk)
-
-
-def find_readable(caller: Caller) -> set[str]:
-    """Return the ids in GitLab of the documents that somebody can open."""
-    return {
-        item.external_id
-        for item in SourceItem.objects.all()
-        if caller.get(f"/documents/{item.document_id}").status_code == 200
-    }
 
 
 def test_people_open_what_gitlab_shows_them(admin: Caller, base: KnowledgeBase, gitlab: GitLabServer) -> None:
@@ -66,7 +49,7 @@ def test_people_open_what_gitlab_shows_them(admin: Caller, base: KnowledgeBase, 
     for name, caller in callers.items():
         User.objects.filter(pk=caller.user.pk).update(email=email_of(name))
 
-    sync()
+    sync_source()
     for name, caller in callers.items():
         expected = {item for item in gitlab.list_shown(name) if item.split(":")[1] == "1"}
         assert find_readable(caller) == expected, name
@@ -74,7 +57,7 @@ def test_people_open_what_gitlab_shows_them(admin: Caller, base: KnowledgeBase, 
 
     gitlab.projects[1].members.pop("cy")
     gitlab.projects[1].more = {"external_authorization_classification_label": "secret"}
-    sync()
+    sync_source()
     assert all(find_readable(caller) == set() for caller in callers.values())
     document = SourceItem.objects.get(external_id="issue:1:1").document_id
     [level] = admin.get(f"/documents/{document}/people/{callers['bo'].user.id}").json()["narrowed"]

@@ -3,19 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
-from django.utils import timezone
 
 from cairn.access.models import Role
 from cairn.access.services import grant_give
 from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
 from ingestion import broker
-from ingestion.models import SourceItem, SourceSchedule, SourceTask
-from ingestion.sources.sync.run import run_source_task
+from ingestion.models import SourceItem
 from tests.ingestion.sources.access_by_source import email_of
 from tests.ingestion.sources.cloud.jira_server import ROBOT, TOKEN, JiraServer, fill
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, caller_for
+from tests.web.api.source_syncs import find_readable, sync_source
 
 
 @pytest.fixture
@@ -24,22 +23,6 @@ def jira(monkeypatch: pytest.MonkeyPatch) -> Iterator[JiraServer]:
     with JiraServer("cloud") as server:
         fill(server)
         yield server
-
-
-def sync() -> None:
-    for task in (SourceTask.CONTENT, SourceTask.PEOPLE, SourceTask.ACCESS):
-        schedule = SourceSchedule.objects.get(task=task)
-        SourceSchedule.objects.filter(pk=schedule.pk).update(requested_at=timezone.now(), not_before=None)
-        assert run_source_task(schedule.pk)
-
-
-def find_readable(caller: Caller) -> set[str]:
-    """Return the ids in Jira of the documents that somebody can open."""
-    return {
-        item.external_id
-        for item in SourceItem.objects.all()
-        if caller.get(f"/documents/{item.document_id}").status_code == 200
-    }
 
 
 def test_people_open_the_issues_that_jira_shows_them(
@@ -58,7 +41,7 @@ def test_people_open_the_issues_that_jira_shows_them(
     for name, caller in callers.items():
         User.objects.filter(pk=caller.user.pk).update(email=email_of(name))
 
-    sync()
+    sync_source()
     for name, caller in callers.items():
         expected = {item for item in jira.list_shown(name) if item.rpartition(":")[2] < "300"}
         assert find_readable(caller) == expected, name
@@ -66,7 +49,7 @@ def test_people_open_the_issues_that_jira_shows_them(
 
     jira.projects["LAB"].simplified = True
     jira.groups["users"].remove("cy")
-    sync()
+    sync_source()
     assert find_readable(callers["cy"]) == set()
     assert {item[:7] for item in find_readable(callers["bo"]) if "issue" in item} == {"issue:1"}
     document = SourceItem.objects.get(external_id="issue:200").document_id

@@ -3,19 +3,17 @@
 from collections.abc import Iterator
 
 import pytest
-from django.utils import timezone
 
 from cairn.access.models import Role
 from cairn.access.services import grant_give
 from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
 from ingestion import broker
-from ingestion.models import SourceItem, SourceSchedule, SourceTask
-from ingestion.sources.sync.run import run_source_task
 from tests.ingestion.sources.access_by_source import email_of
 from tests.ingestion.sources.cloud.slack_server import TOKEN, SlackServer, fill, time_of
 from tests.principals import SETUP
 from tests.web.api.conftest import Caller, caller_for
+from tests.web.api.source_syncs import find_readable, sync_source
 
 
 @pytest.fixture
@@ -26,22 +24,6 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackServer]:
         for channel in server.channels.values():
             channel.messages = {time: each for time, each in channel.messages.items() if time < time_of(3)}
         yield server
-
-
-def sync() -> None:
-    for task in (SourceTask.CONTENT, SourceTask.PEOPLE, SourceTask.ACCESS):
-        schedule = SourceSchedule.objects.get(task=task)
-        SourceSchedule.objects.filter(pk=schedule.pk).update(requested_at=timezone.now(), not_before=None)
-        assert run_source_task(schedule.pk)
-
-
-def find_readable(caller: Caller) -> set[str]:
-    """Return the ids in Slack of the documents that somebody can open."""
-    return {
-        item.external_id
-        for item in SourceItem.objects.all()
-        if caller.get(f"/documents/{item.document_id}").status_code == 200
-    }
 
 
 def test_people_open_the_messages_that_slack_shows_them(
@@ -65,13 +47,13 @@ def test_people_open_the_messages_that_slack_shows_them(
     for name, caller in callers.items():
         User.objects.filter(pk=caller.user.pk).update(email=email_of(name))
 
-    sync()
+    sync_source()
     for name, caller in callers.items():
         assert find_readable(caller) == slack.list_shown(name), name
         assert (name == "fay") == (not slack.list_shown(name))
 
     slack.channels["C1"].has_app = False
     slack.users["di"] = "deactivated"
-    sync()
+    sync_source()
     assert find_readable(callers["di"]) == set()
     assert {item.split(":")[1] for item in find_readable(callers["bo"])} == {"C0"}
