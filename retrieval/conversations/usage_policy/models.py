@@ -14,7 +14,7 @@ def fold_name(name: str) -> str:
 
 
 class UsageRule(models.Model):
-    """A rule that declines questions which contain one of `phrases` and none of `exceptions`.
+    """A rule that declines questions which contain one of `phrases` outside sentences with `exceptions`.
 
     `reply`: the answer, plain text. `declined_examples` are questions that the rule must decline, and
     `allowed_examples` those that it must not; only a rule that gets all of them right can be `enabled`.
