@@ -54,6 +54,9 @@ def test_people_open_what_gitlab_shows_them(admin: Caller, base: KnowledgeBase, 
         expected = {item for item in gitlab.list_shown(name) if item.split(":")[1] == "1"}
         assert find_readable(caller) == expected, name
         assert (name == "di") == (not expected)
+    document = SourceItem.objects.get(external_id="issue:1:3").document_id
+    [level] = admin.get(f"/documents/{document}/people/{callers['cy'].user.id}").json()["narrowed"]
+    assert "acme/private-enabled (Planner, Reporter" in str(level), "cy is a member, but only a guest"
 
     gitlab.projects[1].members.pop("cy")
     gitlab.projects[1].more = {"external_authorization_classification_label": "secret"}

@@ -143,11 +143,16 @@ class GitLabSource:
             if reader.lists_users:
                 members = [member for member in members if member.id in people]
             people = {**{member.id: member for member in members}, **people}
-            for group, listed in (
-                (members_group(project), members),
-                (confidential_group(project), [each for each in members if reads_confidential(each)]),
+            confidential = [each for each in members if reads_confidential(each)]
+            for group, name, listed in (
+                (members_group(project), project.path, members),
+                (
+                    confidential_group(project),
+                    f"{project.path} (Planner, Reporter, Developer, Maintainer, Owner)",
+                    confidential,
+                ),
             ):
-                yield SourceGroup(group, project.path, tuple(dict.fromkeys(each.subject for each in listed)))
+                yield SourceGroup(group, name, tuple(dict.fromkeys(each.subject for each in listed)))
         for person in people.values():
             yield SourcePerson(person.subject, person.label, person.address)
         self._api.read_token()
