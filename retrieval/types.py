@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from cairn.answers import AnswerMode, Intent, Verdict
+from cairn.errors import Unavailable
 from cairn.library.cell_ranges import CellLine
 from cairn.library.links import Link
 from cairn.library.rendition import Box
@@ -184,9 +185,9 @@ class Answer:
     """A finished answer.
 
     `parts` is empty for a simple question. `rewrite_version`: of the prompt, if a model rewrote the question.
-    `broken_off`: the model became unavailable in the middle. `library_query`: the query string of the library
-    page with all documents of a list that is longer than the answer. `declined`: the rule of the usage policy
-    whose reply this is.
+    `failure`: why the model was unavailable, if passages are quoted instead. `broken_off`: it became
+    unavailable in the middle. `library_query`: the query string of the library page with all documents of a
+    list that is longer than the answer. `declined`: the rule of the usage policy whose reply this is.
     """
 
     question: str
@@ -205,6 +206,7 @@ class Answer:
     parts: tuple[AnsweredPart, ...] = ()
     rewrite_version: str = ""
     signals: Mapping[str, float] = field(default_factory=dict)
+    failure: Unavailable | None = None
     broken_off: bool = False
     intent: Intent = Intent.ASK
     library_query: str = ""

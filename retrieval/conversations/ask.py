@@ -217,7 +217,7 @@ def answer_again(
     their conversations. People who wait for the model come first. `cancelled` stops it."""
     scope = scope_for(principal, knowledge_bases)
     return answer_unstored(
-        question, scope=scope, engine=get_engine(), filters=filters, cancelled=cancelled, declines=True
+        question, scope=scope, engine=get_engine(), filters=filters, cancelled=cancelled, for_person=True
     )
 
 
@@ -229,10 +229,13 @@ def answer_unstored(
     filters: Filters = NO_FILTERS,
     history: Sequence[Turn] = (),
     cancelled: Callable[[], bool] = lambda: False,
-    declines: bool = False,
+    for_person: bool = False,
 ) -> Answer:
-    """Answer the question without storing anything. People who wait for the model come first. `declines`:
-    the usage policy applies; models are tested without it."""
+    """Answer the question without storing anything. People who wait for the model come first.
+
+    `for_person`: the usage policy applies, and passages are quoted if the model is unavailable. Tests of
+    models are without both: they raise Unavailable.
+    """
     message = Message(question=question)
     chat = route_chat(in_background(engine.chat), message, scope, sent_by_program=bool(history))
     engine = replace(engine, chat=chat)
@@ -246,12 +249,14 @@ def answer_unstored(
         history=turns,
         max_tokens=most,
         cancelled=cancelled,
-        declines=declines,
+        declines=for_person,
     )
     for event in events:
         match event:
             case _ if cancelled():
                 break
+            case Done(answer=found) if found.failure and not for_person:
+                raise found.failure
             case Done():
                 return event.answer
             case Failed():

@@ -89,13 +89,15 @@ def list_due(candidate: RegisteredModel) -> list[Message]:
     """Return the questions that the candidate has to answer, oldest first: a random share of those in the
     chat that the active model has answered since the share was set.
 
-    Left out are temporary chats, assistants, conversations with files, and whatever needs no language model.
+    Left out are temporary chats, assistants, conversations with files, whatever needs no language model, and
+    refusals while documents are still being read, which may be there for the candidate.
     """
     with_files = KnowledgeBase.objects.filter(conversation__isnull=False).values("conversation")
     messages = Message.objects.filter(
         state=MessageState.DONE,
         mode__in=_MODES,
         trace__intent=Intent.ASK,
+        trace__documents_being_read=False,
         created_at__gte=_find_start(candidate),
         conversation__channel=Channel.CHAT,
         conversation__temporary=False,

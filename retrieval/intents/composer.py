@@ -120,6 +120,7 @@ class Composer:
                 usage=Usage(run.prompt_tokens, generation.chat.count_tokens(written) if written else 0),
                 timings=Timings(run.retrieval_ms, run.first_token_ms, run.elapsed_ms()),
                 prompt_version=generation.evidence.full_prompt_version if run.called else "",
+                failure=run.failure,
                 broken_off=run.failure is not None and mode == AnswerMode.GENERATED,
                 intent=intent,
                 library_query=library_query,

@@ -399,6 +399,7 @@ def _build_answer(
         rewrite_version=understood.version,
         signals=run.signals,
         spelling=tuple(run.spelling),
+        failure=run.failure,
         broken_off=run.failure is not None and AnswerMode.GENERATED in modes,
     )
 

@@ -50,7 +50,8 @@ def engines(monkeypatch: pytest.MonkeyPatch, parts: Engine) -> None:
     @contextmanager
     def open_fake(settings: Environment) -> Iterator[Engine]:
         line = f"{FACT} [1]." if settings.llm_base_url == GOOD else "The passages do not say."
-        yield replace(parts, chat=FakeChat(line), candidate=settings)
+        chat = FakeChat(line, broken_after=0 if settings.llm_base_url == ELSEWHERE else None)
+        yield replace(parts, chat=chat, candidate=settings)
 
     def send(task: str, where: str, *args: object) -> None:
         if task == "web.model_comparison":
@@ -135,6 +136,20 @@ def test_both_models_are_asked_and_counted(
     browser = Client()
     browser.force_login(admin.user)
     assert GOOD in browser.get("/admin/model-comparisons").content.decode()
+
+
+def test_comparison_with_an_unavailable_model_fails(
+    admin: Caller, good: RegisteredModel, document: Document, parts: Engine
+) -> None:
+    """People get quotes if the model fails. They aren't its answers."""
+    indexed(document, parts, f"{FACT}.")
+    register("away", ELSEWHERE)
+    base = str(document.knowledge_base_id)
+    body = {"first": "good", "second": "away", "knowledge_base": base, "questions": QUESTIONS}
+    answer = admin.post("/model-comparisons", body)
+    found = admin.get(f"/model-comparisons/{answer.json()['id']}").json()
+    assert (found["state"], found["asked"]) == ("failed", 0)
+    assert "not reachable" in found["error"]
 
 
 def test_wrong_requests_are_refused(

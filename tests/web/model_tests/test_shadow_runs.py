@@ -33,6 +33,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FACT = "Employees get 25 days of leave a year"
 QUESTION = "How many days of leave do employees get a year?"
 
+TRACE = {"intent": "ask", "documents_being_read": False}
+
 __all__ = ["base", "document"]
 
 
@@ -110,9 +112,7 @@ def test_share_is_a_share_of_the_questions(admin: Caller, asked: Message, candid
     ids = [UUID(int=2**100 + number) for number in range(100)]
     thread = asked.conversation
     Message.objects.bulk_create(
-        Message(
-            id=each, conversation=thread, question="?", state="done", mode="none", trace={"intent": "ask"}
-        )
+        Message(id=each, conversation=thread, question="?", state="done", mode="none", trace=TRACE)
         for each in ids
     )
     candidate.shadow_percent = 30
@@ -154,6 +154,11 @@ def test_answer_without_a_language_model_is_left_out(
     assert not list_due(candidate)
 
 
+def test_refusal_while_documents_are_read_is_left_out(asked: Message, candidate: RegisteredModel) -> None:
+    Message.objects.update(trace={**asked.trace, "documents_being_read": True})
+    assert not list_due(candidate)
+
+
 def test_questions_from_before_the_share_was_set_are_left_out(
     asked: Message, candidate: RegisteredModel
 ) -> None:
@@ -191,17 +196,15 @@ def test_runs_are_deleted_with_their_question(asked: Message) -> None:
 
 
 def test_unavailable_candidate_is_asked_one_question(
-    admin: Caller,
-    asked: Message,
-    candidate: RegisteredModel,
-    chat: Candidate,
-    monkeypatch: pytest.MonkeyPatch,
+    admin: Caller, asked: Message, candidate: RegisteredModel, chat: Candidate
 ) -> None:
-    def fail(*_: object, **__: object) -> None:
+    """People get quotes if the model fails. They say nothing about the model."""
+
+    def fail() -> None:
         raise Unavailable
 
     second = ask(admin)
-    monkeypatch.setattr(services, "answer_unstored", fail)
+    chat.on_ask = fail
     shadow_runs()
     assert ShadowRun.objects.get().error == "unavailable"
     assert summarize_shadow_runs(candidate).failed == 1
@@ -289,5 +292,5 @@ def test_page_shows_results(asked: Message, admin: Caller) -> None:
     assert "No questions yet." in client.get(address).content.decode()
     shadow_runs()
     page = client.get(address).content.decode()
-    assert "1 question, answered by both models" in page
+    assert "1 question, put to both models" in page
     assert "Answers that cite a document in common: 1 of 1." in page

@@ -221,7 +221,7 @@ class GitLabSource:
                 uri=f"{self._server.url}{quote(f'{project.path}/-/wikis/{page.slug}')}",
                 version=_digest(page),
                 container=project.path,
-                title=page.title or page.slug,
+                title=f"{project.path} {page.title or page.slug}",
             )
 
     def _version_of(self, issue: Issue) -> str:

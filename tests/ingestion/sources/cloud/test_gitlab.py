@@ -357,7 +357,7 @@ def test_content_of_wiki_pages(gitlab: GitLabServer) -> None:
         items = {each.id: each for each in list_items(source)}
         assert not any("_sidebar" in each for each in items)
         page = items["wiki:1:ops/restart"]
-        assert (page.name, page.title) == ("restart.md", "restart")
+        assert (page.name, page.title) == ("restart.md", "acme/private-enabled restart")
         assert page.uri == f"{gitlab.origin}acme/private-enabled/-/wikis/ops/restart"
         assert read_item(source, page) == b"Pull the plug"
         assert read_item(source, items["wiki:1:a b?%/c"]) == b"Odd"
