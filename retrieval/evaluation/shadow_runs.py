@@ -182,7 +182,8 @@ def _cites_same(message: Message, answer: Answer) -> bool | None:
 
 def summarize_shadow_runs(candidate: RegisteredModel) -> ShadowSummary:
     """Return what the candidate did, beside the model that answers now."""
-    rows = [row for row in _load_rows(candidate) if _place(row) == place_of(effective_environment())]
+    active = place_of(effective_environment())
+    rows = [row for row in _load_rows(candidate) if _place(row) == active]
     ended = [row for row in rows if not row.error]
     changes = [
         change_of(now=_is_answered(row.verdict), before=_is_answered(row.message.verdict)) for row in ended

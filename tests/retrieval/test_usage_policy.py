@@ -41,6 +41,7 @@ def test_exception_counts_for_its_own_text_only() -> None:
     assert find_phrase(rule, ["Which salary bands are there?", "Anna's salary?"]) == "salary"
 
 
+SENTENCE_ENDS = "\u0589\u0700\u0965\u104b\u1362\u17d4\u203d\u2e2e\r\f\x85\u2028\u2029"
 EXCEPTIONS = [
     ("What is the salary of Dr. Meier?", False),
     ("What does salary insurance cost?", False),
@@ -67,6 +68,12 @@ EXCEPTIONS = [
 def test_exception_counts_for_its_own_sentence_only(text: str, matches: bool) -> None:
     rule = UsageRule(phrases=["salary"], exceptions=["salary insurance", "Dr. Meier"])
     assert find_phrase(rule, [text]) == ("salary" if matches else None)
+
+
+@pytest.mark.parametrize("end", SENTENCE_ENDS, ids=ascii)
+def test_sentences_end_in_every_script(end: str) -> None:
+    rule = UsageRule(phrases=["salary"], exceptions=["salary insurance"])
+    assert find_phrase(rule, [f"salary insurance{end}salary"]) == "salary"
 
 
 def test_phrase_continues_across_line_breaks_but_not_across_an_exception() -> None:

@@ -26,10 +26,10 @@ MAX_BLOCK = 6000
 _PREFIX = re.compile(r"(?:>[ \t]?){0,6}(?:[-*+•‣◦][ \t]{1,8}|\(?\d{1,3}[.)][ \t]{1,8}|#{1,6}[ \t]{1,8})?")
 _LONGEST_PREFIX = 32  # no prefix or kind needs more characters to be recognised
 _BLANK = re.compile(r"\s*")
-_ENDERS = "。！？｡．।॥؟۔።։။។"  # noqa: RUF001
+FULL_STOPS = "。！？｡．।॥؟۔።։။។"  # noqa: RUF001
 """Stops that always end a sentence: their scripts have no capitals, and some no spaces."""
-_STOP = re.compile(rf"[.!?…\n{_ENDERS}]")
-_RUN = re.compile(rf"[.!?…{_ENDERS}]+[\"'”“’‘»«›‹)*_」』）》〉]*")  # noqa: RUF001
+_STOP = re.compile(rf"[.!?…\n{FULL_STOPS}]")
+_RUN = re.compile(rf"[.!?…{FULL_STOPS}]+[\"'”“’‘»«›‹)*_」』）》〉]*")  # noqa: RUF001
 _FENCE = re.compile(r"`{3,}|~{3,}")
 _LAST_WORD = re.compile(r"[\w.&-]+\Z")
 _NEXT_WORD = re.compile(r"[^\W\d_]{1,20}")
@@ -216,7 +216,7 @@ def _boundary(text: str, at: int, *, whole: bool, heading: bool) -> int | None:
     after = _after_markers(text, end, whole=whole)
     if after is None or after > end:
         return after
-    if run and not set(_ENDERS).isdisjoint(run.group()):
+    if run and not set(FULL_STOPS).isdisjoint(run.group()):
         return end
     return _full_stop(text, at, end, whole=whole)
 

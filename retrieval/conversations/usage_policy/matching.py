@@ -14,12 +14,14 @@ from typing import Protocol
 
 from cairn.hidden_characters import visible
 from retrieval.answering.text.lexicon import ABBREVIATIONS, NUMBER_ABBREVIATIONS
+from retrieval.answering.text.sentences import FULL_STOPS
 
 _UNSPACED = re.compile(
     r"([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff])"
 )
 """Characters of scripts without spaces between words. Each counts as a word."""
-_SENTENCE_END = re.compile(r"[!?;\n。।؟؛۔]|\.(?=[^\w\s]{0,3}(?:\s|$))")  # noqa: RUF001
+_LINE_BREAKS = r"\n\r\f\x85\u2028\u2029"
+_SENTENCE_END = re.compile(rf"[!?;؛‽⸮܀{FULL_STOPS}{_LINE_BREAKS}]|\.(?=[^\w\s]{{0,3}}(?:\s|$))")
 """End of a sentence after NFKC, which replaces full-width punctuation."""
 _LAST_WORD = re.compile(r"[\w.]+\Z")
 _LONGEST_ABBREVIATION = 20

@@ -26,7 +26,7 @@ INTERNAL_USERS: Final = "users"
 
 
 class AccessUnknown(Exception):
-    """GitLab doesn't tell who may read something; `reason` is a message."""
+    """Raised if GitLab doesn't say who may read something; `reason` is a message."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

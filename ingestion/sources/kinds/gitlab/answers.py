@@ -1,4 +1,4 @@
-"""Objects in answers of GitLab."""
+"""Objects that GitLab's REST interface returns."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Final

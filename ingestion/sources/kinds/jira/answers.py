@@ -1,4 +1,4 @@
-"""Objects in answers of Jira."""
+"""Objects that Jira's REST interface returns."""
 
 from datetime import datetime
 from typing import Any

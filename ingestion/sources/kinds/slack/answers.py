@@ -1,4 +1,4 @@
-"""Objects in answers of Slack."""
+"""Objects that Slack's Web API returns."""
 
 import hashlib
 from collections.abc import Iterator
