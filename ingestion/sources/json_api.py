@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, model_validator
 
 from cairn.messages import CodedMessage
 from ingestion.sources.protocol import SourceRefused, SourceUnavailable
@@ -32,8 +32,23 @@ class RequestRefused(SourceRefused):
         super().__init__(message)
 
 
+class JsonObject(BaseModel):
+    """Object whose empty fields may be null or left out. Null only counts as a value of `nullable` fields."""
+
+    nullable: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_nulls(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value is not None or name in cls.nullable}
+
+
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
+Request = tuple[str, dict[str, str]]
+"""Path and parameters."""
 NOT_THERE: Final = frozenset((404, 410))
 
 
@@ -68,61 +83,69 @@ class JsonApi:
         )
         return self.parse(answer, kind)
 
+    def list_answers(self, path: str, next_of: Callable[[Answer], str], **params: str) -> Iterator[Answer]:
+        """Yield the pages of a list, unparsed, that link to the next page. Only the link’s query counts."""
+        return self._list_pages(self.read_answer, next_of, _follow_query, path, params)
+
     def list_links(self, path: str, kind: type[M], next_of: Callable[[M], str], **params: str) -> Iterator[M]:
         """Yield the pages of a list whose answers link to the next page. Only the link’s query counts."""
-        for _page in range(MAX_PAGES):
-            page = self.read(path, kind, **params)
-            yield page
-            link = next_of(page)
-            if not link:
-                return
-            following = {**params, **dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))}
-            if following == params:
-                raise self.server.invalid("next")
-            params = following
-        raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
+        return self._list_pages(self._reader(kind), next_of, _follow_query, path, params)
 
     def list_urls(self, path: str, kind: type[M], next_of: Callable[[M], str], **params: str) -> Iterator[M]:
         """Yield the pages of a list whose answers have the address of the next page on this server."""
-        for _page in range(MAX_PAGES):
-            page = self.read(path, kind, **params)
-            yield page
-            link = next_of(page)
-            if not link:
-                return
-            following = self.split_url(link)
-            if following == (path, params):
-                raise self.server.invalid("next")
-            path, params = following
-        raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
 
-    def split_url(self, url: str) -> tuple[str, dict[str, str]]:
+        def follow(url: str, _path: str, _params: dict[str, str]) -> Request:
+            return self.split_url(url)
+
+        return self._list_pages(self._reader(kind), next_of, follow, path, params)
+
+    def list_tokens(
+        self, path: str, kind: type[M], token_of: Callable[[M], str], name: str, **params: str
+    ) -> Iterator[M]:
+        """Yield the pages of a list whose answers have a token for the next page, the parameter `name`."""
+
+        def follow(token: str, path: str, params: dict[str, str]) -> Request:
+            return path, {**params, name: token}
+
+        return self._list_pages(self._reader(kind), token_of, follow, path, params, name)
+
+    def split_url(self, url: str) -> Request:
         """Return path and parameters of an address. Raises SourceUnavailable if it is on another server."""
         if not url.startswith(self.server.url):
             raise self.server.invalid(url)
         path, _mark, query = url.removeprefix(self.server.url).partition("?")
         return path, dict(parse_qsl(query, keep_blank_values=True))
 
-    def list_tokens(
-        self, path: str, kind: type[M], token_of: Callable[[M], str], name: str, **params: str
-    ) -> Iterator[M]:
-        """Yield the pages of a list whose answers have a token for the next page, the parameter `name`."""
-        for _page in range(MAX_PAGES):
-            page = self.read(path, kind, **params)
-            yield page
-            token = token_of(page)
-            if not token:
-                return
-            if params.get(name) == token:
-                raise self.server.invalid(name)
-            params = {**params, name: token}
-        raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
-
     def parse(self, answer: Answer, kind: type[M]) -> M:
         try:
             return kind.model_validate_json(answer.content)
         except ValidationError as error:
             raise self.server.invalid(error.errors()[0]["msg"]) from error
+
+    def _reader(self, kind: type[M]) -> Callable[..., M]:
+        return lambda path, **params: self.read(path, kind, **params)
+
+    def _list_pages(
+        self,
+        read: Callable[..., T],
+        next_of: Callable[[T], str],
+        follow: Callable[[str, str, dict[str, str]], Request],
+        path: str,
+        params: dict[str, str],
+        name: str = "next",
+    ) -> Iterator[T]:
+        """Yield pages until one leads to no other. `name`: what is invalid about one that leads to itself."""
+        for _page in range(MAX_PAGES):
+            page = read(path, **params)
+            yield page
+            link = next_of(page)
+            if not link:
+                return
+            following = follow(link, path, params)
+            if following == (path, params):
+                raise self.server.invalid(name)
+            path, params = following
+        raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
 
     def _read(self, path: str, params: Mapping[str, str]) -> Answer:
         return self._require(path, self.server.get(path, params, headers=self._authorize()))
@@ -135,6 +158,20 @@ class JsonApi:
             message = CodedMessage("source_busy", server=self.server.name, status=answer.status)
             raise SourceUnavailable(message, retry_after=wait)
         raise RequestRefused(self.server.name, path, answer.status, find_reason(answer.content))
+
+
+def read_as_visitor(visitor: WebServer, path: str, kind: type[M]) -> M | None:
+    """Return an object that a server shows to anonymous visitors, None if it doesn't, such as with a page to
+    sign in."""
+    try:
+        answer = visitor.get(path)
+        return kind.model_validate_json(answer.content) if answer.status == 200 else None
+    except (SourceRefused, ValidationError):
+        return None
+
+
+def _follow_query(link: str, path: str, params: dict[str, str]) -> Request:
+    return path, {**params, **dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))}
 
 
 def wait_while_busy(act: Callable[[], T]) -> T:

@@ -115,6 +115,14 @@ class SourceRefused(PermanentError):
     code = "source_refused"
 
 
+class AccessUnknown(Exception):
+    """The source doesn't say who may read something; `reason` is a message."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
 def describe_error(error: Exception) -> str:
     """Return the words of an error of a library or the operating system, without its number."""
     return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__

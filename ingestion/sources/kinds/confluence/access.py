@@ -1,13 +1,10 @@
 """Access to pages: a person must be allowed by the space, every page above, and the page itself."""
 
-from pydantic import ValidationError
-
 from cairn.access.source_access import EVERYONE, AccessEntry, AccessLevel, SourceAccess
 from cairn.messages import CodedMessage
 from ingestion.sources.atlassian import UnknownSubject
-from ingestion.sources.json_api import NOT_THERE, RequestRefused
+from ingestion.sources.json_api import NOT_THERE, RequestRefused, read_as_visitor
 from ingestion.sources.kinds.confluence.api import ConfluenceApi, Content, Space
-from ingestion.sources.protocol import SourceRefused
 from ingestion.sources.web_server import WebServer
 
 
@@ -54,16 +51,10 @@ class AccessReader:
     def _read_space(self, space: Space) -> AccessLevel:
         """Return who may read in a space. Whether it is open to everyone depends on settings of the whole
         Confluence, so the answer to a visitor counts: the space itself, not a page to sign in."""
-        if self._is_open(space):
+        found = read_as_visitor(self._visitor, f"rest/api/space/{space.key}", Space)
+        if found and found.id == space.id:
             return (AccessEntry(EVERYONE),)
         return _level(self._api.list_readers(space))
-
-    def _is_open(self, space: Space) -> bool:
-        try:
-            answer = self._visitor.get(f"rest/api/space/{space.key}")
-            return answer.status == 200 and Space.model_validate_json(answer.content).id == space.id
-        except (SourceRefused, ValidationError):
-            return False
 
 
 def _level(subjects: tuple[str, ...]) -> AccessLevel:

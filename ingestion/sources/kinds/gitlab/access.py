@@ -6,14 +6,12 @@ A confidential issue also needs a higher role, unless the person wrote it or is 
 from datetime import date
 from typing import Final
 
-from pydantic import ValidationError
-
 from cairn.access.source_access import EVERYONE, AccessEntry, AccessLevel, SourceAccess
 from cairn.messages import CodedMessage
-from ingestion.sources.json_api import RequestRefused
+from ingestion.sources.json_api import RequestRefused, read_as_visitor
 from ingestion.sources.kinds.gitlab.answers import Issue, Member, Project
 from ingestion.sources.kinds.gitlab.api import ROOT, GitLabApi, ListIncomplete
-from ingestion.sources.protocol import SourceRefused
+from ingestion.sources.protocol import AccessUnknown
 from ingestion.sources.web_server import WebServer
 
 _NO_ACCESS, _MINIMAL, _GUEST, _PLANNER, _REPORTER, _SECURITY_MANAGER = 0, 5, 10, 15, 20, 25
@@ -23,14 +21,6 @@ _READ_CONFIDENTIAL: Final = frozenset((_PLANNER, _REPORTER, _DEVELOPER, _MAINTAI
 _READ: Final = _READ_CONFIDENTIAL | {_GUEST, _SECURITY_MANAGER}
 INTERNAL_USERS: Final = "users"
 """Group of all users who aren't external."""
-
-
-class AccessUnknown(Exception):
-    """Raised if GitLab doesn't say who may read something; `reason` is a message."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 class AccessReader:
@@ -52,10 +42,10 @@ class AccessReader:
             self._lists_users = self._api.lists_users()
         return self._lists_users
 
-    def find_access(self, project: Project, level: str, issue: Issue | None = None) -> SourceAccess:
-        """Return the access to an issue or a wiki page. `level` is that of the project's issues or wiki."""
+    def find_access(self, project: Project, issue: Issue | None = None) -> SourceAccess:
+        """Return the access to an issue, without one that to the pages of the wiki."""
         try:
-            levels = [self._find_readers(project, level)]
+            levels = [self._find_readers(project, project.issues_level if issue else project.wiki_level)]
         except AccessUnknown as error:
             return SourceAccess(unknown=error.reason)
         if issue and issue.is_hidden:
@@ -114,12 +104,8 @@ class AccessReader:
         """Return whether GitLab shows a project to visitors: the project itself, not a page to sign in. It
         may keep visitors out whatever its projects allow."""
         if project.id not in self._open:
-            try:
-                answer = self._visitor.get(f"{ROOT}/projects/{project.id}")
-                found = Project.model_validate_json(answer.content)
-                self._open[project.id] = answer.status == 200 and found.id == project.id
-            except (SourceRefused, ValidationError):
-                self._open[project.id] = False
+            found = read_as_visitor(self._visitor, f"{ROOT}/projects/{project.id}", Project)
+            self._open[project.id] = found is not None and found.id == project.id
         return self._open[project.id]
 
 

@@ -3,7 +3,9 @@
 from datetime import date, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
+
+from ingestion.sources.json_api import JsonObject
 
 ACTIVE, BANNED = "active", "banned"
 DISABLED: Final = "disabled"
@@ -17,18 +19,7 @@ Day = Annotated[date, BeforeValidator(_cut_time)]
 """A day, which some versions of GitLab send with a time."""
 
 
-class Answer(BaseModel):
-    """Object whose empty fields may be null or left out."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_nulls(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        return {name: value for name, value in values.items() if value is not None}
-
-
-class Token(Answer):
+class Token(JsonObject):
     """The access token itself. What GitLab doesn't say counts against it."""
 
     active: bool = False
@@ -36,7 +27,7 @@ class Token(Answer):
     expires_at: Day | None = None
 
 
-class Person(Answer):
+class Person(JsonObject):
     """A user, as others see them. Only some may see `email`; `public_email` is chosen by the user."""
 
     id: int
@@ -95,13 +86,13 @@ class Member(Person):
         return self.is_active and self.membership_state == ACTIVE and is_valid
 
 
-class Share(Answer):
+class Share(JsonObject):
     """A group that a project is shared with."""
 
     expires_at: Day | None = None
 
 
-class Project(Answer):
+class Project(JsonObject):
     """A project. `classification` is the label by which an external service decides who may see it."""
 
     id: int
@@ -114,7 +105,7 @@ class Project(Answer):
     shares: list[Share] = Field(default=[], alias="shared_with_groups")
 
 
-class Issue(Answer):
+class Issue(JsonObject):
     """An issue. Its number stays: when it moves to another project, a new one is made there."""
 
     iid: int
@@ -138,7 +129,7 @@ class Issue(Answer):
         return self.author is not None and self.author.is_banned
 
 
-class Note(Answer):
+class Note(JsonObject):
     """A comment on an issue, or what GitLab itself notes about a change of it."""
 
     body: str = ""
@@ -157,7 +148,7 @@ class Note(Answer):
         return not self.system and not is_hidden
 
 
-class WikiPage(Answer):
+class WikiPage(JsonObject):
     """A page of a project's wiki. `slug` is its path there, which changes with its title."""
 
     slug: str = Field(min_length=1)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import Final, TypeVar
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -71,7 +71,7 @@ class GitLabApi(JsonApi):
         """Return all members, also those through groups, with their highest role. Raises ListIncomplete."""
         found, total = list[Member](), 0
         path = f"{ROOT}/projects/{project.id}/members/all"
-        for answer in self._list_answers(path, per_page=str(PAGE_LENGTH)):
+        for answer in self.list_answers(path, self._find_next, per_page=str(PAGE_LENGTH)):
             found += self._parse_list(answer, Member)
             count = answer.headers.get("X-Total", "")
             total = max(total, int(count) if count.isascii() and count.isdecimal() else 0)
@@ -131,21 +131,13 @@ class GitLabApi(JsonApi):
         return self.read(f"{ROOT}/projects/{project}/wikis/{quote(slug, safe='')}", WikiPage)
 
     def _list(self, path: str, kind: type[M], **params: str) -> Iterator[M]:
-        for answer in self._list_answers(path, per_page=str(PAGE_LENGTH), **params):
+        for answer in self.list_answers(path, self._find_next, per_page=str(PAGE_LENGTH), **params):
             yield from self._parse_list(answer, kind)
 
-    def _list_answers(self, path: str, **params: str) -> Iterator[Answer]:
-        """Yield the pages of a list. Of the link to the next one, only the query counts."""
-        for _page in range(MAX_PAGES):
-            answer = self.read_answer(path, **params)
-            yield answer
-            if not answer.next_url:
-                return
-            following = {**params, **dict(parse_qsl(urlsplit(answer.next_url).query, keep_blank_values=True))}
-            if following == params or answer.content.strip() == b"[]":
-                raise self.server.invalid("next")
-            params = following
-        raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
+    def _find_next(self, answer: Answer) -> str:
+        if answer.next_url and answer.content.strip() == b"[]":
+            raise self.server.invalid("next")
+        return answer.next_url
 
     def _parse_list(self, answer: Answer, kind: type[M]) -> list[M]:
         try:

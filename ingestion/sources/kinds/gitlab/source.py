@@ -17,7 +17,6 @@ from ingestion.sources.json_api import NOT_THERE, RequestRefused
 from ingestion.sources.kinds.gitlab.access import (
     INTERNAL_USERS,
     AccessReader,
-    AccessUnknown,
     confidential_group,
     members_group,
     reads_confidential,
@@ -28,6 +27,7 @@ from ingestion.sources.kinds.gitlab.options import GitLabOptions
 from ingestion.sources.kinds.gitlab.texts import WIKI_ENDINGS, write_issue
 from ingestion.sources.protocol import (
     MAX_ID_LENGTH,
+    AccessUnknown,
     Change,
     CheckStep,
     Item,
@@ -247,14 +247,14 @@ class GitLabSource:
         numbers = [int(each.rpartition(":")[2]) for each in ids]
         for start in range(0, len(numbers), PAGE_LENGTH):
             for issue in self._api.find_issues(project.id, numbers[start : start + PAGE_LENGTH]):
-                access = reader.find_access(project, project.issues_level, issue)
+                access = reader.find_access(project, issue)
                 yield f"{_ISSUE}:{project.id}:{issue.iid}", access
 
     def _list_page_access(
         self, reader: AccessReader, project: Project, ids: list[str]
     ) -> Iterator[tuple[str, SourceAccess]]:
         there = {_page_id(project.id, page.slug) for page in self._api.list_wiki(project.id)}
-        access = reader.find_access(project, project.wiki_level)
+        access = reader.find_access(project)
         yield from ((each, access) for each in ids if each in there)
 
     def _sign_in(self) -> StepWarning:

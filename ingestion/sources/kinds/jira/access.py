@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from pydantic import ValidationError
-
 from cairn.access.source_access import EVERYONE, AccessEntry, AccessLevel, SourceAccess
 from cairn.messages import CodedMessage
 from ingestion.sources.atlassian import UnknownSubject
-from ingestion.sources.json_api import RequestRefused
+from ingestion.sources.json_api import RequestRefused, read_as_visitor
 from ingestion.sources.kinds.jira.answers import ApplicationRole, Group, Holder, Issue, Person, Project
 from ingestion.sources.kinds.jira.api import JiraApi, require_id
-from ingestion.sources.protocol import SourceRefused
+from ingestion.sources.protocol import AccessUnknown
 from ingestion.sources.web_server import WebServer
 
 _REPORTER, _ASSIGNEE = "reporter", "assignee"
@@ -108,7 +106,7 @@ class AccessReader:
             except UnknownSubject as error:
                 unknown = CodedMessage("jira_grant_unknown", name=str(error))
                 self._readers[key] = Readers(unknown=unknown)
-            except _AccessUnknown as error:
+            except AccessUnknown as error:
                 self._readers[key] = Readers(unknown=error.reason)
             except RequestRefused as error:
                 self._readers[key] = Readers(unknown=error.message)
@@ -116,12 +114,12 @@ class AccessReader:
 
     def _list_project(self, project: Project) -> list[Holder]:
         if project.simplified:
-            raise _AccessUnknown(CodedMessage("jira_project_team_managed", name=project.name or project.key))
+            raise AccessUnknown(CodedMessage("jira_project_team_managed", name=project.name or project.key))
         return self._api.list_grants(project)
 
     def _list_level(self, level: str, name: str) -> list[Holder]:
         if self._levels is None:
-            raise _AccessUnknown(CodedMessage("jira_level_unknown", name=name or level))
+            raise AccessUnknown(CodedMessage("jira_level_unknown", name=name or level))
         return self._levels.get(level, [])
 
     def _find_subjects(self, holder: Holder, project: Project) -> tuple[str, ...]:
@@ -175,21 +173,9 @@ class AccessReader:
         """Return whether Jira shows a project to visitors: the project itself, not a page to sign in. A site
         may keep visitors out whatever its projects allow."""
         if project.id not in self._open:
-            try:
-                answer = self._visitor.get(f"{self._api.root}/project/{project.id}")
-                found = Project.model_validate_json(answer.content)
-                self._open[project.id] = answer.status == 200 and found.id == project.id
-            except (SourceRefused, ValidationError):
-                self._open[project.id] = False
+            found = read_as_visitor(self._visitor, f"{self._api.root}/project/{project.id}", Project)
+            self._open[project.id] = found is not None and found.id == project.id
         return self._open[project.id]
-
-
-class _AccessUnknown(Exception):
-    """Jira doesn't tell who may read something; `reason` is a message."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-        super().__init__(reason)
 
 
 def _build_level(subjects: Iterable[str], issue: Issue) -> AccessLevel:

@@ -3,31 +3,24 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field, RootModel, model_validator
+from pydantic import Field, RootModel
 
 from ingestion.sources.atlassian import Entry
+from ingestion.sources.json_api import JsonObject
 
 
-class Answer(Entry):
+class JiraObject(Entry, JsonObject):
     """Object whose empty fields may be null or left out."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_nulls(cls, values: Any) -> Any:
-        """The level of an issue stays null if it has none: an answer without the field says nothing."""
-        if not isinstance(values, dict):
-            return values
-        return {name: value for name, value in values.items() if value is not None or name == "security"}
 
-
-class Named(Answer):
+class Named(JiraObject):
     """A type, a status or a security level."""
 
     id: str = ""
     name: str = ""
 
 
-class Person(Answer):
+class Person(JiraObject):
     """A user: with an account id in the cloud, and a key in a data center, where names can change."""
 
     account_id: str = Field(default="", alias="accountId")
@@ -43,14 +36,14 @@ class Person(Answer):
         return f"user:{found}" if found else ""
 
 
-class Group(Answer):
+class Group(JiraObject):
     """A group. Groups of a data center have no id but their name, which can't be changed."""
 
     id: str = Field(default="", alias="groupId")
     name: str = ""
 
 
-class Project(Answer):
+class Project(JiraObject):
     """A project. Those that are `simplified` are managed by their team, without a permission scheme."""
 
     id: str
@@ -60,7 +53,7 @@ class Project(Answer):
     simplified: bool = False
 
 
-class Attachment(Answer):
+class Attachment(JiraObject):
     """A file, whose content never changes."""
 
     id: str
@@ -69,7 +62,7 @@ class Attachment(Answer):
     created: datetime | None = None
 
 
-class Comment(Answer):
+class Comment(JiraObject):
     """A comment. `visibility`: the role or group that may see it. `public` is false for internal comments on
     requests of a service desk."""
 
@@ -81,16 +74,17 @@ class Comment(Answer):
     rendered: str | None = Field(default=None, alias="renderedBody")
 
 
-class Comments(Answer):
+class Comments(JiraObject):
     """The comments on an issue, or the first of them."""
 
     comments: list[Comment]
     total: int
 
 
-class Fields(Answer):
-    """Fields of an issue."""
+class Fields(JiraObject):
+    """Fields of an issue. `security` is null if it has no level: an answer without the field says nothing."""
 
+    nullable = frozenset(("security",))
     project: Project
     summary: str = ""
     security: Named | None = None
@@ -104,27 +98,27 @@ class Fields(Answer):
     comment: Comments | None = None
 
 
-class RenderedComment(Answer):
+class RenderedComment(JiraObject):
     """A comment as HTML."""
 
     id: str
     body: str = ""
 
 
-class RenderedComments(Answer):
+class RenderedComments(JiraObject):
     """The comments on an issue as HTML, or the first of them."""
 
     comments: list[RenderedComment] = []
 
 
-class Rendered(Answer):
+class Rendered(JiraObject):
     """Fields of an issue as HTML."""
 
     description: str | None = None
     comment: RenderedComments = RenderedComments()
 
 
-class Issue(Answer):
+class Issue(JiraObject):
     """An issue. Its id stays when it moves to another project, its key doesn't."""
 
     id: str
@@ -133,7 +127,7 @@ class Issue(Answer):
     rendered: Rendered | None = Field(default=None, alias="renderedFields")
 
 
-class TokenPage(Answer):
+class TokenPage(JiraObject):
     """A page of issues in the cloud."""
 
     issues: list[Issue]
@@ -141,20 +135,20 @@ class TokenPage(Answer):
     is_last: bool | None = Field(default=None, alias="isLast")
 
 
-class NumberedPage(Answer):
+class NumberedPage(JiraObject):
     """A page of issues in a data center."""
 
     issues: list[Issue]
     total: int
 
 
-class Found(Answer):
+class Found(JiraObject):
     """Issues that were asked for by id, without those that aren't there."""
 
     issues: list[Issue]
 
 
-class Holder(Answer):
+class Holder(JiraObject):
     """Whom a permission is given to."""
 
     type: str
@@ -164,27 +158,27 @@ class Holder(Answer):
     group: Group | None = None
 
 
-class Grant(Answer):
+class Grant(JiraObject):
     """A permission in a permission scheme."""
 
     permission: str
     holder: Holder
 
 
-class Scheme(Answer):
+class Scheme(JiraObject):
     """The permission scheme of a project."""
 
     permissions: list[Grant]
 
 
-class LevelMember(Answer):
+class LevelMember(JiraObject):
     """A member of a security level."""
 
     level: str = Field(alias="issueSecurityLevelId")
     holder: Holder
 
 
-class Actor(Answer):
+class Actor(JiraObject):
     """A user or group that has a role in a project."""
 
     type: str
@@ -193,13 +187,13 @@ class Actor(Answer):
     group: Group | None = Field(default=None, alias="actorGroup")
 
 
-class Role(Answer):
+class Role(JiraObject):
     """A role in a project."""
 
     actors: list[Actor]
 
 
-class ApplicationRole(Answer):
+class ApplicationRole(JiraObject):
     """A product, and the groups whose members may use it. Only the cloud tells ids of groups."""
 
     key: str
@@ -215,7 +209,7 @@ class Projects(RootModel[list[Project]]):
     """All projects of a data center."""
 
 
-class Values(Answer):
+class Values(JiraObject):
     """A page of a list."""
 
     values: list[Any]

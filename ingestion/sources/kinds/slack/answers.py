@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
+
+from ingestion.sources.json_api import JsonObject
 
 TAKEN_SUBTYPES: Final = frozenset(("", "bot_message", "me_message", "file_share", "thread_broadcast"))
 """Kinds of messages that somebody wrote, rather than Slack itself, such as when a person joins."""
@@ -19,20 +21,13 @@ def find_moment(timestamp: str) -> datetime:
     return datetime.fromtimestamp(float(timestamp), UTC)
 
 
-class Answer(BaseModel):
-    """Object whose empty fields may be null or left out. Apps send numbers in some texts."""
+class SlackObject(JsonObject):
+    """Object in which apps send numbers for some texts."""
 
     model_config = ConfigDict(coerce_numbers_to_str=True)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_nulls(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        return {name: value for name, value in values.items() if value is not None}
 
-
-class Outcome(Answer):
+class Outcome(SlackObject):
     """Success or failure of a request. `needed` are the scopes that are missing."""
 
     ok: bool
@@ -40,19 +35,19 @@ class Outcome(Answer):
     needed: str = ""
 
 
-class Metadata(Answer):
+class Metadata(SlackObject):
     """Place of the next page."""
 
     cursor: str = Field(default="", alias="next_cursor")
 
 
-class Page(Answer):
+class Page(SlackObject):
     """A page of a list."""
 
     metadata: Metadata = Field(default=Metadata(), alias="response_metadata")
 
 
-class Identity(Answer):
+class Identity(SlackObject):
     """The workspace of a token, and its address."""
 
     url: str = Field(pattern=r"^https://\S+/$")
@@ -60,7 +55,7 @@ class Identity(Answer):
     team_id: str = Field(min_length=1)
 
 
-class Profile(Answer):
+class Profile(SlackObject):
     """Names and email address of a user."""
 
     display_name: str = ""
@@ -72,13 +67,13 @@ class Profile(Answer):
         return self.display_name or self.real_name
 
 
-class Membership(Answer):
+class Membership(SlackObject):
     """The workspaces of a user of an organisation that has several."""
 
     teams: list[str] = []
 
 
-class User(Answer):
+class User(SlackObject):
     """A user. What Slack doesn't say counts against the user."""
 
     id: str
@@ -111,7 +106,7 @@ class Users(Page):
     members: list[User]
 
 
-class Channel(Answer):
+class Channel(SlackObject):
     """A channel. Those of which Slack doesn't say that they are public and not shared are for members."""
 
     id: str = Field(min_length=1)
@@ -145,20 +140,20 @@ class Members(Page):
     members: list[str]
 
 
-class Edit(Answer):
+class Edit(SlackObject):
     """The last edit of a message."""
 
     ts: str = ""
 
 
-class File(Answer):
+class File(SlackObject):
     """A file shared in a message."""
 
     name: str = ""
     title: str = ""
 
 
-class Attachment(Answer):
+class Attachment(SlackObject):
     """A part of a bot's message, or a preview of something else that a message links to."""
 
     pretext: str = ""
@@ -169,13 +164,13 @@ class Attachment(Answer):
     is_msg_unfurl: bool = False
 
 
-class Bot(Answer):
+class Bot(SlackObject):
     """The app that wrote a message."""
 
     name: str = ""
 
 
-class Message(Answer):
+class Message(SlackObject):
     """A message. `thread` is the time of the message that began its thread."""
 
     ts: Timestamp

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Request, Response
 
 from cairn.library.models import DocumentVersion
+from ingestion.sources import json_api
 from ingestion.sources.kinds.gitlab import api as gitlab_api
 from ingestion.sources.kinds.gitlab import source as gitlab_source
 from ingestion.sources.kinds.gitlab.options import GitLabOptions
@@ -533,7 +534,8 @@ def test_answers_that_make_no_sense_are_not_the_end_of_a_list(gitlab: GitLabServ
 def test_lists_that_never_end_are_an_error(
     gitlab: GitLabServer, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr(gitlab_api, "MAX_PAGES", 20)
+    for module in (gitlab_api, json_api):
+        monkeypatch.setattr(module, "MAX_PAGES", 20)
     pages = iter(range(1, 1000))
 
     def repeat(request: Request) -> Response | None:
