@@ -101,7 +101,7 @@ def item_counts(source: Source) -> ItemCounts:
     return ItemCounts(**SourceItem.objects.filter(source=source).aggregate(**counts))
 
 
-def documents_of(source: Source) -> DocumentQuerySet:
+def list_source_documents(source: Source) -> DocumentQuerySet:
     items = SourceItem.objects.filter(source=source, document__isnull=False)
     return Document.objects.filter(pk__in=items.values("document"))
 

@@ -24,7 +24,7 @@ from retrieval.answering.generation.verdict import PartResult, build_part_result
 from retrieval.answering.generation.whole_lists import complete_list
 from retrieval.answering.grounding.check import SentenceChecker
 from retrieval.answering.grounding.reranker_languages import is_foreign, supports_language
-from retrieval.answering.prompts.evidence import Passage, documents_of
+from retrieval.answering.prompts.evidence import Passage, collect_documents
 from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION
 from retrieval.answering.protocols import ChatModel, Judgement, choose_model, route_of
 from retrieval.answering.query.decompose import SubQuestion
@@ -83,7 +83,7 @@ class PartWriter:
         passages = budget.select_passages(query, self._hits)
         if not passages:  # the question alone may name what an outside model may not read
             return None, budget, []
-        chat = choose_model(self._context.chat, documents_of(passages))
+        chat = choose_model(self._context.chat, collect_documents(passages))
         if chat is None:
             self._run.take_route(ModelRoute(reason=NO_MODEL))
             return None, budget, []

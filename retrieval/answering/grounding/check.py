@@ -32,7 +32,13 @@ from retrieval.answering.grounding.negation import contradicts
 from retrieval.answering.grounding.purpose import split_purpose
 from retrieval.answering.grounding.quantities import conflicting_figures, list_figures, unsupported_figures
 from retrieval.answering.grounding.restrictions import restricts_otherwise
-from retrieval.answering.grounding.rows import Row, RowEvidence, borrows_figure, list_rows, subject_stems
+from retrieval.answering.grounding.rows import (
+    Row,
+    RowEvidence,
+    list_rows,
+    misattributes_figure,
+    subject_stems,
+)
 from retrieval.answering.grounding.window_rater import WindowRater
 from retrieval.answering.grounding.windows import (
     Piece,
@@ -303,7 +309,7 @@ class SentenceChecker:
             return render_message("figures", self._reason_language, terms=", ".join(words))
         lost = (
             self._mixes_rows(sentence, window)
-            or self._borrows_figure(sentence, window)
+            or self._misattributes_figure(sentence, window)
             or self._repeats(sentence, window)
         )
         return render_message("meaning", self._reason_language) if lost else ""
@@ -340,7 +346,7 @@ class SentenceChecker:
         rows = [piece for piece in self._inside(window) if piece.key]
         return len(rows) > 1 and any(self._matches_no_row(part, rows) for part in _PARTS.split(sentence))
 
-    def _borrows_figure(self, sentence: str, window: Window) -> bool:
+    def _misattributes_figure(self, sentence: str, window: Window) -> bool:
         """Return whether a figure is that of a row about something else than the sentence."""
         if language_of(sentence) != self._language or not list_figures(sentence):
             return False
@@ -350,7 +356,7 @@ class SentenceChecker:
         prose = [each.own for each in self._inside(window) if not any(row.contains(each) for row in inside)]
         subjects = subject_stems(f"{sentence}\n{self._question}", self._language)
         evidence = RowEvidence(inside, rows, window.topic, "\n".join((heading, *prose)))
-        return borrows_figure(sentence, subjects, evidence)
+        return misattributes_figure(sentence, subjects, evidence)
 
     def _matches_no_row(self, part: str, rows: Sequence[Piece]) -> bool:
         stems = comparable_stems(part, self._language)

@@ -97,18 +97,18 @@ class RowEvidence:
     prose: str
 
 
-def borrows_figure(claim: str, subjects: frozenset[str], evidence: RowEvidence) -> bool:
+def misattributes_figure(claim: str, subjects: frozenset[str], evidence: RowEvidence) -> bool:
     """Return whether a figure of the claim is only that of a row about something else.
 
     `subjects`: stems of the claim and its question.
     """
     return any(
-        _is_borrowed(figure, claim, subjects, evidence)
+        _is_misattributed(figure, claim, subjects, evidence)
         for figure in dict.fromkeys(written for _, written in list_figures(claim))
     )
 
 
-def _is_borrowed(figure: str, claim: str, subjects: frozenset[str], evidence: RowEvidence) -> bool:
+def _is_misattributed(figure: str, claim: str, subjects: frozenset[str], evidence: RowEvidence) -> bool:
     texts = [evidence.prose, *(row.around for row in evidence.window)]
     if not all(unsupported_figures(figure, text) for text in texts):
         return False

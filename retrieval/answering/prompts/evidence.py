@@ -42,7 +42,7 @@ class Passage:
         )
 
 
-def documents_of(passages: Sequence[Passage]) -> frozenset[UUID]:
+def collect_documents(passages: Sequence[Passage]) -> frozenset[UUID]:
     """Return the documents that the passages come from."""
     return frozenset(hit.document for passage in passages for hit in passage.hits)
 

@@ -11,7 +11,7 @@ from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.hidden_characters import visible
 from cairn.inference.chat.prompt_messages import PromptMessages
-from retrieval.answering.prompts.evidence import Passage, documents_of
+from retrieval.answering.prompts.evidence import Passage, collect_documents
 
 PACKAGED_VERSION = "answer-1"  # for the packaged model
 DEFAULT_VERSION = "answer-2"  # for all others, unless their stored profile names another one
@@ -42,7 +42,7 @@ class Prompt:
             ChatMessage(role=MessageRole.SYSTEM, content=self.system),
             ChatMessage(role=MessageRole.USER, content=content),
         ]
-        return PromptMessages(turns, documents=documents_of(evidence))
+        return PromptMessages(turns, documents=collect_documents(evidence))
 
     def overhead(self, question: str) -> str:
         """Return the prompt without passages, for counting tokens."""

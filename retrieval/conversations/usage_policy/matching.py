@@ -25,6 +25,7 @@ _SENTENCE_END = re.compile(rf"[!?;؛‽⸮܀{FULL_STOPS}{_LINE_BREAKS}]|\.(?=[^\
 """End of a sentence after NFKC, which replaces full-width punctuation."""
 _LAST_WORD = re.compile(r"[\w.]+\Z")
 _LONGEST_ABBREVIATION = 20
+_VISIBLE_CHARACTER = re.compile(r"\S")
 _MISPLACED_WILDCARD = re.compile(r"(?<![^\W_])\*|\*(?=\S)")
 
 
@@ -98,7 +99,8 @@ def _is_abbreviated(text: str, stop: int) -> bool:
     last = _LAST_WORD.search(text[max(0, stop - _LONGEST_ABBREVIATION) : stop])
     word = last.group().casefold() if last else ""
     if word in NUMBER_ABBREVIATIONS:
-        return text[stop + 1 :].lstrip()[:1].isdigit()
+        following = _VISIBLE_CHARACTER.search(text, stop + 1)
+        return following is not None and following.group().isdigit()
     return word in ABBREVIATIONS or len(word) == 1 or (word.isdigit() and len(word) == 2)
 
 

@@ -20,9 +20,9 @@ from ingestion.models import Source, SourceItemState, SourceReaders, SourceTask
 from ingestion.sources.kinds import get_kind
 from ingestion.sources.selectors import (
     ScheduleState,
-    documents_of,
     item_counts,
     items_of,
+    list_source_documents,
     schedules_of,
     source_for,
     sources_for,
@@ -118,7 +118,7 @@ def source(request: HttpRequest, principal: Principal, source_id: str) -> HttpRe
     context = {
         "tab": "sources",
         "people": totals if totals and totals.all else None,
-        "documents": documents_of(row).count(),
+        "documents": list_source_documents(row).count(),
         **_source_context(row),
         **_items_context(request, row),
     }
@@ -170,7 +170,7 @@ def _source_context(row: Source) -> dict[str, Any]:
     return {
         "row": shown,
         "has_items": counts.all > 0,
-        "unreadable": documents_of(row).with_status("failed").count(),
+        "unreadable": list_source_documents(row).with_status("failed").count(),
         "counts": [
             (state.value, str(label), getattr(counts, state.value)) for state, label in STATE_LABELS.items()
         ],
