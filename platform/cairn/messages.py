@@ -697,6 +697,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "sign_in_declined": _("The provider refused, or the person cancelled there."),
     "sign_in_group": _("The person isn’t in a group that has access to Cairn."),
     "sign_in_disabled": _("The person’s account is disabled in Cairn."),
+    "metadata_too_long": _("May have {limit} characters at most, written as JSON."),
     "limit_reached": _("You’ve reached your limit of {limit}. Try again {when}."),
     "questions_per_minute": _("{most} questions per minute"),
     "searches_per_minute": _("{most} searches per minute"),

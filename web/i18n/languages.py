@@ -52,10 +52,14 @@ def _first_offered(codes: Iterator[str]) -> str:
     return next(filter(is_offered, codes), effective_environment().default_language)
 
 
+def is_script(request: HttpRequest) -> bool:
+    """Whether the script of a page sends an API request, rather than a program with a key."""
+    return hasattr(request, _LANGUAGE_ATTRIBUTE) and "Authorization" not in request.headers
+
+
 def script_language(request: HttpRequest) -> str:
     """Return the language of the page whose script sends an API request; English for keys."""
-    by_key = "Authorization" in request.headers
-    return ENGLISH if by_key else str(getattr(request, _LANGUAGE_ATTRIBUTE, ENGLISH))
+    return str(getattr(request, _LANGUAGE_ATTRIBUTE)) if is_script(request) else ENGLISH
 
 
 def is_offered(code: str) -> bool:

@@ -6,40 +6,18 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext
 from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from ingestion.sources.protocol import SourceOptions
-from web.i18n.localize import localize, number
+from web.i18n.field_errors import describe_field_error
 
 SELECTION: Final = "selection"
 """Value of "step" in a field's `json_schema_extra` if it selects what is taken from the source."""
 LONGEST_VALUE: Final = 20_000
 _UNIONS: Final = (Union, types.UnionType)
 _LISTS: Final = (list, tuple, set, frozenset)
-
-PROBLEMS: Final[Mapping[str, str]] = {
-    "missing": gettext_noop("Fill in this field."),
-    "string_too_short": gettext_noop("Fill in this field."),
-    "too_short": gettext_noop("Fill in this field."),
-    "string_too_long": gettext_noop("Use at most {max_length} characters."),
-    "too_long": gettext_noop("Use at most {max_length} lines."),
-    "int_parsing": gettext_noop("Enter a whole number."),
-    "int_type": gettext_noop("Enter a whole number."),
-    "int_from_float": gettext_noop("Enter a whole number."),
-    "float_parsing": gettext_noop("Enter a number."),
-    "greater_than": gettext_noop("Enter more than {gt}."),
-    "greater_than_equal": gettext_noop("Enter at least {ge}."),
-    "less_than": gettext_noop("Enter less than {lt}."),
-    "less_than_equal": gettext_noop("Enter at most {le}."),
-    "literal_error": gettext_noop("Choose one of the options."),
-    "enum": gettext_noop("Choose one of the options."),
-    "url_parsing": gettext_noop("Enter an address such as https://files.example.org."),
-    "url_scheme": gettext_noop("Enter an address such as https://files.example.org."),
-    "extra_forbidden": gettext_noop("There is no such option."),
-}
-OTHER_PROBLEM: Final = gettext_noop("Check this value.")
 
 
 class InputKind(Enum):
@@ -113,18 +91,8 @@ def describe_problems(error: ValidationError) -> dict[str, str]:
     found: dict[str, str] = {}
     for each in error.errors(include_url=False):
         name = str(each["loc"][0]) if each["loc"] else ""
-        found.setdefault(name, _describe_problem(dict(each)))
+        found.setdefault(name, describe_field_error({**each, "loc": each["loc"][1:]}))
     return found
-
-
-def _describe_problem(error: Mapping[str, Any]) -> str:
-    if error["type"] == "value_error":
-        return localize(error["msg"].removeprefix("Value error, "))
-    given = {
-        name: number(value) if isinstance(value, int | float) else value
-        for name, value in error.get("ctx", {}).items()
-    }
-    return gettext(PROBLEMS.get(error["type"], OTHER_PROBLEM)).format(**given)
 
 
 def _option_field(

@@ -13,7 +13,8 @@ from ingestion.sources.kinds.s3.options import S3Options
 from ingestion.sources.kinds.smb.options import SmbOptions
 from ingestion.sources.kinds.webdav.options import WebdavOptions
 from ingestion.sources.protocol import SourceOptions
-from web.sources.option_fields import OTHER_PROBLEM, describe_problems
+from web.i18n.field_errors import OTHER_ERROR
+from web.sources.option_fields import describe_problems
 
 ADDRESSES = ("ftp://files", "https://", "https://[::1", "https://files:99999/", "https://files:0/")
 GROUPS = {"host": "mail.example.org", "username": "cairn", "password": "secret", "groups": "a: b\na: c"}
@@ -39,5 +40,5 @@ def test_each_problem_has_german(kind: type[SourceOptions], options: dict[str, A
     with translation.override("de"):
         german = describe_problems(refused.value)
     assert english.keys() & {*options, ""}
-    assert OTHER_PROBLEM not in english.values()
+    assert OTHER_ERROR not in english.values()
     assert not set(english.values()) & set(german.values())

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import gettext_noop
 from ninja import Router
 from pydantic import BaseModel, Field
 
@@ -74,7 +75,7 @@ async def ask(request: HttpRequest, payload: Question) -> Answer | StreamingHttp
 
 def _start(principal: Principal, payload: Question) -> RunningAnswer:
     if payload.model not in {None, "cairn"} and payload.model != get_engine().chat.name:
-        raise invalid_field("body", "model", message="There is no such model here")
+        raise invalid_field("body", "model", message=gettext_noop("There is no such model here."))
     profile = read_trial_profile(principal, payload.profile)
     return start_answer(
         principal,

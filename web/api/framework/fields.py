@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Self
 from uuid import UUID
 
+from django.utils.translation import gettext_noop
 from pydantic import (
     AfterValidator,
     AwareDatetime,
@@ -14,12 +15,14 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 
 from cairn.access.scope import Principal
 from cairn.access.selectors import knowledge_base_for, parse_id
 from cairn.errors import NotFound
+from cairn.messages import CodedMessage
 
 
 def _line(longest: int) -> Any:
@@ -52,7 +55,7 @@ METADATA_CHARACTERS = 64_000
 
 def _check_length(metadata: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(metadata, ensure_ascii=False)) > METADATA_CHARACTERS:
-        raise ValueError(f"May have {METADATA_CHARACTERS} characters at most, written as JSON")
+        raise ValueError(CodedMessage("metadata_too_long", limit=METADATA_CHARACTERS))
     return metadata
 
 
@@ -65,7 +68,7 @@ def as_utc(moment: datetime) -> datetime:
     try:
         return zoned.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("Must lie in the years 1 to 9999, in UTC") from error
+        raise ValueError(gettext_noop("Must lie in the years 1 to 9999, in UTC.")) from error
 
 
 Moment = Annotated[datetime, AfterValidator(as_utc)]
@@ -76,6 +79,7 @@ Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)
 Count = StrictInt
 
 NO_MATCH = UUID(int=0)
+_NULL = ValueError(gettext_noop("May not be null."))
 
 
 class Body(BaseModel):
@@ -93,7 +97,13 @@ class Patch(Body):
     def _require_no_nulls(self) -> Self:
         nulls = [name for name in self.model_fields_set - self.erasable if getattr(self, name) is None]
         if nulls:
-            raise ValueError(f"May not be null: {', '.join(sorted(nulls))}")
+            raise ValidationError.from_exception_data(
+                type(self).__name__,
+                [
+                    {"type": "value_error", "loc": (name,), "input": None, "ctx": {"error": _NULL}}
+                    for name in sorted(nulls)
+                ],
+            )
         return self
 
     @property

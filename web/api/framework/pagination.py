@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext_noop
 from pydantic import BaseModel, Field
 
 from web.api.framework.fields import as_utc
@@ -150,7 +151,7 @@ def _decode_number(cursor: str) -> int:
 
 
 def _invalid_cursor() -> InvalidFields:
-    return invalid_field("query", "cursor", message="This is not a cursor from here")
+    return invalid_field("query", "cursor", message=gettext_noop("This isn’t a cursor of this list."))
 
 
 def _encode(at: datetime, identity: UUID) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import (
@@ -38,13 +38,15 @@ from cairn.errors import (
 )
 from cairn.library.storage import FULL, NO_ROOM
 from web.http.authentication import InvalidKey, visible_error
-from web.i18n.languages import ENGLISH, script_language
+from web.i18n.field_errors import describe_field_error
+from web.i18n.languages import ENGLISH, is_script, script_language
 from web.i18n.localize import localize
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 TRANSLATED_FIELDS = ("title", "detail")
+FIELD_ERROR_NAMES = ("loc", "msg", "type")
 MOST_ERRORS = 20
 LONGEST_NAME = 100  # of a field, in what is said of it
 
@@ -56,14 +58,15 @@ class MethodNotAllowed(PermanentError):
 
 
 class InvalidFields(InvalidInput):
-    """`errors`: the first invalid fields, as {"loc": [...], "msg": ..., "type": ...}."""
+    """`errors`: the first invalid fields in pydantic's format, with `ctx` for texts in plain words."""
 
     def __init__(self, errors: Sequence[dict[str, Any]]) -> None:
         super().__init__()
         self.errors = list(errors[:MOST_ERRORS])
 
     def problem(self) -> dict[str, Any]:
-        return {**super().problem(), "errors": self.errors}
+        errors = [{name: each[name] for name in FIELD_ERROR_NAMES} for each in self.errors]
+        return {**super().problem(), "errors": errors}
 
 
 def invalid_field(*loc: str | int, message: str, kind: str = "value_error") -> InvalidFields:
@@ -95,7 +98,7 @@ def as_cairn_error(error: BaseException) -> CairnError:
     if isinstance(error, CairnError):
         return error
     if isinstance(error, NinjaValidationError):
-        return InvalidFields([_clean_field_error(item) for item in error.errors])
+        return InvalidFields([_without_parameter_name(field_error(item)) for item in error.errors])
     if isinstance(error, ValidationError):
         return InvalidInput(" ".join(error.messages))
     if isinstance(error, HttpError) and error.status_code == MalformedRequest.status:
@@ -111,21 +114,31 @@ def as_cairn_error(error: BaseException) -> CairnError:
     return CairnError()
 
 
-def _clean_field_error(item: dict[str, Any]) -> dict[str, Any]:
-    loc = [part[:LONGEST_NAME] if isinstance(part, str) else part for part in item["loc"]]
-    if len(loc) > 1 and loc[0] == "body" and loc[1] in {"payload", "body"}:
-        del loc[1]  # the parameter's name in the code
+def field_error(item: Mapping[str, Any], *place: str | int) -> dict[str, Any]:
+    """Return an error of pydantic, in a field of the request at `place`, without the value sent."""
+    loc = [part[:LONGEST_NAME] if isinstance(part, str) else part for part in (*place, *item["loc"])]
     message = str(item["msg"]).removeprefix("Value error, ")
-    return {"loc": loc, "msg": message, "type": item["type"]}
+    return {"loc": loc, "msg": message, "type": item["type"], "ctx": item.get("ctx", {})}
+
+
+def _without_parameter_name(item: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the name that the body has in our code."""
+    match item["loc"]:
+        case ["body", "payload" | "body", *rest]:
+            return {**item, "loc": ["body", *rest]}
+    return item
 
 
 def problem_response(error: CairnError, request: HttpRequest | None = None) -> HttpResponse:
-    """Build the response, in the page's language for requests by its scripts."""
+    """Build the response: for requests by scripts of pages in plain words and in the page's language."""
     with translation.override(script_language(request) if request else ENGLISH):
         data = {
             name: localize(value) if name in TRANSLATED_FIELDS else value
             for name, value in error.problem().items()
         }
+        if request and isinstance(error, InvalidFields) and is_script(request):
+            for shown, each in zip(data["errors"], error.errors, strict=True):
+                shown["msg"] = describe_field_error(each)
     headers = error_headers(error)
     return JsonResponse(data, status=error.status, content_type=MEDIA_TYPE, headers=headers)
 

@@ -17,7 +17,7 @@ from web.api.framework.problems import InvalidFields
 FORMS = ("multipart/form-data",)
 MAX_DEPTH = 32
 MAX_FAULTS = 10
-BAD_TEXT = "Text may hold neither NUL nor lone surrogates"
+BAD_TEXT = gettext_noop("Text may contain neither NUL nor lone surrogates.")
 Path = tuple[str | int, ...]
 
 
@@ -79,7 +79,7 @@ def _faults(data: Any) -> Iterator[tuple[Path, str]]:
     while pending:
         path, value = pending.pop()
         if len(path) > MAX_DEPTH:
-            yield path[:1], "Nested too deeply"
+            yield path[:1], gettext_noop("It is nested too deeply.")
             return
         if isinstance(value, str) and _is_bad(value):
             yield path, BAD_TEXT

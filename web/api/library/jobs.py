@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.translation import gettext_noop
 from ninja import Query, Router, Status
 from ninja.openapi.schema import REF_TEMPLATE
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -76,7 +77,7 @@ class Again(Body):
     @model_validator(mode="after")
     def _require_filter(self) -> "Again":
         if not self.model_fields_set:
-            raise ValueError("Say at least one of code, knowledge_base, import and jobs")
+            raise ValueError(gettext_noop("Enter at least one of code, knowledge_base, import and jobs."))
         return self
 
 

@@ -34,7 +34,7 @@ from web.api.framework.fields import (
     parse_knowledge_base_or_no_match,
 )
 from web.api.framework.pagination import Page, PageQuery, numbered_page, page_of
-from web.api.framework.problems import InvalidFields
+from web.api.framework.problems import InvalidFields, field_error
 from web.api.row_schema import RowSchema
 from web.http.authentication import needs, principal_of
 from web.sources.dry_run import DryRun, check_stored, check_typed, list_stored, list_typed
@@ -540,13 +540,5 @@ def _require_valid(kind: str, options: Mapping[str, Any]) -> None:
     try:
         get_kind(kind).options.model_validate(options)
     except ValidationError as error:
-        raise InvalidFields(
-            [
-                {
-                    "loc": ["body", "options", *each["loc"]],
-                    "msg": each["msg"].removeprefix("Value error, "),
-                    "type": each["type"],
-                }
-                for each in error.errors(include_url=False, include_input=False)
-            ]
-        ) from None
+        errors = error.errors(include_url=False, include_input=False)
+        raise InvalidFields([field_error(dict(each), "body", "options") for each in errors]) from None

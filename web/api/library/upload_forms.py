@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_noop
 from ninja import UploadedFile
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from cairn.errors import MalformedRequest
 from web.api.framework.fields import METADATA_CHARACTERS, Metadata, SourceUri, Subjects
-from web.api.framework.problems import InvalidFields, invalid_field
+from web.api.framework.problems import InvalidFields, field_error, invalid_field
 from web.api.framework.request_parser import check_text, json_load
 
 MOST_FILES: Final = 50
@@ -49,7 +50,9 @@ class FilesForm(BaseModel):
     def sources(self, files: Sequence[UploadedFile]) -> list[str | None]:
         """Return one source per file. Raises InvalidFields if the number differs."""
         if self.source_uri and len(self.source_uri) != len(files):
-            raise invalid_field("form", "source_uri", message="One for each file, or none")
+            raise invalid_field(
+                "form", "source_uri", message=gettext_noop("Enter one for each file, or none.")
+            )
         return [uri or None for uri in self.source_uri] or [None] * len(files)
 
 
@@ -61,14 +64,9 @@ def _json(name: str, text: str, adapter: TypeAdapter[Any]) -> Any:
         check_text(value, "form", name)
         return adapter.validate_python(value)
     except MalformedRequest as error:
-        raise invalid_field("form", name, message="This is not valid JSON") from error
+        raise invalid_field("form", name, message=gettext_noop("Enter valid JSON.")) from error
     except ValidationError as error:
-        raise InvalidFields(
-            [
-                {"loc": ["form", name, *item["loc"]], "msg": item["msg"], "type": item["type"]}
-                for item in error.errors()
-            ]
-        ) from error
+        raise InvalidFields([field_error(dict(each), "form", name) for each in error.errors()]) from error
 
 
 def refuse_unknown_fields(request: HttpRequest, form: type[BaseModel] = UploadForm) -> None:

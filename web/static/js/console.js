@@ -1,6 +1,6 @@
 // Forms that call the REST API, and access to a knowledge base.
 
-import { $, $$, confirmed, toast } from "./dom.js";
+import { $, $$, confirmed, el, toast } from "./dom.js";
 import { wireDocuments } from "./documents.js";
 import { api } from "./http.js";
 import { t, tn } from "./i18n.js";
@@ -8,7 +8,7 @@ import { t, tn } from "./i18n.js";
 function valueOf(input) {
   if (input.hasAttribute("data-bool")) return input.checked;
   if (input.hasAttribute("data-nullable") && input.value === "") return null;
-  if (input.type === "number") return Number(input.value);
+  if (input.type === "number") return input.value === "" ? null : Number(input.value);
   if (input.hasAttribute("data-lines")) return input.value.split("\n").map((line) => line.trim()).filter(Boolean);
   return input.value;
 }
@@ -24,28 +24,55 @@ function payload(form) {
   return data;
 }
 
-function fieldOf(form, error) {
-  const path = error.loc ?? error.field ?? error.pointer ?? error.name ?? "";
-  const name = Array.isArray(path) ? path.at(-1) : String(path).split(/[./]/).at(-1);
-  return name && form.elements.namedItem(String(name));
+/** The visible field of an error; entries of a list belong to the list's field. */
+function fieldOf(form, { loc = [] }) {
+  const field = form.elements.namedItem(loc.findLast((part) => typeof part === "string") ?? "");
+  return field?.closest && !field.hidden && field.type !== "hidden" ? field : null;
 }
 
-export function showProblem(form, problem) {
+/** Show what is wrong with a field below it. */
+function showFieldError(field, text) {
+  const id = `${field.id || field.name}-problem`;
+  const shown = document.getElementById(id);
+  if (shown) { shown.textContent += ` ${text}`; return; }
+  field.closest(".field").append(el("p", { class: "error-text break", id, "data-field-error": "", text }));
+  field.setAttribute("aria-describedby", `${field.getAttribute("aria-describedby") ?? ""} ${id}`.trim());
+}
+
+export function showProblem(form, { message, errors = [] }) {
   const lines = [];
-  for (const error of problem.errors ?? []) {
+  for (const error of errors) {
     const field = fieldOf(form, error);
-    if (field?.setAttribute) field.setAttribute("aria-invalid", "true");
-    lines.push(error.detail ?? error.msg ?? error.message);
+    field?.setAttribute("aria-invalid", "true");
+    if (field?.closest(".field")) showFieldError(field, error.msg);
+    else lines.push(error.msg);
   }
+  const isShownAtFields = errors.length > lines.length;
   const box = $("[data-error]", form);
-  box.textContent = [problem.message, ...lines.filter((line) => line && !problem.message.includes(line))].join(" ");
+  box.textContent = [isShownAtFields ? t("Correct the marked fields.") : message, ...lines].filter(Boolean).join(" ");
   box.hidden = false;
   $('[aria-invalid="true"]', form)?.focus();
 }
 
 export function clearProblem(form) {
   $("[data-error]", form).hidden = true;
+  for (const note of $$("[data-field-error]", form)) {
+    const field = $(`[aria-describedby~="${note.id}"]`, form);
+    field.setAttribute("aria-describedby", field.getAttribute("aria-describedby").replace(note.id, "").trim());
+    note.remove();
+  }
   for (const input of $$("[aria-invalid]", form)) input.removeAttribute("aria-invalid");
+}
+
+/** What the browser can tell before anything is sent. It hides what was typed into a number field and isn't a number. */
+function findErrors(form) {
+  const found = [];
+  for (const input of form.elements) {
+    const loc = [input.name || input.id];
+    if (input.validity.badInput) found.push({ loc, msg: input.type === "number" ? t("Enter a number.") : t("Check this value.") });
+    else if (input.required && !input.value.trim()) found.push({ loc, msg: t("Fill in this field.") });
+  }
+  return found;
 }
 
 function then(form, answer) {
@@ -60,8 +87,8 @@ const address = (form) => form.dataset.api.replace(/\{(\w+)\}/, (_, name) => $(`
 
 async function submit(form) {
   clearProblem(form);
-  const missing = $$("[required]", form).find((input) => !input.value.trim());
-  if (missing) { missing.setAttribute("aria-invalid", "true"); showProblem(form, { message: t("Fill in the marked field.") }); return; }
+  const errors = findErrors(form);
+  if (errors.length) { showProblem(form, { message: "", errors }); return; }
   const button = $("button:not([type])", form);
   button.setAttribute("aria-busy", "true");
   const method = form.dataset.method ?? "POST";

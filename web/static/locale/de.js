@@ -37,6 +37,7 @@ globalThis.cairnCatalog = {
 "{n} Konto geändert.",
 "{n} Konten geändert."
 ],
+"Check this value.":"Prüfen Sie diesen Wert.",
 "Choose a group first.":"Wählen Sie zuerst eine Gruppe.",
 "Code":"Code",
 "Code copied.":"Code kopiert.",
@@ -46,6 +47,7 @@ globalThis.cairnCatalog = {
 "Copied with sources.":"Mit Quellen kopiert.",
 "Copied.":"Kopiert.",
 "Copy code":"Code kopieren",
+"Correct the marked fields.":"Korrigieren Sie die markierten Felder.",
 "Couldn’t display the passage. Close it and open it again.":"Die Textstelle konnte nicht angezeigt werden. Schließen Sie sie und öffnen Sie sie noch einmal.",
 "Couldn’t load the image of this page.":"Das Bild dieser Seite konnte nicht geladen werden.",
 "Couldn’t load the image of this page. Switch to “Text” to read it.":"Das Bild dieser Seite konnte nicht geladen werden. Unter „Text“ können Sie sie lesen.",
@@ -67,8 +69,8 @@ globalThis.cairnCatalog = {
 "{n} Person aktivieren?",
 "{n} Personen aktivieren?"
 ],
+"Enter a number.":"Geben Sie eine Zahl ein.",
 "Failed":"Fehlgeschlagen",
-"Fill in the marked field.":"Füllen Sie das markierte Feld aus.",
 "Fill in this field.":"Füllen Sie dieses Feld aus.",
 "Finished files stay. Files not yet uploaded or processed are skipped.":"Fertige Dateien bleiben erhalten. Noch nicht hochgeladene oder verarbeitete werden übersprungen.",
 "Indexing":"Wird in den Index aufgenommen",
