@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Generator, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from cairn.access.source_access import SourcePerson
 from cairn.messages import CodedMessage
 from ingestion.sources.protocol import (
     Change,
@@ -65,6 +66,12 @@ def require_known_access(source: Source, items: Collection[Item]) -> None:
     for _item, access in source.list_access(items):
         if access.unknown:
             raise SourceRefused(access.unknown)
+
+
+def require_people(source: Source, code: str) -> None:
+    """Raise SourceRefused with a message if the source lists no people."""
+    if not any(isinstance(each, SourcePerson) for each in source.list_people()):
+        raise SourceRefused(CodedMessage(code))
 
 
 def check_reading(source: Source, items: Iterable[Item], describe: Callable[[Item], str]) -> CheckStep:

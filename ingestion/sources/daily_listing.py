@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ingestion.sources.protocol import Change, Complete
@@ -12,7 +12,6 @@ FULL_EVERY: Final = timedelta(hours=24)
 
 def list_since(
     cursor: str,
-    now: datetime,
     *,
     list_all: Callable[[], Iterator[Change]],
     list_changed: Callable[[datetime], Iterator[Change]],
@@ -23,7 +22,7 @@ def list_since(
     A search doesn't find what was deleted, so only the full list shows what is gone. The account is checked
     again at the end: with a token that expired meanwhile, only what is public is listed.
     """
-    full, since = _read_cursor(cursor)
+    now, (full, since) = current_time(), _read_cursor(cursor)
     require_account()
     if full is None or since is None or now - full >= FULL_EVERY or full > now:
         yield from list_all()
@@ -33,6 +32,10 @@ def list_since(
         complete = False
     require_account()
     yield Complete(json.dumps({"full": full.isoformat(), "since": now.isoformat()}), full=complete)
+
+
+def current_time() -> datetime:
+    return datetime.now(UTC)
 
 
 def _read_cursor(cursor: str) -> tuple[datetime | None, datetime | None]:

@@ -1,7 +1,7 @@
 """Who may read what in Cairn by what a source says."""
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import pytest
 from django.utils import timezone
@@ -150,6 +150,11 @@ class FollowingBase:
         """Return the ids of items that Cairn shows a person after syncs."""
         found = documents_for(principal_for_user(self._users[name]))
         return set(SourceItem.objects.filter(document__in=found).values_list("external_id", flat=True))
+
+    def require_synced(self, names: Iterable[str], list_shown: Callable[[str], set[str]]) -> None:
+        """Check that Cairn shows people what the source shows them. `list_shown` returns that."""
+        for name in names:
+            assert self.list_synced(name) == list_shown(name), name
 
     def link(self, **people: str) -> None:
         """Link people with their ids in the source by hand, as admins do where addresses don't match."""

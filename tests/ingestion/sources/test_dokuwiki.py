@@ -209,16 +209,14 @@ def test_documents_follow_the_wiki(world: DokuwikiServer, following: FollowingBa
     """From the listing to who may read, by the syncs of content, people and access."""
     given = options(world).model_dump() | {"password": PASSWORD}
     following.sync("dokuwiki", given)
-    for login in PEOPLE:
-        assert following.list_synced(login) == world.list_shown(login), login
+    following.require_synced(PEOPLE, world.list_shown)
     world.rules.remove("staff:plans:* @board 1")
     world.groups["di"] = ("user", "staff")
     world.delete_page("it:p1")
     world.write_page("it:p2", "Other text.")
     world.save()
     following.sync("dokuwiki", given)
-    for login in PEOPLE:
-        assert following.list_synced(login) == world.list_shown(login), login
+    following.require_synced(PEOPLE, world.list_shown)
     following.require_canary({login: world.list_shown(login) for login in PEOPLE})
 
 

@@ -2,28 +2,23 @@
 
 import io
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
-from ingestion.sources.atlassian import STORAGE, explain_refusal, open_servers, quote_text
-from ingestion.sources.check_steps import StepWarning, find_first, read_items, require_known_access, run_steps
-from ingestion.sources.daily_listing import list_since
-from ingestion.sources.item_streams import ItemStream
+from ingestion.sources.atlassian import AtlassianSource, explain_refusal, open_servers, quote_text
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
 from ingestion.sources.kinds.confluence.access import AccessReader
-from ingestion.sources.kinds.confluence.api import CloudApi, ConfluenceApi, Content, DataCenterApi, Space
+from ingestion.sources.kinds.confluence.api import CloudApi, Content, DataCenterApi, Space
 from ingestion.sources.kinds.confluence.options import ConfluenceOptions
 from ingestion.sources.kinds.confluence.texts import write_page
 from ingestion.sources.protocol import (
     Change,
-    CheckStep,
     Item,
     ItemUnavailable,
     Progress,
-    SourceRefused,
     Unlisted,
 )
 from ingestion.sources.web_server import WebServer
@@ -39,37 +34,15 @@ def connect(options: ConfluenceOptions) -> Iterator["ConfluenceSource"]:
         yield ConfluenceSource(options, server, visitor)
 
 
-class ConfluenceSource:
+class ConfluenceSource(AtlassianSource):
     """Ids of items are "page:ID" and "file:ID:PAGE"."""
 
+    people_unlisted = "confluence_groups_unlisted"
+
     def __init__(self, options: ConfluenceOptions, server: WebServer, visitor: WebServer) -> None:
-        self._options, self._server, self._visitor = options, server, visitor
         kind = CloudApi if options.edition == "cloud" else DataCenterApi
-        self._api: ConfluenceApi = kind(JsonApi(server))
-
-    def check(self) -> Iterator[CheckStep]:
-        """Test the sign-in, the listing, the first page, and its permissions and the groups."""
-        first: list[Item] = []
-        yield from run_steps(
-            ("source_step_sign_in", self._sign_in),
-            ("source_step_list", lambda: first.extend(find_first(self._list_all()))),
-            ("source_step_read", lambda: read_items(self, first)),
-            ("source_step_access", lambda: self._require_access(first)),
-        )
-
-    def list_changes(self, cursor: str) -> Iterator[Change]:
-        """Yield all pages and attachments once a day, otherwise only recent changes."""
-        return list_since(
-            cursor,
-            _now(),
-            list_all=self._list_all,
-            list_changed=self._list_changed,
-            require_account=self._api.require_account,
-        )
-
-    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """Open a page as HTML, or a file. A page that changed since it was listed is refused."""
-        return self._open_file(item) if item.id.startswith("file:") else self._open_page(item)
+        self._options, self._api = options, kind(JsonApi(server))
+        super().__init__(server, visitor, self._api.require_account)
 
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
         """Yield the access of each item. A file has that of its page."""
@@ -162,7 +135,7 @@ class ConfluenceSource:
         )
 
     @contextmanager
-    def _open_page(self, item: Item) -> Iterator[BinaryIO]:
+    def _open_document(self, item: Item) -> Iterator[BinaryIO]:
         try:
             page = self._api.read_page(_page_of(item))
         except RequestRefused as error:
@@ -174,35 +147,17 @@ class ConfluenceSource:
         text = write_page(page.title, page.body.storage.value if page.body.storage else "")
         yield io.BytesIO(text.encode())
 
-    @contextmanager
-    def _open_file(self, item: Item) -> Iterator[BinaryIO]:
+    def _find_path(self, item: Item) -> str:
         _kind, number, page = item.id.split(":")
-        path = f"rest/api/content/{page}/child/attachment/att{number}/download"
         if self._options.edition == "data_center":
-            path = self._find_download(item, number, page)
-        with self._server.download(path, STORAGE) as response:
-            if response.status_code != 200:
-                raise explain_refusal(item, response.status_code)
-            yield io.BufferedReader(ItemStream(response.iter_raw(), lambda: None))
+            return self._find_download(item, number, page)
+        return f"rest/api/content/{page}/child/attachment/att{number}/download"
 
     def _find_download(self, item: Item, number: str, page: str) -> str:
         for file in self._api.list_attachments(page):
             if file.id.removeprefix("att") == number and file.links.download:
                 return file.links.download.partition("?")[0].removeprefix("/")
         raise explain_refusal(item, 404)
-
-    def _sign_in(self) -> StepWarning:
-        self._api.require_account()
-        return StepWarning(self._server.encryption_warning)
-
-    def _require_access(self, items: Collection[Item]) -> None:
-        require_known_access(self, items)
-        if not any(isinstance(each, SourcePerson) for each in self.list_people()):
-            raise SourceRefused(CodedMessage("confluence_groups_unlisted"))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _page_of(item: Item) -> str:

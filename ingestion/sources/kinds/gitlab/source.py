@@ -4,13 +4,21 @@ import hashlib
 import io
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import StepWarning, find_first, read_items, require_known_access, run_steps
+from ingestion.sources import daily_listing
+from ingestion.sources.check_steps import (
+    StepWarning,
+    find_first,
+    read_items,
+    require_known_access,
+    require_people,
+    run_steps,
+)
 from ingestion.sources.daily_listing import list_since
 from ingestion.sources.item_streams import shorten_id
 from ingestion.sources.json_api import NOT_THERE, RequestRefused
@@ -83,7 +91,6 @@ class GitLabSource:
         """Yield all issues once a day, otherwise only recent changes. Wiki pages are always listed."""
         return list_since(
             cursor,
-            _now(),
             list_all=lambda: self._list_projects({}),
             list_changed=lambda since: self._list_projects({"updated_after": format_time(since - _OVERLAP)}),
             require_account=self._api.read_token,
@@ -108,7 +115,7 @@ class GitLabSource:
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
         """Yield the access of each item that still exists."""
         projects = {str(each.id): each for each in self._find_projects()[0]}
-        reader = AccessReader(self._api, self._visitor, _now().date())
+        reader = AccessReader(self._api, self._visitor, daily_listing.current_time().date())
         by_project = dict[tuple[str, str], list[str]]()
         for item in items:
             kind, project, _key = item.id.split(":", 2)
@@ -128,7 +135,7 @@ class GitLabSource:
         project: those who have a role in it, and those whose role is enough for confidential issues. Projects
         whose members aren't known have no groups, since only managers may read them."""
         self._api.read_token()
-        reader = AccessReader(self._api, self._visitor, _now().date())
+        reader = AccessReader(self._api, self._visitor, daily_listing.current_time().date())
         people: dict[int, Person] = {}
         if reader.lists_users:
             users = [user for user in self._api.list_users() if user.is_active and not user.bot]
@@ -200,7 +207,7 @@ class GitLabSource:
 
     def _list_issues(self, project: Project, bounds: dict[str, str]) -> Iterator[Change]:
         for issue in self._api.list_issues(project, **bounds):
-            is_recent = _now() - issue.updated_at < _SETTLED
+            is_recent = daily_listing.current_time() - issue.updated_at < _SETTLED
             yield Item(
                 id=f"{_ISSUE}:{project.id}:{issue.iid}",
                 name=f"{issue.iid}.md",
@@ -267,7 +274,7 @@ class GitLabSource:
         scopes = frozenset(token.scopes)
         if not scopes & SCOPES:
             raise SourceRefused(CodedMessage("gitlab_scope_missing"))
-        if token.expires_at and token.expires_at <= (_now() + _EXPIRES_SOON).date():
+        if token.expires_at and token.expires_at <= (daily_listing.current_time() + _EXPIRES_SOON).date():
             return StepWarning(CodedMessage("gitlab_token_expires", day=token.expires_at.isoformat()))
         return StepWarning(CodedMessage("gitlab_token_writes") if "api" in scopes else "")
 
@@ -279,13 +286,8 @@ class GitLabSource:
 
     def _require_access(self, items: Collection[Item]) -> StepWarning:
         require_known_access(self, items)
-        if not any(isinstance(each, SourcePerson) for each in self.list_people()):
-            raise SourceRefused(CodedMessage("gitlab_people_unlisted"))
+        require_people(self, "gitlab_people_unlisted")
         return StepWarning("" if self._api.lists_users() else CodedMessage("gitlab_people_partly"))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _page_id(project: int, slug: str) -> str:

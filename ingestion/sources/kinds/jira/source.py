@@ -3,29 +3,25 @@
 import hashlib
 import io
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
 from cairn.access.source_access import SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
-from ingestion.sources.atlassian import STORAGE, explain_refusal, open_servers
-from ingestion.sources.check_steps import StepWarning, find_first, read_items, require_known_access, run_steps
-from ingestion.sources.daily_listing import list_since
-from ingestion.sources.item_streams import ItemStream
+from ingestion.sources import daily_listing
+from ingestion.sources.atlassian import AtlassianSource, explain_refusal, open_servers
 from ingestion.sources.json_api import NOT_THERE, JsonApi, RequestRefused
 from ingestion.sources.kinds.jira.access import AccessReader
 from ingestion.sources.kinds.jira.answers import Attachment, Comment, Issue, Person, Project
-from ingestion.sources.kinds.jira.api import CONTENT_FIELDS, CloudApi, DataCenterApi, JiraApi
+from ingestion.sources.kinds.jira.api import CONTENT_FIELDS, CloudApi, DataCenterApi
 from ingestion.sources.kinds.jira.options import JiraOptions
 from ingestion.sources.kinds.jira.texts import write_issue
 from ingestion.sources.protocol import (
     Change,
-    CheckStep,
     Item,
     ItemUnavailable,
     Progress,
-    SourceRefused,
     Unlisted,
 )
 from ingestion.sources.web_server import WebServer
@@ -43,37 +39,15 @@ def connect(options: JiraOptions) -> Iterator["JiraSource"]:
         yield JiraSource(options, server, visitor)
 
 
-class JiraSource:
+class JiraSource(AtlassianSource):
     """Ids of items are "issue:ID" and "file:ID:ISSUE". They stay when an issue moves to another project."""
 
+    people_unlisted = "jira_groups_unlisted"
+
     def __init__(self, options: JiraOptions, server: WebServer, visitor: WebServer) -> None:
-        self._options, self._server, self._visitor = options, server, visitor
         kind = CloudApi if options.edition == "cloud" else DataCenterApi
-        self._api: JiraApi = kind(JsonApi(server))
-
-    def check(self) -> Iterator[CheckStep]:
-        """Test the sign-in, the listing, the first issue, and its permissions and the groups."""
-        first: list[Item] = []
-        yield from run_steps(
-            ("source_step_sign_in", self._sign_in),
-            ("source_step_list", lambda: first.extend(find_first(self._list_all()))),
-            ("source_step_read", lambda: read_items(self, first)),
-            ("source_step_access", lambda: self._require_access(first)),
-        )
-
-    def list_changes(self, cursor: str) -> Iterator[Change]:
-        """Yield all issues and attachments once a day, otherwise only recent changes."""
-        return list_since(
-            cursor,
-            _now(),
-            list_all=self._list_all,
-            list_changed=self._list_changed,
-            require_account=self._api.require_account,
-        )
-
-    def open(self, item: Item) -> AbstractContextManager[BinaryIO]:
-        """Open an issue as HTML, or a file. An issue that changed since it was listed is refused."""
-        return self._open_file(item) if item.id.startswith("file:") else self._open_issue(item)
+        self._options, self._api = options, kind(JsonApi(server))
+        super().__init__(server, visitor, self._api.require_account)
 
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
         """Yield the access of each item. A file has that of its issue."""
@@ -118,7 +92,7 @@ class JiraSource:
     def _list_all(self) -> Iterator[Change]:
         """Yield the issues of each project, and again those that changed meanwhile: they may have moved to a
         project that was listed before."""
-        began, projects = _now(), self._find_projects()
+        began, projects = daily_listing.current_time(), self._find_projects()
         for project in projects:
             yield Progress()
             try:
@@ -192,7 +166,7 @@ class JiraSource:
         )
 
     @contextmanager
-    def _open_issue(self, item: Item) -> Iterator[BinaryIO]:
+    def _open_document(self, item: Item) -> Iterator[BinaryIO]:
         try:
             text = self._write(self._api.read_issue(_issue_of(item), self._fields))
         except RequestRefused as error:
@@ -201,26 +175,8 @@ class JiraSource:
             raise ItemUnavailable(CodedMessage("source_item_changed", name=item.name))
         yield io.BytesIO(text.encode())
 
-    @contextmanager
-    def _open_file(self, item: Item) -> Iterator[BinaryIO]:
-        path = self._api.file_path(item.id.split(":")[1], item.name)
-        with self._server.download(path, STORAGE) as response:
-            if response.status_code != 200:
-                raise explain_refusal(item, response.status_code)
-            yield io.BufferedReader(ItemStream(response.iter_raw(), lambda: None))
-
-    def _sign_in(self) -> StepWarning:
-        self._api.require_account()
-        return StepWarning(self._server.encryption_warning)
-
-    def _require_access(self, items: Collection[Item]) -> None:
-        require_known_access(self, items)
-        if not any(isinstance(each, SourcePerson) for each in self.list_people()):
-            raise SourceRefused(CodedMessage("jira_groups_unlisted"))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+    def _find_path(self, item: Item) -> str:
+        return self._api.file_path(item.id.split(":")[1], item.name)
 
 
 def _issue_of(item: Item) -> str:

@@ -11,7 +11,15 @@ from typing import BinaryIO, Final
 
 from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson
 from cairn.messages import CodedMessage
-from ingestion.sources.check_steps import StepWarning, find_first, read_items, require_known_access, run_steps
+from ingestion.sources import daily_listing
+from ingestion.sources.check_steps import (
+    StepWarning,
+    find_first,
+    read_items,
+    require_known_access,
+    require_people,
+    run_steps,
+)
 from ingestion.sources.daily_listing import list_since
 from ingestion.sources.kinds.slack.answers import Channel, Identity, Message, find_moment
 from ingestion.sources.kinds.slack.api import ChannelRefused, SlackApi, SlackRefused
@@ -66,7 +74,6 @@ class SlackSource:
         """Yield everything once a day, otherwise the last days."""
         return list_since(
             cursor,
-            _now(),
             list_all=self._list_all,
             list_changed=self._list_changed,
             require_account=self._api.read_identity,
@@ -141,7 +148,9 @@ class SlackSource:
     def _list_changed(self, since: datetime) -> Iterator[Change]:
         """Yield the last days of each channel, also days on which all messages were deleted."""
         first = max((since - _AGAIN).date(), self._options.since or date.min)
-        days = [first + _DAY * number for number in range((_now().date() - first).days + 1)]
+        days = [
+            first + _DAY * number for number in range((daily_listing.current_time().date() - first).days + 1)
+        ]
         for channel in self._find_channels():
             missing = {f"{_ALONE}:{channel.id}:{day}" for day in days}
             failed = False
@@ -160,7 +169,7 @@ class SlackSource:
             yield Unlisted(channel.name, error.message)
 
     def _list_channel(self, channel: Channel, first: date | None) -> Iterator[Change]:
-        bounds = _bounds(first, _now().date() + _DAY) if first else {}
+        bounds = _bounds(first, daily_listing.current_time().date() + _DAY) if first else {}
         messages = self._api.list_history(channel.id, **bounds)
         for day, found in groupby(messages, key=lambda message: message.moment.date()):
             alone = list[Message]()
@@ -180,7 +189,7 @@ class SlackSource:
         """The version doesn't depend on the replies themselves, except on edits of recent ones: to read the
         replies takes a request for each thread."""
         latest = message.latest_reply or message.ts
-        is_recent = find_moment(latest) >= _now() - _AGAIN
+        is_recent = find_moment(latest) >= daily_listing.current_time() - _AGAIN
         edits = self._find_edits(channel, message) if is_recent else ()
         summary = summarize(message, self._names) if message.is_taken else ""
         title = f"#{channel.name}: {summary}" if summary else f"#{channel.name}, {message.moment:%Y-%m-%d}"
@@ -244,12 +253,7 @@ class SlackSource:
 
     def _require_access(self, items: Collection[Item]) -> None:
         require_known_access(self, items)
-        if not any(isinstance(each, SourcePerson) for each in self.list_people()):
-            raise SourceRefused(CodedMessage("slack_people_unlisted"))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+        require_people(self, "slack_people_unlisted")
 
 
 def _bounds(first: date, last: date) -> dict[str, str]:

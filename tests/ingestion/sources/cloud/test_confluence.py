@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from werkzeug.wrappers import Response
 
-from ingestion.sources.kinds.confluence import source as confluence_source
+from ingestion.sources import daily_listing
 from ingestion.sources.kinds.confluence.source import connect
 from ingestion.sources.protocol import (
     Complete,
@@ -51,13 +51,6 @@ def cloud() -> Iterator[ConfluenceServer]:
         yield server
 
 
-@pytest.fixture
-def following(db: None) -> FollowingBase:
-    base = FollowingBase()
-    base.add_people([*PEOPLE, ""])
-    return base
-
-
 @pytest.mark.slow
 def test_confluence_access_stays_equal_after_random_changes(confluence: ConfluenceServer) -> None:
     dice, seen = random.Random(24), set[frozenset[str]]()
@@ -80,13 +73,11 @@ def test_documents_follow_confluence(cloud: ConfluenceServer, following: Followi
     given = options(cloud).model_dump() | {"token": TOKEN}
     cloud.pages[100].restricted = {"@board"}
     following.sync("confluence", given)
-    for person in PEOPLE:
-        assert following.list_synced(person) == cloud.list_shown(person), person
+    following.require_synced(PEOPLE, cloud.list_shown)
     cloud.groups["board"] = {"fay"}
     cloud.pages[200].restricted = {"di"}
     following.sync("confluence", given)
-    for person in PEOPLE:
-        assert following.list_synced(person) == cloud.list_shown(person), person
+    following.require_synced(PEOPLE, cloud.list_shown)
     assert following.list_synced("") == {item for item in cloud.list_shown("") if "30" in item}
     following.require_canary({person: cloud.list_shown(person) for person in PEOPLE})
 
@@ -136,7 +127,7 @@ def test_confluence_file_on_another_host_is_rejected(cloud: ConfluenceServer) ->
 
 def test_later_sync_reads_only_changes(confluence: ConfluenceServer, monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime(2026, 11, 20, tzinfo=UTC)
-    monkeypatch.setattr(confluence_source, "_now", lambda: now)
+    monkeypatch.setattr(daily_listing, "current_time", lambda: now)
     with connect(options(confluence, spaces="HR,PUB")) as source:
         *_items, first = source.list_changes("")
         assert isinstance(first, Complete)

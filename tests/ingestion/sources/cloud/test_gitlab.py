@@ -10,9 +10,8 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Request, Response
 
 from cairn.library.models import DocumentVersion
-from ingestion.sources import json_api
+from ingestion.sources import daily_listing, json_api
 from ingestion.sources.kinds.gitlab import api as gitlab_api
-from ingestion.sources.kinds.gitlab import source as gitlab_source
 from ingestion.sources.kinds.gitlab.options import GitLabOptions
 from ingestion.sources.kinds.gitlab.source import connect
 from ingestion.sources.protocol import (
@@ -59,15 +58,8 @@ def gitlab(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitLabServer]:
         yield server
 
 
-@pytest.fixture
-def following(db: None) -> FollowingBase:
-    base = FollowingBase()
-    base.add_people([*PEOPLE, ""])
-    return base
-
-
 def set_now(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
-    monkeypatch.setattr(gitlab_source, "_now", lambda: now)
+    monkeypatch.setattr(daily_listing, "current_time", lambda: now)
 
 
 def find_unknown(server: GitLabServer, **given: str) -> dict[str, str]:
@@ -150,8 +142,7 @@ def test_documents_follow_gitlab(gitlab: GitLabServer, following: FollowingBase)
 
     def compare() -> None:
         following.sync("gitlab", given)
-        for person in PEOPLE:
-            assert following.list_synced(person) == gitlab.list_shown(person), person
+        following.require_synced(PEOPLE, gitlab.list_shown)
         assert following.list_synced("") == set()
 
     compare()

@@ -68,21 +68,17 @@ def test_google_drive_access_stays_equal_after_random_changes(server: GoogleServ
 
 
 @pytest.mark.django_db(transaction=True)
-def test_documents_follow_google(server: GoogleServer) -> None:
-    following = FollowingBase()
-    following.add_people([*PEOPLE, ""])
+def test_documents_follow_google(server: GoogleServer, following: FollowingBase) -> None:
     given = options(server, drives=["D1", "D2"]).model_dump() | {"key": make_key()[0]}
     for drive in ("D1", "D2"):
         server.entries[f"{drive}doc"].trashed = True
     following.sync("google_drive", given)
-    for person in PEOPLE:
-        assert following.list_synced(person) == server.list_shown(person), person
+    following.require_synced(PEOPLE, server.list_shown)
     server.groups["inner"] = {"eve"}
     server.drives["D2"] = [Grant("ada")]
     server.trash("D1b")
     following.sync("google_drive", given)
-    for person in PEOPLE:
-        assert following.list_synced(person) == server.list_shown(person), person
+    following.require_synced(PEOPLE, server.list_shown)
     assert following.list_synced("") == set()
     following.require_canary({person: server.list_shown(person) for person in PEOPLE})
 

@@ -8,7 +8,7 @@ import pytest
 from werkzeug.wrappers import Response
 
 from cairn.library.models import Document, DocumentVersion
-from ingestion.sources.kinds.jira import source as jira_source
+from ingestion.sources import daily_listing
 from ingestion.sources.kinds.jira.source import JiraSource, connect
 from ingestion.sources.protocol import (
     Complete,
@@ -61,13 +61,6 @@ def center() -> Iterator[JiraServer]:
         yield server
 
 
-@pytest.fixture
-def following(db: None) -> FollowingBase:
-    base = FollowingBase()
-    base.add_people([*PEOPLE, ""])
-    return base
-
-
 def find_unknown(source: JiraSource) -> dict[str, str]:
     accesses = dict(source.list_access(list_items(source)))
     return {item: access.unknown for item, access in accesses.items() if access.unknown}
@@ -92,14 +85,12 @@ def test_documents_follow_jira(
     cloud: JiraServer, following: FollowingBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Compare after the syncs of content, people and access. What only moves isn't processed again."""
-    monkeypatch.setattr(jira_source, "_now", lambda: datetime(2026, 11, 20, tzinfo=UTC))
+    monkeypatch.setattr(daily_listing, "current_time", lambda: datetime(2026, 11, 20, tzinfo=UTC))
     given = options(cloud).model_dump() | {"token": TOKEN}
 
     def compare() -> None:
         following.sync("jira", given)
-        for person in PEOPLE:
-            expected = cloud.list_shown(person)
-            assert following.list_synced(person) == expected, person
+        following.require_synced(PEOPLE, cloud.list_shown)
         assert following.list_synced("") == cloud.list_shown("")
 
     compare()
@@ -180,7 +171,7 @@ def test_deleted_file_is_readable_by_managers_only(jira: JiraServer) -> None:
 
 def test_later_syncs_read_only_changes(jira: JiraServer, monkeypatch: pytest.MonkeyPatch) -> None:
     now = datetime(2026, 11, 20, tzinfo=UTC)
-    monkeypatch.setattr(jira_source, "_now", lambda: now)
+    monkeypatch.setattr(daily_listing, "current_time", lambda: now)
     with connect(options(jira, projects="OPS,PUB")) as source:
         *_items, first = source.list_changes("")
         assert isinstance(first, Complete)
@@ -202,7 +193,7 @@ def test_later_syncs_read_only_changes(jira: JiraServer, monkeypatch: pytest.Mon
 def test_issue_moved_during_a_listing_is_not_missed(
     jira: JiraServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jira_source, "_now", lambda: datetime(2026, 11, 20, tzinfo=UTC))
+    monkeypatch.setattr(daily_listing, "current_time", lambda: datetime(2026, 11, 20, tzinfo=UTC))
     with connect(options(jira, files=False)) as source:
         found = set()
         for each in source.list_changes(""):

@@ -66,19 +66,15 @@ def test_sharepoint_access_stays_equal_after_random_changes(server: GraphServer)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_documents_follow_microsoft(server: GraphServer) -> None:
-    following = FollowingBase()
-    following.add_people([*PEOPLE, ""])
+def test_documents_follow_microsoft(server: GraphServer, following: FollowingBase) -> None:
     given = options(server).model_dump() | {"certificate": make_certificate()[0], "client_secret": ""}
     following.sync("sharepoint", given)
-    for person in PEOPLE:
-        assert following.list_synced(person) == server.list_shown(person), person
+    following.require_synced(PEOPLE, server.list_shown)
     server.groups["inner"] = {"eve"}
     server.drives["lib1"]["b"].grants = [Grant(["guest"])]
     server.delete("lib2", "a")
     following.sync("sharepoint", given)
-    for person in PEOPLE:
-        assert following.list_synced(person) == server.list_shown(person), person
+    following.require_synced(PEOPLE, server.list_shown)
     assert following.list_synced("") == set()
     following.require_canary({person: server.list_shown(person) for person in PEOPLE})
 

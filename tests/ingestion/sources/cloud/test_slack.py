@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from werkzeug.wrappers import Response
 
 from cairn.library.models import DocumentVersion
-from ingestion.sources.kinds.slack import source as slack_source
+from ingestion.sources import daily_listing
 from ingestion.sources.kinds.slack.options import SlackOptions
 from ingestion.sources.kinds.slack.source import SlackSource, connect
 from ingestion.sources.protocol import (
@@ -53,15 +53,8 @@ def slack(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlackServer]:
         yield server
 
 
-@pytest.fixture
-def following(db: None) -> FollowingBase:
-    base = FollowingBase()
-    base.add_people([*PEOPLE, ""])
-    return base
-
-
 def set_now(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
-    monkeypatch.setattr(slack_source, "_now", lambda: now)
+    monkeypatch.setattr(daily_listing, "current_time", lambda: now)
 
 
 def list_versions(source: SlackSource) -> dict[str, str]:
@@ -99,8 +92,7 @@ def test_documents_follow_slack(slack: SlackServer, following: FollowingBase) ->
 
     def compare() -> None:
         following.sync("slack", given)
-        for person in PEOPLE:
-            assert following.list_synced(person) == slack.list_shown(person), person
+        following.require_synced(PEOPLE, slack.list_shown)
         assert following.list_synced("") == set()
 
     compare()
