@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.web.browser.test_evaluation import fits
+from tests.web.browser.test_sources import focus
 
 pytestmark = [pytest.mark.browser, pytest.mark.models]
 SIZES = {"desktop": ViewportSize(width=1280, height=800), "phone": ViewportSize(width=360, height=740)}
@@ -40,3 +41,46 @@ def test_daily_administration_works_in_the_browser(sign_in: Callable[..., Page],
     assert fits(page)
 
     go_to("Models")
+
+
+def test_forms_show_errors_at_their_fields_and_confirm_what_was_saved(sign_in: Callable[..., Page]) -> None:
+    page = sign_in(viewport=SIZES["phone"])
+    page.goto("/admin/usage-policy/new")
+    page.get_by_label("Name", exact=True).fill("Salaries")
+    page.get_by_label("Decline questions that contain").fill(f"salary\n{'x' * 201}")
+    save = page.get_by_role("button", name="Create rule")
+    save.click()
+    expect(page.locator("#rule-reply-problem")).to_have_text("Fill in this field.")
+    page.get_by_label("Reply").fill("Ask HR.")
+    save.click()
+    expect(page.locator("#rule-phrases-problem")).to_have_text("Entry 2: Use at most 200 characters.")
+    expect(page.locator("#rule-phrases")).to_have_attribute(
+        "aria-describedby", "phrases-hint rule-phrases-problem"
+    )
+    expect(page.locator("#rule-reply-problem")).to_have_count(0)
+    assert focus(page) == "rule-phrases"
+    assert fits(page)
+
+    page.get_by_label("Decline questions that contain").fill("salary")
+    save.click()
+    expect(page.locator(".toast")).to_have_text("Saved.")
+    page.reload()
+    expect(page.locator(".toast")).to_have_count(0)
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".toast")).to_have_text("Saved.")
+    page.get_by_role("button", name="Delete").click()
+    page.locator("#confirm [data-yes]").click()
+    page.wait_for_url("**/admin/usage-policy")
+    expect(page.locator(".toast")).to_have_text("Deleted “Salaries”.")
+
+
+def test_number_fields_send_only_numbers(sign_in: Callable[..., Page]) -> None:
+    page = sign_in()
+    page.goto("/admin/models/new")
+    for label in ("Name", "Address", "Model"):
+        page.get_by_label(label, exact=True).fill("m")
+    share = page.get_by_label("Share of questions for shadow runs, in percent")
+    share.clear()
+    share.press_sequentially("1e")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#model-shadow-problem")).to_have_text("Enter a number.")

@@ -1,6 +1,6 @@
 // Forms that call the REST API, and access to a knowledge base.
 
-import { $, $$, confirmed, el, toast } from "./dom.js";
+import { $, $$, confirmed, el, toast, toastAfterwards } from "./dom.js";
 import { wireDocuments } from "./documents.js";
 import { api } from "./http.js";
 import { t, tn } from "./i18n.js";
@@ -77,9 +77,10 @@ function findErrors(form) {
 
 function then(form, answer) {
   const what = form.dataset.then ?? "reload";
+  if (what === "saved") { toast(t("Saved.")); return; }
+  toastAfterwards(form.dataset.method === "DELETE" ? t("Deleted “{title}”.", { title: form.dataset.typed }) : t("Saved."));
   if (what.startsWith("go:")) location.assign(what.slice(3).replace(/\{(\w+)\}/, (_, name) => answer?.[name] ?? ""));
-  else if (what === "reload") location.reload();
-  else toast(t("Saved."));
+  else location.reload();
 }
 
 /** A name in braces stands for the choice of the field of that name. */
@@ -106,6 +107,7 @@ async function remove(button) {
   if (!(await confirmed({ title: t("{action} “{title}”?", { action: heading, title }), text, yes }))) return;
   try {
     await api("DELETE", removeApi);
+    if (!button.dataset.heading) toastAfterwards(t("Deleted “{title}”.", { title }));
     if (go) location.assign(go);
     else location.reload();
   } catch (error) {

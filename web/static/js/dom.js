@@ -51,6 +51,21 @@ export function toast(text, { action, label, ms = 8000 } = {}) {
   return node;
 }
 
+const NEXT_TOAST = "cairn-toast";
+
+/** Show a toast on the page that follows. */
+export function toastAfterwards(text) {
+  try { sessionStorage.setItem(NEXT_TOAST, text); } catch { /* then there is none */ }
+}
+
+export function showToastOfPageBefore() {
+  try {
+    const text = sessionStorage.getItem(NEXT_TOAST);
+    sessionStorage.removeItem(NEXT_TOAST);
+    if (text) toast(text);
+  } catch { /* nothing is kept */ }
+}
+
 export function confirmed({ title, text, yes }) {
   const dialog = document.getElementById("confirm");
   $("[data-title]", dialog).textContent = title;

@@ -1,6 +1,6 @@
 // What every page has: the menu on phones, pop-up menus, the theme, confirmations, being offline.
 
-import { $, $$, confirmed, tellTimes, toast } from "./dom.js";
+import { $, $$, confirmed, showToastOfPageBefore, tellTimes, toast } from "./dom.js";
 import { forgetDrafts } from "./drafts.js";
 import { STALE } from "./http.js";
 import "./hx.js";
@@ -125,4 +125,5 @@ document.body.addEventListener("htmx:afterSettle", (event) => tellTimes(event.de
 
 showChoice();
 showOnline();
+showToastOfPageBefore();
 tellTimes();

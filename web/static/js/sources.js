@@ -1,6 +1,6 @@
 // Sources: the guided dialog that sets one up, and the actions on a source's page.
 
-import { $, $$, announce, el, fragment, toast } from "./dom.js";
+import { $, $$, announce, el, fragment, toast, toastAfterwards } from "./dom.js";
 import { api, page } from "./http.js";
 import { t } from "./i18n.js";
 
@@ -143,6 +143,7 @@ async function remove(form) {
   button.setAttribute("aria-busy", "true");
   try {
     await api("DELETE", `${form.dataset.deleteForm}?delete_documents=${new FormData(form).get("delete_documents")}`);
+    toastAfterwards(t("Deleted “{title}”.", { title: form.dataset.title }));
     location.assign(form.dataset.go);
   } catch (error) {
     box.textContent = error.message;
