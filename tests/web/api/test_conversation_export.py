@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import pypdfium2
 import pytest
 from django.http import HttpResponse
+from markdown_it import MarkdownIt
 
 from cairn.access.models import Grant, Role
 from cairn.audit.models import Event
@@ -64,6 +65,29 @@ def test_markdown_export_has_sources_quotes_and_verdicts(rob: Caller, message: M
     assert "\n*Supported. Every sentence is supported by a source.*\n" in text
     assert "\n[1] Leave \\# rules, page 2, version 1, Handbook\n" in text
     assert "\n> 25 days a year,\n> for \\*everybody\\* \\!\\[x\\]\\(/x\\)\n" in text
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ("Write to \\<hr@example.org> as \\<a href=x>.", "Write to <hr@example.org> as <a href=x>."),
+        (
+            "See \\[HR](https://hr.example.org) \\<!-- now -->.",
+            "See [HR](https://hr.example.org) <!-- now -->.",
+        ),
+        ("Write `\\<b >` or \\\\\\<b >.", "Write \\<b > or \\<b >."),
+        ("Not \\\\<a href=x>here</a>, [a](/b)<a href=x> or ![a](/b).", "Not \\here, a or a."),
+    ],
+)
+def test_markdown_export_keeps_what_is_escaped(
+    rob: Caller, message: Message, answer: str, shown: str
+) -> None:
+    message.answer = answer
+    message.save()
+    text = exported(rob, message).content.decode().partition("\n## ")[2].split("\n\n")[1]
+    (paragraph,) = [token for token in MarkdownIt().parse(text) if token.type == "inline"]
+    assert {token.type for token in paragraph.children or ()} <= {"text", "text_special", "code_inline"}
+    assert "".join(token.content for token in paragraph.children or ()) == shown
 
 
 def test_json_export_matches_the_api(rob: Caller, message: Message) -> None:

@@ -1,7 +1,9 @@
 """Text formats of exports, Markdown and JSON, without content the reader may no longer read."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from django.utils import timezone
@@ -11,6 +13,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from cairn.answers import AnswerMode, Verdict
 from cairn.hidden_characters import visible
+from retrieval.answering.text.citation_markers import map_outside_code
 from retrieval.answering.text.markdown_filter import sanitize_markdown
 from retrieval.answering.text.messages import render_message
 from retrieval.answering.text.refusals import language_of_refusal
@@ -26,6 +29,8 @@ VERDICTS: Final = {
     "partial": gettext_noop("Partly supported."),
 }
 _LONGEST = 60
+_ESCAPED: Final = re.compile(r"\\([\\<\[])")
+_ENTITIES: Final = {"<": "&lt;", "[": "&#91;"}
 
 
 class ExportedConversation(ConversationWithMessages):
@@ -84,9 +89,18 @@ def _sanitize_outside_code(text: str) -> str:
     """Sanitize an answer. Nothing acts as Markdown or HTML in a block of code, which stays as it is."""
     parts, at = list[str](), 0
     for code in code_ranges(text):
-        parts += [sanitize_markdown(text[at : code.start]), visible(text[code.start : code.stop])]
+        parts += [_sanitize(text[at : code.start]), visible(text[code.start : code.stop])]
         at = code.stop
-    return "".join([*parts, sanitize_markdown(text[at:])])
+    return "".join([*parts, _sanitize(text[at:])])
+
+
+def _sanitize(text: str) -> str:
+    """Remove what would act as Markdown or HTML. What is escaped is text, and stays."""
+    return sanitize_markdown(map_outside_code(text, partial(_ESCAPED.sub, _write_as_entity)))
+
+
+def _write_as_entity(escaped: re.Match[str]) -> str:
+    return _ENTITIES.get(escaped[1], escaped[0])
 
 
 def describe_verdict(answer: Answer) -> str:
