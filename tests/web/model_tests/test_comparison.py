@@ -135,7 +135,10 @@ def test_both_models_are_asked_and_counted(
     assert "25 days" not in str(ModelComparison.objects.values().get()), "nothing of a document stays"
     browser = Client()
     browser.force_login(admin.user)
-    assert GOOD in browser.get("/admin/model-comparisons").content.decode()
+    shown = browser.get("/admin/model-comparisons").content.decode()
+    assert GOOD in shown
+    for label in ("Correct", "Unanswered", "Wrong", "Median time (s)"):  # in a column, the headers are hidden
+        assert shown.count(f'data-label="{label}"') == len(("first", "second"))
 
 
 def test_comparison_with_an_unavailable_model_fails(

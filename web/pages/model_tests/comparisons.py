@@ -1,10 +1,11 @@
 """Comparisons of two models, for admins: start one, and see how many questions each answers rightly."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext, gettext_noop
 from django.views.decorators.http import require_safe
 
 from cairn.access.models import Role
@@ -12,7 +13,7 @@ from cairn.access.principals import require_admin
 from cairn.access.scope import Principal
 from retrieval.evaluation.candidates import list_names, settings_for
 from retrieval.evaluation.gold_questions import gold_questions_for
-from retrieval.evaluation.model_comparisons.answers import MODELS, ModelSummary, summarize
+from retrieval.evaluation.model_comparisons.answers import MODELS, ComparedResult, ModelSummary, summarize
 from retrieval.evaluation.models import ModelComparison, TrialState
 from retrieval.evaluation.significance import PairedTest
 from web.i18n.localize import percent
@@ -21,6 +22,11 @@ from web.pages.model_tests.polling import reload_at_end
 from web.pages.shell.decorators import fragment, page, show
 
 SHOWN = 30
+RESULT_LABELS: Final = {
+    ComparedResult.RIGHT: gettext_noop("Correct"),
+    ComparedResult.UNANSWERED: gettext_noop("Unanswered"),
+    ComparedResult.WRONG: gettext_noop("Wrong"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ def _view_comparison(row: ModelComparison) -> ComparisonView:
 def _view_model(row: ModelComparison, name: str, summary: ModelSummary) -> ModelView:
     counts = tuple(
         CountView(
-            result.value,
+            gettext(RESULT_LABELS[result]),
             count.questions,
             percent(count.share),
             f"{percent(count.low)}–{percent(count.high)}",
