@@ -148,6 +148,16 @@ def loaded(name: str, known: dict[str, Path]) -> set[str]:
     return {name}.union(*(loaded(each, known) for each in imported))
 
 
+def test_labels_of_stacked_tables_leave_the_colon_to_the_stylesheet() -> None:
+    labels = [
+        label
+        for template in Path("web/templates").rglob("*.html")
+        for label in re.findall(r'<td[^>]*?data-label="\{% translate "([^"]*)"', template.read_text())
+    ]
+    assert len(labels) > 40
+    assert not [label for label in labels if label.endswith(":")]
+
+
 def test_no_page_loads_many_scripts() -> None:
     known = scripts()
     for name in known:
