@@ -9,11 +9,11 @@ from django.core.files import File
 from django.db import IntegrityError, transaction
 
 from cairn.audit.services import record
-from cairn.errors import Conflict
+from cairn.errors import Conflict, InvalidInput
 from cairn.inference.model_identity import place_of
 from cairn.messages import gettext_noop
 from cairn.settings.stored.models import Logo, StoredSection
-from cairn.settings.stored.sections import LanguageModel, Section
+from cairn.settings.stored.sections import ENTER_PROVIDER, LanguageModel, Section, SignIn
 from cairn.settings.stored.store import decode, encode, environment_with, forget_snapshot
 from web.configuration.logo import render_logo
 from web.model_tests.gate import describe_override, require_not_worse
@@ -36,12 +36,15 @@ def section_change(
     version: int,
     actor: UUID | None,
     override_reason: str = "",
+    key: str = "",
 ) -> None:
     """Store changed values; None removes one. `version`: the one that the changes were made to, 0 if
-    nothing had been stored. Raises Conflict if it isn't the current one, or if a language model would answer
-    that a comparison has shown to be worse, without a reason; see `web.model_tests.gate`."""
+    nothing had been stored. `key`: that of a further identity provider. Raises Conflict if it isn't the
+    current version, or if a language model would answer that a comparison has shown to be worse, without a
+    reason; see `web.model_tests.gate`."""
+    key = key or section.key
     with transaction.atomic():
-        row = StoredSection.objects.select_for_update().filter(pk=section.key).first()
+        row = StoredSection.objects.select_for_update().filter(pk=key).first()
         if version != (row.version if row else 0):
             raise Conflict(CHANGED_MEANWHILE)
         before = decode(section, row.values if row else {})
@@ -50,11 +53,12 @@ def section_change(
         if section is LanguageModel:
             active, candidate = (place_of(environment_with(each)) for each in (before, after))
             require_not_worse(candidate, active, override_reason)
-        _write(row, after, version + 1, actor)
+        _require_only_provider(key, after)
+        _write(row, key, after, version + 1, actor)
         record(
             "settings.changed",
             actor=actor,
-            subject=f"settings:{section.key}",
+            subject=f"settings:{key}",
             before={name: _value_for_log(before, name) for name in changed},
             after={name: _value_for_log(after, name) for name in changed},
             **describe_override(override_reason),
@@ -62,10 +66,26 @@ def section_change(
         transaction.on_commit(forget_snapshot)
 
 
-def section_with(section: type[Section], changes: Mapping[str, Any]) -> Section:
+def section_with(section: type[Section], changes: Mapping[str, Any], *, key: str = "") -> Section:
     """Return the stored section with changes that aren't stored."""
-    row = StoredSection.objects.filter(pk=section.key).first()
+    row = StoredSection.objects.filter(pk=key or section.key).first()
     return _apply(decode(section, row.values if row else {}), changes)
+
+
+def identity_provider_remove(*, key: str, version: int, actor: UUID | None) -> None:
+    """Remove a further identity provider. Its people keep their accounts, but can't sign in with it."""
+    with transaction.atomic():
+        row = StoredSection.objects.select_for_update().filter(pk=key).first()
+        if row is None or row.version != version:
+            raise Conflict(CHANGED_MEANWHILE)
+        if SignIn.variable_of("server_url"):
+            raise Conflict(SET_BY_ENVIRONMENT)
+        before = decode(SignIn, row.values)
+        row.delete()
+        names = [name for name in SignIn.model_fields if getattr(before, name) is not None]
+        values = {name: _value_for_log(before, name) for name in names}
+        record("settings.changed", actor=actor, subject=f"settings:{key}", before=values, after={})
+        transaction.on_commit(forget_snapshot)
 
 
 def logo_set(*, file: "File[bytes]", actor: UUID | None) -> None:
@@ -96,12 +116,23 @@ def _apply(before: Section, changes: Mapping[str, Any]) -> Section:
     return after
 
 
-def _write(row: StoredSection | None, values: Section, version: int, actor: UUID | None) -> None:
+def _require_only_provider(key: str, values: Section) -> None:
+    """Raise Conflict if another stored provider has the address: accounts belong to it."""
+    if not isinstance(values, SignIn):
+        return
+    if key != SignIn.key and values.provider is None:
+        raise InvalidInput(ENTER_PROVIDER)
+    for row in StoredSection.objects.filter(section__startswith=SignIn.key).exclude(pk=key):
+        if values.server_url and decode(SignIn, row.values).server_url == values.server_url:
+            raise Conflict(gettext_noop("Another provider already has this address."))
+
+
+def _write(row: StoredSection | None, key: str, values: Section, version: int, actor: UUID | None) -> None:
     given = {"values": encode(values), "version": version, "changed_by_id": actor}
     if row is None:
         try:
             with transaction.atomic():
-                StoredSection.objects.create(section=values.key, **given)
+                StoredSection.objects.create(section=key, **given)
         except IntegrityError as error:  # another admin was the first at the same moment
             raise Conflict(CHANGED_MEANWHILE) from error
         return

@@ -4,18 +4,21 @@ from allauth.account.authentication import get_authentication_records
 from django.conf import settings
 from django.http import HttpRequest
 
-from cairn.settings.identity import IdentityProvider, IdentityProviders
+from cairn.settings.identity import IdentityProvider, IdentityProviders, OidcProvider
 from cairn.settings.stored.sections import SignIn
-from cairn.settings.stored.store import load_section
+from cairn.settings.stored.store import load_identity_providers
 
 
 def identity_providers() -> IdentityProviders:
-    """Return the providers of the file that IDENTITY_PROVIDERS names, else the one stored in the console."""
+    """Return the providers of the file that IDENTITY_PROVIDERS names, else those stored in the console."""
     named: IdentityProviders = settings.IDENTITY_PROVIDERS
     if named.all or SignIn.variable_of("server_url"):
         return named
-    stored = load_section(SignIn).provider
-    return IdentityProviders(oidc=(stored,)) if stored else named
+    stored: dict[str, OidcProvider] = {}
+    for section in load_identity_providers().values():
+        if provider := section.provider:
+            stored.setdefault(provider.id, provider)  # two admins may add the same one at the same moment
+    return IdentityProviders(oidc=tuple(stored.values()))
 
 
 def provider_from(source: str) -> IdentityProvider | None:

@@ -35,7 +35,7 @@ from web.pages.library import document, imports, search
 from web.pages.library import views as library_views
 from web.pages.model_tests import comparisons, red_team
 from web.pages.people import choices, groups, user_import, users
-from web.pages.settings import registered_models, usage_policy
+from web.pages.settings import identity_providers, registered_models, usage_policy
 from web.pages.settings import views as settings
 from web.pages.shell import branding, command_palette
 from web.pages.sources import editing as source_editing
@@ -153,6 +153,21 @@ urlpatterns = [
     path("admin/limits", limits.index, name="console-limits"),
     path("admin/settings", settings.index, name="console-settings"),
     path("admin/settings/logo", settings.logo, name="console-settings-logo"),
+    path(
+        "admin/settings/sign_in/providers/<str:provider>",
+        identity_providers.provider,
+        name="console-identity-provider",
+    ),
+    path(
+        "admin/settings/sign_in/providers/<str:provider>/test",
+        identity_providers.test,
+        name="console-identity-provider-test",
+    ),
+    path(
+        "admin/settings/sign_in/providers/<str:provider>/remove",
+        identity_providers.remove,
+        name="console-identity-provider-remove",
+    ),
     path("admin/settings/<str:section>/test", settings.test, name="console-settings-test"),
     path("admin/settings/<str:section>", settings.section, name="console-settings-section"),
     path("branding/logo.png", branding.logo, name="brand-logo"),

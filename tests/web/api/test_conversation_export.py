@@ -79,7 +79,7 @@ def test_markdown_export_has_sources_quotes_and_verdicts(rob: Caller, message: M
         ("Not \\\\<a href=x>here</a>, [a](/b)<a href=x> or ![a](/b).", "Not \\here, a or a."),
     ],
 )
-def test_markdown_export_keeps_what_is_escaped(
+def test_markdown_export_preserves_escaped_text(
     rob: Caller, message: Message, answer: str, shown: str
 ) -> None:
     message.answer = answer

@@ -42,8 +42,7 @@ class Provider:
         return response.headers["Location"]
 
 
-@pytest.fixture(scope="module")
-def provider_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+def start_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     folder = tmp_path_factory.mktemp("provider")
     environment = clean_environment(str(folder))
     del environment["DJANGO_SETTINGS_MODULE"]
@@ -58,6 +57,11 @@ def provider_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provid
         yield Provider(url)
         process.terminate()
         process.communicate()
+
+
+@pytest.fixture(scope="module")
+def provider_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    yield from start_provider(tmp_path_factory)
 
 
 @pytest.fixture

@@ -216,6 +216,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
         "after": "0",
         "code": "no_text",
         "section": "branding",
+        "provider": "new",
         "name": _registered_model(),
         "rest": "no/such/address",
     }

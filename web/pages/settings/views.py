@@ -39,7 +39,7 @@ REASON = "override_reason"
 @page
 def index(request: HttpRequest, principal: Principal) -> HttpResponse:
     require_admin(principal)
-    return _render_page(request, principal, FORMS[Branding.key])
+    return render_settings(request, principal, FORMS[Branding.key])
 
 
 @sensitive_post_parameters()
@@ -49,18 +49,18 @@ def section(request: HttpRequest, principal: Principal, section: str) -> HttpRes
     require_admin(principal)
     form = _form(section)
     if request.method != "POST":
-        return _render_page(request, principal, form)
-    typed = _read_form(request.POST)
+        return render_settings(request, principal, form)
+    typed = read_form(request.POST)
     try:
         section_change(
             section=form.section,
             changes=read_changes(form, typed),
-            version=_version(typed),
+            version=read_version(typed),
             actor=principal.actor,
             override_reason=typed.get(REASON, "")[:LONGEST_REASON],
         )
     except (InvalidInput, ValidationError) as error:
-        return _render_page(request, principal, form, typed=typed, error=error)
+        return render_settings(request, principal, form, typed=typed, error=error)
     messages.success(request, gettext("Settings saved."))
     return redirect("pages:console-settings-section", section=section)
 
@@ -75,10 +75,10 @@ def test(request: HttpRequest, principal: Principal, section: str) -> HttpRespon
     if not form.can_test:
         raise Http404
     try:
-        changes = read_changes(form, _read_form(request.POST))
+        changes = read_changes(form, read_form(request.POST))
         found = run_test(section_with(form.section, changes), actor=principal.actor)
     except (InvalidInput, ValidationError) as error:
-        found = ConnectionResult(problem=_describe(error, form))
+        found = ConnectionResult(problem=describe_error(error, form))
     return render(request, "pages/console/_setting_test.html", {"found": found})
 
 
@@ -96,7 +96,7 @@ def logo(request: HttpRequest, principal: Principal) -> HttpResponse:
         else:
             raise InvalidInput(gettext("Choose a file."))
     except InvalidInput as error:
-        return _render_page(request, principal, FORMS[Branding.key], error=error)
+        return render_settings(request, principal, FORMS[Branding.key], error=error)
     messages.success(request, gettext("Settings saved."))
     return redirect("pages:console-settings-section", section=Branding.key)
 
@@ -107,15 +107,17 @@ def _form(key: str) -> SectionForm:
     return form
 
 
-def _render_page(
+def render_settings(
     request: HttpRequest,
     principal: Principal,
     form: SectionForm,
     *,
+    key: str = "",
     typed: Mapping[str, str] | None = None,
     error: InvalidInput | ValidationError | None = None,
 ) -> HttpResponse:
-    row = StoredSection.objects.select_related("changed_by").filter(pk=form.section.key).first()
+    """Render the form of a section. `key`: that of a further identity provider."""
+    row = StoredSection.objects.select_related("changed_by").filter(pk=key or form.section.key).first()
     values = decode(form.section, row.values if row else {})
     entered = typed or {}
     context: dict[str, Any] = {
@@ -125,12 +127,13 @@ def _render_page(
         "fields": list_fields(form, values, entered),
         "version": entered.get("version", row.version if row else 0),
         "row": row,
-        "error": _describe(error, form) if error else "",
+        "error": describe_error(error, form) if error else "",
         "needs_reason": getattr(error, "code", "") == WORSE_CODE or bool(entered.get(REASON)),
         "reason": entered.get(REASON, ""),
         **(_list_models() if form.section is LanguageModel else {}),
         **(_describe_provider(request, values) if isinstance(values, SignIn) else {}),
-        **(_list_failures() if form.section is SignIn else {}),
+        **(_list_failures() if form.section is SignIn and not key else {}),
+        **list_addresses(form, key),
         "has_logo": form.section is Branding and Logo.objects.exists(),
     }
     status = error.status if isinstance(error, InvalidInput) else HTTPStatus.UNPROCESSABLE_ENTITY
@@ -165,6 +168,33 @@ def _list_failures() -> dict[str, Any]:
     return {"failures": [(row.at, providers[row.source], row.cause) for row in rows]}
 
 
+def list_addresses(form: SectionForm, key: str) -> dict[str, Any]:
+    """Return the addresses of a form, and the further identity providers."""
+    if not key:
+        args = [form.section.key]
+        return {
+            "action": reverse("pages:console-settings-section", args=args),
+            "test_action": reverse("pages:console-settings-test", args=args),
+            "further": list_further_providers() if form.section is SignIn else None,
+            "variable": SignIn.variable_of("server_url"),
+        }
+    args = [key.removeprefix(SignIn.further)]
+    return {
+        "further_key": args[0],
+        "variable": SignIn.variable_of("server_url"),
+        "action": reverse("pages:console-identity-provider", args=args),
+        "test_action": reverse("pages:console-identity-provider-test", args=args),
+    }
+
+
+def list_further_providers() -> list[tuple[str, str, str]]:
+    """Return key, name and address of each further identity provider, by name."""
+    rows = StoredSection.objects.filter(section__startswith=SignIn.further)
+    found = [(row.section.removeprefix(SignIn.further), decode(SignIn, row.values)) for row in rows]
+    named = [(key, each.name or "", each.server_url or "") for key, each in found]
+    return sorted(named, key=lambda each: (each[1].casefold(), each[0]))
+
+
 def _list_models() -> dict[str, Any]:
     given, answering = effective_environment(), active_generation()
     return {
@@ -174,7 +204,7 @@ def _list_models() -> dict[str, Any]:
     }
 
 
-def _describe(error: InvalidInput | ValidationError, form: SectionForm) -> str:
+def describe_error(error: InvalidInput | ValidationError, form: SectionForm) -> str:
     if isinstance(error, InvalidInput):
         return localize(error.message)
     names = [str(each["loc"][0]) for each in error.errors() if each["loc"]]
@@ -182,10 +212,10 @@ def _describe(error: InvalidInput | ValidationError, form: SectionForm) -> str:
     return gettext("Check the value of: {fields}").format(fields=", ".join(labels))
 
 
-def _read_form(form: QueryDict) -> dict[str, str]:
+def read_form(form: QueryDict) -> dict[str, str]:
     return {name: str(value).replace("\0", "")[:LONGEST_VALUE] for name, value in form.items()}
 
 
-def _version(typed: Mapping[str, str]) -> int:
+def read_version(typed: Mapping[str, str]) -> int:
     text = typed.get("version", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else -1

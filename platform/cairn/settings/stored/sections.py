@@ -1,5 +1,7 @@
 """Registry of the settings that can be stored, by section of the console.
 
+Each section is stored under its key, and further identity providers under keys of their own.
+
 In every section, None means not set: the environment's value or the default applies.
 """
 
@@ -173,9 +175,13 @@ class Mail(Section):
 
 
 class SignIn(Section):
-    """Identity provider in place of those of the file that IDENTITY_PROVIDERS names."""
+    """Identity provider in place of those of the file that IDENTITY_PROVIDERS names.
+
+    `further`: prefix of the keys of further ones.
+    """
 
     key = "sign_in"
+    further: ClassVar[str] = "sign_in:"
     variables = dict.fromkeys(
         ("name", "server_url", "client_id", "client_secret", "admin_group"), ("identity_providers",)
     )
@@ -210,7 +216,7 @@ class SignIn(Section):
     def require_consistent(self, before: Self, sent: Collection[str]) -> None:
         needed = (self.name, self.server_url, self.client_id)
         if any(needed) and not all(needed):
-            raise InvalidInput(gettext_noop("Enter the provider’s name, its address and the client id."))
+            raise InvalidInput(ENTER_PROVIDER)
         moved = self.server_url not in (None, before.server_url)
         _require_secret(self, "client_secret", moved=moved, sent=sent)
 
@@ -229,6 +235,7 @@ class SignIn(Section):
         )
 
 
+ENTER_PROVIDER: Final = gettext_noop("Enter the provider’s name, its address and the client id.")
 ENTER_SECRET_AGAIN: Final = gettext_noop(
     "The address has changed, so enter the secret again: a stored one is sent only to the server that it was "
     "entered for."
@@ -267,3 +274,8 @@ def _origin(url: str) -> tuple[str, str]:
 SECTIONS: Final[Mapping[str, type[Section]]] = {
     each.key: each for each in (Branding, LanguageModel, SignIn, Mail, General)
 }
+
+
+def section_for(key: str) -> type[Section] | None:
+    """Return the section that is stored under a key."""
+    return SignIn if key.startswith(SignIn.further) else SECTIONS.get(key)

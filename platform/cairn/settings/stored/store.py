@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 from cairn.errors import InvalidInput
 from cairn.settings import Environment, environment
 from cairn.settings.stored.encryption import decrypt, encrypt
-from cairn.settings.stored.sections import SECTIONS, LanguageModel, Section
+from cairn.settings.stored.sections import LanguageModel, Section, SignIn, section_for
 
 if TYPE_CHECKING:  # models can be imported only after Django has started
     from cairn.settings.stored.models import RegisteredModel
@@ -82,6 +82,12 @@ def load_section(section: type[S]) -> S:
     """Return what is stored for a section, secrets in plain text, whether or not it takes effect."""
     found = current_snapshot().sections.get(section.key)
     return found if isinstance(found, section) else section()
+
+
+def load_identity_providers() -> dict[str, SignIn]:
+    """Return the stored identity providers by key, the first one before the further ones by name."""
+    found = {key: each for key, each in current_snapshot().sections.items() if isinstance(each, SignIn)}
+    return dict(sorted(found.items(), key=lambda item: (item[0] != SignIn.key, item[1].name or "", item[0])))
 
 
 def current_snapshot() -> Snapshot:
@@ -184,7 +190,7 @@ def _read(before: Snapshot | None) -> Snapshot:
         return _as_of(now, before) if before else Snapshot(now)
     if before is not None and before.read_at != _STALE and _is_unchanged(before, rows, logo, chat_models):
         return _as_of(now, before)
-    sections = {key: decode(SECTIONS[key], row[1]) for key, row in rows.items() if key in SECTIONS}
+    sections = {key: decode(section, row[1]) for key, row in rows.items() if (section := section_for(key))}
     overlay = _overlay(sections, chat_models)
     return Snapshot(
         now, rows, logo, sections, overlay, chat_models, _inside(overlay or environment(), chat_models)
