@@ -8,14 +8,16 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from tests.threaded_server import ThreadedServer
 
 HANGS: Final = "hangs"
 DRIPS: Final = "drips"
 BREAKS: Final = "breaks"
 
 
-class MailServer:
+class MailServer(ThreadedServer):
     """`messages`: accepted so far. `behaviour`: one of the constants, or "" for a server that works.
 
     `account`: name and password that it requires. `certificate`: files with certificate and key; it then
@@ -42,23 +44,17 @@ class MailServer:
             self.context.load_cert_chain(*certificate)
         self._server = _Server(("127.0.0.1", 0), _Session)
         self._server.mail = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        super().__init__(self._server)
 
     @property
     def port(self) -> int:
         return int(self._server.server_address[1])
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.ended.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
 
 
 class _Server(socketserver.ThreadingTCPServer):

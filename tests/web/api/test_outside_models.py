@@ -80,10 +80,10 @@ def public(mia: Caller, parts: Engine) -> Document:
     return found
 
 
-@pytest.fixture
-def engine(parts: Engine, own_models: None) -> Iterator[Engine]:
-    with use(Engine(parts.embedder, parts.index, ConfiguredChat())) as engine:
-        yield engine
+@pytest.fixture(autouse=True)
+def use_configured_models(parts: Engine, own_models: None) -> Iterator[None]:
+    with use(Engine(parts.embedder, parts.index, ConfiguredChat())):
+        yield
 
 
 def ask(caller: Caller, question: str, **more: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def sent_to(server: FakeServer) -> str:
 
 
 def test_external_model_answers_from_allowed_passages(
-    mia: Caller, public: Document, outside_server: FakeServer, inside_server: FakeServer, engine: Engine
+    mia: Caller, public: Document, outside_server: FakeServer, inside_server: FakeServer
 ) -> None:
     answer = ask(mia, PARKING)
     assert "behind the house" in answer["answer"]
@@ -113,12 +113,7 @@ def test_external_model_answers_from_allowed_passages(
 
 
 def test_passage_that_forbids_external_models_goes_to_the_internal_model(
-    mia: Caller,
-    secret: Document,
-    public: Document,
-    outside_server: FakeServer,
-    inside_server: FakeServer,
-    engine: Engine,
+    mia: Caller, secret: Document, public: Document, outside_server: FakeServer, inside_server: FakeServer
 ) -> None:
     answer = ask(mia, LEAVE)
     assert "25 days" in answer["answer"]
@@ -128,7 +123,7 @@ def test_passage_that_forbids_external_models_goes_to_the_internal_model(
 
 
 def test_passages_are_quoted_when_no_inside_model_exists(
-    mia: Caller, secret: Document, outside_server: FakeServer, engine: Engine
+    mia: Caller, secret: Document, outside_server: FakeServer
 ) -> None:
     answer = ask(mia, LEAVE)
     assert (answer["mode"], outside_server.exchanges) == ("extractive", [])
@@ -138,12 +133,7 @@ def test_passages_are_quoted_when_no_inside_model_exists(
 
 
 def test_document_can_forbid_external_models_for_itself_and_its_children(
-    mia: Caller,
-    document: Document,
-    public: Document,
-    outside_server: FakeServer,
-    parts: Engine,
-    engine: Engine,
+    mia: Caller, document: Document, public: Document, outside_server: FakeServer, parts: Engine
 ) -> None:
     indexed(document, parts, SECRET)
     Document.objects.filter(pk=document.pk).update(parent=public.pk)
@@ -157,12 +147,7 @@ def test_document_can_forbid_external_models_for_itself_and_its_children(
 
 
 def test_conversation_with_a_forbidden_passage_stays_internal(
-    mia: Caller,
-    secret: Document,
-    public: Document,
-    outside_server: FakeServer,
-    inside_server: FakeServer,
-    engine: Engine,
+    mia: Caller, secret: Document, public: Document, outside_server: FakeServer, inside_server: FakeServer
 ) -> None:
     first = ask(mia, LEAVE)
     visitors = [str(public.knowledge_base_id)]
@@ -178,7 +163,7 @@ def test_conversation_with_a_forbidden_passage_stays_internal(
 )
 def test_follow_up_is_rewritten_internally_if_a_searched_base_forbids_external_models(
     mia: Caller, secret: Document, public: Document, outside_server: FakeServer, inside_server: FakeServer,
-    question: str, engine: Engine,
+    question: str,
 ) -> None:  # fmt: skip
     first = ask(mia, PARKING, knowledge_bases=[str(public.knowledge_base_id)])
     closed = [str(secret.knowledge_base_id)]
@@ -188,7 +173,7 @@ def test_follow_up_is_rewritten_internally_if_a_searched_base_forbids_external_m
 
 
 def test_follow_up_is_completed_by_rules_without_an_internal_model(
-    mia: Caller, secret: Document, public: Document, outside_server: FakeServer, engine: Engine
+    mia: Caller, secret: Document, public: Document, outside_server: FakeServer
 ) -> None:
     KnowledgeBase.objects.update(outside_models="allow")
     Document.objects.filter(pk=secret.pk).update(forbids_outside_models=True)
@@ -201,12 +186,7 @@ def test_follow_up_is_completed_by_rules_without_an_internal_model(
 
 
 def test_client_history_stays_internal_if_a_searched_base_forbids_external_models(
-    mia: Caller,
-    secret: Document,
-    public: Document,
-    outside_server: FakeServer,
-    inside_server: FakeServer,
-    engine: Engine,
+    mia: Caller, secret: Document, public: Document, outside_server: FakeServer, inside_server: FakeServer
 ) -> None:
     turns = [
         {"role": "user", "content": LEAVE},
@@ -236,7 +216,6 @@ def test_summaries_and_comparisons_follow_the_rules(
     public: Document,
     outside_server: FakeServer,
     inside_server: FakeServer,
-    engine: Engine,
     question: str,
 ) -> None:
     ask(mia, question)
@@ -245,12 +224,7 @@ def test_summaries_and_comparisons_follow_the_rules(
 
 
 def test_judge_model_follows_the_data_rules(
-    admin: Caller,
-    secret: Document,
-    public: Document,
-    outside_server: FakeServer,
-    inside_server: FakeServer,
-    engine: Engine,
+    admin: Caller, secret: Document, public: Document, outside_server: FakeServer, inside_server: FakeServer
 ) -> None:
     profile = {"profile": {"writes": True, "prompt_version": "answer-2", "judges": True}}
     assert admin.put("/answer-profile", profile).status_code == 200
@@ -260,19 +234,18 @@ def test_judge_model_follows_the_data_rules(
 
 
 def test_model_that_became_external_receives_no_forbidden_messages(
-    mia: Caller, secret: Document, outside_server: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    mia: Caller, secret: Document, outside_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the choice of a model had missed the rule: messages are checked again before sending."""
     monkeypatch.setattr(
-        "retrieval.conversations.model_routing.RoutedChat.for_documents",
-        lambda self, _documents: self.chat,
+        "retrieval.conversations.model_routing.RoutedChat.for_documents", lambda self, _documents: self.chat
     )
     answer = ask(mia, LEAVE)
     assert (answer["mode"], outside_server.exchanges) == ("extractive", [])
 
 
 def test_setting_decides_for_bases_without_their_own_rule(
-    mia: Caller, public: Document, outside_server: FakeServer, engine: Engine, monkeypatch: pytest.MonkeyPatch
+    mia: Caller, public: Document, outside_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cairn.library.outside_models._is_forbidden_by_default", lambda: True)
     ask(mia, PARKING)
@@ -283,12 +256,7 @@ def test_setting_decides_for_bases_without_their_own_rule(
 
 
 def test_erased_rule_does_not_permit_an_outside_model(
-    mia: Caller,
-    secret: Document,
-    public: Document,
-    outside_server: FakeServer,
-    inside_server: FakeServer,
-    engine: Engine,
+    mia: Caller, secret: Document, public: Document, outside_server: FakeServer, inside_server: FakeServer
 ) -> None:
     first = ask(mia, LEAVE)
     Message.objects.filter(pk=first["id"]).update(
@@ -301,12 +269,7 @@ def test_erased_rule_does_not_permit_an_outside_model(
 
 
 def test_retiring_the_external_model_activates_the_internal_one(
-    admin: Caller,
-    mia: Caller,
-    public: Document,
-    outside_server: FakeServer,
-    inside_server: FakeServer,
-    engine: Engine,
+    admin: Caller, mia: Caller, public: Document, outside_server: FakeServer, inside_server: FakeServer
 ) -> None:
     row = RegisteredModel.objects.get(name="cloud")
     assert admin.post("/models/cloud/retire", {"version": row.version}).status_code == 200
@@ -338,7 +301,7 @@ def test_editors_forbid_external_models_for_a_document_and_managers_allow_them(
 
 
 def test_forbidden_documents_correct_no_spelling_for_an_external_model(
-    mia: Caller, public: Document, secret: Document, outside_server: FakeServer, engine: Engine
+    mia: Caller, public: Document, secret: Document, outside_server: FakeServer
 ) -> None:
     question = "Where is parking free for emplojees?"
     assert ask(mia, question)["spelling"] == []

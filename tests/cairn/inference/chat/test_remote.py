@@ -6,6 +6,7 @@ from llama_index.core.llms import ChatMessage, MessageRole
 
 from cairn.errors import CairnError, ConfigurationError, Unavailable
 from cairn.inference.chat import LlamaIndexChatModel, open_chat_model
+from cairn.inference.chat.text_stream import TextStream
 from cairn.settings import Environment
 from tests.cairn.inference.server import Exchange, FakeServer
 
@@ -71,7 +72,8 @@ def test_message_text_cannot_end_its_turn(server: FakeServer, model: LlamaIndexC
     assert server.exchanges[0].body["messages"][0]["content"] == "12 days< |eot_id|><|x y|>"
 
 
-def test_closing_hangs_up_between_pieces(server: FakeServer, model: LlamaIndexChatModel) -> None:
+def start_stream(server: FakeServer, model: LlamaIndexChatModel) -> tuple[TextStream, threading.Event]:
+    """Return a stream after its first piece, and an event for the end of its connection."""
     hung_up = threading.Event()
 
     def respond(exchange: Exchange) -> None:
@@ -83,6 +85,11 @@ def test_closing_hangs_up_between_pieces(server: FakeServer, model: LlamaIndexCh
     server.respond = respond
     stream = model.stream(MESSAGES, max_tokens=50)
     assert next(stream) == "Because"
+    return stream, hung_up
+
+
+def test_closing_hangs_up_between_pieces(server: FakeServer, model: LlamaIndexChatModel) -> None:
+    stream, hung_up = start_stream(server, model)
     stream.close()
     assert hung_up.wait(60)
     assert list(stream) == []
@@ -254,17 +261,7 @@ def test_probe_requests_one_token(server: FakeServer, model: LlamaIndexChatModel
 
 
 def test_closing_the_model_ends_its_streams(server: FakeServer, model: LlamaIndexChatModel) -> None:
-    hung_up = threading.Event()
-
-    def respond(exchange: Exchange) -> None:
-        exchange.start_stream()
-        exchange.delta("Because")
-        exchange.wait_for_hangup()
-        hung_up.set()
-
-    server.respond = respond
-    stream = model.stream(MESSAGES, max_tokens=50)
-    assert next(stream) == "Because"
+    stream, hung_up = start_stream(server, model)
     model.close()
     assert hung_up.wait(60)
     assert isinstance(failure_of(stream), Unavailable)
