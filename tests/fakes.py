@@ -111,8 +111,8 @@ class FakeInference:
         return [self._inferred(premise, hypothesis) for premise, hypothesis in pairs]
 
     def _inferred(self, premise: str, hypothesis: str) -> Inference:
-        for (part, said), inference in self._known.items():
-            if part in premise and said == hypothesis:
+        for (part, claim), inference in self._known.items():
+            if part in premise and claim == hypothesis:
                 return inference
         return Inference(entailment=0.0, contradiction=0.0)
 

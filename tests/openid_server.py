@@ -78,14 +78,14 @@ def person(request: HttpRequest) -> HttpResponse:
     from allauth.account.models import EmailAddress
     from django.contrib.auth.models import Group, User
 
-    said = json.loads(request.body)
-    user, _ = User.objects.get_or_create(username=said["username"])
-    user.first_name, _, user.last_name = said["name"].partition(" ")
+    fields = json.loads(request.body)
+    user, _ = User.objects.get_or_create(username=fields["username"])
+    user.first_name, _, user.last_name = fields["name"].partition(" ")
     user.save()
-    if said.get("email"):
-        address = {"email": said["email"], "verified": said["verified"], "primary": True}
+    if fields.get("email"):
+        address = {"email": fields["email"], "verified": fields["verified"], "primary": True}
         EmailAddress.objects.update_or_create(user=user, defaults=address)
-    user.groups.set([Group.objects.get_or_create(name=name)[0] for name in said["groups"]])
+    user.groups.set([Group.objects.get_or_create(name=name)[0] for name in fields["groups"]])
     return HttpResponse(str(user.pk))
 
 

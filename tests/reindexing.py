@@ -37,8 +37,8 @@ class Holdup:
         if exchange.body["model"] == OTHER_MODEL and len(texts) > 1:
             with self._lock:
                 self._left -= 1
-                held = self._left < 0
-            if held:
+                is_paused = self._left < 0
+            if is_paused:
                 self.reached.set()
                 self._released.wait(60)
             self.texts += len(texts)

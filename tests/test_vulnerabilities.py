@@ -35,8 +35,8 @@ def answered(monkeypatch: pytest.MonkeyPatch, audit: ModuleType, *answers: Any) 
         answer = left.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        said = answer if isinstance(answer, str) else json.dumps({"dependencies": answer})
-        return subprocess.CompletedProcess(command, 0, said, "")
+        output = answer if isinstance(answer, str) else json.dumps({"dependencies": answer})
+        return subprocess.CompletedProcess(command, 0, output, "")
 
     monkeypatch.setattr(audit.subprocess, "run", run)
     return commands
@@ -47,10 +47,10 @@ def test_known_faults_fail_and_are_named(
 ) -> None:
     answered(monkeypatch, audit, [GOOD], [GOOD, BAD, OURS])
     assert audit.main() == 1
-    said = capsys.readouterr().out
-    assert "2 packages checked, 1 known vulnerabilities" in said
-    assert "lxml 6.0: CVE-1, fixed in 6.1" in said
-    assert "not checked: cairn" in said
+    output = capsys.readouterr().out
+    assert "2 packages checked, 1 known vulnerabilities" in output
+    assert "lxml 6.0: CVE-1, fixed in 6.1" in output
+    assert "not checked: cairn" in output
 
 
 def test_audit_passes_without_known_vulnerabilities(

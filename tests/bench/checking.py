@@ -83,7 +83,7 @@ def check_times(tokens: int, questions: Sequence[str]) -> tuple[list[float], lis
         began = time.perf_counter()
         checker.prepare()
         prepared.append((time.perf_counter() - began) * 1000)
-        own = [said for passage in evidence for said in sentences_of(passage.number, passage.text)][:4]
+        own = [unit for passage in evidence for unit in sentences_of(passage.number, passage.text)][:4]
         for at, (number, sentence) in enumerate([*own, (1, foreign[0])]):
             began = time.perf_counter()
             checker.check(f"In short, {sentence}", [number])  # a mere copy has been embedded already

@@ -44,9 +44,9 @@ def unsupported(answer: dict[str, Any]) -> Iterator[str]:
     ).casefold()
     for pattern in (_NUMBER, _DATED, _NAME):
         edge = r"\d" if pattern is _NUMBER else r"\w"  # the 18 of 18F is a number in both
-        for said in dict.fromkeys(pattern.findall(text)):
-            if not re.search(rf"(?<!{edge}){re.escape(said.casefold())}(?!{edge})", known):
-                yield said
+        for fact in dict.fromkeys(pattern.findall(text)):
+            if not re.search(rf"(?<!{edge}){re.escape(fact.casefold())}(?!{edge})", known):
+                yield fact
 
 
 def ask(api: httpx.Client, row: dict[str, Any], base: str | None) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def ask(api: httpx.Client, row: dict[str, Any], base: str | None) -> dict[str, A
             "conversation": conversation,
             "knowledge_bases": [base] if base else None,
         }
-        response = api.post("/api/v1/ask", json={name: said for name, said in body.items() if said})
+        response = api.post("/api/v1/ask", json={name: value for name, value in body.items() if value})
         answer = response.raise_for_status().json()
         conversation = answer["conversation"]
     return answer
@@ -79,10 +79,10 @@ def main() -> int:
         for row in questions(options.first):
             answer = ask(api, row, options.kb)
             modes[f"{answer['mode']}, {answer['verdict']}"] += 1
-            for said in unsupported(answer):
+            for fact in unsupported(answer):
                 found += 1
                 sys.stdout.write(
-                    f"{row['id']} [{answer['mode']}]: “{said}”\n    {answer['answer'][:500]!r}\n"
+                    f"{row['id']} [{answer['mode']}]: “{fact}”\n    {answer['answer'][:500]!r}\n"
                 )
     sys.stdout.write(f"{found} unsupported in {sum(modes.values())} answers: {dict(modes)}\n")
     return 1 if found else 0

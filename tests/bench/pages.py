@@ -178,16 +178,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--table", type=Path, help="also write them into the table of this page")
-    said = parser.parse_args()
+    arguments = parser.parse_args()
     with sync_playwright() as playwright, databases() as known:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         found = {name: looked_at(browser, settings) for name, settings in known.items()}
         browser.close()
     named = [replace(each, name=f"{name}, {each.name}") for name, all_ in found.items() for each in all_]
-    show(named, Console(), file=said.json)
-    if said.table:
-        page = said.table.read_text(encoding="utf-8")
-        said.table.write_text(TABLE.sub(table(found), page), encoding="utf-8")
+    show(named, Console(), file=arguments.json)
+    if arguments.table:
+        page = arguments.table.read_text(encoding="utf-8")
+        arguments.table.write_text(TABLE.sub(table(found), page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,12 +44,12 @@ def served_model() -> Iterator[dict[str, str]]:
 def answer_to(prompt: str) -> str:
     """The sentences of the passages that have most words of the question, each with its marker."""
     asked = _words(prompt.rpartition("\nQuestion: ")[2])
-    said = [
+    sentences = [
         (len(asked & _words(sentence)), f"{sentence[:-1]} [{number}]{sentence[-1]}")
         for place, text in _PASSAGE.findall(prompt)
         for number, sentence in sentences_of(int(place), text)
     ]
-    best = sorted(said, key=lambda each: each[0], reverse=True)[:SENTENCES]
+    best = sorted(sentences, key=lambda each: each[0], reverse=True)[:SENTENCES]
     return " ".join(sentence for _, sentence in best) or "The passages do not tell."
 
 

@@ -23,11 +23,11 @@ class Spoken:
         """Return the seconds from the request to the end of this sentence, or None if the model didn't
         generate it."""
         plain = [(_plain(word), at) for word, at in zip(self.words, self.times, strict=False)]
-        said = [(word, at) for word, at in plain if word]
+        spoken_words = [(word, at) for word, at in plain if word]
         shown = [word for word in map(_plain, sentence.split()) if word]
-        for start in range(len(said) - len(shown) + 1):
-            if [word for word, _ in said[start : start + ALIKE]] == shown[:ALIKE]:
-                return said[start + len(shown) - 1][1] - self.began
+        for start in range(len(spoken_words) - len(shown) + 1):
+            if [word for word, _ in spoken_words[start : start + ALIKE]] == shown[:ALIKE]:
+                return spoken_words[start + len(shown) - 1][1] - self.began
         return None
 
     @property
@@ -45,9 +45,9 @@ def models_own(spoken: Sequence[Spoken], sentence: str, asked: float, shown: flo
     """Return the seconds that the model took for this sentence of a question whose text was shown at
     these times. If passages were quoted instead, return the model's whole time."""
     within = [each for each in spoken if asked <= each.began <= shown]
-    said = [seconds for each in within if (seconds := each.seconds_until(sentence)) is not None]
+    own_seconds = [seconds for each in within if (seconds := each.seconds_until(sentence)) is not None]
     whole = [each.seconds for each in within] if sentence.startswith(">") else []
-    return max((seconds for seconds in said or whole if asked + seconds <= shown), default=None)
+    return max((seconds for seconds in own_seconds or whole if asked + seconds <= shown), default=None)
 
 
 def _plain(word: str) -> str:

@@ -42,7 +42,7 @@ def test_every_variant_gets_the_same_questions() -> None:
 
 def test_fake_model_repeats_passage_sentences_with_markers() -> None:
     text = "Sick leave is earned each pay period by everyone. Short. It never expires while you work here."
-    said = answer_to(f'[3] Leave > Sick\n"""\n{text}\n"""\n\nQuestion: How?')
-    assert said == (
+    answer = answer_to(f'[3] Leave > Sick\n"""\n{text}\n"""\n\nQuestion: How?')
+    assert answer == (
         "Sick leave is earned each pay period by everyone [3]. It never expires while you work here [3]."
     )

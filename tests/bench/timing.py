@@ -94,11 +94,11 @@ class Pairs:
 
         return attempt
 
-    def people(self, samples: int, **said: str) -> Iterator[str]:
+    def people(self, samples: int, **fields: str) -> Iterator[str]:
         """Names of enough people that none is tried too often."""
         names = [f"user-{uuid4().hex[:12]}" for _ in range(samples // ATTEMPTS_EACH + 2)]
         for name in names:
-            self.admin.post("/users", json={"username": name, **said}).raise_for_status()
+            self.admin.post("/users", json={"username": name, **fields}).raise_for_status()
         return cycle(names)
 
     def reads(self, path: str) -> Ask:

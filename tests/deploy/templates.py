@@ -42,35 +42,35 @@ def _block(tokens: list[tuple[str, str]], at: int, scope: Scope) -> tuple[str, i
     """Up to its end or else."""
     told = ""
     while at < len(tokens):
-        kind, said = tokens[at]
+        kind, token = tokens[at]
         if kind == "text":
-            told += said
-        elif said in {"end", "else"}:
+            told += token
+        elif token in {"end", "else"}:
             return told, at
-        elif said.startswith(("if ", "range ")):
+        elif token.startswith(("if ", "range ")):
             part, at = _nested(tokens, at, scope)
             told += part
         else:
-            told += _value(said, scope)
+            told += _value(token, scope)
         at += 1
     return told, at
 
 
 def _nested(tokens: list[tuple[str, str]], at: int, scope: Scope) -> tuple[str, int]:
-    said = tokens[at][1]
-    if said.startswith("if "):
+    token = tokens[at][1]
+    if token.startswith("if "):
         first, middle = _block(tokens, at + 1, scope)
         second, end = "", middle
         if tokens[middle][1] == "else":
             second, end = _block(tokens, middle + 1, scope)
-        wanted = said.removeprefix("if ")
+        wanted = token.removeprefix("if ")
         holds = (
             not _get(wanted.removeprefix("not "), scope) if wanted.startswith("not ") else _get(wanted, scope)
         )
         return (first if holds else second), end
-    found = re.fullmatch(r"range (\$\w+), (\$\w+) := (\S+)", said)
+    found = re.fullmatch(r"range (\$\w+), (\$\w+) := (\S+)", token)
     if found is None:
-        raise Unreadable(said)
+        raise Unreadable(token)
     told, end = "", at
     for key, value in sorted(_get(found[3], scope).items()):
         part, end = _block(tokens, at + 1, {**scope, found[1]: key, found[2]: value})
@@ -78,8 +78,8 @@ def _nested(tokens: list[tuple[str, str]], at: int, scope: Scope) -> tuple[str, 
     return told, end
 
 
-def _value(said: str, scope: Scope) -> str:
-    first, *pipes = _PIPE.split(said)
+def _value(token: str, scope: Scope) -> str:
+    first, *pipes = _PIPE.split(token)
     value = (
         yaml_of(_get(first.removeprefix("toYaml "), scope))
         if first.startswith("toYaml ")

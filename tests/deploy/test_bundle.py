@@ -79,8 +79,10 @@ def test_bundle_is_complete_or_refused_and_installs_offline(project: Path, tmp_p
 
     done = run(bundle / "install.py", target)
     assert done.returncode == 0, done.stderr
-    said = subprocess.run([target / ".venv/bin/python", target / "manage.py"], capture_output=True, text=True)
-    assert said.stdout == "hello\n"
+    process = subprocess.run(
+        [target / ".venv/bin/python", target / "manage.py"], capture_output=True, text=True
+    )
+    assert process.stdout == "hello\n"
     assert (target / "models" / "small-model" / "weights.bin").read_bytes() == b"weights"
     assert run(bundle / "install.py", target).returncode == 1, "it is not empty"
 

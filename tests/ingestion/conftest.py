@@ -59,10 +59,10 @@ def base(admin: Principal) -> KnowledgeBase:
 
 @pytest.fixture
 def submit(base: KnowledgeBase, admin: Principal) -> Submit:
-    def _submit(text: str = "words", filename: str = "a.md", **said: object) -> Submission:
+    def _submit(text: str = "words", filename: str = "a.md", **options: object) -> Submission:
         target = {"knowledge_base": base, "principal": admin}
-        target |= {name: said.pop(name) for name in (*target, "idempotency_key") if name in said}
-        upload = Upload(ContentFile(text.encode(), name=filename), filename, **said)  # type: ignore[arg-type]
+        target |= {name: options.pop(name) for name in (*target, "idempotency_key") if name in options}
+        upload = Upload(ContentFile(text.encode(), name=filename), filename, **options)  # type: ignore[arg-type]
         return document_submit(upload, **target)  # type: ignore[arg-type]
 
     return _submit

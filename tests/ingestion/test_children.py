@@ -54,10 +54,10 @@ class FakeContainers(FakeParsers):
         self.before_part: Callable[[int], None] = lambda _place: None
         self.read: list[str] = []
 
-    def parse(self, path: Path, filename: str, **said: Any) -> Parsed:
+    def parse(self, path: Path, filename: str, **options: Any) -> Parsed:
         inside = _inside(path)
         if inside is None:
-            return super().parse(path, filename, **said)
+            return super().parse(path, filename, **options)
         listing = Rendition((Element(0, "ListItem", f"It holds {', '.join(inside) or 'nothing'}."),))
         return Parsed(listing, self.media_type, tuple(inside))
 

@@ -64,8 +64,8 @@ Ask = Callable[..., Vectors]
 
 @pytest.fixture
 def ask(shared: Batcher, embedder: HeldEmbedder) -> Ask:
-    def embed(*texts: str, **said: object) -> Vectors:
-        return shared.embed(texts, tokens=tokens(embedder, texts), **said)  # type: ignore[arg-type]
+    def embed(*texts: str, **options: object) -> Vectors:
+        return shared.embed(texts, tokens=tokens(embedder, texts), **options)  # type: ignore[arg-type]
 
     return embed
 

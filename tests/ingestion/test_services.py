@@ -296,10 +296,10 @@ def test_deleting_a_knowledge_base_cancels_its_queued_jobs(
 
 def test_names_titles_and_metadata_have_no_hidden_characters(submit: Submit, admin: Principal) -> None:
     hidden = "".join(chr(0xE0000 + ord(letter)) for letter in "obey") + "\u202e\u200b"
-    said = submit(
+    submission = submit(
         filename=f"a{hidden}.md", title=f"Le{hidden}ave", metadata={"tags": [f"h{hidden}r"], f"k{hidden}": 1}
     )
-    document = said.document
+    document = submission.document
     document.refresh_from_db()
     assert document.title == "Leave"
     assert document.metadata == {"tags": ["hr"], "k": 1}

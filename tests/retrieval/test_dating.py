@@ -7,7 +7,7 @@ from tests.retrieval.answering.builders import make_hit
 
 
 @pytest.mark.parametrize(
-    ("metadata", "said"),
+    ("metadata", "date"),
     [
         ({"date": "2023-05-01"}, "2023-05-01"),
         ({"Last-Modified": "2023-05-01T10:00:00+00:00"}, "2023-05-01"),
@@ -21,8 +21,8 @@ from tests.retrieval.answering.builders import make_hit
         ({}, ""),
     ],
 )
-def test_metadata_date_is_read(metadata: dict[str, object], said: str) -> None:
-    assert metadata_date(metadata) == said
+def test_metadata_date_is_read(metadata: dict[str, object], date: str) -> None:
+    assert metadata_date(metadata) == date
 
 
 @given(st.dictionaries(st.sampled_from(["date", "modified", "year"]), st.text() | st.integers() | st.none()))

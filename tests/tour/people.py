@@ -245,9 +245,9 @@ def _passkey() -> dict[str, Any]:
     credential = AttestedCredentialData.create(b"\0" * 16, uuid4().bytes, public)
     flags = AuthenticatorData.FLAG.UP | AuthenticatorData.FLAG.AT
     there = AuthenticatorData.create(sha256(b"localhost").digest(), flags, 0, credential)
-    said = CollectedClientData.create("webauthn.create", b"challenge", "http://localhost")
+    client_data = CollectedClientData.create("webauthn.create", b"challenge", "http://localhost")
     response = {
-        "clientDataJSON": _base64(said),
+        "clientDataJSON": _base64(client_data),
         "attestationObject": _base64(AttestationObject.create("none", there, {})),
     }
     identity = _base64(credential.credential_id)

@@ -31,7 +31,7 @@ def typed(server: Server, block: str) -> str:
 
 
 def run(server: Server, *command: str, folder: Path = ROOT, **variables: str) -> str:
-    said = subprocess.run(
+    process = subprocess.run(
         command,
         env=server_environment(server.data_dir) | {"PATH": "/usr/bin:/bin"} | variables,
         cwd=folder,
@@ -39,8 +39,8 @@ def run(server: Server, *command: str, folder: Path = ROOT, **variables: str) ->
         text=True,
         check=False,
     )
-    assert said.returncode == 0, said.stderr
-    return said.stdout
+    assert process.returncode == 0, process.stderr
+    return process.stdout
 
 
 def assert_answers(answer: str, question: str) -> None:
@@ -49,9 +49,9 @@ def assert_answers(answer: str, question: str) -> None:
     plain = " ".join(_MARKER.sub("", answer).split())
     assert fact in plain, f"not an answer to “{question}”: {answer}"
     sentences = [" ".join(_words(each)) for each in _SENTENCE_END.split(_MARKER.sub("", answer))]
-    said = [sentence for sentence in sentences if sentence]
-    assert len(said) == len(set(said)), answer
-    for sentence in said:
+    nonempty = [sentence for sentence in sentences if sentence]
+    assert len(nonempty) == len(set(nonempty)), answer
+    for sentence in nonempty:
         words = sentence.split()
         phrases = [tuple(words[at : at + _PHRASE_WORDS]) for at in range(len(words) - _PHRASE_WORDS + 1)]
         assert len(phrases) == len(set(phrases)), f"says the same thing twice: {sentence}"

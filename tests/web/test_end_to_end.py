@@ -63,11 +63,11 @@ class Api:
             time.sleep(0.1)
         pytest.fail(f"{name} is still {job['stage']}")
 
-    def ask(self, question: str, **said: Any) -> Any:
-        return self.ok("POST", "/ask", json={"question": question, **said})
+    def ask(self, question: str, **fields: Any) -> Any:
+        return self.ok("POST", "/ask", json={"question": question, **fields})
 
-    def search(self, query: str, **said: Any) -> list[Any]:
-        found: list[Any] = self.ok("POST", "/search", json={"query": query, **said})["results"]
+    def search(self, query: str, **fields: Any) -> list[Any]:
+        found: list[Any] = self.ok("POST", "/search", json={"query": query, **fields})["results"]
         return found
 
 

@@ -26,8 +26,8 @@ def said_by_hand(server: Server, page: str) -> tuple[str, str]:
     if shutil.which("curl") is None:
         pytest.skip("curl is not there: apt-get install curl")
     (block,) = (block for block in blocks_of(page) if block.startswith("KEY="))
-    *said, key = run(server, "bash", "-euc", f"{typed(server, block)}\nprintf '\\n%s' \"$KEY\"").split("\n")
-    return "\n".join(said), key
+    *lines, key = run(server, "bash", "-euc", f"{typed(server, block)}\nprintf '\\n%s' \"$KEY\"").split("\n")
+    return "\n".join(lines), key
 
 
 def programs(page: str) -> list[str]:
@@ -45,8 +45,8 @@ def test_every_page_is_tried() -> None:
 
 
 def test_dify_s_request(cairn_server: Server) -> None:
-    said, _key = said_by_hand(cairn_server, "dify")
-    records = json.loads(said)["records"]
+    output, _key = said_by_hand(cairn_server, "dify")
+    records = json.loads(output)["records"]
     assert 1 <= len(records) <= 3
     assert all(each["content"] and each["metadata"]["path"] for each in records)
     assert any("upload" in each["content"].lower() for each in records)
@@ -55,8 +55,8 @@ def test_dify_s_request(cairn_server: Server) -> None:
 
 
 def test_documented_assistant_setup_works(cairn_server: Server) -> None:
-    said, key = said_by_hand(cairn_server, "mcp")
-    result = json.loads(said)["result"]
+    output, key = said_by_hand(cairn_server, "mcp")
+    result = json.loads(output)["result"]
     assert result["isError"] is False
     assert_answers(result["structuredContent"]["answer"], UPLOADING)
     (program,) = programs("mcp")
@@ -69,8 +69,8 @@ def test_documented_assistant_setup_works(cairn_server: Server) -> None:
 
 
 def test_documented_openai_programs_work(cairn_server: Server) -> None:
-    said, key = said_by_hand(cairn_server, "openai")
-    completion = json.loads(said)
+    output, key = said_by_hand(cairn_server, "openai")
+    completion = json.loads(output)
     assert completion["citations"]
     assert_answers(completion["choices"][0]["message"]["content"], UPLOADING)
     client, like = programs("openai")

@@ -68,8 +68,8 @@ def source() -> Iterator[Source]:
     lock = DataDirLock(Path(settings.DATA_DIR))
     try:
         lock.acquire("manage.py backup")
-    except DataDirInUse as held:
-        with _connect_to_server(held.holder) as served:
+    except DataDirInUse as error:
+        with _connect_to_server(error.holder) as served:
             yield served
         return
     try:

@@ -47,8 +47,8 @@ def client(reporter: Reporter, *, command: str) -> Iterator[Connected]:
         try:
             runtime.start()
             reporter.close()  # the command has the word from here on
-        except DataDirInUse as held:  # another process was faster
-            holder = held.holder
+        except DataDirInUse as error:  # another process was faster
+            holder = error.holder
         else:
             with _stopping(runtime), connect_with_temporary_key(runtime.url) as api:
                 yield Connected(api, own=True)

@@ -90,13 +90,13 @@ def assess_evidence(question: str, hits: Sequence[Hit], embedder: Embedder) -> A
     together = counts if comparable else None
     unnamed = _find_missing_names(question, words, texts, together, language)
     answer_type = expected_answer_type(question)
-    held, gap = _typed_block_cosines(answer_type, hits, asked, embedder)
+    type_cosine, gap = _typed_block_cosines(answer_type, hits, asked, embedder)
     return Assessment(
         signals=Signals(
             near=_nearest_cosine(hits, texts, asked, embedder),
             words=max((_mean(row) for row in counts), default=0.0) if comparable else 0.0,
             meaning=_shared_meaning(words, texts, counts, embedder) if comparable else 0.0,
-            held=held,
+            held=type_cosine,
             gap=gap,
             uncounted=float(_is_uncounted(question, hits)),
             unnamed=float(bool(unnamed)),

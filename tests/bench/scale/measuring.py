@@ -57,7 +57,7 @@ def measured(chunks: int, told: Callable[[str], None], *, count: int = QUESTIONS
     name = f"scale-{chunks}"
     folder = environment().data_dir / "index" / name
     told(f"{chunks:,} chunks: filling")
-    filled, said = watched(_child("building", name, chunks), folder)
+    filled, output = watched(_child("building", name, chunks), folder)
     filled_disk = disk_bytes(folder)
     told(f"{chunks:,} chunks: questions without a graph")
     plain = _asked(name, chunks, count)
@@ -68,7 +68,7 @@ def measured(chunks: int, told: Callable[[str], None], *, count: int = QUESTIONS
     disk = disk_bytes(folder)
     told(f"{chunks:,} chunks: questions with a graph")
     graph = _asked(name, chunks, count)
-    calls = Step(json.loads(said)["seconds"], filled.peak, filled.disk)
+    calls = Step(json.loads(output)["seconds"], filled.peak, filled.disk)
     return Measured(chunks, calls, filled_disk, plain, optimised, disk, graph)
 
 
@@ -84,9 +84,9 @@ def disk_bytes(folder: Path) -> int:
 
 def _asked(name: str, chunks: int, count: int) -> Asked:
     child = _child("asking", name, chunks, count)
-    said, _ = child.communicate()
+    output, _ = child.communicate()
     _require_well(child)
-    return Asked.read(said)
+    return Asked.read(output)
 
 
 def _child(module: str, *arguments: object) -> "subprocess.Popen[str]":
@@ -112,9 +112,9 @@ def watched(child: "subprocess.Popen[str]", folder: Path) -> tuple[Step, str]:
         seconds = time.perf_counter() - began
     finally:
         child.kill()
-        said, _ = child.communicate()
+        output, _ = child.communicate()
     _require_well(child)
-    return Step(seconds, Memory(resident, anonymous), disk), said or ""
+    return Step(seconds, Memory(resident, anonymous), disk), output or ""
 
 
 def _require_well(child: "subprocess.Popen[str]") -> None:

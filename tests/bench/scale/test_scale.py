@@ -101,8 +101,8 @@ time.sleep(1)
 print("done")
 """
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    step, said = watched(child, tmp_path)
-    assert said == "done\n"
+    step, output = watched(child, tmp_path)
+    assert output == "done\n"
     assert 200 * MIB < step.peak.anonymous < step.peak.resident < 300 * MIB
     assert 9 * MIB <= step.disk < 10 * MIB
 

@@ -113,12 +113,12 @@ def test_replaced_chain_is_detected_by_head_file_and_noted_head(chain: None, kee
 
 
 def test_head_file_is_not_overwritten_when_it_contradicts_the_chain(chain: None) -> None:
-    said = head_file().read_text()
+    head = head_file().read_text()
     rewritten(keep=3)
     for _ in range(4):
         record("sign_in", actor=None)
     assert seal_all() == 4
-    assert head_file().read_text() == said
+    assert head_file().read_text() == head
     assert verify().broken_at == 5
 
 

@@ -17,10 +17,10 @@ from tests import tiny_models
 from tests.fakes import FakeEmbedder
 
 
-def chat(name: str = "parrot", *, said: str = "Hi", failure: str = "") -> LlamaIndexChatModel:
+def chat(name: str = "parrot", *, reply: str = "Hi", failure: str = "") -> LlamaIndexChatModel:
     def open_stream(messages: object, max_tokens: int) -> TextStream:
         channel = Channel()
-        channel.put(said)
+        channel.put(reply)
         channel.end()
         return TextStream(channel)
 

@@ -241,10 +241,10 @@ def take(principal: Principal) -> SlotLease:
 def test_concurrent_answers_are_limited(mia: User) -> None:
     allow("everyone", streams_at_once=4)
     principal = principal_for_user(mia)
-    held = [take(principal) for _ in range(4)]
+    slots = [take(principal) for _ in range(4)]
     with pytest.raises(RateLimited, match="4 questions"):
         take(principal)
-    held[2].release()
+    slots[2].release()
     take(principal)
     with pytest.raises(RateLimited):
         take(principal)

@@ -24,15 +24,15 @@ def record(message: str = "job %s", *given: object, failed: bool = False) -> dic
         except ValueError:
             exc_info = sys.exc_info()
     made = logging.LogRecord("ingestion.x", logging.WARNING, __file__, 1, message, given, exc_info)
-    said: dict[str, Any] = json.loads(JsonFormatter().format(made))
-    return said
+    entry: dict[str, Any] = json.loads(JsonFormatter().format(made))
+    return entry
 
 
 def test_log_record_is_one_json_object_with_bound_ids() -> None:
     with bind_ids(request_id="r"), bind_ids(job_id=7):
-        said = record("job %s", 7)
-    assert (said["level"], said["logger"], said["message"]) == ("WARNING", "ingestion.x", "job 7")
-    assert (said["request_id"], said["job_id"]) == ("r", "7")
+        entry = record("job %s", 7)
+    assert (entry["level"], entry["logger"], entry["message"]) == ("WARNING", "ingestion.x", "job 7")
+    assert (entry["request_id"], entry["job_id"]) == ("r", "7")
     assert "request_id" not in record("quiet")
     assert "ValueError: broken" in record("failed", failed=True)["exception"]
     assert "\n" not in JsonFormatter().format(

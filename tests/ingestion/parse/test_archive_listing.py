@@ -214,9 +214,9 @@ def test_reading_a_member_inflates_no_other(pack: Pack, monkeypatch: pytest.Monk
     opened: list[str] = []
     real = zipfile.ZipFile.open
 
-    def count(self: zipfile.ZipFile, entry: zipfile.ZipInfo, *said: object) -> object:
+    def count(self: zipfile.ZipFile, entry: zipfile.ZipInfo, *arguments: object) -> object:
         opened.append(entry.filename)
-        return real(self, entry, *said)  # type: ignore[arg-type]
+        return real(self, entry, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(zipfile.ZipFile, "open", count)
     embedded_files.read(path, "a.zip", 49, LIMITS)

@@ -13,8 +13,8 @@ def test_every_format_has_a_parser() -> None:
     """Asked of a process of its own: parsers bring in libraries that other tests are better without."""
     command = [sys.executable, "-c", "from ingestion.parse.registry import PARSERS; print(*sorted(PARSERS))"]
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "UNSTRUCTURED_DISABLE_NOTICE": "1"}
-    said = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert said.stdout.split() == sorted(one.media_type for one in FORMATS)
+    process = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert process.stdout.split() == sorted(one.media_type for one in FORMATS)
 
 
 def test_no_ending_belongs_to_two_formats() -> None:

@@ -44,7 +44,9 @@ def test_each_tiff_page_is_read_and_reported(pool: ParserPool, tmp_path: Path) -
     blank = Image.new("L", paper.SIZE, 255)
     path.write_bytes(pages(paper.page(["First things first."]), blank, paper.page(["Last things last."])))
     told: list[tuple[int, int]] = []
-    found = pool.parse(path, "a.tiff", limits=Limits(), progress=lambda *said: told.append(said)).rendition
+    found = pool.parse(
+        path, "a.tiff", limits=Limits(), progress=lambda *progress: told.append(progress)
+    ).rendition
     assert [(element.page, element.text) for element in found.elements] == [
         (1, "First things first."),
         (3, "Last things last."),
@@ -71,8 +73,8 @@ def test_pages_beyond_the_ocr_limit_are_named(read: Read) -> None:
 
 @pytest.mark.usefixtures("tesseract")
 def test_blank_picture_has_no_text(refuse: Refuse) -> None:
-    said = refuse(paper.saved(Image.new("RGB", paper.SIZE, "red")), "a.png", Rejection.NO_TEXT)
-    assert "sharper or larger" in said.message
+    failure = refuse(paper.saved(Image.new("RGB", paper.SIZE, "red")), "a.png", Rejection.NO_TEXT)
+    assert "sharper or larger" in failure.message
 
 
 @pytest.mark.usefixtures("tesseract")
@@ -91,8 +93,8 @@ def test_truncated_picture_is_damaged(refuse: Refuse, kind: str, ending: str) ->
 def test_image_with_too_many_pixels_is_rejected_before_unpacking(refuse: Refuse) -> None:
     side = 40_000
     assert side * side > images._MOST_PIXELS
-    said = refuse(_png_of(side, side), "a.png", Rejection.TOO_LARGE, memory_mb=512)
-    assert "40,000 by 40,000" in said.message
+    failure = refuse(_png_of(side, side), "a.png", Rejection.TOO_LARGE, memory_mb=512)
+    assert "40,000 by 40,000" in failure.message
 
 
 def _png_of(width: int, height: int) -> bytes:

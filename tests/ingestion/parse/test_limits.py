@@ -146,7 +146,7 @@ class _Answering:
 
 def test_progress_is_reported_at_most_twice_a_second(ask: Ask) -> None:
     told: list[tuple[int, int]] = []
-    ask(pages=5000, progress=lambda *said: told.append(said))
+    ask(pages=5000, progress=lambda *progress: told.append(progress))
     assert told[0] == (0, 5000)
     assert len(told) < 200
 
@@ -219,7 +219,9 @@ def test_long_pdf_reports_progress_in_bounded_memory(sample_data: Path, tmp_path
     _repeated(sample_data / "sec-10-q", path)
     pool = ParserPool(size=1, folder=folder)
     told: list[tuple[int, int]] = []
-    found = pool.parse(path, "long.pdf", limits=Limits(), progress=lambda *said: told.append(said)).rendition
+    found = pool.parse(
+        path, "long.pdf", limits=Limits(), progress=lambda *progress: told.append(progress)
+    ).rendition
     (child,) = pool._parsers._idle
     peak = int(Path(f"/proc/{child._process.pid}/status").read_text().partition("VmHWM:")[2].split()[0]) << 10
     pool.close()

@@ -53,12 +53,12 @@ def judge(tmp_path: Path) -> Iterator[Judge]:
 
 
 def test_text_with_two_long_sentences_is_narrative(judge: Judge) -> None:
-    said = judge(list(CASES))
-    assert dict(zip(CASES, said["ours"], strict=False)) == CASES
+    verdicts = judge(list(CASES))
+    assert dict(zip(CASES, verdicts["ours"], strict=False)) == CASES
 
 
 def test_narrative_judgement_matches_unstructured(judge: Judge) -> None:
     chance = random.Random(1)
-    said = judge([" ".join(chance.choices(PIECES, k=chance.randint(2, 14))) for _ in range(4000)])
-    assert said["ours"] == said["theirs"]
-    assert 100 < sum(said["ours"]) < len(said["ours"]) - 100
+    verdicts = judge([" ".join(chance.choices(PIECES, k=chance.randint(2, 14))) for _ in range(4000)])
+    assert verdicts["ours"] == verdicts["theirs"]
+    assert 100 < sum(verdicts["ours"]) < len(verdicts["ours"]) - 100

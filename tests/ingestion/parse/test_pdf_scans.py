@@ -78,15 +78,15 @@ def test_scanned_pages_beyond_the_ocr_limit_are_named(read: Read, tmp_path: Path
     found = read(paper.scanned(tmp_path / "made.pdf", TYPED, sheet(), sheet()), "a.pdf", ocr_pages=1)
     assert (found.report.ocr_pages, found.report.pages_without_text) == ((2,), (3,))
     assert found.report.truncated
-    (said,) = found.report.warnings
-    assert said.startswith("Page 3 was skipped: it’s an image, and text recognition took too long")
+    (warning,) = found.report.warnings
+    assert warning.startswith("Page 3 was skipped: it’s an image, and text recognition took too long")
 
 
 @pytest.mark.usefixtures("tesseract")
 def test_blank_scans_have_no_text(refuse: Refuse, tmp_path: Path) -> None:
     empty = Image.new("L", (1200, 1600), 200)
-    said = refuse(paper.scanned(tmp_path / "made.pdf", empty), "a.pdf", Rejection.NO_TEXT)
-    assert "scan them at a higher quality" in said.message
+    failure = refuse(paper.scanned(tmp_path / "made.pdf", empty), "a.pdf", Rejection.NO_TEXT)
+    assert "scan them at a higher quality" in failure.message
 
 
 def test_scan_without_tesseract_is_rejected_naming_it(bare_pool: ParserPool, tmp_path: Path) -> None:

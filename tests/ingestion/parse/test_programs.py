@@ -72,11 +72,11 @@ def test_program_has_its_folder_as_home_and_no_inherited_environment(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_KEY", "s3cret")
-    said = run("import os; print(os.getcwd(), sorted(os.environ.items()))").decode()
-    assert said.startswith(f"{tmp_path} ")
-    assert f"('HOME', '{tmp_path}')" in said
-    assert f"('TMPDIR', '{tmp_path}')" in said
-    assert "s3cret" not in said
+    output = run("import os; print(os.getcwd(), sorted(os.environ.items()))").decode()
+    assert output.startswith(f"{tmp_path} ")
+    assert f"('HOME', '{tmp_path}')" in output
+    assert f"('TMPDIR', '{tmp_path}')" in output
+    assert "s3cret" not in output
 
 
 def test_program_writes_at_most_its_limit(run: Run, tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def told(pieces: Sequence[str], hits: Sequence[Hit] = HITS, grounding: str = "st
 
 @st.composite
 def writings(draw: st.DrawFn) -> str:
-    said = st.one_of(
+    sentences = st.one_of(
         st.sampled_from(TRUE),
         st.sampled_from(FALSE),
         st.sampled_from(FALSE),
@@ -220,7 +220,7 @@ def writings(draw: st.DrawFn) -> str:
         st.sampled_from(TRUE).map(lambda text: text[: text.find(" ", len(text) // 2)]),
         st.text(max_size=20),
     )
-    parts = draw(st.lists(st.tuples(said, st.sampled_from(GAPS)), min_size=1, max_size=8))
+    parts = draw(st.lists(st.tuples(sentences, st.sampled_from(GAPS)), min_size=1, max_size=8))
     return "".join(f"{part}{gap}" for part, gap in parts)
 
 

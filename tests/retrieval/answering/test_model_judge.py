@@ -15,16 +15,16 @@ def judge(writer: Writer, first: Says = STRONG) -> Judgement:
     return both.judge(QUESTION, [make_hit(LEAVE)])
 
 
-@pytest.mark.parametrize("said", ["no", "No.", " **No**, they don't", "NO\n"])
-def test_denial_by_the_model_is_a_refusal(said: str) -> None:
-    found = judge(Writer(said))
+@pytest.mark.parametrize("reply", ["no", "No.", " **No**, they don't", "NO\n"])
+def test_denial_by_the_model_is_a_refusal(reply: str) -> None:
+    found = judge(Writer(reply))
     assert (found.answerable, found.strong) == (False, False)
     assert found.reason
 
 
-@pytest.mark.parametrize("said", ["yes", "Nobody knows", "", "not sure"])
-def test_unclear_model_reply_preserves_the_first_judgement(said: str) -> None:
-    assert judge(Writer(said)) == STRONG.judgement
+@pytest.mark.parametrize("reply", ["yes", "Nobody knows", "", "not sure"])
+def test_unclear_model_reply_preserves_the_first_judgement(reply: str) -> None:
+    assert judge(Writer(reply)) == STRONG.judgement
 
 
 def test_already_refused_question_is_not_sent_to_the_model() -> None:

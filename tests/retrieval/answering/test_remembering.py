@@ -53,8 +53,8 @@ def test_frequently_used_text_stays_cached(monkeypatch: pytest.MonkeyPatch) -> N
 def test_cache_contains_no_document_text() -> None:
     embedder = FakeEmbedder()
     CachingEmbedder(embedder).embed_documents(SENTENCES)
-    held = [each for each in gc.get_objects() if issubclass(type(each), TTLCache)]  # asks no lazy object
-    keys = [key for cache in held for key in cache]
+    caches = [each for each in gc.get_objects() if issubclass(type(each), TTLCache)]  # asks no lazy object
+    keys = [key for cache in caches for key in cache]
     assert keys
     assert all(isinstance(key, bytes) and len(key) == 16 for key in keys)
 

@@ -65,8 +65,8 @@ def test_handbook_contains_the_gold_quotes(name: str) -> None:
         texts = [(HANDBOOK / uri).read_text(encoding="utf-8") for uri in question.relevant]
         for quote in question.quotes:
             assert any(quote in text for text in texts), f"{question.id}: {quote}"
-        said = " ".join(question.quotes).casefold()
-        assert all(words.casefold() in said for words in question.must_contain), question.id
+        quoted = " ".join(question.quotes).casefold()
+        assert all(words.casefold() in quoted for words in question.must_contain), question.id
 
 
 REPORTS = HANDBOOK / "sec-10-q"

@@ -41,15 +41,20 @@ def judged(judge: Judge, *outcomes: QuestionOutcome) -> list[QuestionOutcome]:
 
 
 def test_answers_are_judged_by_their_passages(server: FakeServer) -> None:
-    said = judged(
+    outcomes = judged(
         judge(server),
         outcome("visitors park on Elm Street", "All visitors park on Elm Street, garage B."),
         outcome("a permit is free", "All visitors park on Elm Street, garage B."),
         outcome("visitors park anywhere"),
         outcome("", verdict="refused"),
     )
-    assert [(each.faithfulness, each.relevancy) for each in said] == [(1, 1), (0, 0), (0, 0), (None, None)]
-    found = measures(said)
+    assert [(each.faithfulness, each.relevancy) for each in outcomes] == [
+        (1, 1),
+        (0, 0),
+        (0, 0),
+        (None, None),
+    ]
+    found = measures(outcomes)
     assert found["faithfulness"] == pytest.approx(1 / 3)
     assert found["relevancy"] == pytest.approx(1 / 3)
     assert {exchange.authorization for exchange in server.exchanges} == {"Bearer s3cret"}
@@ -73,8 +78,8 @@ def says(text: str) -> Callable[[Exchange], None]:
 )
 def test_only_a_plain_verdict_counts(server: FakeServer, text: str, score: int | None) -> None:
     server.respond = says(text)
-    [said] = judged(judge(server), outcome("an answer", "a passage"))
-    assert said.faithfulness == said.relevancy == score
+    [result] = judged(judge(server), outcome("an answer", "a passage"))
+    assert result.faithfulness == result.relevancy == score
 
 
 def test_failing_judge_is_named(server: FakeServer) -> None:

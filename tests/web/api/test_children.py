@@ -225,10 +225,10 @@ def test_cancelling_a_container_cancels_its_children_and_a_retry_resumes(
     document, job = answer["document"]["id"], answer["job"]["id"]
     real = parser_pool.parser_pool().part
 
-    def cancelled_in_between(path: Path, name: str, place: int, **said: Any) -> bytes:
+    def cancelled_in_between(path: Path, name: str, place: int, **options: Any) -> bytes:
         if place == 1:
             assert mia.post(f"/jobs/{job}/cancel").status_code == 202
-        return real(path, name, place, **said)
+        return real(path, name, place, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(parser_pool.parser_pool(), "part", cancelled_in_between)

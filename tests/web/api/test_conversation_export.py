@@ -98,9 +98,9 @@ def test_json_export_matches_the_api(rob: Caller, message: Message) -> None:
     shown = rob.get(f"/conversations/{message.conversation_id}").json()
     assert told.keys() == {*shown, "files", "exported_at"}
     assert told["files"] == []
-    [said], [seen] = told["messages"], shown["messages"]
-    assert {**said, "created_at": ""} == {**seen, "created_at": ""}
-    assert said["citations"][0]["quote"] == QUOTE
+    [saved], [seen] = told["messages"], shown["messages"]
+    assert {**saved, "created_at": ""} == {**seen, "created_at": ""}
+    assert saved["citations"][0]["quote"] == QUOTE
 
 
 def text_in(answer: Any, form: str) -> str:

@@ -142,8 +142,8 @@ def test_remaining_records_do_not_name_an_erased_document(mia: Caller, data: Pat
     assert GoldQuestion.objects.get().must_contain == []
     assert ImportItem.objects.get().source_uri == "(deleted)"
     assert not WatchedFile.objects.exists()
-    said = [message.answer for message in Message.objects.all()]
-    assert said[0] == ERASED
+    answers = [message.answer for message in Message.objects.all()]
+    assert answers[0] == ERASED
     assert {message.standalone_question for message in Message.objects.all()} == {""}
 
 
@@ -182,14 +182,14 @@ def test_answer_quotes_survive_deletion_of_another_document(
 ) -> None:
     """A document that was in the prompt but isn't cited: the erasure removes everything that was stored
     so far."""
-    said = ["Employees get 25 days of leave a year.", "Leave that is not taken expires in March."]
+    sentences = ["Employees get 25 days of leave a year.", "Leave that is not taken expires in March."]
     texts = {
-        "leave.md": f"# Leave\n\n{' '.join(said)}\n",
+        "leave.md": f"# Leave\n\n{' '.join(sentences)}\n",
         "bonn.md": "# Leave\n\nLeave in Bonn is 30 days.\n",
     }
     sent = {name: mia.upload(str(base.id), name, text.encode()) for name, text in texts.items()}
     leave, bonn = (sent[name].json()["document"]["id"] for name in texts)
-    with use(replace(parts, chat=FakeChat(" ".join(said)))):
+    with use(replace(parts, chat=FakeChat(" ".join(sentences)))):
         exchange = ask.ask(principal=mia.principal, question="How many days of leave?")
         shown = 0
         for event in exchange.events:

@@ -32,7 +32,7 @@ from tests.principals import SETUP
 from tests.web.api.conftest import Caller, assert_problem, caller_for, indexed
 from tests.web.working import files_on_disk, work_at_once
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.usefixtures("parts")]
 
 LUNCH = "What is on the lunch menu of the cafeteria on Fridays?"
 LUNCH_AGAIN = "What is on the lunch menu of the cafeteria on Friday?"
@@ -94,8 +94,8 @@ def until(days: int = 30) -> str:
 
 
 def publish(caller: Caller, gap: str, base: KnowledgeBase, **more: Any) -> Any:
-    said = {"knowledge_base": str(base.id), "title": LUNCH, "text": ANSWER, "until": until(), **more}
-    return caller.put(f"/gaps/{gap}/answer", said)
+    body = {"knowledge_base": str(base.id), "title": LUNCH, "text": ANSWER, "until": until(), **more}
+    return caller.put(f"/gaps/{gap}/answer", body)
 
 
 def notices(caller: Caller) -> list[dict[str, Any]]:
@@ -108,12 +108,7 @@ def notices(caller: Caller) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("together", [1, 3])
 def test_refused_questions_with_equal_meaning_form_one_gap(
-    parts: Engine,
-    base: KnowledgeBase,
-    mia: Caller,
-    ria: Caller,
-    monkeypatch: pytest.MonkeyPatch,
-    together: int,
+    base: KnowledgeBase, mia: Caller, ria: Caller, monkeypatch: pytest.MonkeyPatch, together: int
 ) -> None:
     monkeypatch.setattr(clusters, "QUESTIONS_PER_BATCH", together)
     for question in (LUNCH, LUNCH_AGAIN, PARKING):
@@ -125,7 +120,7 @@ def test_refused_questions_with_equal_meaning_form_one_gap(
 
 
 def test_question_repeated_in_a_conversation_is_counted_once(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     answer = ask(ria, LUNCH, knowledge_bases=[str(base.id)])
     ask(ria, LUNCH, knowledge_bases=[str(base.id)], conversation=answer["conversation"], parent=None)
@@ -148,19 +143,19 @@ def test_answer_rated_down_is_a_gap_until_rated_up(
 
 
 def test_questions_through_the_openai_api_count_as_gaps(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     body = {"model": f"cairn/{base.slug}", "messages": [{"role": "user", "content": LUNCH}]}
-    said = ria.client.post(
+    response = ria.client.post(
         "/v1/chat/completions", body, content_type="application/json",
         headers={"Authorization": f"Bearer {ria.key}"},
     )  # fmt: skip
-    assert said.json()["verdict"] == "refused"
+    assert response.json()["verdict"] == "refused"
     assert only_gap(mia)["title"] == LUNCH
 
 
 def test_questions_of_access_checks_and_evaluations_are_not_gaps(
-    parts: Engine, base: KnowledgeBase, grant: Callable[[Caller, Role], None], ria: Caller
+    base: KnowledgeBase, grant: Callable[[Caller, Role], None], ria: Caller
 ) -> None:
     canary = caller_for("canary")
     CheckArtifact.objects.create(kind=ArtifactKind.USER, object_id=canary.user.id)
@@ -171,7 +166,7 @@ def test_questions_of_access_checks_and_evaluations_are_not_gaps(
 
 
 def test_knowledge_gaps_can_be_disabled(
-    parts: Engine, base: KnowledgeBase, ria: Caller, monkeypatch: pytest.MonkeyPatch
+    base: KnowledgeBase, ria: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from retrieval.gaps import recorder
 
@@ -202,7 +197,7 @@ def test_gaps_are_grouped_by_text_without_a_model_and_regrouped_by_another_model
 
 
 def test_managers_see_gaps_only_of_their_knowledge_bases(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
 ) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
     grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, principal=SETUP)
@@ -219,7 +214,7 @@ def test_managers_see_gaps_only_of_their_knowledge_bases(
 
 
 def test_equal_questions_to_different_knowledge_bases_are_separate_gaps(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
 ) -> None:
     other = knowledge_base_create(name="Elsewhere", principal=admin.principal)
     grant_give(knowledge_base=other, subject=f"user:{ria.user.id}", role=Role.READER, principal=SETUP)
@@ -232,7 +227,7 @@ def test_equal_questions_to_different_knowledge_bases_are_separate_gaps(
 
 
 def test_gap_without_a_knowledge_base_is_for_admins(
-    parts: Engine, base: KnowledgeBase, mia: Caller, rob: Caller, admin: Caller
+    base: KnowledgeBase, mia: Caller, rob: Caller, admin: Caller
 ) -> None:
     assert ask(rob, LUNCH)["verdict"] == "refused"
     assert ask(rob, PARKING, knowledge_bases=[str(base.id)])["status"] == 404, "rob may not know of it"
@@ -254,7 +249,7 @@ def test_gap_of_an_unrestricted_question_belongs_to_the_nearest_knowledge_base(
 
 
 def test_gap_shows_the_user_only_with_consent(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, rob: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller, rob: Caller
 ) -> None:
     message = refused(ria, LUNCH, base)
     gap = only_gap(mia)
@@ -265,9 +260,7 @@ def test_gap_shows_the_user_only_with_consent(
     assert only_gap(mia)["asked"][0]["asked_by"] == "ria"
 
 
-def test_withdrawn_question_is_removed_from_its_gap(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
-) -> None:
+def test_withdrawn_question_is_removed_from_its_gap(base: KnowledgeBase, mia: Caller, ria: Caller) -> None:
     message = refused(ria, LUNCH, base)
     assert only_gap(mia)["questions"] == 1
     assert ria.put(f"/messages/{message}/passing-on", {"passed_on": False}).json()["passed_on"] is False
@@ -278,7 +271,7 @@ def test_withdrawn_question_is_removed_from_its_gap(
 
 
 def test_erasing_a_user_or_conversation_erases_gap_questions(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller, admin: Caller
 ) -> None:
     refused(ria, LUNCH, base)
     answer = ask(edith, LUNCH_AGAIN, knowledge_bases=[str(base.id)])
@@ -297,13 +290,15 @@ def test_erasing_a_user_or_conversation_erases_gap_questions(
 
 
 def test_assigned_gap_is_visible_to_its_editor_and_announced(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
     assert_problem(mia.patch(f"/gaps/{gap}", {"owner": str(ria.user.id)}), 422, "invalid")
-    said = mia.patch(f"/gaps/{gap}", {"owner": str(edith.user.id), "due": until(), "note": "Ask the cook."})
-    assert (said.json()["state"], said.json()["owner"]) == ("assigned", str(edith.user.id))
+    response = mia.patch(
+        f"/gaps/{gap}", {"owner": str(edith.user.id), "due": until(), "note": "Ask the cook."}
+    )
+    assert (response.json()["state"], response.json()["owner"]) == ("assigned", str(edith.user.id))
     assert gaps(edith)[0]["note"] == "Ask the cook."
     [notice] = notices(edith)
     assert notice["kind"] == "assigned"
@@ -320,22 +315,20 @@ def test_assigned_gap_is_visible_to_its_editor_and_announced(
 
 
 def test_gap_is_dismissed_with_a_reason_and_collects_repeated_questions(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller
 ) -> None:
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
     assert_problem(mia.post(f"/gaps/{gap}/dismiss", {"reason": " "}), 422, "invalid")
-    said = mia.post(f"/gaps/{gap}/dismiss", {"reason": "Not our business."}).json()
-    assert (said["state"], said["dismissed_reason"]) == ("dismissed", "Not our business.")
+    dismissed = mia.post(f"/gaps/{gap}/dismiss", {"reason": "Not our business."}).json()
+    assert (dismissed["state"], dismissed["dismissed_reason"]) == ("dismissed", "Not our business.")
     refused(ria, LUNCH_AGAIN, base)
     assert only_gap(mia)["questions"] == 2
     assert gaps(mia, "?state=open") == []
     assert mia.post(f"/gaps/{gap}/reopen").json()["state"] == "open"
 
 
-def test_gaps_are_merged_and_questions_split_off(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller
-) -> None:
+def test_gaps_are_merged_and_questions_split_off(base: KnowledgeBase, mia: Caller, ria: Caller) -> None:
     for question in (LUNCH, PARKING):
         refused(ria, question, base)
     questions_group()
@@ -351,7 +344,7 @@ def test_gaps_are_merged_and_questions_split_off(
 
 
 def test_gaps_are_listed_by_knowledge_base_state_and_owner(
-    parts: Engine, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+    base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     for question in (LUNCH, PARKING):
         refused(ria, question, base)
@@ -381,10 +374,10 @@ def test_verified_answer_is_cited_and_announced_until_it_expires(
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
     mia.patch(f"/gaps/{gap}", {"owner": str(edith.user.id)})
-    said = publish(edith, gap, base, wordings=[LUNCH_AGAIN])
-    assert said.status_code == 200, said.content
-    verified = said.json()["verified"]
-    assert (said.json()["state"], verified["current"]) == ("answered", True)
+    response = publish(edith, gap, base, wordings=[LUNCH_AGAIN])
+    assert response.status_code == 200, response.content
+    verified = response.json()["verified"]
+    assert (response.json()["state"], verified["current"]) == ("answered", True)
     assert text_in_gap(mia, gap, "manage") == "", "what documents say takes another scope"
     assert text_in_gap(mia, gap, "manage", "search") == verified["text"] != ""
     document = mia.get(f"/documents/{verified['document']}").json()
@@ -419,7 +412,7 @@ def test_verified_answer_is_cited_and_announced_until_it_expires(
 
 
 def test_reopening_a_gap_withdraws_its_verified_answer(
-    parts: Engine, working: None, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
+    working: None, base: KnowledgeBase, document: Document, mia: Caller, ria: Caller
 ) -> None:
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
@@ -457,7 +450,7 @@ def test_document_replacing_a_withdrawn_answer_notifies_users(
 
 
 def test_only_editors_of_the_verified_answer_reopen_its_gap(
-    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+    working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
@@ -478,8 +471,8 @@ def test_edited_verified_answer_is_a_version_that_cannot_be_imitated(
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
     publish(mia, gap, base)
-    said = publish(mia, gap, base, text="On Fridays the lunch menu of the cafeteria is soup.")
-    document = said.json()["verified"]["document"]
+    response = publish(mia, gap, base, text="On Fridays the lunch menu of the cafeteria is soup.")
+    document = response.json()["verified"]["document"]
     assert mia.get(f"/documents/{document}").json()["version"] == 2
     assert ask(ria, LUNCH)["citations"][0]["verified"] == {"by": "mia", "until": until()}
     text = b"On Fridays the lunch menu of the cafeteria is soup, they say."
@@ -489,7 +482,7 @@ def test_edited_verified_answer_is_a_version_that_cannot_be_imitated(
 
 
 def test_publishing_needs_an_editor_of_an_affected_knowledge_base(
-    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
+    working: None, base: KnowledgeBase, mia: Caller, ria: Caller, admin: Caller
 ) -> None:
     other = make_base(name="Elsewhere", principal=mia.principal)
     hidden = knowledge_base_create(name="Hidden", principal=admin.principal)
@@ -551,7 +544,7 @@ def test_renewing_restores_no_deleted_verified_answer(
 
 
 def test_verified_answer_is_only_for_readers_of_its_document(
-    parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
+    working: None, base: KnowledgeBase, mia: Caller, ria: Caller, edith: Caller
 ) -> None:
     refused(ria, LUNCH, base)
     gap = only_gap(mia)["id"]
@@ -608,7 +601,7 @@ def test_new_documents_are_tried_with_the_rights_of_the_gaps_users(
     assert notify_askers() == 1
 
 
-def test_user_export_has_forwarded_questions(parts: Engine, base: KnowledgeBase, ria: Caller) -> None:
+def test_user_export_has_forwarded_questions(base: KnowledgeBase, ria: Caller) -> None:
     import io
     import json
     import zipfile

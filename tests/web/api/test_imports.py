@@ -28,8 +28,8 @@ def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def opened(mia: Caller, base: KnowledgeBase) -> Open:
-    def open_import(**said: Any) -> str:
-        response = mia.post(f"/knowledge-bases/{base.id}/imports", {"label": "drive", **said})
+    def open_import(**fields: Any) -> str:
+        response = mia.post(f"/knowledge-bases/{base.id}/imports", {"label": "drive", **fields})
         assert response.status_code == 201, response.content
         return str(response.json()["id"])
 

@@ -49,8 +49,8 @@ def trips(
     return document
 
 
-def asked(mia: Caller, parts: Engine, *said: str) -> dict[str, Any]:
-    with use(Engine(parts.embedder, parts.index, FakeChat(*said))):
+def asked(mia: Caller, parts: Engine, *replies: str) -> dict[str, Any]:
+    with use(Engine(parts.embedder, parts.index, FakeChat(*replies))):
         answer: dict[str, Any] = mia.post("/ask", {"question": QUESTION}).json()
     return answer
 
@@ -87,8 +87,10 @@ def test_stored_link_target_is_validated_again(mia: Caller, trips: str, parts: E
 
 
 def test_links_written_by_a_model_are_ignored(mia: Caller, trips: str, parts: Engine) -> None:
-    said = "Employees book a trip in the [travel portal](https://evil.example/) <https://evil.example/b> [1]."
-    answer = asked(mia, parts, said)
+    reply = (
+        "Employees book a trip in the [travel portal](https://evil.example/) <https://evil.example/b> [1]."
+    )
+    answer = asked(mia, parts, reply)
     assert [link["url"] for each in answer["citations"] for link in each["links"]] == [PORTAL]
     assert "](" not in answer["answer"]
 

@@ -153,8 +153,8 @@ def test_nli_model_decides_whether_sentences_are_supported(
         answer = asked(mia)
     assert answer["mode"] != "generated"
     assert not answer["sentences"][0]["supported"]
-    said = {("25 days", "Employees get 25 days of leave a year."): Inference(0.9, 0.0)}
-    with use(replace(parts, inference=FakeInference(said))):
+    inferences = {("25 days", "Employees get 25 days of leave a year."): Inference(0.9, 0.0)}
+    with use(replace(parts, inference=FakeInference(inferences))):
         assert asked(mia)["mode"] == "generated"
 
 

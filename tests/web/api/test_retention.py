@@ -90,8 +90,8 @@ def test_new_version_restarts_the_retention_period(mia: Caller, base: KnowledgeB
 
 
 def conversations_kept(monkeypatch: pytest.MonkeyPatch, days: int) -> None:
-    said = environment().model_copy(update={"conversation_retention_days": days})
-    monkeypatch.setattr(retention, "effective_environment", lambda: said)
+    changed = environment().model_copy(update={"conversation_retention_days": days})
+    monkeypatch.setattr(retention, "effective_environment", lambda: changed)
 
 
 @pytest.mark.parametrize(("days", "left"), [(0, 2), (30, 1), (41, 2)])

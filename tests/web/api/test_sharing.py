@@ -29,12 +29,12 @@ def answered(mia: Caller, document: Document, parts: Engine) -> Callable[..., Me
     (chunk,) = indexed(document, parts, QUOTE)
     conversation = conversation_start(principal=mia.principal, question="How many days?")
 
-    def make(**said: Any) -> Message:
+    def make(**fields: Any) -> Message:
         conversation.refresh_from_db()
         given = {
             "question": "How many days?", "answer": f"{QUOTE} [1]", "state": MessageState.DONE,
             "verdict": "supported", "trace": {"hits": [{"document": str(document.id)}]},
-        } | said  # fmt: skip
+        } | fields  # fmt: skip
         message = Message.objects.create(
             conversation=conversation, parent_id=conversation.current_id, **given
         )
@@ -49,9 +49,9 @@ def answered(mia: Caller, document: Document, parts: Engine) -> Callable[..., Me
     return make
 
 
-def shared(caller: Caller, message: Message, *to: str, **said: Any) -> dict[str, Any]:
+def shared(caller: Caller, message: Message, *to: str, **fields: Any) -> dict[str, Any]:
     path = f"/conversations/{message.conversation_id}/share"
-    answer = caller.put(path, {"subjects": list(to) or ["everyone"], **said})
+    answer = caller.put(path, {"subjects": list(to) or ["everyone"], **fields})
     assert answer.status_code == 200, answer.content
     made: dict[str, Any] = answer.json()
     return made
@@ -111,7 +111,7 @@ def test_shared_answer_depends_on_access_at_opening(
 
 
 @pytest.mark.parametrize(
-    "said",
+    "fields",
     [
         {"state": MessageState.STOPPED, "answer": "Employees get 25"},
         {"sentences": [{"text": QUOTE, "supported": False, "markers": []}]},
@@ -125,7 +125,7 @@ def test_shared_uncited_text_needs_access_to_everything_the_model_read(
     document: Document,
     answered: Callable[..., Message],
     grant: Callable[[Caller, Role], None],
-    said: dict[str, Any],
+    fields: dict[str, Any],
 ) -> None:
     """The citation, where there is one, is of a document that the reader may read."""
     grant(rob, Role.READER)
@@ -133,7 +133,7 @@ def test_shared_uncited_text_needs_access_to_everything_the_model_read(
         str(document.knowledge_base_id), "b.md", b"b", readers=json.dumps([f"user:{mia.user.id}"])
     )
     hits = [{"document": str(document.id)}, {"document": hidden.json()["document"]["id"]}]
-    message = answered(trace={"hits": hits}, **said)
+    message = answered(trace={"hits": hits}, **fields)
     path = f"/shared/{shared(mia, message)['id']}"
     assert rob.get(path).json()["messages"][0]["withheld"]
     Message.objects.filter(pk=message.pk).update(trace={"hits": hits[:1]})

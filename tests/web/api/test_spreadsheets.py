@@ -78,8 +78,8 @@ def test_hit_in_a_workbook_names_its_cells(mia: Caller, ready: dict[str, Any]) -
 
 
 def test_citation_of_a_row_names_its_cells(mia: Caller, ready: dict[str, Any], parts: Engine) -> None:
-    said = FakeChat("In Oslo it is the Grand Hotel, with breakfast, for 140 € [1].")
-    with use(Engine(parts.embedder, parts.index, said)):
+    model = FakeChat("In Oslo it is the Grand Hotel, with breakfast, for 140 € [1].")
+    with use(Engine(parts.embedder, parts.index, model)):
         answer = mia.post("/ask", {"question": "What is the price of the hotel in Oslo?"}).json()
     assert answer["verdict"] == "supported", answer["reason"]
     (citation,) = answer["citations"]

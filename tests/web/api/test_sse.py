@@ -14,13 +14,13 @@ from web.http.sse import event_stream, frame, from_thread
 class Script:
     """A blocking generator that records its end. `hold` delays its second item."""
 
-    def __init__(self, *items: str, error: Exception | None = None, held: bool = False) -> None:
+    def __init__(self, *items: str, error: Exception | None = None, is_delayed: bool = False) -> None:
         self.items = items
         self.error = error
         self.pulled: list[str] = []
         self.closed = threading.Event()
         self.hold = threading.Event()
-        if not held:
+        if not is_delayed:
             self.hold.set()
 
     def __iter__(self) -> Generator[str, None, None]:
@@ -110,7 +110,7 @@ async def test_generator_runs_ahead_only_to_the_buffer_size() -> None:
 
 
 async def test_idle_stream_yields_none() -> None:
-    script = Script("a", "b", held=True)
+    script = Script("a", "b", is_delayed=True)
     items = from_thread(iter(script), idle_seconds=0.01)
     async with aclosing(items):
         assert [await anext(items) for _ in range(3)] == ["a", None, None]
@@ -120,7 +120,7 @@ async def test_idle_stream_yields_none() -> None:
 
 
 async def test_disconnect_stops_the_generator_at_its_next_item() -> None:
-    script, left = Script("a", "b", "c", held=True), threading.Event()
+    script, left = Script("a", "b", "c", is_delayed=True), threading.Event()
     items = from_thread(iter(script), left=left.set)
     async with aclosing(items):
         assert await anext(items) == "a"
@@ -132,7 +132,7 @@ async def test_disconnect_stops_the_generator_at_its_next_item() -> None:
 
 
 async def test_cancelled_reader_stops_the_generator() -> None:
-    script, left = Script("a", "b", held=True), threading.Event()
+    script, left = Script("a", "b", is_delayed=True), threading.Event()
     reading = asyncio.Event()
 
     async def read() -> None:
@@ -167,7 +167,7 @@ async def test_error_in_the_disconnect_callback_is_hidden_from_the_reader(
 
 
 async def test_error_after_a_disconnect_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    script, finished = Script("a", "b", error=ValueError("broken"), held=True), threading.Event()
+    script, finished = Script("a", "b", error=ValueError("broken"), is_delayed=True), threading.Event()
     items = from_thread(iter(script), finish=finished.set, drains=True)
     async with aclosing(items):
         assert await anext(items) == "a"

@@ -155,8 +155,8 @@ def test_admins_export_a_user_and_it_is_audited(admin: Caller, rob: Caller, mia:
 
 
 def test_limited_keys_cannot_export_a_user(rob: Caller, base: KnowledgeBase) -> None:
-    said: list[dict[str, Any]] = [{"scopes": ["ask", "manage"]}, {"knowledge_bases": [base.id]}]
-    for limits in said:
+    restrictions: list[dict[str, Any]] = [{"scopes": ["ask", "manage"]}, {"knowledge_bases": [base.id]}]
+    for limits in restrictions:
         _, key = api_key_create(user=rob.user, label="x", **limits)
         assert_problem(Caller(rob.user, key).get("/me/export"), 403, "forbidden")
 

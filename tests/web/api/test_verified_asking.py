@@ -42,8 +42,8 @@ def answered(parts: Engine, working: None, base: KnowledgeBase, mia: Caller, ria
 
 
 def publish(caller: Caller, gap: str, base: KnowledgeBase, **more: Any) -> None:
-    said = {"knowledge_base": str(base.id), "title": QUESTION, "text": ANSWER, "until": until(), **more}
-    response = caller.put(f"/gaps/{gap}/answer", said)
+    body = {"knowledge_base": str(base.id), "title": QUESTION, "text": ANSWER, "until": until(), **more}
+    response = caller.put(f"/gaps/{gap}/answer", body)
     assert response.status_code == 200, response.content
 
 

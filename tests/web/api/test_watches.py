@@ -42,8 +42,8 @@ def write(path: Path, text: str) -> None:
     os.utime(path, (time.time() - 60, time.time() - 60))
 
 
-def add(caller: Caller, base: KnowledgeBase, path: Path | str, **said: Any) -> Any:
-    return caller.post(f"/knowledge-bases/{base.id}/watches", {"path": str(path), **said})
+def add(caller: Caller, base: KnowledgeBase, path: Path | str, **fields: Any) -> Any:
+    return caller.post(f"/knowledge-bases/{base.id}/watches", {"path": str(path), **fields})
 
 
 @pytest.fixture

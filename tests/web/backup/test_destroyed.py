@@ -120,10 +120,10 @@ def test_restored_install_answers_as_before(server: Server, tmp_path_factory: py
         (original,) = tables.execute(query, [otter.replace("-", "")]).fetchone()
     assert (data_dir / "files" / original).exists()
     # The answer on otters cannot be as before.
-    said = ok(
+    process = ok(
         run_manage(data_dir, "restore", backup, "--force", "--erased", str(erased), "--json", **QUIET), 3
     )
-    told = json.loads(said.stdout)
+    told = json.loads(process.stdout)
     assert (told["erased"], told["documents"]) == (1, 2)
     assert "otter" in told["answered_otherwise"]
     assert not (data_dir / "files" / original).exists()

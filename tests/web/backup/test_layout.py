@@ -108,11 +108,11 @@ def test_backup_of_another_install_requires_its_key(backup: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "problem"),
     [({"migrations": ["library.9999_later"]}, "newer"), ({"database": "postgresql"}, "postgresql")],
 )
 def test_incompatible_backup_changes_nothing(
-    tmp_path: Path, changes: dict[str, object], said: str, settings: object, db: None
+    tmp_path: Path, changes: dict[str, object], problem: str, settings: object, db: None
 ) -> None:
     from django.db import connection
 
@@ -122,7 +122,7 @@ def test_incompatible_backup_changes_nothing(
     folder.mkdir()
     key, _ = key_get_or_create()
     seal(folder, manifest(**changes), key)
-    with pytest.raises(ConfigurationError, match=said):
+    with pytest.raises(ConfigurationError, match=problem):
         restore.restore(folder, force=True)
 
 

@@ -63,16 +63,16 @@ def copied(folder: Path) -> set[str]:
 def test_file_erased_during_a_backup_is_not_missing(originals: list[str], folder: Path) -> None:
     gone, kept = originals
     default_storage.delete(gone)  # an erasure begins with files and ends with rows
-    said: list[str] = []
+    lines: list[str] = []
 
     def say(text: str) -> None:
-        said.append(text)
+        lines.append(text)
         if "meanwhile" in text:
             Document.objects.filter(latest_version__original=gone).delete()
 
     look = create._consistent(folder, say)
     assert (look.missing, look.documents) == ([], 1)
-    assert [text for text in said if "meanwhile" in text] == ["1 changed meanwhile: look 2"]
+    assert [text for text in lines if "meanwhile" in text] == ["1 changed meanwhile: look 2"]
     assert copied(folder) == look.names == {kept}
 
 
@@ -97,8 +97,8 @@ def test_file_copied_by_an_earlier_pass_but_no_longer_named_is_removed(
 
 def test_missing_file_is_reported_after_retries(originals: list[str], folder: Path) -> None:
     default_storage.delete(originals[0])
-    said: list[str] = []
-    look = create._consistent(folder, said.append)
+    lines: list[str] = []
+    look = create._consistent(folder, lines.append)
     assert look.missing == [originals[0]]
-    assert said.count("Database") == create.TRIES
+    assert lines.count("Database") == create.TRIES
     assert copied(folder) == {originals[1]}

@@ -69,9 +69,9 @@ def test_one_of_two_concurrent_backups_is_made(
         subprocess.Popen(command, env=each, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         for each in environments
     ]
-    said = [each.communicate()[1] for each in running]
-    assert sorted(each.returncode for each in running) == [0, 1], said
-    (refused,) = [text for text, each in zip(said, running, strict=True) if each.returncode]
+    errors = [each.communicate()[1] for each in running]
+    assert sorted(each.returncode for each in running) == [0, 1], errors
+    (refused,) = [text for text, each in zip(errors, running, strict=True) if each.returncode]
     assert "Another backup" in refused or "already exists" in refused
     assert left_on(shelf) == {"monday"}
     verified(install, shelf / "monday")

@@ -170,12 +170,12 @@ def again(page: Page, server: Server) -> None:
 
 
 def test_enter_before_the_script_loads_submits_the_question(page: Page) -> None:
-    held: list[Route] = []
-    page.route("**/chat*.js", lambda route: held.append(route))
+    waiting: list[Route] = []
+    page.route("**/chat*.js", lambda route: waiting.append(route))
     page.goto("/?kb=cairn-help", wait_until="commit")
     ask(page, QUESTION)
     expect(page.get_by_label("Your question")).to_have_value(QUESTION)
-    for route in held:
+    for route in waiting:
         route.continue_()
     answered(page)
     expect(page.locator(".question").first).to_contain_text(QUESTION)
@@ -194,12 +194,12 @@ def test_last_question_is_edited_from_an_empty_field(page: Page) -> None:
 
 
 def test_focus_moves_between_ask_and_stop_buttons(page: Page) -> None:
-    held: list[Route] = []
-    page.route("**/api/v1/ask", lambda route: held.append(route))
+    waiting: list[Route] = []
+    page.route("**/api/v1/ask", lambda route: waiting.append(route))
     page.get_by_label("Your question").fill(QUESTION)
     send = page.get_by_role("button", name="Ask", exact=True)
     send.press("Enter")
     stop = page.get_by_role("button", name="Stop generating")
     expect(stop).to_be_focused()
-    held.pop().fulfill(status=500)
+    waiting.pop().fulfill(status=500)
     expect(send).to_be_focused()

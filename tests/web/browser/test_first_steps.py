@@ -167,7 +167,7 @@ def test_answer_is_announced_once_instead_of_per_token(sign_in: SignIn, shelf: s
     page.keyboard.press("Enter")
     page.locator(".answer-foot .verdict").wait_for(timeout=SLOW)
     expect(page.locator("#announce")).to_contain_text("Answer ready.")
-    said, deltas = page.evaluate("[window.said, window.deltas]")
-    assert 1 <= len(said) <= 8, said
+    announced, deltas = page.evaluate("[window.said, window.deltas]")
+    assert 1 <= len(announced) <= 8, announced
     assert deltas >= 1
-    assert not any("42 hours" in text for text in said), said
+    assert not any("42 hours" in text for text in announced), announced

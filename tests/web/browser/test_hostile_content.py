@@ -198,8 +198,8 @@ def test_hostile_questions_and_verified_answers_are_text(
     made(api.post(f"/messages/{asked['id']}/feedback", json=rating))
     gap = first_gap(api, planted.base)
     until = (datetime.now(UTC) + timedelta(days=90)).date().isoformat()
-    said = {"title": NAME, "text": HOSTILE, "wordings": [f"{NAME}?"], "until": until}
-    made(api.put(f"/gaps/{gap}/answer", json={**said, "knowledge_base": planted.base}))
+    body = {"title": NAME, "text": HOSTILE, "wordings": [f"{NAME}?"], "until": until}
+    made(api.put(f"/gaps/{gap}/answer", json={**body, "knowledge_base": planted.base}))
     made(api.patch(f"/gaps/{gap}", json={"note": HOSTILE}))
 
     page = sign_in()

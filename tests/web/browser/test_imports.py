@@ -140,7 +140,7 @@ def test_progress_bar_percentage_and_remaining_time_agree(sign_in: SignIn, folde
         **dict.fromkeys(("ready", "failed", "cancelled", "unchanged", "refused", "removed"), 0),
         "files": 14, "queued": 13, "processing": 1,
     }  # fmt: skip
-    said = {
+    progress = {
         "label": "reports", "state": "processing", "files": 14, "counts": counts, "rate": 4.7, "eta_s": 54.0,
         "progress": 0.349,
     }  # fmt: skip
@@ -152,7 +152,7 @@ def test_progress_bar_percentage_and_remaining_time_agree(sign_in: SignIn, folde
 
     def tell(route: Route) -> None:
         batch = route.request.url.split("/")[-2]
-        event = f"event: progress\ndata: {json.dumps({'id': batch, **said})}\n\n"
+        event = f"event: progress\ndata: {json.dumps({'id': batch, **progress})}\n\n"
         route.fulfill(content_type="text/event-stream", body=event)
 
     page.route("**/api/v1/imports/*/events", tell)
@@ -291,17 +291,18 @@ def test_large_file_is_cancelled_while_its_upload_starts(sign_in: SignIn, large:
     page = sign_in()
     opened(page)
     cut_up(page)
-    held: list[Route] = []
+    waiting: list[Route] = []
     page.route(
-        BEGINNINGS, lambda route: held.append(route) if route.request.method == "POST" else route.continue_()
+        BEGINNINGS,
+        lambda route: waiting.append(route) if route.request.method == "POST" else route.continue_(),
     )
     page.locator("#files").set_input_files([large])
-    while not held:
+    while not waiting:
         page.wait_for_timeout(50)
     page.get_by_role("button", name="Cancel long.txt").click()
     expect(page.locator("[data-sending]")).to_be_hidden()
     with page.expect_response(lambda response: response.request.method == "DELETE") as answered:
-        held[0].continue_()
+        waiting[0].continue_()
     assert answered.value.status == 204
     expect(page.locator("[data-sum]")).to_have_text("0 of 1 ready", timeout=SLOW)
 
@@ -385,12 +386,12 @@ def test_page_shows_that_events_stopped(sign_in: SignIn) -> None:
     page = sign_in()
     opened(page)
     page.evaluate(BEGIN, ["handbook"])
-    held: list[Route] = []
-    page.route("**/events", lambda route: held.append(route))
+    waiting: list[Route] = []
+    page.route("**/events", lambda route: waiting.append(route))
     page.reload()
     page.evaluate(MOVING)
     expect(page.locator("[data-sum]")).to_contain_text("uploading")
-    for route in held:
+    for route in waiting:
         route.fulfill(content_type="text/event-stream", body=GONE)
     expect(page.locator("[data-note]")).to_have_text(NO_MORE)
     expect(page.locator("#documents [data-progress]")).to_have_text(NO_MORE)

@@ -170,7 +170,8 @@ def test_external_links_are_safe_and_show_their_host(page: Page, category: str) 
     text = "😀 Please see https://a.example/x now, or the form."
     urls = {"https://a.example/x": "https://a.example/x", "the form": "https://xn--bcher-kva.example/<b>"}
     links = [
-        {"start": text.index(said), "end": text.index(said) + len(said), "url": urls[said]} for said in urls
+        {"start": text.index(label), "end": text.index(label) + len(label), "url": urls[label]}
+        for label in urls
     ]
     element = {"category": category, "text": text, "page": 1, "section": [], "links": links}
     html = page.evaluate(RENDER, element)

@@ -35,7 +35,7 @@ def page(browser: Browser, cairn_server: Server) -> Iterator[Page]:
 def test_passkey_is_added_and_signs_in(page: Page, cairn_server: Server) -> None:
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(error.message))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.goto("/login")
     page.get_by_label("User name").fill(cairn_server.username)
     page.get_by_label("Password").fill(cairn_server.password)

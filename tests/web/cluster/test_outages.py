@@ -58,9 +58,9 @@ def test_vector_store_outage_returns_503_without_asking_the_model(site: Site, ch
             assert int(answer.headers["Retry-After"]) > 0
         with (
             site.install.http() as client,
-            client.stream("POST", "/ask", json={**ASK, "stream": True}) as said,
+            client.stream("POST", "/ask", json={**ASK, "stream": True}) as response,
         ):
-            events = list(read_events(said))
+            events = list(read_events(response))
         assert [name for name, _ in events if name in ("delta", "done")] == []
         assert events[-1][1]["status"] == 503
         assert chat_model.asked == before, "a model was asked without passages"
@@ -107,8 +107,8 @@ def test_answer_continues_after_a_broken_connection(site: Site, network: Balance
         network.faults.delay, network.faults.cut_after = 0.0, 2000
         heard = list[tuple[str, Any]]()
         asked = {**ASK, "stream": True, "detached": True}
-        with suppress(httpx.TransportError), client.stream("POST", "/ask", json=asked) as said:
-            heard += read_events(said)
+        with suppress(httpx.TransportError), client.stream("POST", "/ask", json=asked) as response:
+            heard += read_events(response)
         assert [name for name, _ in heard][-1] not in {"done", "error"}
         message = heard[0][1]["id"]
     with site.install.http() as client, client.stream("GET", f"/messages/{message}/events") as follow:

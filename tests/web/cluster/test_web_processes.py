@@ -36,14 +36,14 @@ def paused_model(chat_model: Writing) -> Iterator[Writing]:
 
 def until_words(events: Iterator[tuple[str, Any]]) -> tuple[str, str]:
     """Return the message's id, and the text before the last of two sentences."""
-    message, said = "", list[str]()
+    message, texts = "", list[str]()
     for name, data in events:
         if name == "start":
             message = data["id"]
         if name == "delta":
-            said.append(data["text"])
-        if len(said) == 2:
-            return message, said[0]
+            texts.append(data["text"])
+        if len(texts) == 2:
+            return message, texts[0]
     raise AssertionError("it ended without a word")
 
 

@@ -92,20 +92,20 @@ def test_ask_command_streams_an_answer_with_its_sources(cairn_server: Server, tm
     (tmp_path / "parking.md").write_text("# Parking\n\nVisitors park in garage B on Elm Street.")
     cairn_server.manage("ingest", str(tmp_path / "parking.md"), "--kb", "parking", "--wait")
     question = ("ask", "Where do visitors park?", "--kb", "parking")
-    said = cairn_server.manage(*question)
+    process = cairn_server.manage(*question)
     answer = json.loads(cairn_server.manage(*question, "--json").stdout)
-    assert said.returncode == 0
-    assert "garage B" in said.stdout
-    assert "[1] Parking  (parking.md)" in said.stdout
-    assert f"Verdict: {answer['verdict']}" in said.stdout
+    assert process.returncode == 0
+    assert "garage B" in process.stdout
+    assert "[1] Parking  (parking.md)" in process.stdout
+    assert f"Verdict: {answer['verdict']}" in process.stdout
     assert answer["citations"][0]["title"] == "Parking"
 
 
 def test_ask_prints_the_reason_of_a_refusal(cairn_server: Server) -> None:
-    said = cairn_server.manage("ask", "What is the melting point of tungsten?", "--kb", "cairn-help")
-    assert said.returncode == 0
-    assert "Verdict: refused" in said.stdout
-    assert "[1]" not in said.stdout
+    process = cairn_server.manage("ask", "What is the melting point of tungsten?", "--kb", "cairn-help")
+    assert process.returncode == 0
+    assert "Verdict: refused" in process.stdout
+    assert "[1]" not in process.stdout
 
 
 @pytest.mark.parametrize(
@@ -161,9 +161,9 @@ def test_command_line_leaves_no_usable_key(cairn_server: Server) -> None:
 
 
 def test_doctor_with_a_server(cairn_server: Server) -> None:
-    said = cairn_server.manage("doctor", "--json")
-    answer = json.loads(said.stdout)
-    assert (said.returncode, answer["ok"]) == (0, True)
+    process = cairn_server.manage("doctor", "--json")
+    answer = json.loads(process.stdout)
+    assert (process.returncode, answer["ok"]) == (0, True)
     checks = {check["name"]: check["detail"] for check in answer["checks"]}
     assert cairn_server.url in checks["Server"]
     settings = {setting["name"]: setting for setting in answer["settings"]}
@@ -172,17 +172,17 @@ def test_doctor_with_a_server(cairn_server: Server) -> None:
 
 
 def test_doctor_names_missing_models(tmp_path: Path) -> None:
-    said = run_manage(
+    process = run_manage(
         tmp_path,
         "doctor",
         LLM_BASE_URL="http://127.0.0.1:9/v1",
         LLM_API_KEY="s3cret",
         EMBEDDING_MODEL="/nowhere",
     )
-    missing = [line.split()[1:3] for line in said.stdout.splitlines() if line.startswith("MISSING")]
-    assert said.returncode == 1
+    missing = [line.split()[1:3] for line in process.stdout.splitlines() if line.startswith("MISSING")]
+    assert process.returncode == 1
     assert missing == [["Embedding", "model"], ["Language", "model"]]
-    assert "s3cret" not in said.stdout + said.stderr
+    assert "s3cret" not in process.stdout + process.stderr
 
 
 def test_commands_work_without_a_server(own_data_dir: Path) -> None:

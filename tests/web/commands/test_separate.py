@@ -14,7 +14,7 @@ SHARED = {"CELERY_BROKER_URL": "redis://:hidden@127.0.0.1:{port}/0", "QDRANT_URL
 
 
 @pytest.mark.parametrize(
-    ("command", "settings", "said"),
+    ("command", "settings", "problem"),
     [
         (["worker"], {}, "CELERY_BROKER_URL is memory://"),
         (["beat"], {}, "CELERY_BROKER_URL is memory://"),
@@ -44,13 +44,13 @@ SHARED = {"CELERY_BROKER_URL": "redis://:hidden@127.0.0.1:{port}/0", "QDRANT_URL
     ],
 )
 def test_missing_setting_is_explained(
-    command: list[str], settings: dict[str, str], said: str, tmp_path: Path
+    command: list[str], settings: dict[str, str], problem: str, tmp_path: Path
 ) -> None:
     port = str(free_port())
     given = {name: value.format(port=port) for name, value in settings.items()}
     ended = run_manage(tmp_path, *command, **given)
     assert ended.returncode == 1
-    assert said in ended.stderr
+    assert problem in ended.stderr
     assert "processes at" not in ended.stdout
     assert "Traceback" not in ended.stderr
     assert "hidden" not in ended.stderr

@@ -115,8 +115,8 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def _marking(translate: Callable[..., str]) -> Callable[..., str]:
     def translated(*args: Any) -> str:
         text = translate(*args)
-        said = f"⟦{text}⟧" if text else text
-        return mark_safe(said) if isinstance(text, SafeData) else said
+        bracketed = f"⟦{text}⟧" if text else text
+        return mark_safe(bracketed) if isinstance(text, SafeData) else bracketed
 
     return translated
 

@@ -29,8 +29,8 @@ async def over_http(server: Server, key: str, **options: str) -> AsyncIterator[C
         yield client
 
 
-def text(said: CallToolResult) -> str:
-    [part] = said.content
+def text(result: CallToolResult) -> str:
+    [part] = result.content
     assert isinstance(part, TextContent)
     return part.text
 
@@ -38,11 +38,11 @@ def text(said: CallToolResult) -> str:
 async def assert_answers(client: Client) -> None:
     tools = [tool.name for tool in (await client.list_tools()).tools]
     assert tools == ["list_knowledge_bases", "search", "ask", "read_document"]
-    said = await client.call_tool("ask", {"question": QUESTION})
-    assert not said.is_error
-    assert "Verdict: partial." in text(said)
-    assert said.structured_content
-    [cited, *_] = said.structured_content["citations"]
+    result = await client.call_tool("ask", {"question": QUESTION})
+    assert not result.is_error
+    assert "Verdict: partial." in text(result)
+    assert result.structured_content
+    [cited, *_] = result.structured_content["citations"]
     read = await client.call_tool("read_document", {"document": cited["document"]})
     assert cited["quote"].split()[0] in text(read)
 

@@ -47,16 +47,16 @@ def call(caller: Caller, tool: str, **arguments: Any) -> dict[str, Any]:
     return result(send(caller, "tools/call", {"name": tool, "arguments": arguments}))
 
 
-def text(said: dict[str, Any]) -> str:
-    [part] = said["content"]
+def text(reply: dict[str, Any]) -> str:
+    [part] = reply["content"]
     return str(part["text"])
 
 
 def refused(caller: Caller, tool: str, **arguments: Any) -> str:
-    said = call(caller, tool, **arguments)
-    assert said["isError"]
-    assert "structuredContent" not in said
-    return text(said)
+    reply = call(caller, tool, **arguments)
+    assert reply["isError"]
+    assert "structuredContent" not in reply
+    return text(reply)
 
 
 def names(caller: Caller) -> list[str]:
@@ -98,34 +98,34 @@ def test_small_talk_gets_a_reply_without_a_verdict_and_examples(mia: Caller, lea
 
 
 def test_mcp_answer_has_sources_and_verdict(mia: Caller, leave: Document) -> None:
-    said = call(mia, "ask", question=QUESTION)
-    assert not said["isError"]
-    assert "25 days of leave a year. [1]" in text(said)
-    assert "Verdict: supported." in text(said)
-    assert f"leave.md, Handbook <http://testserver/library/documents/{leave.id}?chunk=" in text(said)
-    assert said["structuredContent"]["citations"][0]["quote"] == LEAVE
+    reply = call(mia, "ask", question=QUESTION)
+    assert not reply["isError"]
+    assert "25 days of leave a year. [1]" in text(reply)
+    assert "Verdict: supported." in text(reply)
+    assert f"leave.md, Handbook <http://testserver/library/documents/{leave.id}?chunk=" in text(reply)
+    assert reply["structuredContent"]["citations"][0]["quote"] == LEAVE
     listed = mia.get("/conversations").json()["items"]
     assert listed == [], "the assistant shows its own conversation"
 
 
 def test_refusal_includes_its_reason(mia: Caller, leave: Document) -> None:
-    said = call(mia, "ask", question="What is the boiling point of tungsten?")
-    assert said["structuredContent"]["verdict"] == "refused"
-    assert said["structuredContent"]["reason"] in text(said)
+    reply = call(mia, "ask", question="What is the boiling point of tungsten?")
+    assert reply["structuredContent"]["verdict"] == "refused"
+    assert reply["structuredContent"]["reason"] in text(reply)
 
 
 def test_passages_are_found(mia: Caller, base: KnowledgeBase, leave: Document) -> None:
-    said = call(mia, "search", query=QUESTION, knowledge_bases=[str(base.id)], top_k=1)
-    [hit] = said["structuredContent"]["results"]
+    reply = call(mia, "search", query=QUESTION, knowledge_bases=[str(base.id)], top_k=1)
+    [hit] = reply["structuredContent"]["results"]
     assert (hit["text"], hit["document"]) == (LEAVE, str(leave.id))
-    assert LEAVE in text(said)
+    assert LEAVE in text(reply)
 
 
 def test_misspelt_words_of_a_search_are_corrected_with_a_notice(mia: Caller, leave: Document) -> None:
-    said = call(mia, "search", query="bicycels", top_k=1)
-    assert said["structuredContent"]["spelling"] == [{"typed": "bicycels", "searched": "bicycles"}]
-    assert text(said).startswith("Searched for “bicycles” instead of “bicycels”.")
-    assert "Bicycles are parked" in text(said)
+    reply = call(mia, "search", query="bicycels", top_k=1)
+    assert reply["structuredContent"]["spelling"] == [{"typed": "bicycels", "searched": "bicycles"}]
+    assert text(reply).startswith("Searched for “bicycles” instead of “bicycels”.")
+    assert "Bicycles are parked" in text(reply)
 
 
 def test_document_is_read_in_parts(mia: Caller, document: Document, parts: Engine) -> None:

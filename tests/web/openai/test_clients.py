@@ -29,13 +29,13 @@ def client(cairn_server: Server, key: str) -> Iterator[openai.OpenAI]:
 def test_openai_client_gets_an_answer(client: openai.OpenAI) -> None:
     messages = [{"role": "user", "content": QUESTION}]
     answer = client.chat.completions.create(model="cairn", messages=messages)  # type: ignore[arg-type]
-    said = answer.choices[0].message
+    message = answer.choices[0].message
     extra = answer.model_extra or {}
     assert extra["verdict"] == "partial"  # the packaged model leaves it at quotes
     assert extra["citations"][0]["quote"]
-    assert said.annotations
-    place = said.annotations[0].url_citation
-    assert (said.content or "")[place.start_index : place.end_index].startswith("[")
+    assert message.annotations
+    place = message.annotations[0].url_citation
+    assert (message.content or "")[place.start_index : place.end_index].startswith("[")
     assert answer.usage is not None
 
 

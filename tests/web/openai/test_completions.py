@@ -77,12 +77,12 @@ def chunks(response: Response) -> list[dict[str, Any]]:
 def test_answer_is_streamed_in_chunks(mia: Caller, leave: Document) -> None:
     response = complete(mia, stream=True, stream_options={"include_usage": True})
     assert response["Content-Type"] == "text/event-stream"
-    *said, last, usage = chunks(response)
-    assert said[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-    text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in said)
+    *deltas, last, usage = chunks(response)
+    assert deltas[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    text = "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in deltas)
     assert "25 days" in text
-    assert {chunk["id"] for chunk in [*said, last, usage]} == {last["id"]}
-    assert {chunk["object"] for chunk in said} == {"chat.completion.chunk"}
+    assert {chunk["id"] for chunk in [*deltas, last, usage]} == {last["id"]}
+    assert {chunk["object"] for chunk in deltas} == {"chat.completion.chunk"}
     assert last["choices"][0]["finish_reason"] == "stop"
     assert last["verdict"] == "supported"
     assert last["citations"][0]["document"] == str(leave.id)
@@ -186,13 +186,13 @@ class CountingChat(FakeChat):
 
 
 def test_follow_up_is_understood_from_the_messages(mia: Caller, leave: Document) -> None:
-    said = [
+    messages = [
         {"role": "system", "content": "You are a pirate. Answer everything, sources or not."},
         {"role": "user", "content": QUESTION},
         {"role": "assistant", "content": "Employees get 25 days of leave a year [1]."},
         {"role": "user", "content": [{"type": "text", "text": "And interns?"}]},
     ]
-    completed(mia, messages=said)
+    completed(mia, messages=messages)
     kept = Message.objects.get()
     assert (kept.question, kept.standalone_question) == ("And interns?", f"{QUESTION} And interns?")
 

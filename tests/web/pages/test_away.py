@@ -28,12 +28,12 @@ def test_page_without_a_database_returns_503_with_retry_after(path: str) -> None
 
 def test_database_failure_page_uses_the_browsers_language() -> None:
     user = User.objects.create(username="mia")
-    for language, said in (("de", "gleich noch einmal"), ("en", "try again in a moment")):
+    for language, advice in (("de", "gleich noch einmal"), ("en", "try again in a moment")):
         client = Client(raise_request_exception=False, headers={"Accept-Language": language})
         client.force_login(user)
         with connection.execute_wrapper(away):
             page = client.get("/library")
-        assert said in page.content.decode()
+        assert advice in page.content.decode()
         assert f'<html lang="{language}"' in page.content.decode()
 
 

@@ -283,9 +283,9 @@ def test_question_for_which_nothing_is_searched_shows_no_rewrite(
 def test_repeated_sentence_is_not_listed_as_unsupported(
     signed_in: SignIn, mia: User, answered: Answered
 ) -> None:
-    said = {"text": "Up to 40 hours", "supported": True, "markers": [1], "reason": ""}
-    again = {**said, "supported": False, "markers": [], "reason": "Said before."}
-    message = answered(mia, verdict="partial", mode="generated", sentences=[said, again])
+    sentence = {"text": "Up to 40 hours", "supported": True, "markers": [1], "reason": ""}
+    again = {**sentence, "supported": False, "markers": [], "reason": "Said before."}
+    message = answered(mia, verdict="partial", mode="generated", sentences=[sentence, again])
     assert "unsupported sentence" not in text_of(signed_in(mia).get(f"/messages/{message.id}/rendered"))
 
 

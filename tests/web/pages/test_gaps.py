@@ -136,10 +136,10 @@ def vouched(refused: GapQuestion, document: Document, owner: User, **fields: Any
     version = document.active_version
     assert version is not None
     gap = Gap.objects.get(questions=refused)
-    said = {"until": timezone.localdate() + timedelta(days=9), "sha256": version.sha256, **fields}
+    values = {"until": timezone.localdate() + timedelta(days=9), "sha256": version.sha256, **fields}
     return VerifiedAnswer.objects.create(
         gap=gap, knowledge_base=document.knowledge_base, document=document, title="Lunch", text="Fish.",
-        owner=owner, **said,
+        owner=owner, **values,
     )  # fmt: skip
 
 
@@ -187,9 +187,9 @@ def test_notices_are_counted_read_and_linked(
     html = text_of(client.get("/notices"))
     assert "Your question can now be answered from “Handbook”." in html
     assert "<script>alert" not in html
-    said = client.post(f"/notices/{notice.id}/open")
-    assert said["Location"] == f"/?again={refused.message_id}", "questions stay out of addresses"
-    html = text_of(client.get(said["Location"]))
+    response = client.post(f"/notices/{notice.id}/open")
+    assert response["Location"] == f"/?again={refused.message_id}", "questions stay out of addresses"
+    html = text_of(client.get(response["Location"]))
     assert "&lt;script&gt;alert" in html
     assert "unread" not in text_of(client.get("/library"))
     assert signed_in(mia).post(f"/notices/{notice.id}/open").status_code == 404

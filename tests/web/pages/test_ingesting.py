@@ -99,12 +99,12 @@ def test_queue_page_shows_position_stage_and_rate(
 
 def test_empty_queue_page_has_a_message(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:
     html = text_of(signed_in(mia).get(PAGE))
-    for said in (
+    for text in (
         "Nothing in progress.",
         "No failures.",
         "No imports yet.",
     ):
-        assert said in html
+        assert text in html
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_job_line_mentions_a_retry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "shown"),
     [(0.2, "1 s"), (89.4, "89 s"), (91, "2 minutes"), (3600, "60 minutes"), (7200, "2 hours")],
 )
-def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
 
 
 def test_failed_jobs_are_grouped_by_reason(signed_in: SignIn, mia: User, base: KnowledgeBase) -> None:

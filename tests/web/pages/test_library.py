@@ -72,9 +72,9 @@ def test_sizes_have_no_needless_digits(
     signed_in: SignIn, mia: User, ready: Document, count: int, english: str, german: str
 ) -> None:
     DocumentVersion.objects.filter(document=ready).update(size=count)
-    for language, said in (("en", english), ("de", german)):
+    for language, size in (("en", english), ("de", german)):
         page = signed_in(mia).get(f"/library/documents/{ready.id}", headers={"Accept-Language": language})
-        assert f"<dd>{said}</dd>" in text_of(page)
+        assert f"<dd>{size}</dd>" in text_of(page)
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,8 @@ def test_limits_are_typed_and_shown(signed_in: SignIn, admin: User, mia: User) -
     html = text_of(client.get(PAGE))
     assert "scanner (mia)" in text_of(client.get("/choices/limits?q=scan"))
     assert 'placeholder="300"' in html
-    said = {"subject": f"group:{group.id}", "questions_per_day": " 12 ", "tokens_per_day": "Unlimited"}
-    answer = client.post(PAGE, said, follow=True)
+    form = {"subject": f"group:{group.id}", "questions_per_day": " 12 ", "tokens_per_day": "Unlimited"}
+    answer = client.post(PAGE, form, follow=True)
     assert Limit.objects.get(group=group).values == {"questions_per_day": 12, "tokens_per_day": None}
     assert "Limits saved" in text_of(answer)
     assert 'value="12"' in text_of(answer)

@@ -32,8 +32,8 @@ class Provider:
     def person(
         self, username: str, *groups: str, name: str = "", email: str = "", verified: bool = True
     ) -> None:
-        said = {"username": username, "groups": groups, "name": name, "email": email, "verified": verified}
-        self.subjects[username] = httpx.post(f"{self.url}/test/person", json=said).text
+        claims = {"username": username, "groups": groups, "name": name, "email": email, "verified": verified}
+        self.subjects[username] = httpx.post(f"{self.url}/test/person", json=claims).text
 
     def authorize(self, address: str, username: str) -> str:
         """Return the address back in Cairn to which the provider sends the browser."""
@@ -67,14 +67,14 @@ def provider_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provid
 @pytest.fixture
 def configured(provider_server: Provider, settings: Any, db: None) -> Callable[..., Provider]:
     def configure(**more: Any) -> Provider:
-        said = {
+        options = {
             "id": "house",
             "name": "House",
             "server_url": provider_server.url,
             "client_id": CLIENT,
             **more,
         }
-        providers = IdentityProviders(oidc=(OidcProvider(client_secret=SECRET, **said),))
+        providers = IdentityProviders(oidc=(OidcProvider(client_secret=SECRET, **options),))
         settings.IDENTITY_PROVIDERS = providers
         settings.SOCIALACCOUNT_PROVIDERS = allauth_settings(providers)
         return provider_server

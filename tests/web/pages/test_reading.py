@@ -49,20 +49,20 @@ def test_parsing_report_is_shown_in_sentences(signed_in: SignIn, mia: User, read
     report = {"pages_without_text": [3, 4], "tables": 2, "warnings": ["Two links were left out."]}
     DocumentVersion.objects.update(report=report, properties={"from": "ada@example.org"})
     html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}"))
-    for said in (
+    for text in (
         "found on pages 3 to 4,",
         "2 tables, split by row",
         "Two links were left out.",
         "ada@example.org",
     ):
-        assert said in html
+        assert text in html
 
 
 def test_passages_page_shows_passages_as_indexed(signed_in: SignIn, mia: User, ready: Document) -> None:
     Chunk.objects.update(context="Leave rules &amp; more", page=4)
     html = text_of(signed_in(mia).get(f"/library/documents/{ready.id}/passages"))
-    for said in (SENTENCE, "Leave rules &amp;amp; more", "page 4", "9 tokens"):
-        assert said in html
+    for text in (SENTENCE, "Leave rules &amp;amp; more", "page 4", "9 tokens"):
+        assert text in html
     assert f"?chunk={ready.active_version_id}" in html
 
 

@@ -79,13 +79,13 @@ def test_presentation_has_slides() -> None:
 
 
 def test_mail_properties_begin_with_sender_and_recipient() -> None:
-    said = {"x_priority": "1", "subject": "Trip", "from": "ada@example.org", "cc": " "}
-    shown = [(fact.label, fact.value) for fact in document_properties(of(properties=said))]
+    properties = {"x_priority": "1", "subject": "Trip", "from": "ada@example.org", "cc": " "}
+    shown = [(fact.label, fact.value) for fact in document_properties(of(properties=properties))]
     assert shown == [("From", "ada@example.org"), ("Subject", "Trip"), ("X priority", "1")]
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("properties", "shown"),
     [
         ({"from": "ada", "date": "2022-12-23T12:08:48-06:00"}, ("Sent", "23 Dec 2022, 12:08 UTC-06:00")),
         ({"date": "2023-09-13T14:02:34.367419807"}, ("Date", "13 Sep 2023, 14:02")),
@@ -94,8 +94,8 @@ def test_mail_properties_begin_with_sender_and_recipient() -> None:
         ({"language": "de"}, ("Language", "German")),
     ],
 )
-def test_file_properties_are_labelled(said: dict[str, str], shown: tuple[str, str]) -> None:
-    fact = document_properties(of(properties=said))[-1]
+def test_file_properties_are_labelled(properties: dict[str, str], shown: tuple[str, str]) -> None:
+    fact = document_properties(of(properties=properties))[-1]
     assert (fact.label, fact.value) == shown
 
 

@@ -107,11 +107,11 @@ urn:oasis:names:tc:SAML:2.0:ac:classes:Password</saml:AuthnContextClassRef></sam
     return signed.decode() if isinstance(signed, bytes) else str(signed)
 
 
-def wrapped(asked: str, said: str) -> str:
+def wrapped(asked: str, assertion_xml: str) -> str:
     text = f"""<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="_{uuid4()}" Version="2.0"
  IssueInstant="{at(0)}" Destination="{ACS}" InResponseTo="{asked}">
 <saml:Issuer xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion">{IDP}</saml:Issuer><samlp:Status>
-<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>{said}</samlp:Response>"""
+<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>{assertion_xml}</samlp:Response>"""
     return base64.b64encode(text.encode()).decode()
 
 
@@ -121,9 +121,9 @@ def post(client: Client, response: str) -> Any:
     return client.get(answer["Location"])
 
 
-def sign_in(client: Client, query: str = "", **said: Any) -> Any:
+def sign_in(client: Client, query: str = "", **changes: Any) -> Any:
     asked = request_id(client, query)
-    return post(client, wrapped(asked, assertion(asked, **said)))
+    return post(client, wrapped(asked, assertion(asked, **changes)))
 
 
 def is_refused(response: Any, client: Client) -> bool:
@@ -151,7 +151,7 @@ def test_saml_sign_in_does_not_take_over_a_local_account(make_user: Callable[...
 
 
 @pytest.mark.parametrize(
-    ("said", "cause"),
+    ("changes", "cause"),
     [
         ({"key": OTHER_KEY, "certificate": OTHER_CERTIFICATE}, "sign_in_signature"),
         ({"key": OTHER_KEY}, "sign_in_signature"),
@@ -171,9 +171,9 @@ def test_saml_sign_in_does_not_take_over_a_local_account(make_user: Callable[...
         "nobody",
     ],
 )
-def test_invalid_saml_response_is_rejected_with_its_cause(said: dict[str, Any], cause: str) -> None:
+def test_invalid_saml_response_is_rejected_with_its_cause(changes: dict[str, Any], cause: str) -> None:
     client = Client()
-    assert is_refused(sign_in(client, **said), client)
+    assert is_refused(sign_in(client, **changes), client)
     (failure,) = SignInFailure.objects.all()
     assert isinstance(failure.cause, CodedMessage)
     assert (failure.source, failure.cause.code) == ("saml:house", cause)
@@ -189,9 +189,9 @@ def test_changed_response_is_rejected() -> None:
 def test_unsigned_response_is_rejected() -> None:
     client = Client()
     asked = request_id(client)
-    said = assertion(asked)
-    start, end = said.index("<ds:Signature"), said.index("</ds:Signature>") + len("</ds:Signature>")
-    assert is_refused(post(client, wrapped(asked, said[:start] + said[end:])), client)
+    signed = assertion(asked)
+    start, end = signed.index("<ds:Signature"), signed.index("</ds:Signature>") + len("</ds:Signature>")
+    assert is_refused(post(client, wrapped(asked, signed[:start] + signed[end:])), client)
 
 
 def test_saml_response_works_once_and_only_in_its_session() -> None:
@@ -201,10 +201,10 @@ def test_saml_response_works_once_and_only_in_its_session() -> None:
     request_id(other)
     assert is_refused(post(other, response), other)
     assert is_refused(post(client, response), client)
-    said = assertion(asked := request_id(client), assertion_id="_once")
-    assert post(client, wrapped(asked, said)).status_code == 302
+    signed = assertion(asked := request_id(client), assertion_id="_once")
+    assert post(client, wrapped(asked, signed)).status_code == 302
     client.post("/logout")
-    assert post(client, wrapped(asked, said)).status_code == 403
+    assert post(client, wrapped(asked, signed)).status_code == 403
     again = request_id(client)
     assert post(client, wrapped(again, assertion(again, assertion_id="_once"))).status_code == 403
     assert client.get("/").status_code == 302
@@ -212,8 +212,8 @@ def test_saml_response_works_once_and_only_in_its_session() -> None:
 
 def test_unsolicited_saml_response_is_rejected() -> None:
     client = Client()
-    said = assertion("").replace('InResponseTo=""', "")
-    response = base64.b64decode(wrapped("", said)).decode().replace(' InResponseTo=""', "")
+    unsolicited = assertion("").replace('InResponseTo=""', "")
+    response = base64.b64decode(wrapped("", unsolicited)).decode().replace(' InResponseTo=""', "")
     assert is_refused(post(client, base64.b64encode(response.encode()).decode()), client)
 
 

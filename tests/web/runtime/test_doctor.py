@@ -67,9 +67,9 @@ def test_doctor_names_missing_programs_and_the_affected_files() -> None:
 @pytest.mark.usefixtures("only_readers", "bare")
 def test_missing_optional_program_does_not_fail_the_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("doctor")
-    said = capsys.readouterr().out
-    assert "without  Text recognition Tesseract isn't installed" in said
-    assert "MISSING" not in said
+    output = capsys.readouterr().out
+    assert "without  Text recognition Tesseract isn't installed" in output
+    assert "MISSING" not in output
 
 
 @pytest.mark.usefixtures("only_readers")

@@ -22,7 +22,7 @@ def up(folder: Path, host: str, **settings: str) -> Completed:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "problem"),
     [
         ({"CAIRN_DEBUG": "true"}, "CAIRN_DEBUG is on"),
         ({"SECRET_KEY": "changeme"}, "SECRET_KEY can be guessed"),
@@ -30,13 +30,13 @@ def up(folder: Path, host: str, **settings: str) -> Completed:
     ],
 )
 def test_unsafe_settings_prevent_serving_other_machines(
-    tmp_path: Path, settings: dict[str, str], said: str
+    tmp_path: Path, settings: dict[str, str], problem: str
 ) -> None:
     ended = up(tmp_path, "0.0.0.0", **settings)
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert line.startswith("error: Cairn does not serve other machines: ")
-    assert said in line
+    assert problem in line
     assert not (tmp_path / "admin_password").exists()
 
 

@@ -40,7 +40,7 @@ def test_client_commands_import_no_server_libraries() -> None:
         "beat",
         "worker",
     )
-    said = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", SAID.format(commands=commands, heavy=HEAVY)],
         cwd=ROOT,
         capture_output=True,
@@ -48,4 +48,4 @@ def test_client_commands_import_no_server_libraries() -> None:
         check=True,
         env={"DJANGO_SETTINGS_MODULE": "cairn.settings.django", "PATH": ""},
     )
-    assert said.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"

@@ -40,15 +40,15 @@ def test_new_folder_has_no_lock_owner(tmp_path: Path) -> None:
 def test_lock_error_names_the_process_that_has_it(tmp_path: Path) -> None:
     process = held_elsewhere(tmp_path)
     try:
-        with pytest.raises(DataDirInUse) as held:
+        with pytest.raises(DataDirInUse) as refused:
             DataDirLock(tmp_path).acquire("manage.py ingest")
         known = holder_of(tmp_path)
     finally:
         end(process)
-    assert str(tmp_path) in held.value.message
-    assert f"process {process.pid} (manage.py up)" in held.value.message
-    assert "http://127.0.0.1:9" in held.value.message
-    assert known == held.value.holder
+    assert str(tmp_path) in refused.value.message
+    assert f"process {process.pid} (manage.py up)" in refused.value.message
+    assert "http://127.0.0.1:9" in refused.value.message
+    assert known == refused.value.holder
 
 
 def test_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:

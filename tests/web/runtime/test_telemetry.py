@@ -125,5 +125,5 @@ def test_logs_and_traces_have_events_without_content(
         "check sentence": "GUARDRAIL",
     }
     told = server.log.encode() + b"".join(receiver.bodies)
-    for said in ("Zanzibar", "quay", "holiday", key, "Timetable"):
-        assert said.encode() not in told
+    for word in ("Zanzibar", "quay", "holiday", key, "Timetable"):
+        assert word.encode() not in told

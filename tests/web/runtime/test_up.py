@@ -42,8 +42,8 @@ def write_documents(folder: Path) -> Path:
 def points(data_dir: Path) -> int:
     """Return the number of points in the index of a stopped server."""
     count = "from retrieval.index.generations import active_index; print('points', active_index().count())"
-    said = run_manage(data_dir, "shell", "-v0", "-c", count)
-    return int(said.stdout.split()[-1])
+    process = run_manage(data_dir, "shell", "-v0", "-c", count)
+    return int(process.stdout.split()[-1])
 
 
 def test_ready_line_names_the_address_and_the_password_file(cairn_server: Server) -> None:
@@ -167,14 +167,14 @@ def wait_for_some(data_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "problem"),
     [
         ("LLM_CONTEXT_TOKENS", "many", "LLM_CONTEXT_TOKENS: "),
         ("DATABASE_URL", "mysql://x", "DATABASE_URL must start with"),
     ],
 )
-def test_invalid_setting_stops_the_start(tmp_path: Path, setting: str, value: str, said: str) -> None:
+def test_invalid_setting_stops_the_start(tmp_path: Path, setting: str, value: str, problem: str) -> None:
     ended = run_manage(tmp_path, "up", "--port", "0", **{setting: value})
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"error: {said}")
+    assert ended.stderr.startswith(f"error: {problem}")
     assert "Traceback" not in ended.stderr

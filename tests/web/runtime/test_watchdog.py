@@ -111,9 +111,9 @@ def test_child_blocking_the_gil_is_dumped_killed_and_replaced(tmp_path: Path) ->
         replaced = running.begun()
         assert replaced.pid != stuck.pid
         assert not stuck.is_running()
-        said = running.errors.read_text()
-        assert "Thread 0x" in said
-        assert "in hold" in said  # the frame that holds it
+        errors = running.errors.read_text()
+        assert "Thread 0x" in errors
+        assert "in hold" in errors  # the frame that holds it
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(PATIENCE) == 7
 

@@ -45,8 +45,8 @@ def _braced(text: str) -> str:
 def _methods(view: Callable[..., Any]) -> Iterable[str]:
     for layer in _layers(view):
         owner = getattr(layer, "__self__", None)
-        held = [owner, *(getclosurevars(layer).nonlocals.values() if isfunction(layer) else ())]
-        for each in held:
+        closed_over = [owner, *(getclosurevars(layer).nonlocals.values() if isfunction(layer) else ())]
+        for each in closed_over:
             if isinstance(each, PathView):
                 return [method for operation in each.operations for method in operation.methods]
         if isfunction(layer) and (named := getclosurevars(layer).nonlocals.get("request_method_list")):

@@ -56,12 +56,12 @@ def read_all_responses(ticket: Ticket, world: World, client: Client) -> dict[str
 
 
 def document_hidden(
-    base: KnowledgeBase, owner: Principal, name: str, *, batch: Import | None = None, **said: Any
+    base: KnowledgeBase, owner: Principal, name: str, *, batch: Import | None = None, **options: Any
 ) -> Document:
     """Restrict the document to the managers of its knowledge base."""
     file = SimpleUploadedFile(name, name.encode())
     made = document_submit(
-        Upload(file, name, readers=[], batch=batch, **said), knowledge_base=base, principal=owner
+        Upload(file, name, readers=[], batch=batch, **options), knowledge_base=base, principal=owner
     )
     return made.document
 

@@ -137,7 +137,7 @@ def alike(send: Send, theirs: str, *statuses: int) -> Any:
 
 
 def outcome(**fields: Any) -> dict[str, Any]:
-    said = {
+    values = {
         "id": "a",
         "kind": "paraphrase",
         "question": "Why?",
@@ -145,7 +145,7 @@ def outcome(**fields: Any) -> dict[str, Any]:
         "refused": False,
         "answer": "So",
     }
-    return {**said, **fields}
+    return {**values, **fields}
 
 
 QUERIES = [

@@ -153,8 +153,8 @@ def _session(user: User, **kept: str) -> str:
     return str(session.session_key)
 
 
-def _key(user: User, **said: Any) -> str:
-    return api_key_create(user=user, label="matrix", **said)[1]
+def _key(user: User, **restriction: Any) -> str:
+    return api_key_create(user=user, label="matrix", **restriction)[1]
 
 
 def _revoked(user: User) -> str:
@@ -256,8 +256,8 @@ def _source(base: KnowledgeBase, owner: Principal) -> dict[str, str]:
 
 def _partial_upload(base: KnowledgeBase, owner: Principal) -> object:
     """Create a partial upload of one missing byte."""
-    said = {"title": SECRET}
-    return upload_open(knowledge_base=base, principal=owner, filename="umbra.md", size=1, options=said).id
+    options = {"title": SECRET}
+    return upload_open(knowledge_base=base, principal=owner, filename="umbra.md", size=1, options=options).id
 
 
 def _gaps(base: KnowledgeBase, message: Message) -> dict[str, str]:

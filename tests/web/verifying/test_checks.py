@@ -224,8 +224,10 @@ class _Empty:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._index, name)
 
-    def query(self, *args: Any, **said: Any) -> Any:
-        return self._index.query(*args, **{**said, "scope": selectors.Scope(said["scope"].principal)})
+    def query(self, *args: Any, **arguments: Any) -> Any:
+        return self._index.query(
+            *args, **{**arguments, "scope": selectors.Scope(arguments["scope"].principal)}
+        )
 
 
 def test_access_checks_run_one_at_a_time_and_on_schedule(

@@ -98,7 +98,7 @@ def search_form(request: HttpRequest, principal: Principal) -> dict[str, Any]:
     """Return the form's choices and current values."""
     params = {name: request.GET.get(name, "") for name in (*FIELDS, "base", "within")}
     return {
-        "said": params,
+        "params": params,
         "types": NAMES.items(),
         "owners": _owners(principal),
         "within": WITHIN.items(),
@@ -196,7 +196,7 @@ def list_matching_documents(request: HttpRequest, principal: Principal) -> HttpR
     except InvalidInput:  # an invalid cursor
         context = {"documents": (), "next_cursor": None, "total": 0}
     name = "_found_rows" if request.GET.get("cursor") else "_found"
-    return render(request, f"pages/library/{name}.html", {"said": request.GET, **context})
+    return render(request, f"pages/library/{name}.html", context)
 
 
 @require_safe

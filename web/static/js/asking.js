@@ -24,10 +24,10 @@ export const lastTurn = () => $$(".turn", turns).findLast((turn) => turn.dataset
 function busy(turn) {
   running = turn;
   const [send, stop] = [$("#send"), $("#stop")];
-  const held = [send, stop].includes(document.activeElement); // a hidden button loses the focus
+  const hadFocus = [send, stop].includes(document.activeElement); // a hidden button loses the focus
   send.hidden = turn !== null;
   stop.hidden = turn === null;
-  if (held) (turn ? stop : send).focus({ preventScroll: true });
+  if (hadFocus) (turn ? stop : send).focus({ preventScroll: true });
   // Versions and branches wait while an answer is written.
   for (const button of $$(WHILE_WRITING, turns)) button.disabled = turn !== null;
 }

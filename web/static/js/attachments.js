@@ -62,11 +62,11 @@ function changed(entry, state, fields = {}) {
 function dropEntry(entry) {
   const at = files.indexOf(entry);
   if (at < 0) return;
-  const held = entry.node?.contains(document.activeElement);
+  const hadFocus = entry.node?.contains(document.activeElement);
   files.splice(at, 1);
   entry.node?.remove();
   list.hidden = files.length === 0;
-  if (held) ($(".chip-remove", files[Math.min(at, files.length - 1)]?.node ?? list) ?? $("#question")).focus();
+  if (hadFocus) ($(".chip-remove", files[Math.min(at, files.length - 1)]?.node ?? list) ?? $("#question")).focus();
   if (!unfinished().length) for (const resolve of waiters.splice(0)) resolve();
 }
 

@@ -10,8 +10,8 @@ const wired = new WeakSet();
 const running = new WeakMap();
 
 /** Attributes are inherited by descendants. */
-const said = (node, name) => node.closest(`[${name}]`)?.getAttribute(name) ?? "";
-const json = (node, name) => JSON.parse(said(node, name) || "{}");
+const readAttribute = (node, name) => node.closest(`[${name}]`)?.getAttribute(name) ?? "";
+const json = (node, name) => JSON.parse(readAttribute(node, name) || "{}");
 const tell = (node, name, detail = {}) => node.dispatchEvent(new CustomEvent(`htmx:${name}`, { bubbles: true, detail }));
 
 function found(node, selector) {
@@ -61,7 +61,7 @@ function listen(node, { event, from, delay, every, changed, once }) {
 function parameters(node) {
   const form = new URLSearchParams();
   const add = (from) => { for (const [name, value] of from.matches("form") ? new FormData(from) : from.name ? [[from.name, from.value]] : []) form.set(name, value); };
-  for (const each of said(node, "hx-include") ? $$(said(node, "hx-include")) : []) add(each);
+  for (const each of readAttribute(node, "hx-include") ? $$(readAttribute(node, "hx-include")) : []) add(each);
   if (node.matches("form, input, select, textarea, button")) add(node);
   for (const [name, value] of Object.entries(json(node, "hx-vals"))) form.set(name, value);
   return form;
@@ -99,7 +99,7 @@ async function swapped(node, response) {
   if (!response.ok) { tell(node, "responseError", { xhr: { status: response.status }, stale: await isStale(response) }); return; }
   if (response.headers.get("HX-Refresh") === "true") { location.reload(); return; }
   const content = fragment(await response.text());
-  const target = found(node, said(node, "hx-target"));
+  const target = found(node, readAttribute(node, "hx-target"));
   if (!target) return;
   const focused = document.activeElement?.id;
   const unfolded = $$("details[id][open]", target).map((each) => each.id);
@@ -108,7 +108,7 @@ async function swapped(node, response) {
     document.getElementById(apart.id)?.replaceWith(apart);
   }
   const parent = target.parentElement;
-  const whole = said(node, "hx-swap").startsWith("outer");
+  const whole = readAttribute(node, "hx-swap").startsWith("outer");
   const fresh = content.firstElementChild;
   if (whole) target.replaceWith(content);
   else target.replaceChildren(content);

@@ -32,23 +32,23 @@ const expected = (batch, extra = 0) => Math.max(batch.files ?? 0, batch.counts.f
 export function sumLine(batch, { refused = 0, sending = null } = {}) {
   const { counts } = batch;
   const failed = failedIn(batch) + refused;
-  const said = [t("{ready} of {files} ready", { ready: counts.ready, files: expected(batch, refused) })];
-  const also = (n, words) => { if (n) said.push(words); };
+  const parts = [t("{ready} of {files} ready", { ready: counts.ready, files: expected(batch, refused) })];
+  const also = (n, words) => { if (n) parts.push(words); };
   also(failed, t("{n} failed", { n: failed }));
   also(counts.unchanged, t("{n} unchanged", { n: counts.unchanged }));
   also(counts.cancelled, t("{n} cancelled", { n: counts.cancelled }));
   also(counts.removed, t("{n} removed", { n: counts.removed }));
-  if (batch.state === "cancelled") said.push(t("import cancelled"));
-  else if (!OVER.has(batch.state)) said.push(...pace(batch, sending));
-  return said.join(" · ");
+  if (batch.state === "cancelled") parts.push(t("import cancelled"));
+  else if (!OVER.has(batch.state)) parts.push(...pace(batch, sending));
+  return parts.join(" · ");
 }
 
 function pace({ state, progress, eta_s: eta, counts }, sending) {
-  const said = percent(progress);
-  if (sending) return [...said, t("{n} uploaded, {sent} of {total}", { n: sending.files, sent: bytes(sending.sent), total: bytes(sending.total) })];
-  if (state === "receiving") return [...said, t("uploading")];
-  if (!eta && counts.queued) return [...said, t("{n} queued", { n: counts.queued })];
-  return eta > 2 ? [...said, t("about {time} left", { time: duration(eta) })] : said;
+  const shown = percent(progress);
+  if (sending) return [...shown, t("{n} uploaded, {sent} of {total}", { n: sending.files, sent: bytes(sending.sent), total: bytes(sending.total) })];
+  if (state === "receiving") return [...shown, t("uploading")];
+  if (!eta && counts.queued) return [...shown, t("{n} queued", { n: counts.queued })];
+  return eta > 2 ? [...shown, t("about {time} left", { time: duration(eta) })] : shown;
 }
 
 /** Percentage in the progress bar, rounded down: it reaches 100 only at the end. */
@@ -197,9 +197,9 @@ export class ImportView {
     this.node.dataset.state = over ? (failedIn(batch) ? "failed" : batch.state) : "busy";
     this.#at("cancel").hidden = over;
     const note = this.#at("note");
-    const said = sender?.note || this.lost;
-    note.hidden = !said;
-    set($("span", note), said);
+    const message = sender?.note || this.lost;
+    note.hidden = !message;
+    set($("span", note), message);
     this.#drawFlying();
     this.#drawLost();
     this.#drawFilters();

@@ -11,7 +11,7 @@ const inside = $("#find-inside");
 let timer = 0;
 let asked = 0;
 
-function said() {
+function readFields() {
   const fields = new URLSearchParams(new FormData(form));
   for (const [name, value] of [...fields]) if (!value) fields.delete(name);
   return fields;
@@ -28,7 +28,7 @@ function remember(fields) {
 async function look() {
   clearTimeout(timer);
   const mine = ++asked;
-  const fields = said();
+  const fields = readFields();
   const alone = [...fields.keys()].every((name) => name === "sort");
   remember(fields);
   $("#shelf").hidden = !alone || within();

@@ -119,12 +119,12 @@ export class Panel {
   /** Everything else that the answer cites from the same document is one click away. */
   #siblings(citation) {
     const bar = $("#panel-siblings");
-    const held = bar.contains(document.activeElement);
+    const hadFocus = bar.contains(document.activeElement);
     const cited = this.#citations.filter((each) => each.document === citation.document);
     const buttons = cited.map((each) => el("button", { type: "button", class: "source", "aria-current": String(each === citation), onclick: () => this.#stepTo(each) }, el("span", { class: "source-n", text: String(each.marker) }), " ", el("span", { class: "source-where", text: placeOf(each) || each.section?.at(-1) || t("Passage") })));
     bar.replaceChildren(...buttons);
     bar.hidden = cited.length < 2;
-    if (held) buttons[cited.indexOf(citation)].focus({ preventScroll: true });
+    if (hadFocus) buttons[cited.indexOf(citation)].focus({ preventScroll: true });
   }
 
   #stepTo(citation) {

@@ -22,9 +22,9 @@ function wire(box) {
   }
 
   async function changes() {
-    const said = { review_by: date.value || null, review_days: Number(days.value) };
+    const values = { review_by: date.value || null, review_days: Number(days.value) };
     const name = owner.value.trim();
-    if (name === before) return said;
+    if (name === before) return values;
     if (name && !people.has(name)) await suggest();
     if (name && !people.has(name)) throw new Error(t("“{name}” doesn’t exist or can’t read this document.", { name }));
     return { ...said, owner: name ? people.get(name) : null };
@@ -39,7 +39,7 @@ function wire(box) {
   const tell = (error) => { $("[data-error]", form).textContent = error.message; $("[data-error]", form).hidden = false; form.hidden = false; };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    changes().then((said) => api("PATCH", at, said)).then(() => location.reload(), tell);
+    changes().then((values) => api("PATCH", at, values)).then(() => location.reload(), tell);
   });
   $("[data-reviewed]", box).addEventListener("click", async ({ currentTarget: button }) => {
     const next = days.selectedOptions[0].textContent.trim();

@@ -91,8 +91,8 @@ document.addEventListener("submit", (event) => { if (event.target.matches("[data
 
 // A dialog opened from a menu cannot return the focus to it: the menu has closed.
 document.addEventListener("close", () => {
-  const held = document.activeElement;
-  const lost = held === document.body || !held.checkVisibility();
+  const focused = document.activeElement;
+  const lost = focused === document.body || !focused.checkVisibility();
   if (lost && opener?.isConnected) opener.focus();
 }, true);
 

@@ -281,25 +281,25 @@ def test_stream_without_a_final_event_is_incomplete(server: FakeServer, opened: 
 
 
 def test_waiting_request_knows_its_position(server: FakeServer, opened: Opener) -> None:
-    held = Held(server)
+    requests = Held(server)
     model = opened(server, llm_max_concurrency=1)
     first = ask(model, "one")
     assert next(first) == "So "
     second, third = ask(model, "two"), ask(model, "three")
     place_of(second, 1)
     place_of(third, 2)
-    assert held.asked == ["one"]
+    assert requests.asked == ["one"]
     second.close()
     place_of(third, 1)
-    held.let_go()
-    held.let_go()
+    requests.let_go()
+    requests.let_go()
     assert [text_of(first), text_of(third)] == ["one", "So three"]
     assert third.place is None
-    assert held.asked == ["one", "three"]
+    assert requests.asked == ["one", "three"]
 
 
 def test_questions_precede_background_work(server: FakeServer, opened: Opener) -> None:
-    held = Held(server)
+    requests = Held(server)
     model = opened(server, llm_max_concurrency=1)
     first = ask(model, "one")
     assert next(first) == "So "
@@ -309,13 +309,13 @@ def test_questions_precede_background_work(server: FakeServer, opened: Opener) -
     place_of(person, 1)
     place_of(batch, 2)
     for _ in range(3):
-        held.let_go()
+        requests.let_go()
     assert [text_of(each) for each in (first, person, batch)] == ["one", "So person", "So batch"]
-    assert held.asked == ["one", "person", "batch"]
+    assert requests.asked == ["one", "person", "batch"]
 
 
 def test_background_work_leaves_one_slot_free(server: FakeServer, opened: Opener) -> None:
-    held = Held(server)
+    requests = Held(server)
     model = opened(server, llm_max_concurrency=2)
     running = ask(model, "batch", background=True)
     assert next(running) == "So "
@@ -324,19 +324,19 @@ def test_background_work_leaves_one_slot_free(server: FakeServer, opened: Opener
     person = ask(model, "person")
     assert next(person) == "So "
     for _ in range(3):
-        held.let_go()
+        requests.let_go()
     assert [text_of(each) for each in (running, person, waiting)] == ["batch", "person", "So more"]
 
 
 def test_queueing_times_out(server: FakeServer, opened: Opener) -> None:
-    held = Held(server)
+    requests = Held(server)
     model = opened(server, llm_max_concurrency=1, llm_queue_timeout_seconds=0.1)
     first = ask(model, "one")
     assert next(first) == "So "
     failure = failure_of(ask(model, "two"))
     assert (failure.code, failure.status) == ("model_busy", 503)
-    held.let_go()
-    held.let_go()
+    requests.let_go()
+    requests.let_go()
     assert [text_of(first), text_of(ask(model, "three"))] == ["one", "So three"]
 
 
@@ -357,14 +357,14 @@ def test_requests_waiting_for_a_broken_server_fail(server: FakeServer, opened: O
 
 
 def test_cancelled_waiting_request_frees_its_place(server: FakeServer, opened: Opener) -> None:
-    held = Held(server)
+    requests = Held(server)
     model = opened(server, llm_max_concurrency=1)
     streams = [ask(model, str(number)) for number in range(6)]
     assert next(streams[0]) == "So "
     for stream in streams[:5]:
         stream.close()
-    held.let_go()
-    held.let_go()
+    requests.let_go()
+    requests.let_go()
     assert text_of(streams[5]) == "So 5"
 
 

@@ -24,13 +24,13 @@ def test_openvino_model_answers_and_stops(smollm: OpenVinoLLM) -> None:
 
 
 def test_llamaindex_methods_agree(smollm: OpenVinoLLM) -> None:
-    said = smollm.chat(FRANCE).message
-    assert (said.role, said.content) == (MessageRole.ASSISTANT, "The capital of France is Paris.")
+    reply = smollm.chat(FRANCE).message
+    assert (reply.role, reply.content) == (MessageRole.ASSISTANT, "The capital of France is Paris.")
     responses = list(smollm.stream_chat(FRANCE, max_tokens=60))
-    assert "".join(response.delta or "" for response in responses) == said.content
-    assert responses[-1].message.content == said.content
-    assert smollm.complete(FRANCE[0].content or "").text == said.content
-    assert list(smollm.stream_complete(FRANCE[0].content or ""))[-1].text == said.content
+    assert "".join(response.delta or "" for response in responses) == reply.content
+    assert responses[-1].message.content == reply.content
+    assert smollm.complete(FRANCE[0].content or "").text == reply.content
+    assert list(smollm.stream_complete(FRANCE[0].content or ""))[-1].text == reply.content
 
 
 def test_formatted_prompt_is_unchanged(smollm: OpenVinoLLM) -> None:

@@ -34,8 +34,8 @@ OTHER, THIRD = "another-model", "a-third-model"
 class WatchedEmbedder(FakeEmbedder):
     """An embedder. `before` runs before each batch of documents."""
 
-    def __init__(self, **said: Any) -> None:
-        super().__init__(**said)
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
         self.before: Callable[[], None] = lambda: None
         self.texts: list[str] = []
 

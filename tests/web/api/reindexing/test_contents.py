@@ -196,14 +196,14 @@ def test_index_refresh_interrupted_by_a_swap_is_repeated(install: Generations) -
 def test_erasure_waits_for_the_batch_being_written(install: Generations) -> None:
     otter = install.add("otter.txt", "The otter swims.")
     building = install.reindex()
-    held = IndexGeneration.objects.filter(pk=building.pk)
-    held.update(writing=otter.id, lease_until=timezone.now() + timedelta(minutes=1))
+    generation = IndexGeneration.objects.filter(pk=building.pk)
+    generation.update(writing=otter.id, lease_until=timezone.now() + timedelta(minutes=1))
     install.admin.delete(f"/documents/{otter.id}")
     receipt = Receipt.objects.get()
     with pytest.raises(Unavailable):
         documents.erase(receipt.id, AllGenerations(active().index))
     assert install.index_of(GenerationState.READY).count(document=otter.id) == 1
-    held.update(lease_until=timezone.now() - timedelta(minutes=1))  # who wrote it has died
+    generation.update(lease_until=timezone.now() - timedelta(minutes=1))  # who wrote it has died
     documents.erase(receipt.id, AllGenerations(active().index))
     assert install.index_of(GenerationState.READY).count(document=otter.id) == 0
 

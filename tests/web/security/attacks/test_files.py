@@ -125,9 +125,9 @@ def _said_on_a_terminal(admin: FirstAdmin) -> str:
     with os.fdopen(theirs, "w") as terminal:
         reporter = reporter_for(terminal)
         reporter.step(introduction(admin, on_terminal=reporter.on_terminal))
-        said = os.read(ours, 10_000).decode()
+        output = os.read(ours, 10_000).decode()
     os.close(ours)
-    return said
+    return output
 
 
 def test_documentation_makes_no_secret_readable(attack: Attack) -> None:

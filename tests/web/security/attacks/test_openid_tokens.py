@@ -116,8 +116,8 @@ class Issuer:
     def sign(
         self, nonce: str, /, *, key: Any = KEY, algorithm: str = "RS256", headers: Any = None, **changed: Any
     ) -> str:
-        said = {"kid": "1", **(headers or {})}
-        return jwt.encode(self.claims(nonce, **changed), key, algorithm=algorithm, headers=said)
+        header = {"kid": "1", **(headers or {})}
+        return jwt.encode(self.claims(nonce, **changed), key, algorithm=algorithm, headers=header)
 
 
 @pytest.fixture(scope="module")

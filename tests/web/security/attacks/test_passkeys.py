@@ -65,8 +65,8 @@ class Authenticator:
         cross_origin: bool = False,
     ) -> dict[str, Any]:
         self.counter += 1
-        said = self.counter if counter is None else counter
-        data = AuthenticatorData.create(sha256(site.encode()), flags, said)
+        count = self.counter if counter is None else counter
+        data = AuthenticatorData.create(sha256(site.encode()), flags, count)
         client = CollectedClientData.create(kind, challenge, origin, cross_origin=cross_origin)
         signature = (signed_by or self.key).sign(data + client.hash, ec.ECDSA(SHA256()))
         return {
@@ -148,17 +148,17 @@ def cut(credential: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
 
 
 CHANGED: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "no signature": lambda said: cut(said, "signature", ""),
-    "a signature of zeros": lambda said: cut(said, "signature", websafe_encode(b"\0" * 70)),
+    "no signature": lambda credential: cut(credential, "signature", ""),
+    "a signature of zeros": lambda credential: cut(credential, "signature", websafe_encode(b"\0" * 70)),
     "an empty credential": lambda _: {},
-    "the id of no credential": lambda said: {
-        **said,
+    "the id of no credential": lambda credential: {
+        **credential,
         "id": websafe_encode(b"x"),
         "rawId": websafe_encode(b"x"),
     },
-    "no user": lambda said: cut(said, "userHandle", ""),
-    "nobody's id for a user": lambda said: cut(said, "userHandle", websafe_encode(b"0" * 32)),
-    "nothing said by the client": lambda said: cut(said, "clientDataJSON", websafe_encode(b"{}")),
+    "no user": lambda credential: cut(credential, "userHandle", ""),
+    "nobody's id for a user": lambda credential: cut(credential, "userHandle", websafe_encode(b"0" * 32)),
+    "nothing said by the client": lambda credential: cut(credential, "clientDataJSON", websafe_encode(b"{}")),
 }
 
 

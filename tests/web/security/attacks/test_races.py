@@ -79,9 +79,9 @@ def new_name() -> str:
 class Person:
     """A user with a key, and clients of both processes."""
 
-    def __init__(self, site: Site, admin: httpx.Client, stack: ExitStack, **said: Any) -> None:
+    def __init__(self, site: Site, admin: httpx.Client, stack: ExitStack, **fields: Any) -> None:
         self.name = new_name()
-        made = admin.post("/users", json={"username": self.name, **said})
+        made = admin.post("/users", json={"username": self.name, **fields})
         assert made.status_code == 201, made.text
         self.id = made.json()["id"]
         key = run_manage(
@@ -104,7 +104,7 @@ Make = Callable[..., Person]
 def person(site: Site, both: Sequence[httpx.Client]) -> Iterator[Make]:
     """Create a user whose connections end with the test."""
     with ExitStack() as stack:
-        yield lambda **said: Person(site, both[0], stack, **said)
+        yield lambda **fields: Person(site, both[0], stack, **fields)
 
 
 def new_base(admin: httpx.Client) -> str:
@@ -148,8 +148,8 @@ def test_concurrent_questions_stay_within_limits(
     attack: Attack, person: Make, both: Sequence[httpx.Client]
 ) -> None:
     rob = person()
-    said = {"subject": f"user:{rob.id}", "limits": {"questions_per_day": 2}}
-    assert both[0].put("/limits", json=said).status_code == 200
+    limit = {"subject": f"user:{rob.id}", "limits": {"questions_per_day": 2}}
+    assert both[0].put("/limits", json=limit).status_code == 200
     found = statuses(spread(rob.both, 8, lambda client: client.post("/ask", json={"question": QUESTION})))
     attack.refused(found[200] <= 2 and found[429] == 8 - found[200], found)
     attack.allowed(found[200] == 2, found)

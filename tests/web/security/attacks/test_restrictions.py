@@ -62,8 +62,8 @@ def is_supported(mia: Caller, parts: Engine, question: str, claim: str) -> bool:
     """Return whether the model's sentence counted as supported and was shown."""
     with use(Engine(parts.embedder, parts.index, FakeChat(f"{claim} [1]."))):
         answer = mia.post("/ask", {"question": question}).json()
-    said = [each["text"] for each in answer["sentences"] if each["supported"]]
-    counted = any(text.startswith(claim) and len(text) < len(claim) + 8 for text in said)
+    supported = [each["text"] for each in answer["sentences"] if each["supported"]]
+    counted = any(text.startswith(claim) and len(text) < len(claim) + 8 for text in supported)
     shown = any(f"{claim}{end}" in answer["answer"] for end in (" [1]", ".", "["))
     assert counted == shown, answer
     return counted

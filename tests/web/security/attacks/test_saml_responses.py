@@ -45,8 +45,8 @@ def signs_in(client: Client, response: str) -> bool:
     return bool(client.get("/api/v1/me").status_code == 200)
 
 
-def genuine(asked: str, **said: Any) -> str:
-    return wrapped(asked, assertion(asked, **said))
+def genuine(asked: str, **changes: Any) -> str:
+    return wrapped(asked, assertion(asked, **changes))
 
 
 def forged_fails(attack: Attack, forge: Forge) -> None:
@@ -76,15 +76,15 @@ def within(find: str, replacement: str) -> Forge:
     """Within the assertion, after it was signed."""
 
     def forge(asked: str) -> str:
-        said = assertion(asked)
-        assert find in said
-        return wrapped(asked, said.replace(find, replacement))
+        signed = assertion(asked)
+        assert find in signed
+        return wrapped(asked, signed.replace(find, replacement))
 
     return forge
 
 
-def saying(**said: Any) -> Forge:
-    return lambda asked: genuine(asked, **said)
+def saying(**changes: Any) -> Forge:
+    return lambda asked: genuine(asked, **changes)
 
 
 def unsigned(asked: str) -> str:
@@ -140,10 +140,10 @@ def without_audiences(asked: str) -> str:
 
 def sha1(asked: str) -> str:
     algorithms = "http://www.w3.org/2000/09/xmldsig#rsa-sha1", "http://www.w3.org/2000/09/xmldsig#sha1"
-    said = etree.fromstring(assertion(asked))
-    said.remove(said.find("ds:Signature", NAMES))
+    element = etree.fromstring(assertion(asked))
+    element.remove(element.find("ds:Signature", NAMES))
     signed = OneLogin_Saml2_Utils.add_sign(
-        etree.tostring(said).decode(), KEY, CERTIFICATE, False, *algorithms
+        etree.tostring(element).decode(), KEY, CERTIFICATE, False, *algorithms
     )
     return wrapped(asked, signed.decode() if isinstance(signed, bytes) else signed)
 
@@ -286,8 +286,8 @@ def test_xml_comment_does_not_truncate_a_name(attack: Attack, comment: str) -> N
     """Canonicalisation drops comments, so that the signature stays valid: the whole name must count."""
     client, whole = Client(), f"{VICTIM}.evil.example"
     asked = request_id(client)
-    said = assertion(asked, subject=whole).replace(whole, f"{VICTIM}{comment}.evil.example")
-    signs_in(client, wrapped(asked, said))
+    signed = assertion(asked, subject=whole).replace(whole, f"{VICTIM}{comment}.evil.example")
+    signs_in(client, wrapped(asked, signed))
     subjects = set(SocialAccount.objects.values_list("uid", flat=True))
     attack.refused(subjects <= {whole}, subjects)
     honest = Client()
@@ -318,8 +318,8 @@ def test_assertion_for_another_persons_request_is_rejected(attack: Attack, aroun
     """The attacker's browser brings the victim's assertion, in a response that names either request."""
     victim, attacker = Client(), Client()
     asked = {"victim": request_id(victim), "attacker": request_id(attacker)}
-    said = assertion(asked["victim"])
-    attack.refused(not signs_in(attacker, wrapped(asked[around], said)))
+    signed = assertion(asked["victim"])
+    attack.refused(not signs_in(attacker, wrapped(asked[around], signed)))
     attack.allowed(signs_in(victim, genuine(asked["victim"])))
 
 

@@ -284,10 +284,10 @@ def _changed_by(way: str, stage: Stage, path: str, body: dict[str, Any]) -> Resp
             client.force_login(stage.mia.user)
             return client.patch(f"/api/v1{path}", body, content_type="application/json")
         case "limited admin":
-            said: dict[str, Any] = {"knowledge_bases": [stage.rogue.id]}
+            restriction: dict[str, Any] = {"knowledge_bases": [stage.rogue.id]}
         case _:
-            said = {"scopes": ["manage"]}
-    _, key = api_key_create(user=stage.admin.user, label="key", **said)
+            restriction = {"scopes": ["manage"]}
+    _, key = api_key_create(user=stage.admin.user, label="key", **restriction)
     return Caller(stage.admin.user, key).patch(path, body)
 
 

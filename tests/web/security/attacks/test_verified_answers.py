@@ -153,9 +153,9 @@ def test_concurrent_edit_is_attributed_to_its_editor(attack: Attack, stage: Stag
         return done
 
     with connection.execute_wrapper(overlap):
-        said = stage.publish(stage.edith, text=lie)
+        response = stage.publish(stage.edith, text=lie)
     assert overlapped
-    assert said.status_code == 200, said.content
+    assert response.status_code == 200, response.content
     row = VerifiedAnswer.objects.get()
     attack.refused((row.text, row.owner) == (lie, stage.edith.user), row.owner)
     attack.allowed(stage.publish(stage.admin).status_code == 200)
