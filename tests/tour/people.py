@@ -34,6 +34,7 @@ from cairn.access.principals import principal_for_user
 from cairn.accounts.models import User
 from cairn.accounts.services import api_key_create
 from cairn.library.models import Chunk, Document, KnowledgeBase
+from cairn.settings.stored.sections import SignIn
 from ingestion.models import SourceItem, SourceReaders, SourceSchedule
 from ingestion.sources.services import source_create
 from retrieval.conversations.shares import share_put
@@ -42,6 +43,7 @@ from retrieval.evaluation.red_team import SUITE_VERSION
 from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Why
 from retrieval.models import Citation, Conversation, Message
+from web.configuration.services import section_change
 
 FAILED_STATES = ("400.html", "403_csrf.html", "429.html", "500.html", "503.html")
 TITLES = (
@@ -87,6 +89,7 @@ def main() -> None:
             "gap_id": str(_gap(made["knowledge_base_id"], conversation).id),
             "key_id": str(key.id),
             "source_id": str(_source(made["knowledge_base_id"], admin, documents["leave.md"])),
+            "provider": _identity_provider(),
             "kind": "webdav",
             "pk": str(passkey.pk),
             "cookie": settings.SESSION_COOKIE_NAME,
@@ -256,6 +259,13 @@ def _passkey() -> dict[str, Any]:
         "name": "Laptop",
         "credential": answered | {"clientExtensionResults": {"credProps": {"rk": True}}},
     }
+
+
+def _identity_provider() -> str:
+    values = {"name": "Partners", "server_url": "https://login.example.org", "client_id": "cairn"}
+    key = "sign_in:0a1b2c3d"
+    section_change(section=SignIn, changes=values, version=0, actor=None, key=key)
+    return key.removeprefix(SignIn.further)
 
 
 def _base64(data: bytes) -> str:
