@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Final, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, TypeAdapter, ValidationError, model_validator
 
 from cairn.messages import CodedMessage
 from ingestion.sources.protocol import SourceRefused, SourceUnavailable
@@ -87,6 +87,17 @@ class JsonApi:
         """Yield the pages of a list, unparsed, that link to the next page. Only the link’s query counts."""
         return self._list_pages(self.read_answer, next_of, _follow_query, path, params)
 
+    def list_rows(self, path: str, kind: type[M], **params: str) -> Iterator[M]:
+        """Yield the objects of a list, which link to its next page in their headers."""
+        for answer in self.list_answers(path, self.find_next, **params):
+            yield from self.parse_list(answer, kind)
+
+    def find_next(self, answer: Answer) -> str:
+        """Return the address of the next page of a list by its headers, "" for the last page."""
+        if answer.next_url and answer.content.strip() == b"[]":
+            raise self.server.invalid("next")
+        return answer.next_url
+
     def list_links(self, path: str, kind: type[M], next_of: Callable[[M], str], **params: str) -> Iterator[M]:
         """Yield the pages of a list whose answers link to the next page. Only the link’s query counts."""
         return self._list_pages(self._reader(kind), next_of, _follow_query, path, params)
@@ -121,6 +132,13 @@ class JsonApi:
             return kind.model_validate_json(answer.content)
         except ValidationError as error:
             raise self.server.invalid(error.errors()[0]["msg"]) from error
+
+    def parse_list(self, answer: Answer, kind: type[M]) -> list[M]:
+        try:
+            rows: list[M] = TypeAdapter(list[kind]).validate_json(answer.content)  # type: ignore[valid-type]
+        except ValidationError as error:
+            raise self.server.invalid(error.errors()[0]["msg"]) from error
+        return rows
 
     def _reader(self, kind: type[M]) -> Callable[..., M]:
         return lambda path, **params: self.read(path, kind, **params)
@@ -170,8 +188,13 @@ def read_as_visitor(visitor: WebServer, path: str, kind: type[M]) -> M | None:
         return None
 
 
+def parse_query(url: str) -> dict[str, str]:
+    """Return the parameters of an address."""
+    return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+
+
 def _follow_query(link: str, path: str, params: dict[str, str]) -> Request:
-    return path, {**params, **dict(parse_qsl(urlsplit(link).query, keep_blank_values=True))}
+    return path, {**params, **parse_query(link)}
 
 
 def wait_while_busy(act: Callable[[], T]) -> T:

@@ -186,7 +186,7 @@ class WebServer:
         if status in _BUSY:
             raise SourceUnavailable(
                 CodedMessage("source_busy", server=self.name, status=status),
-                retry_after=seconds_to_wait(response),
+                retry_after=seconds_to_wait(response.headers),
             )
 
     def _read(self, response: httpx.Response) -> Answer:
@@ -199,11 +199,17 @@ class WebServer:
         return Answer(response.status_code, bytes(content), response.headers, next_url)
 
 
-def seconds_to_wait(response: httpx.Response) -> int:
+def seconds_to_wait(headers: Mapping[str, str]) -> int:
     """Return how many seconds a busy server asks to wait, up to an hour; a minute by default."""
-    wait = response.headers.get("Retry-After", "")
-    seconds = int(wait) if wait.isascii() and wait.isdecimal() and len(wait) < 9 else 60
-    return min(seconds, _MAX_RETRY_SECONDS)
+    seconds = _read_seconds(headers.get("Retry-After", ""))
+    if seconds is None and headers.get("X-RateLimit-Remaining") == "0":
+        until = _read_seconds(headers.get("X-RateLimit-Reset", ""))
+        seconds = until - int(time.time()) + 1 if until is not None else None
+    return 60 if seconds is None else max(0, min(seconds, _MAX_RETRY_SECONDS))
+
+
+def _read_seconds(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None
 
 
 @contextmanager

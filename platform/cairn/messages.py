@@ -557,11 +557,25 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "jira_groups_unlisted": _(
         "Jira lists no members of groups. Cairn needs the account of a Jira administrator."
     ),
-    "gitlab_token_refused": _("{server} doesn’t accept the token: it is wrong, revoked or expired."),
+    "source_token_invalid": _("{server} doesn’t accept the token: it is wrong, revoked or expired."),
     "gitlab_scope_missing": _("The token lacks the scope “read_api”. Create a new one with it."),
-    "gitlab_token_expires": _("The token expires on {day}. Enter a new one before then."),
+    "source_token_expires": _("The token expires on {day}. Enter a new one before then."),
     "gitlab_token_writes": _(
         "The token may also change things in GitLab. Cairn only needs the scope “read_api”."
+    ),
+    "github_visibility_unknown": _("Cairn doesn’t understand who may see “{repository}” in GitHub."),
+    "github_people_refused": _(
+        "GitHub doesn’t show this token who may see “{repository}”. Its account must be allowed to write there. {reason}"
+    ),
+    "github_sign_on_needed": _(
+        "GitHub leaves out organizations with single sign-on. Authorize the token for them on its settings page."
+    ),
+    "github_repository_missing": _("There is no repository “{name}”, or the token can’t see it."),
+    "github_organization_missing": _("There is no organization “{name}”, or the token can’t see it."),
+    "github_repositories_missing": _("The account of the token has no repositories."),
+    "github_people_unlisted": _("GitHub lists no people who may see the repositories."),
+    "github_token_writes": _(
+        "The token is a classic one, which may also change things. Prefer a fine-grained token that only reads."
     ),
     "gitlab_project_missing": _("There is no project “{name}”, or the account can’t see it."),
     "gitlab_projects_missing": _("The account of the token isn’t a member of any project."),
@@ -579,7 +593,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The token isn’t an administrator’s. GitLab only shows Cairn email addresses that are public, and only "
         "managers can read what all users of GitLab may see."
     ),
-    "gitlab_step_token": _("Check the token"),
+    "source_step_token": _("Check the token"),
     "slack_token_invalid": _(
         "Slack doesn’t accept the token ({error}). Copy the “Bot User OAuth Token” from the app’s page “OAuth & Permissions”."
     ),

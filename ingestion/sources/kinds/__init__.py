@@ -15,6 +15,7 @@ KINDS: Final[dict[str, str]] = {
     "confluence": "ingestion.sources.kinds.confluence.KIND",
     "dokuwiki": "ingestion.sources.kinds.dokuwiki.KIND",
     "git": "ingestion.sources.kinds.git.KIND",
+    "github": "ingestion.sources.kinds.github.KIND",
     "gitlab": "ingestion.sources.kinds.gitlab.KIND",
     "google_drive": "ingestion.sources.kinds.google_drive.KIND",
     "imap": "ingestion.sources.kinds.imap.KIND",

@@ -10,7 +10,7 @@ from cairn.accounts.models import User
 from cairn.library.models import KnowledgeBase
 from ingestion import broker
 from ingestion.models import SourceItem
-from ingestion.sources.kinds.gitlab import source as gitlab_source
+from ingestion.sources import daily_listing
 from tests.ingestion.sources.access_by_source import email_of
 from tests.ingestion.sources.cloud.gitlab_server import NOW, TOKEN, GitLabServer, fill
 from tests.principals import SETUP
@@ -21,7 +21,7 @@ from tests.web.api.source_syncs import find_readable, sync_source
 @pytest.fixture
 def gitlab(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitLabServer]:
     monkeypatch.setattr(broker, "send", lambda *_: None)
-    monkeypatch.setattr(gitlab_source, "_now", lambda: NOW)
+    monkeypatch.setattr(daily_listing, "current_time", lambda: NOW)
     with GitLabServer() as server:
         fill(server)
         del server.projects[1].issues[4], server.projects[1].pages["home"]

@@ -1,14 +1,14 @@
 """REST interface of GitLab, as far as it reads."""
 
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel
 
 from cairn.messages import CodedMessage
-from ingestion.sources.json_api import MAX_PAGES, JsonApi, wait_while_busy
+from ingestion.sources.daily_listing import TimeOrder, list_by_time
+from ingestion.sources.json_api import JsonApi, wait_while_busy
 from ingestion.sources.kinds.gitlab.answers import (
     Issue,
     Member,
@@ -19,12 +19,15 @@ from ingestion.sources.kinds.gitlab.answers import (
     WikiPage,
 )
 from ingestion.sources.protocol import SourceRefused
-from ingestion.sources.web_server import Answer
 
 ROOT: Final = "api/v4"
 PAGE_LENGTH: Final = 100
 SCOPES: Final = frozenset(("read_api", "api"))
 """Scopes that allow reading everything the account sees. One is enough."""
+
+BY_CREATION: Final = TimeOrder[Issue](
+    "created_after", lambda issue: issue.created_at, lambda issue: issue.iid
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -52,7 +55,7 @@ class GitLabApi(JsonApi):
         """Return whether GitLab shows all users as administrators see them."""
         if not self.read(f"{ROOT}/user", User).is_admin:
             return False
-        first = self._parse_list(self.read_answer(f"{ROOT}/users", per_page="1"), User)
+        first = self.parse_list(self.read_answer(f"{ROOT}/users", per_page="1"), User)
         return bool(first) and first[0].external is not None
 
     def list_users(self) -> Iterator[User]:
@@ -71,8 +74,8 @@ class GitLabApi(JsonApi):
         """Return all members, also those through groups, with their highest role. Raises ListIncomplete."""
         found, total = list[Member](), 0
         path = f"{ROOT}/projects/{project.id}/members/all"
-        for answer in self.list_answers(path, self._find_next, per_page=str(PAGE_LENGTH)):
-            found += self._parse_list(answer, Member)
+        for answer in self.list_answers(path, self.find_next, per_page=str(PAGE_LENGTH)):
+            found += self.parse_list(answer, Member)
             count = answer.headers.get("X-Total", "")
             total = max(total, int(count) if count.isascii() and count.isdecimal() else 0)
         if len(found) < total:
@@ -80,32 +83,10 @@ class GitLabApi(JsonApi):
         return found
 
     def list_issues(self, project: Project, **bounds: str) -> Iterator[Issue]:
-        """Yield issues, oldest first.
-
-        Each request asks for those since the last one that was listed: the pages of GitLab's lists shift when
-        an issue is deleted meanwhile, so that another one would be missed and taken for deleted.
-        """
-        start, number, seen = "", 1, set[int]()
+        """Yield issues, oldest first."""
         order = {"scope": "all", "order_by": "created_at", "sort": "asc", "per_page": str(PAGE_LENGTH)}
-        for _page in range(MAX_PAGES):
-            since = {"created_after": start} if start else {}
-            params = {**order, **bounds, **since, "page": str(number)}
-            answer = self.read_answer(f"{ROOT}/projects/{project.id}/issues", **params)
-            issues = self._parse_list(answer, Issue)
-            times = [start, *(format_time(issue.created_at) for issue in issues)]
-            if times != sorted(times):
-                raise self.server.invalid("created_at")
-            yield from (issue for issue in issues if issue.iid not in seen)
-            if not answer.next_url:
-                return
-            if not issues:
-                raise self.server.invalid("next")
-            listed = {issue.iid for issue in issues}
-            if times[-1] == start:
-                number, seen = number + 1, seen | listed
-            else:
-                start, number, seen = times[-1], 1, listed
-        raise SourceRefused(CodedMessage("source_answer_endless", server=self.server.name))
+        path = f"{ROOT}/projects/{project.id}/issues"
+        return list_by_time(self, path, Issue, BY_CREATION, **order, **bounds)
 
     def find_issues(self, project: int, numbers: Collection[int]) -> list[Issue]:
         """Return which of these issues of a project exist, at most a hundred."""
@@ -113,7 +94,7 @@ class GitLabApi(JsonApi):
         iids = list(map(str, numbers))
         params: dict[str, str | list[str]] = {"scope": "all", "per_page": str(PAGE_LENGTH), "iids[]": iids}
         answer = wait_while_busy(lambda: self._require(path, self.server.get(path, params)))
-        return self._parse_list(answer, Issue)
+        return self.parse_list(answer, Issue)
 
     def read_issue(self, project: int, number: int) -> Issue:
         return self.read(f"{ROOT}/projects/{project}/issues/{number}", Issue)
@@ -131,24 +112,7 @@ class GitLabApi(JsonApi):
         return self.read(f"{ROOT}/projects/{project}/wikis/{quote(slug, safe='')}", WikiPage)
 
     def _list(self, path: str, kind: type[M], **params: str) -> Iterator[M]:
-        for answer in self.list_answers(path, self._find_next, per_page=str(PAGE_LENGTH), **params):
-            yield from self._parse_list(answer, kind)
-
-    def _find_next(self, answer: Answer) -> str:
-        if answer.next_url and answer.content.strip() == b"[]":
-            raise self.server.invalid("next")
-        return answer.next_url
-
-    def _parse_list(self, answer: Answer, kind: type[M]) -> list[M]:
-        try:
-            rows: list[M] = TypeAdapter(list[kind]).validate_json(answer.content)  # type: ignore[valid-type]
-        except ValidationError as error:
-            raise self.server.invalid(error.errors()[0]["msg"]) from error
-        return rows
+        return self.list_rows(path, kind, per_page=str(PAGE_LENGTH), **params)
 
     def _refuse_token(self) -> SourceRefused:
-        return SourceRefused(CodedMessage("gitlab_token_refused", server=self.server.name))
-
-
-def format_time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+        return SourceRefused(CodedMessage("source_token_invalid", server=self.server.name))

@@ -30,7 +30,7 @@ from ingestion.sources.kinds.gitlab.access import (
     reads_confidential,
 )
 from ingestion.sources.kinds.gitlab.answers import DISABLED, Issue, Person, Project, Token, WikiPage
-from ingestion.sources.kinds.gitlab.api import PAGE_LENGTH, SCOPES, GitLabApi, format_time
+from ingestion.sources.kinds.gitlab.api import BY_CREATION, PAGE_LENGTH, SCOPES, GitLabApi
 from ingestion.sources.kinds.gitlab.options import GitLabOptions
 from ingestion.sources.kinds.gitlab.texts import WIKI_ENDINGS, write_issue
 from ingestion.sources.protocol import (
@@ -81,7 +81,7 @@ class GitLabSource:
         first: list[Item] = []
         yield from run_steps(
             ("source_step_sign_in", self._sign_in),
-            ("gitlab_step_token", self._check_token),
+            ("source_step_token", self._check_token),
             ("source_step_list", lambda: first.extend(self._find_first())),
             ("source_step_read", lambda: read_items(self, first)),
             ("source_step_access", lambda: self._require_access(first)),
@@ -92,7 +92,9 @@ class GitLabSource:
         return list_since(
             cursor,
             list_all=lambda: self._list_projects({}),
-            list_changed=lambda since: self._list_projects({"updated_after": format_time(since - _OVERLAP)}),
+            list_changed=lambda since: self._list_projects(
+                {"updated_after": BY_CREATION.format_time(since - _OVERLAP)}
+            ),
             require_account=self._api.read_token,
         )
 
@@ -275,7 +277,7 @@ class GitLabSource:
         if not scopes & SCOPES:
             raise SourceRefused(CodedMessage("gitlab_scope_missing"))
         if token.expires_at and token.expires_at <= (daily_listing.current_time() + _EXPIRES_SOON).date():
-            return StepWarning(CodedMessage("gitlab_token_expires", day=token.expires_at.isoformat()))
+            return StepWarning(CodedMessage("source_token_expires", day=token.expires_at.isoformat()))
         return StepWarning(CodedMessage("gitlab_token_writes") if "api" in scopes else "")
 
     def _find_first(self) -> list[Item]:

@@ -1,8 +1,9 @@
 """Issues as documents in Markdown, the formatting of their descriptions."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
+from ingestion.sources.item_streams import Contribution, write_discussion
 from ingestion.sources.kinds.gitlab.answers import Issue, Note
 
 WIKI_ENDINGS: Final = {"markdown": ".md", "org": ".org"}
@@ -11,11 +12,6 @@ WIKI_ENDINGS: Final = {"markdown": ".md", "org": ".org"}
 
 def write_issue(issue: Issue, notes: Iterable[Note]) -> str:
     """Return an issue as a document with its comments, without those that not all of its readers may see."""
-    return "\n\n".join(filter(None, _list_parts(issue, notes))) + "\n"
-
-
-def _list_parts(issue: Issue, notes: Iterable[Note]) -> Iterator[str]:
-    yield f"# {_join_lines(issue.title)}"
     facts = {
         "State": issue.state,
         "Author": issue.author.name if issue.author else "",
@@ -25,20 +21,10 @@ def _list_parts(issue: Issue, notes: Iterable[Note]) -> Iterator[str]:
         "Closed": f"{issue.closed_at:%Y-%m-%d}" if issue.closed_at else "",
         "Due": f"{issue.due_date}" if issue.due_date else "",
     }
-    named = [f"{label}: {value}" for label, value in facts.items() if value]
-    yield _join_lines(", ".join([f"{issue.type.replace('_', ' ').capitalize()} #{issue.iid}", *named]))
-    yield _clean(issue.description)
-    for note in notes:
-        text = _clean(note.body)
-        if text and note.is_for_all:
-            author = note.author.label if note.author else "?"
-            yield f"## {_join_lines(author)}, {note.created_at:%Y-%m-%d}"
-            yield text
-
-
-def _join_lines(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _clean(text: str) -> str:
-    return text.replace("\r\n", "\n").strip()
+    comments = (
+        Contribution(note.author.label if note.author else "?", note.created_at, note.body)
+        for note in notes
+        if note.is_for_all
+    )
+    kind = f"{issue.type.replace('_', ' ').capitalize()} #{issue.iid}"
+    return write_discussion(issue.title, kind, facts, issue.description, comments)

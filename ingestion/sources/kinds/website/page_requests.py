@@ -134,7 +134,7 @@ class PageRequests:
                 if not _is_busy(response):
                     yield response
                     return
-                status, seconds = response.status_code, seconds_to_wait(response)
+                status, seconds = response.status_code, seconds_to_wait(response.headers)
             if seconds > MAX_WAIT_SECONDS:
                 break
             sleep(seconds)

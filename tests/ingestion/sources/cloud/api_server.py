@@ -1,8 +1,9 @@
 """A local server with the published interface of a cloud service, and with faults on request."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from werkzeug.exceptions import HTTPException, abort
 from werkzeug.routing import Map, Rule
@@ -85,9 +86,37 @@ class FaultsAt:
         return Response('{"message": "on request"}', self._status, headers)
 
 
+class FixedAnswer:
+    """Answers requests whose path ends with a text with these rows."""
+
+    def __init__(self, path: str, rows: object, **headers: str) -> None:
+        self._path, self._rows, self._headers, self.given = path, rows, headers, 0
+
+    def __call__(self, request: Request) -> Response | None:
+        if not request.path.endswith(self._path):
+            return None
+        self.given += 1
+        headers = {name.replace("_", "-"): value for name, value in self._headers.items()}
+        return Response(json.dumps(self._rows), headers=headers)
+
+
 def require(condition: object, status: int = 404) -> None:
     if not condition:
         abort(status, "on request")
+
+
+def answer_page(
+    request: Request, rows: list[Any], limit: int, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a page of a list by its number, with a link to the next one. The link names another server."""
+    number = int(request.args.get("page", 1))
+    length = min(int(request.args["per_page"]), limit)
+    found = Response(json.dumps(rows[(number - 1) * length : number * length]), headers=headers)
+    if number * length < len(rows):
+        query = urlencode({**request.args, "page": number + 1})
+        link = f'<https://wrong.example{request.path}?{query}>; rel="next", <x>; rel="last"'
+        found.headers["Link"] = link
+    return found
 
 
 def slice_page(rows: list[Any], start: int, limit: int) -> tuple[list[Any], int | None]:

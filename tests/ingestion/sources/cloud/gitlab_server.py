@@ -6,13 +6,12 @@ import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from werkzeug.wrappers import Request, Response
 
 from ingestion.sources.kinds.gitlab.options import GitLabOptions
 from tests.ingestion.sources.access_by_source import email_of
-from tests.ingestion.sources.cloud.api_server import ApiServer, Routes, require
+from tests.ingestion.sources.cloud.api_server import ApiServer, Routes, answer_page, require
 
 PEOPLE = ("ada", "bo", "cy", "di", "eve", "fay", "gil")
 TOKEN = "glpat-token-of-the-robot"
@@ -148,14 +147,7 @@ class GitLabServer(ApiServer):
         return json.dumps(value)
 
     def _page(self, request: Request, rows: list[Any], *, counts: bool = True) -> Response:
-        number = int(request.args.get("page", 1))
-        length = min(int(request.args["per_page"]), self.limit)
-        found = rows[(number - 1) * length : number * length]
-        headers = {"X-Total": str(len(rows))} if counts else {}
-        if number * length < len(rows):
-            query = urlencode({**request.args, "page": number + 1})
-            headers["Link"] = f'<https://wrong.example{request.path}?{query}>; rel="next", <x>; rel="last"'
-        return Response(self.dump(found), headers=headers, mimetype="application/json")
+        return answer_page(request, rows, self.limit, {"X-Total": str(len(rows))} if counts else None)
 
     def person(self, name: str) -> dict[str, Any]:
         number = PEOPLE.index(name) + 1

@@ -11,7 +11,6 @@ from werkzeug.wrappers import Request, Response
 
 from cairn.library.models import DocumentVersion
 from ingestion.sources import daily_listing, json_api
-from ingestion.sources.kinds.gitlab import api as gitlab_api
 from ingestion.sources.kinds.gitlab.options import GitLabOptions
 from ingestion.sources.kinds.gitlab.source import connect
 from ingestion.sources.protocol import (
@@ -34,7 +33,7 @@ from tests.ingestion.sources.access_by_source import (
     read_item,
     require_broken_listing,
 )
-from tests.ingestion.sources.cloud.api_server import FaultsAt
+from tests.ingestion.sources.cloud.api_server import FaultsAt, FixedAnswer
 from tests.ingestion.sources.cloud.gitlab_server import (
     NOW,
     PEOPLE,
@@ -173,20 +172,6 @@ def test_expired_and_pending_members_read_nothing(gitlab: GitLabServer) -> None:
         shown = find_shown(source)
     assert answer.given
     assert not any(":1:" in item for items in shown.values() for item in items)
-
-
-class FixedAnswer:
-    """Answers requests for a path with these rows."""
-
-    def __init__(self, path: str, rows: object, **headers: str) -> None:
-        self._path, self._rows, self._headers, self.given = path, rows, headers, 0
-
-    def __call__(self, request: Request) -> Response | None:
-        if not request.path.endswith(self._path):
-            return None
-        self.given += 1
-        headers = {name.replace("_", "-"): value for name, value in self._headers.items()}
-        return Response(GitLabServer.dump(self._rows), headers=headers)
 
 
 def test_unknown_access_leaves_documents_to_managers(gitlab: GitLabServer) -> None:
@@ -525,7 +510,7 @@ def test_answers_that_make_no_sense_are_not_the_end_of_a_list(gitlab: GitLabServ
 def test_lists_that_never_end_are_an_error(
     gitlab: GitLabServer, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    for module in (gitlab_api, json_api):
+    for module in (daily_listing, json_api):
         monkeypatch.setattr(module, "MAX_PAGES", 20)
     pages = iter(range(1, 1000))
 
