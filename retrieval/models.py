@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from cairn.accounts.models import IS_USER_OR_GROUP, User, UserOrGroup
 from cairn.library.models import Document
+from cairn.settings.stored.models import RegisteredModel
 
 WORD_KEY_BYTES = 32
 
@@ -381,3 +382,83 @@ class Citation(models.Model):
 
     def __str__(self) -> str:
         return f"[{self.marker}]"
+
+
+class ABTestState(models.TextChoices):
+    """States of an A/B test. Of one that has ended, the state is the reason.
+
+    failing: the candidate couldn't answer several times in a row. changed: one of the models is another one
+    by now. stopped: by an admin.
+    """
+
+    RUNNING = "running"
+    BETTER = "better"
+    WORSE = "worse"
+    NO_DIFFERENCE = "equal"
+    FAILING = "failing"
+    CHANGED = "changed"
+    STOPPED = "stopped"
+
+
+class ABTest(models.Model):
+    """A share of the people gets answers from a candidate, the others from the active model.
+
+    `percent` of people and `max_answers` of both models together are fixed before the start.
+    `candidate_server` and so on say which models are compared: see `cairn.inference.model_identity`. `looks`:
+    how many of the interim analyses are done. `results`: `retrieval.conversations.ab_tests.results` at the
+    end, in numbers that stay when answers are deleted.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    candidate = models.ForeignKey(RegisteredModel, on_delete=models.CASCADE, related_name="ab_tests")
+    candidate_server = models.CharField(max_length=1000, blank=True, default="")
+    candidate_model = models.CharField(max_length=1000)
+    active_server = models.CharField(max_length=1000, blank=True, default="")
+    active_model = models.CharField(max_length=1000)
+    percent = models.PositiveSmallIntegerField()
+    max_answers = models.PositiveIntegerField()
+    state = models.CharField(max_length=8, choices=ABTestState.choices, default=ABTestState.RUNNING)
+    looks = models.PositiveSmallIntegerField(default=0)
+    results = models.JSONField(default=dict)
+    started_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["state"], condition=models.Q(state=ABTestState.RUNNING), name="one_running_ab_test"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"A/B test of {self.candidate_model} {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class ABTestOutcome(models.TextChoices):
+    """Outcomes of an answer. failed: its model was unavailable, so another one or none wrote it."""
+
+    SUPPORTED = "supported"
+    PARTIAL = "partial"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class ABTestAnswer(models.Model):
+    """An answer that counts in an A/B test, without its words. It is deleted with its message, which also
+    says who asked and how they rated the answer."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    test = models.ForeignKey(ABTest, on_delete=models.CASCADE, related_name="answers")
+    message = models.OneToOneField(Message, on_delete=models.CASCADE, related_name="ab_test_answer")
+    is_candidate = models.BooleanField()
+    outcome = models.CharField(max_length=9, choices=ABTestOutcome.choices)
+    milliseconds = models.PositiveIntegerField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["created_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.outcome} {self.id}"

@@ -85,6 +85,15 @@ def choose_rewriter(chat: ChatModel) -> ChatModel | None:
     return chat if choose is None else choose()
 
 
+def give_up(chat: ChatModel) -> bool:
+    """Return whether another model answers from now on in place of this one, which is unavailable.
+
+    Only candidates of A/B tests have `give_up`; in place of any other model, passages are quoted.
+    """
+    replace: Callable[[], bool] | None = getattr(chat, "give_up", None)
+    return replace is not None and replace()
+
+
 def route_of(chat: ChatModel) -> ModelRoute:
     """Return the model, where it runs and why it was chosen."""
     reason = getattr(chat, "reason", "")

@@ -1,12 +1,13 @@
 """Records an answer while it streams: checkpoints, heartbeat and the final state."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from cairn.access.permissions import documents_for
@@ -19,6 +20,7 @@ from cairn.telemetry.context import bind_ids, close_iterator
 from cairn.telemetry.metrics import ANSWER_SECONDS, FIRST_TOKEN_SECONDS, count_answer
 from cairn.telemetry.tracing import PausableStep
 from retrieval.assistants.models import Assistant
+from retrieval.conversations.ab_tests.services import ABTestEntry, ab_test_count
 from retrieval.conversations.redaction import cited_sentences, has_uncited_text
 from retrieval.conversations.services import ERASED
 from retrieval.conversations.usage_policy.services import declined_record
@@ -41,6 +43,8 @@ from retrieval.types import (
     Sources,
     Started,
 )
+
+log = logging.getLogger(__name__)
 
 CHECKPOINT_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5
@@ -151,6 +155,7 @@ class AnswerRecorder(Iterator[AnswerEvent]):
         passes_on: bool,
         ids: Mapping[str, object],
         assistant: Assistant | None = None,
+        ab_test: ABTestEntry | None = None,
     ) -> None:
         self._message = message
         self._scope = scope
@@ -160,6 +165,7 @@ class AnswerRecorder(Iterator[AnswerEvent]):
         self._passes_on = passes_on and not (message.conversation.temporary or scope.attached)
         self._ids = ids
         self._assistant = assistant
+        self._ab_test = ab_test
         self._record = _AnswerRecord(message, scope, passes_on=self._passes_on)
         self._last_event: AnswerEvent | None = None
         self._ended = self._closed = False
@@ -198,8 +204,9 @@ class AnswerRecorder(Iterator[AnswerEvent]):
                     passes_on=self._passes_on,
                     assistant=self._assistant,
                 )
-                _measure(event.answer)
                 self._ended = True
+                _measure(event.answer)
+                self._count_in_ab_test(event.answer)
             case Failed():
                 self._record.end(state=MessageState.FAILED, reason=event.message)
                 count_answer("failed")
@@ -207,6 +214,14 @@ class AnswerRecorder(Iterator[AnswerEvent]):
                 raise error_coded(event.code, event.message)
         connections_release()  # the model may take long for what comes next
         return event
+
+    def _count_in_ab_test(self, answer: Answer) -> None:
+        if self._ab_test is None:
+            return
+        try:
+            ab_test_count(entry=self._ab_test, message=self._message, answer=answer)
+        except DatabaseError:  # the answer has been saved, and its asker waits for it
+            log.exception("answer could not be counted in the A/B test")
 
     def _close(self) -> None:
         if self._closed:

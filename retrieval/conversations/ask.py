@@ -34,6 +34,7 @@ from retrieval.answering.protocols import Decline
 from retrieval.answering.query.intents import IntentRequest
 from retrieval.assistants.models import Assistant
 from retrieval.assistants.selectors import assistant_scope
+from retrieval.conversations.ab_tests.services import enter_ab_test
 from retrieval.conversations.answer_models import (
     answer_profile,
     answer_reranker_name,
@@ -134,18 +135,27 @@ def ask(
         history_for(thread, message.parent_id, principal) if history is None else turns_with_subject(history)
     )
     most = min(filter(None, (max_tokens, environment().answer_max_tokens)))
+    entry = None if background or profile or history is not None else enter_ab_test(principal)
     chat = in_background(engine.chat) if background else engine.chat
     routed = replace(engine, chat=route_chat(chat, message, scope, sent_by_program=bool(history)))
+    answering = entry.choose_engine(routed) if entry else routed
     events = _events(
-        message, scope, filters, routed, history=turns, max_tokens=most, profile=profile, assistant=chosen
+        message, scope, filters, answering, history=turns, max_tokens=most, profile=profile, assistant=chosen
     )
+    recorder = _start_recording(
+        message, scope, events, engine, passes_on=passes_on, assistant=chosen, ab_test=entry
+    )
+    return PendingAnswer(message, recorder)
+
+
+def _start_recording(
+    message: Message, scope: Scope, events: Iterator[AnswerEvent], engine: Engine, **options: Any
+) -> AnswerRecorder:
+    thread = message.conversation
     # Made here, where the request is known: another thread will ask for the events.
     step = PausableStep("answer", SpanKind.CHAIN, {"answer_id": str(message.id), SESSION: str(thread.id)})
     bound = {**current_ids(), "answer_id": message.id}
-    recorder = AnswerRecorder(
-        message, scope, events, engine, step=step, passes_on=passes_on, ids=bound, assistant=chosen
-    )
-    return PendingAnswer(message, recorder)
+    return AnswerRecorder(message, scope, events, engine, step=step, ids=bound, **options)
 
 
 def _store_question(

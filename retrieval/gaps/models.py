@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from cairn.accounts.models import User
 from cairn.library.models import Document, KnowledgeBase
-from retrieval.models import Message
+from retrieval.models import ABTest, Message
 
 
 class GapState(models.TextChoices):
@@ -129,13 +129,14 @@ class VerifiedAnswer(models.Model):
 
 
 class NoticeKind(models.TextChoices):
-    """answered: for who asked; the others for owners."""
+    """answered: for who asked; ab_test: for admins, when an A/B test has ended; the others for owners."""
 
     ANSWERED = "answered"
     ASSIGNED = "assigned"
     SUGGESTED = "suggested"
     EXPIRING = "expiring"
     EXPIRED = "expired"
+    AB_TEST = "ab_test"
 
 
 class NoticeQuerySet(models.QuerySet["Notice"]):
@@ -144,12 +145,14 @@ class NoticeQuerySet(models.QuerySet["Notice"]):
 
 
 class Notice(models.Model):
-    """`message`: their question that it is about. Its text is created when it is shown."""
+    """`message`: their question that it is about. `gap` is null for a notice about an A/B test. The text is
+    created when it is shown."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
     kind = models.CharField(max_length=9, choices=NoticeKind.choices)
-    gap = models.ForeignKey(Gap, on_delete=models.CASCADE, related_name="notices")
+    gap = models.ForeignKey(Gap, null=True, on_delete=models.CASCADE, related_name="notices")
+    ab_test = models.ForeignKey(ABTest, null=True, on_delete=models.CASCADE, related_name="+")
     message = models.ForeignKey(Message, null=True, on_delete=models.CASCADE, related_name="+")
     read_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -1,4 +1,5 @@
-"""Notices (notifications in the app): answers for people who asked, tasks for owners of gaps."""
+"""Notices (notifications in the app): answers for people who asked, tasks for owners of gaps, and ends of A/B
+tests for admins."""
 
 from uuid import UUID
 
@@ -14,20 +15,26 @@ from cairn.library.models import Document
 from retrieval.gaps.models import Gap, Notice, NoticeKind, NoticeQuerySet
 from retrieval.gaps.selectors import gaps_for
 from retrieval.key_limits import conversations_within_limits
+from retrieval.models import ABTest
 
 
 def notices_for(principal: Principal) -> "NoticeQuerySet":
     """Return the principal's notices; none for an admin who views as the user.
 
-    A key needs the scope `manage` for notices to owners, and one limited to some knowledge bases only gets
-    notices about these.
+    A key needs the scope `manage` for notices to owners and `admin` for those to admins, and one limited to
+    some knowledge bases only gets notices about these.
     """
     mine = Notice.objects.filter(user=principal.user).select_related(
-        "gap__verified__document__knowledge_base", "gap__document__knowledge_base", "message"
+        "gap__verified__document__knowledge_base",
+        "gap__document__knowledge_base",
+        "message",
+        "ab_test__candidate",
     )
     answered = Q(kind=NoticeKind.ANSWERED)
     if not has_key_scope(principal, "manage"):
         mine = mine.filter(answered)
+    if not principal.acts_as_admin:
+        mine = mine.exclude(kind=NoticeKind.AB_TEST)
     if principal.key_bases is not None:
         asked = Q(message__conversation__in=conversations_within_limits(principal))
         mine = mine.filter((answered & asked) | (~answered & Q(gap__in=gaps_for(principal).values("pk"))))
@@ -56,6 +63,14 @@ def notify(user: User | UUID | None, kind: NoticeKind, gap: Gap) -> None:
         Notice.objects.get_or_create(user_id=identity, kind=kind, gap=gap, message=None, read_at=None)
 
 
+def notify_admins(ab_test: ABTest) -> None:
+    """Notify all admins that an A/B test has ended."""
+    admins = User.objects.filter(is_active=True, is_admin=True)
+    Notice.objects.bulk_create(
+        Notice(user=admin, kind=NoticeKind.AB_TEST, ab_test=ab_test) for admin in admins
+    )
+
+
 def find_answer(gap: Gap) -> Document | None:
     """The document that answers it, while it can be found. Another may answer it once its verified answer is
     withdrawn."""
@@ -70,7 +85,7 @@ def find_answer(gap: Gap) -> Document | None:
 
 def find_answering_document(notice: Notice, principal: Principal) -> Document | None:
     """Return the document that answers the question of the notice, if the principal may read it now."""
-    document = find_answer(notice.gap)
+    document = find_answer(notice.gap) if notice.gap else None
     if document is None or not documents_for(principal).filter(pk=document.pk).exists():
         return None
     return document
@@ -78,6 +93,8 @@ def find_answering_document(notice: Notice, principal: Principal) -> Document | 
 
 def is_still_visible(notice: Notice, principal: Principal) -> bool:
     """Return whether the principal may still see the notice's subject."""
+    if notice.kind == NoticeKind.AB_TEST:
+        return principal.acts_as_admin
     if notice.kind != NoticeKind.ANSWERED:
-        return gaps_for(principal).filter(pk=notice.gap_id).exists()
+        return gaps_for(principal).filter(notices=notice).exists()
     return find_answering_document(notice, principal) is not None

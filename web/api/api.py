@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from cairn.errors import CairnError, NotSignedIn
 from web.api import access, assistants, example_questions, knowledge_bases, me
 from web.api.administration import (
+    ab_tests,
     access_checks,
     answer_profile,
     audit,
@@ -99,6 +100,7 @@ api.add_router("v1/audit", audit.router)
 api.add_router("v1/index", index_generations.router)
 api.add_router("v1/settings", settings.router)
 api.add_router("v1/models", models.router)
+api.add_router("v1/models", ab_tests.router)
 api.add_router("v1/answer-profile", answer_profile.router)
 api.add_router("v1/search", search.router)
 api.add_router("v1/ask", ask.router)

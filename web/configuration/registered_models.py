@@ -43,8 +43,10 @@ from cairn.settings.stored.store import (
     forget_snapshot,
     overrides_of_model,
 )
+from retrieval.conversations.ab_tests.services import ab_test_start, ab_test_stop_if_changed
 from retrieval.evaluation.candidates import find_name
 from retrieval.evaluation.models import ShadowRun
+from retrieval.models import ABTest
 from web.configuration.connection_tests import ConnectionResult, measure_language_model
 from web.configuration.services import REDACTED
 from web.model_tests.gate import describe_override, is_uncompared, require_may_retire, require_not_worse
@@ -264,6 +266,33 @@ def _require_may_retire(row: RegisteredModel, override_reason: str) -> None:
         require_may_retire(place_of(environment_of(row)), override_reason)
 
 
+def ab_test_begin(
+    *, row: RegisteredModel, percent: int, max_answers: int, version: int, actor: UUID | None
+) -> ABTest:
+    """Let a candidate answer a share of the people. Raises Conflict if it may not: it must be inside the
+    organisation and fit to be activated, and no comparison may have shown it to be worse."""
+    with transaction.atomic():
+        locked = _lock(row, version)
+        _require_ab_testable(locked)
+        return ab_test_start(candidate=locked, percent=percent, max_answers=max_answers, actor=actor)
+
+
+def find_ab_test_objection(row: RegisteredModel) -> str:
+    """Return why the model may not answer in an A/B test; else ""."""
+    try:
+        _require_ab_testable(row)
+    except Conflict as error:
+        return error.message
+    return ""
+
+
+def _require_ab_testable(row: RegisteredModel) -> None:
+    if row.status != ModelStatus.CANDIDATE or row.location != ModelLocation.INSIDE:
+        raise Conflict(gettext_noop("Only candidates inside your organisation can answer in an A/B test."))
+    _require_activatable(row)
+    _require_not_worse(row, _find_active(row), "")
+
+
 def find_objection(row: RegisteredModel) -> str:
     """Return why the model may not be activated, or retired if it is active, without a reason; else ""."""
     try:
@@ -327,6 +356,7 @@ def _save(row: RegisteredModel, actor: UUID | None) -> None:
     row.changed_by_id = actor
     row.save()
     transaction.on_commit(forget_snapshot)
+    transaction.on_commit(ab_test_stop_if_changed)
 
 
 def _assign(row: RegisteredModel, values: Mapping[str, Any]) -> None:

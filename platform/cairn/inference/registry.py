@@ -3,7 +3,7 @@
 import atexit
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast
@@ -198,6 +198,29 @@ def _inside_settings() -> Environment:
 
 
 _inside_chat = _ChatSlots(_inside_settings)
+_candidate_chats: dict[tuple[object, ...], _Slot[LlamaIndexChatModel]] = {}
+_candidate_lock = threading.Lock()
+
+
+def candidate_chat_model(settings: Environment) -> LlamaIndexChatModel:
+    """Return the model with these settings, which answers some people in place of the configured one. Those
+    of other settings are closed once their answers have ended."""
+    choice = tuple(_chat_settings(settings).values())
+    with _candidate_lock:
+        slot = _candidate_chats.get(choice)
+        if slot is None:
+            _close_later(list(_candidate_chats.values()))
+            _candidate_chats.clear()
+            slot = _candidate_chats[choice] = _Slot(lambda: open_chat_model(settings))
+    return slot.get()
+
+
+def _close_later(slots: Sequence[_Slot[LlamaIndexChatModel]]) -> None:
+    for slot in slots:
+        if slot.loaded is not None:
+            ending = threading.Timer(_ENDING_SECONDS, slot.loaded.close)
+            ending.daemon = True
+            ending.start()
 
 
 def loaded_chat_model() -> LlamaIndexChatModel | None:
@@ -278,6 +301,11 @@ def close() -> None:
     """Stop running answers: the process would crash if it ended during one."""
     _chat.close()
     _inside_chat.close()
+    with _candidate_lock:
+        candidates = [slot.loaded for slot in _candidate_chats.values() if slot.loaded is not None]
+        _candidate_chats.clear()
+    for candidate in candidates:
+        candidate.close()
     ranks, _reranker.loaded = _reranker.loaded, None
     if ranks is not None:
         ranks.close()

@@ -26,7 +26,7 @@ from retrieval.answering.grounding.check import SentenceChecker
 from retrieval.answering.grounding.reranker_languages import is_foreign, supports_language
 from retrieval.answering.prompts.evidence import Passage, collect_documents
 from retrieval.answering.prompts.prompt import QUOTE_FIRST_VERSION
-from retrieval.answering.protocols import ChatModel, Judgement, choose_model, route_of
+from retrieval.answering.protocols import ChatModel, Judgement, choose_model, give_up, route_of
 from retrieval.answering.query.decompose import SubQuestion
 from retrieval.answering.text.sentences import SentenceStream
 from retrieval.types import AnswerEvent, Hit, ModelRoute, Prompted, Waiting
@@ -53,17 +53,24 @@ class PartWriter:
         self._part = part
         self._hits = hits
         self._judgement = judgement
+        self._prepare()
+        self._mode = AnswerMode.NONE
+        self._note_count = 0
+
+    def _prepare(self) -> None:
+        """Choose the model, and prepare what reads its text."""
+        context, buffer = self._context, self._buffer
         self._chat, self._budget, self._evidence = self._choose_model()
         self._checker = SentenceChecker(
             self._evidence,
             context.embedder,
-            question=part.query,
+            question=self._part.query,
             reason_language=context.language,
             inference=context.inference,
             reranker=self._find_checking_reranker() if context.selects else None,
         )
         self._gate = SentenceGate(
-            part.query, self._checker, context.locate, context.grounding, context.language,
+            self._part.query, self._checker, context.locate, context.grounding, context.language,
             citations=buffer.citations, markers=buffer.markers, seen_stems=buffer.seen_stems,
             selects=context.selects,
         )  # fmt: skip
@@ -72,8 +79,6 @@ class PartWriter:
             if self._budget.prompt_version == QUOTE_FIRST_VERSION
             else None
         )
-        self._mode = AnswerMode.NONE
-        self._note_count = 0
 
     def _choose_model(self) -> tuple[ChatModel | None, EvidenceBudget, list[Passage]]:
         """Return the model that may read the best passages, and as many of them as fit its context."""
@@ -122,7 +127,11 @@ class PartWriter:
                     yield from self._show(self._gate.feed(unit, last=True))
         except Unavailable as error:
             count_model_failure("chat")
-            self._run.failure = error
+            if give_up(self._chat) and not self._gate.opened:
+                self._prepare()
+                yield from self.stream()
+            else:
+                self._run.failure = error
 
     @contextmanager
     def _open_model_stream(self, chat: ChatModel) -> Iterator[tuple[Iterator[str], Iterator[str]]]:

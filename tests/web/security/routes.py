@@ -78,6 +78,7 @@ _VERIFIED = {
     "until": "2999-12-31",
 }
 _USAGE_RULE = {"name": "Salaries", "phrases": ["salar*"], "reply": "Please ask Human Resources."}
+_AB_TEST = {"version": 1, "percent": 10, "max_answers": 1000}
 _MODEL = {"name": "mixtral", "base_url": "https://llm.example.org/v1", "model": "mixtral", "licence": "mit"}
 _NOWHERE = "00000000-0000-4000-8000-000000000000"
 _UPLOAD = {"file": "file"}
@@ -243,6 +244,9 @@ ROUTES: list[Route] = [
     api("PATCH", "/models/{name}", Guard.ADMIN, body={"version": 1, "price_in": "0.25"}),
     api("POST", "/models/{name}/test", Guard.ADMIN),
     api("GET", "/models/{name}/shadow-runs", Guard.ADMIN),
+    api("GET", "/models/{name}/ab-test", Guard.ADMIN),
+    api("POST", "/models/{name}/ab-test", Guard.ADMIN, body=_AB_TEST),
+    api("POST", "/models/{name}/ab-test/stop", Guard.ADMIN, lets_in=409),
     api("POST", "/models/{name}/activate", Guard.ADMIN, body={"version": 1}),
     api("POST", "/models/{name}/retire", Guard.ADMIN, body={"version": 1}),
     api("GET", "/answer-profile", Guard.ADMIN),

@@ -41,7 +41,15 @@ from retrieval.evaluation.gold_file import Kind
 from retrieval.evaluation.models import EvaluationRun, GoldQuestion, ModelComparison, RedTeamRun, TrialState
 from retrieval.gaps.clusters import base_key
 from retrieval.gaps.models import Gap, GapQuestion, Notice, NoticeKind, Why
-from retrieval.models import Citation, Conversation, GenerationState, IndexGeneration, Message
+from retrieval.models import (
+    ABTest,
+    ABTestState,
+    Citation,
+    Conversation,
+    GenerationState,
+    IndexGeneration,
+    Message,
+)
 from tests.bases import let_create, make_base
 from tests.principals import SETUP
 from tests.sources_kind import PASSWORD
@@ -223,7 +231,7 @@ def _things(base: KnowledgeBase, manager: Principal, parts: Engine) -> dict[str,
 
 
 def _registered_model() -> str:
-    """Create a tested model whose server is unreachable."""
+    """Create a tested model whose server is unreachable, with an A/B test that has ended."""
     row = RegisteredModel.objects.create(
         name="mistral",
         base_url="http://127.0.0.1:9/v1",
@@ -231,6 +239,10 @@ def _registered_model() -> str:
         licence="mit",
         measured_at=timezone.now(),
     )
+    ABTest.objects.create(
+        candidate=row, candidate_model="mistral", active_model=SECRET, percent=10, max_answers=1000,
+        state=ABTestState.STOPPED, ended_at=timezone.now(),
+    )  # fmt: skip
     return row.name
 
 

@@ -17,10 +17,25 @@ from cairn.errors import Conflict, NotFound
 from cairn.settings.stored.licences import LICENCES, Licence, has_ended
 from cairn.settings.stored.models import ModelLocation, ModelStatus, ModelType, RegisteredModel
 from cairn.settings.stored.store import chat_model_variable
+from retrieval.conversations.ab_tests.results import ABTestResults, load_results
+from retrieval.conversations.ab_tests.sequential_test import LOOKS
+from retrieval.conversations.ab_tests.services import (
+    MAX_ANSWERS,
+    MAX_PERCENT,
+    MIN_ANSWERS,
+    find_running_test,
+)
 from retrieval.evaluation.shadow_runs import summarize_shadow_runs
+from retrieval.models import ABTestState
 from web.configuration.connection_tests import ConnectionResult
-from web.configuration.registered_models import active_name, find_objection, find_uncompared, model_test
-from web.i18n.localize import localize
+from web.configuration.registered_models import (
+    active_name,
+    find_ab_test_objection,
+    find_objection,
+    find_uncompared,
+    model_test,
+)
+from web.i18n.localize import localize, number
 from web.pages.shell.decorators import page, show
 
 TYPES: Final = (
@@ -39,6 +54,26 @@ STATUSES: Final = {
     ModelStatus.CANDIDATE: gettext_lazy("Candidate"),
     ModelStatus.ACTIVE: gettext_lazy("Active"),
     ModelStatus.RETIRED: gettext_lazy("Retired"),
+}
+
+_AB_TEST_COUNTS: Final = (
+    ("people", gettext_lazy("People")),
+    ("answers", gettext_lazy("All answers")),
+    ("supported", gettext_lazy("Supported")),
+    ("partial", gettext_lazy("Partly supported")),
+    ("refused", gettext_lazy("Unanswered")),
+    ("failed", gettext_lazy("Failed")),
+    ("helpful", gettext_lazy("Helpful")),
+    ("unhelpful", gettext_lazy("Not helpful")),
+)
+AB_TEST_STATES: Final = {
+    ABTestState.RUNNING: gettext_lazy("Running"),
+    ABTestState.BETTER: gettext_lazy("Ended: the candidate is significantly better"),
+    ABTestState.WORSE: gettext_lazy("Stopped: the candidate is significantly worse"),
+    ABTestState.NO_DIFFERENCE: gettext_lazy("Ended without a significant difference"),
+    ABTestState.FAILING: gettext_lazy("Stopped: the candidate couldn’t answer several times in a row"),
+    ABTestState.CHANGED: gettext_lazy("Stopped: one of the models has been changed"),
+    ABTestState.STOPPED: gettext_lazy("Stopped by an administrator"),
 }
 
 
@@ -114,8 +149,39 @@ def _render(
         "uncompared": "" if is_new or row.type != ModelType.CHAT else find_uncompared(row),
         "shadow": None if is_new or not _has_shadow_runs(row) else summarize_shadow_runs(row),
         "can_test": row.type == ModelType.CHAT and not is_new,
+        **({} if is_new else _describe_ab_test(row)),
     }
     return show(request, principal, "pages/console/registered_model.html", context, area="console")
+
+
+def _describe_ab_test(row: RegisteredModel) -> dict[str, Any]:
+    """Return the latest A/B test of the model and its results, and whether another may be started."""
+    test = row.ab_tests.first()
+    results = load_results(test) if test else None
+    running = find_running_test()
+    can_start = running is None and not find_ab_test_objection(row)
+    return {
+        "ab_test": test,
+        "ab_test_results": results,
+        "ab_test_rows": _list_ab_test_rows(results) if results else [],
+        "ab_test_state": AB_TEST_STATES[ABTestState(test.state)] if test else "",
+        "can_start_ab_test": can_start,
+        "ab_test_limits": {"percent": MAX_PERCENT, "least": MIN_ANSWERS, "most": MAX_ANSWERS},
+        "max_looks": LOOKS,
+    }
+
+
+def _list_ab_test_rows(results: ABTestResults) -> list[tuple[str | Promise, str, str]]:
+    """Return a label and the numbers of the active model and the candidate for each row of the table."""
+    counted = [
+        (label, number(getattr(results.active, name)), number(getattr(results.candidate, name)))
+        for name, label in _AB_TEST_COUNTS
+    ]
+    active, candidate = (
+        "–" if arm.answer_ms is None else f"{number(arm.answer_ms, 0)} ms"
+        for arm in (results.active, results.candidate)
+    )
+    return [*counted, (gettext_lazy("Median time"), active, candidate)]
 
 
 def _has_shadow_runs(row: RegisteredModel) -> bool:
