@@ -16,6 +16,7 @@ from cairn.settings.stored.models import Logo, StoredSection
 from cairn.settings.stored.sections import ENTER_PROVIDER, LanguageModel, Section, SignIn
 from cairn.settings.stored.store import decode, encode, environment_with, forget_snapshot
 from web.configuration.logo import render_logo
+from web.identity.jit_users import rights_withdraw
 from web.model_tests.gate import describe_override, require_not_worse
 
 CHANGED_MEANWHILE: Final = gettext_noop(
@@ -63,6 +64,7 @@ def section_change(
             after={name: _value_for_log(after, name) for name in changed},
             **describe_override(override_reason),
         )
+        _withdraw_rights(before, after, actor)
         transaction.on_commit(forget_snapshot)
 
 
@@ -73,7 +75,8 @@ def section_with(section: type[Section], changes: Mapping[str, Any], *, key: str
 
 
 def identity_provider_remove(*, key: str, version: int, actor: UUID | None) -> None:
-    """Remove a further identity provider. Its people keep their accounts, but can't sign in with it."""
+    """Remove a further identity provider. Its people keep their accounts, but are signed out and can't sign
+    in with it."""
     with transaction.atomic():
         row = StoredSection.objects.select_for_update().filter(pk=key).first()
         if row is None or row.version != version:
@@ -85,7 +88,16 @@ def identity_provider_remove(*, key: str, version: int, actor: UUID | None) -> N
         names = [name for name in SignIn.model_fields if getattr(before, name) is not None]
         values = {name: _value_for_log(before, name) for name in names}
         record("settings.changed", actor=actor, subject=f"settings:{key}", before=values, after={})
+        _withdraw_rights(before, None, actor)
         transaction.on_commit(forget_snapshot)
+
+
+def _withdraw_rights(before: Section, after: Section | None, actor: UUID | None) -> None:
+    """Take away what an identity provider gave its people if it is no longer used."""
+    former = before.provider if isinstance(before, SignIn) else None
+    present = after.provider if isinstance(after, SignIn) else None
+    if former and (present is None or present.id != former.id):
+        rights_withdraw(former, actor=actor)
 
 
 def logo_set(*, file: "File[bytes]", actor: UUID | None) -> None:
@@ -117,14 +129,18 @@ def _apply(before: Section, changes: Mapping[str, Any]) -> Section:
 
 
 def _require_only_provider(key: str, values: Section) -> None:
-    """Raise Conflict if another stored provider has the address: accounts belong to it."""
+    """Raise Conflict if another stored provider has the address, to which accounts belong, or the name, by
+    which people choose it."""
     if not isinstance(values, SignIn):
         return
     if key != SignIn.key and values.provider is None:
         raise InvalidInput(ENTER_PROVIDER)
     for row in StoredSection.objects.filter(section__startswith=SignIn.key).exclude(pk=key):
-        if values.server_url and decode(SignIn, row.values).server_url == values.server_url:
+        other = decode(SignIn, row.values)
+        if values.is_same_provider(other):
             raise Conflict(gettext_noop("Another provider already has this address."))
+        if values.name and values.name.casefold() == (other.name or "").casefold():
+            raise Conflict(gettext_noop("Another provider already has this name."))
 
 
 def _write(row: StoredSection | None, key: str, values: Section, version: int, actor: UUID | None) -> None:

@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
@@ -119,8 +120,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         ]
 
     def get_requests_session(self) -> ProviderSession:
-        """Return the session for all requests to providers: discovery, token, keys and userinfo."""
-        servers = [provider.server_url for provider in identity_providers().oidc]
+        """Return the session for requests to the provider of the current address: discovery, token, keys and
+        userinfo. The server of another one may be in the own network, where this one may send nothing."""
+        match = context.request.resolver_match
+        provider_id = match.kwargs.get("provider_id") if match else None
+        servers = [each.server_url for each in identity_providers().oidc if each.id == provider_id]
         return ProviderSession(servers, from_console=not settings.IDENTITY_PROVIDERS.all)
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:  # noqa: ARG002

@@ -4,6 +4,9 @@ import logging
 import re
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
+
+from django.db.models import F
 
 from cairn.accounts.confusable_names import normalize_name
 from cairn.accounts.external_groups import groups_replace
@@ -60,6 +63,23 @@ def rights_set(user: User, provider: IdentityProvider, groups: frozenset[str]) -
             log.warning(
                 "%s does not list user %s as an admin, but there is no other one", provider.source, user.id
             )
+
+
+def rights_withdraw(provider: IdentityProvider, *, actor: UUID | None) -> None:
+    """End the sessions of the people of a provider that is no longer used, and take away its groups.
+
+    If it named admins, they no longer are, except for the last one.
+    """
+    people = User.objects.filter(socialaccount__provider=provider.source)
+    people_ids = list(people.values_list("pk", flat=True))
+    for user in people.filter(member_of__source=provider.source).distinct():
+        groups_replace(user, source=provider.source, names=())
+    for user in people.filter(is_admin=True) if provider.admin_group else ():
+        try:
+            user_update(user, is_admin=False, actor=actor)
+        except Conflict:
+            log.warning("%s is no longer used, but user %s is the only admin", provider.source, user.pk)
+    User.objects.filter(pk__in=people_ids).update(session_generation=F("session_generation") + 1)
 
 
 def _is_unverified(claims: Claims) -> bool:

@@ -5,16 +5,21 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from django.test import Client
+from allauth.core.context import request_context
+from django.test import Client, RequestFactory
+from django.urls import resolve
 
 from cairn.accounts.models import User
 from cairn.audit.models import Event
 from cairn.settings import env
 from cairn.settings.stored.models import StoredSection
+from cairn.settings.stored.sections import SignIn
 from cairn.settings.stored.store import forget_snapshot
 from tests.web.pages.conftest import text_of
 from tests.web.pages.test_connection_settings import SIGN_IN, console, provider_form
 from tests.web.pages.test_openid import Provider, provider_server, start_provider
+from web.identity.adapters import SocialAdapter
+from web.identity.configured_providers import identity_providers
 
 __all__ = ["console", "provider_server"]
 FURTHER = f"{SIGN_IN}/providers"
@@ -114,6 +119,41 @@ def test_two_providers_never_have_the_same_address(console: Client) -> None:
     assert StoredSection.objects.count() == 2
 
 
+@pytest.mark.parametrize(
+    "url", ["HTTPS://two.example.org", "https://TWO.example.org:443", "https://two.example.org//"]
+)
+def test_spelling_makes_no_other_provider(console: Client, url: str) -> None:
+    add(console, "first", "https://two.example.org", "House")
+    response = console.post(f"{FURTHER}/new", provider_form(url, name="Guests"))
+    assert response.status_code == 409
+    assert "Another provider already has this address." in text_of(response)
+
+
+@pytest.mark.parametrize("mark", ["?", "#"])
+def test_address_has_no_query_or_fragment(console: Client, mark: str) -> None:
+    response = console.post(f"{FURTHER}/new", provider_form(f"https://two.example.org/{mark}", name="Guests"))
+    assert response.status_code == 422
+    assert not StoredSection.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["house", "Ho\N{RIGHT-TO-LEFT OVERRIDE}use"])
+def test_two_providers_never_have_the_same_name(console: Client, name: str) -> None:
+    add(console, "first", "https://one.example.org", "House")
+    response = console.post(f"{FURTHER}/new", provider_form("https://two.example.org", name=name))
+    assert response.status_code == 409
+    assert "Another provider already has this name." in text_of(response)
+
+
+def test_provider_with_the_id_of_another_is_refused(console: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An id is part of a hash, which could be the same for two addresses."""
+    add(console, "first", "https://one.example.org", "House")
+    provider = SignIn.provider.fget  # type: ignore[attr-defined]
+    same = property(lambda values: (found := provider(values)) and found.model_copy(update={"id": "sso-1"}))
+    monkeypatch.setattr(SignIn, "provider", same)
+    response = console.post(f"{FURTHER}/new", provider_form("https://two.example.org", name="Guests"))
+    assert response.status_code == 409
+
+
 def test_incomplete_and_outdated_providers_are_refused(console: Client) -> None:
     page = add(console, "new", "https://two.example.org", "Guests")
     for form in (
@@ -149,6 +189,40 @@ def test_removed_provider_signs_nobody_in(
     event = Event.objects.filter(action="settings.changed").latest("id")
     assert event.detail["before"]["name"] == "Guests"
     assert event.detail["before"]["client_secret"] == "…"
+
+
+@pytest.mark.parametrize("way", ["removed", "moved"])
+def test_people_of_a_former_provider_are_signed_out_without_its_rights(
+    console: Client, other_server: Provider, way: str
+) -> None:
+    page = add(console, "new", other_server.url, "Guests", admin_group="Finance")
+    login = connect(console, page, other_server)
+    other_server.person("rob", "Finance", "Staff")
+    rob = enter(login, other_server, "rob")
+    assert rob.get("/api/v1/me").json()["is_admin"]
+    user = User.objects.get(username="rob")
+    assert user.member_of.count() == 2
+    if way == "removed":
+        console.post(f"{page}/remove", {"version": "1"})
+    else:
+        add(console, page.rpartition("/")[2], "https://two.example.org", "Guests", version="1")
+    assert whoami(rob) == "None"
+    user.refresh_from_db()
+    assert (user.is_active, user.is_admin, user.member_of.count()) == (True, False, 0)
+
+
+def test_provider_cannot_send_requests_to_the_server_of_another(
+    console: Client, other_server: Provider
+) -> None:
+    """The server of a provider may be in the own network; what another names there stays out of reach."""
+    add(console, "first", "http://localhost:9", "House")
+    connect(console, add(console, "new", other_server.url, "Guests"), other_server)
+    request = RequestFactory().get("/oidc/any/login")
+    for provider in identity_providers().oidc:
+        request.resolver_match = resolve(f"/oidc/{provider.id}/login")
+        with request_context(request):
+            adapter = SocialAdapter().get_requests_session().get_adapter("http://localhost")
+        assert list(adapter._servers.values()) == [provider.server_url]  # type: ignore[attr-defined]
 
 
 def test_provider_file_takes_precedence_over_further_providers(

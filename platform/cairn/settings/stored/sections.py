@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
 from cairn.errors import InvalidInput
+from cairn.hidden_characters import visible
 from cairn.messages import gettext_noop
 from cairn.settings import environment
 from cairn.settings.identity import OidcProvider, require_https
@@ -203,6 +204,12 @@ class SignIn(Section):
         None, description="Group of the provider whose members are admins"
     )
 
+    @field_validator("name")
+    @classmethod
+    def _show_all_characters(cls, value: str | None) -> str | None:
+        """Leave out invisible characters, with which two buttons would look alike."""
+        return value if value is None else " ".join(visible(value).split())
+
     @field_validator("server_url")
     @classmethod
     def _require_https(cls, value: str | None) -> str | None:
@@ -218,7 +225,16 @@ class SignIn(Section):
         if any(needed) and not all(needed):
             raise InvalidInput(ENTER_PROVIDER)
         moved = self.server_url not in (None, before.server_url)
+        if moved and any(mark in str(self.server_url) for mark in "?#"):  # also with nothing after it
+            raise InvalidInput(ENTER_WEB_ADDRESS)
         _require_secret(self, "client_secret", moved=moved, sent=sent)
+
+    def is_same_provider(self, other: Self) -> bool:
+        """Return whether both have the same address, however it is spelled, or the same accounts."""
+        if self.provider is None or other.provider is None:
+            return False
+        addresses = {_spell_plainly(each.provider.server_url) for each in (self, other) if each.provider}
+        return len(addresses) == 1 or self.provider.id == other.provider.id
 
     @property
     def provider(self) -> OidcProvider | None:
@@ -236,6 +252,7 @@ class SignIn(Section):
 
 
 ENTER_PROVIDER: Final = gettext_noop("Enter the provider’s name, its address and the client id.")
+ENTER_WEB_ADDRESS: Final = gettext_noop("Enter a web address, such as https://llm.example.org/v1.")
 ENTER_SECRET_AGAIN: Final = gettext_noop(
     "The address has changed, so enter the secret again: a stored one is sent only to the server that it was "
     "entered for."
@@ -254,7 +271,7 @@ def require_server_url(url: str) -> str:
         host = ""
     separated = any(character in ",\\" or character.isspace() for character in url)
     if separated or not host or parts.scheme not in {"http", "https"} or parts.query or parts.fragment:
-        raise InvalidInput(gettext_noop("Enter a web address, such as https://llm.example.org/v1."))
+        raise InvalidInput(ENTER_WEB_ADDRESS)
     if parts.username is not None or parts.password is not None:
         raise InvalidInput(gettext_noop("The address may not contain a user name or password."))
     return url
@@ -264,6 +281,12 @@ def _require_secret(section: Section, name: str, *, moved: bool, sent: Collectio
     """Raise InvalidInput if a stored secret would be sent to a server that it wasn't entered for."""
     if moved and getattr(section, name) is not None and name not in sent:
         raise InvalidInput(ENTER_SECRET_AGAIN)
+
+
+def _spell_plainly(url: str) -> tuple[str, int, str]:
+    parts = urlsplit(url)
+    default = 80 if parts.scheme == "http" else 443
+    return parts.hostname or "", parts.port or default, parts.path.rstrip("/")
 
 
 def _origin(url: str) -> tuple[str, str]:
