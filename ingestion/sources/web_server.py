@@ -221,18 +221,29 @@ def open_web_server(
     uses_cookies: bool = False,
 ) -> Iterator[WebServer]:
     """Open connections to a server as they are needed. Cookies of the server are ignored, unless they are
-    kept until the connections close."""
+    kept until the connections close. Raises SourceRefused for headers that can't be sent."""
     client = ssrf_guard.client(
         url,
         from_console=True,
         auth=auth,
-        headers={"Accept-Encoding": "identity", "User-Agent": "Cairn", **(headers or {})},
+        headers={"Accept-Encoding": "identity", "User-Agent": "Cairn", **_clean_headers(url, headers or {})},
         timeout=TIMEOUT_SECONDS,
     )
     if not uses_cookies:
         client.event_hooks["request"] = [_drop_cookies]
     with client:
         yield WebServer(url, client)
+
+
+def _clean_headers(url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the headers without white space around them, which copied tokens often have.
+
+    An error of the library would quote the token.
+    """
+    cleaned = {name: value.strip() for name, value in headers.items()}
+    if not all(value.isascii() and value.isprintable() for value in cleaned.values()):
+        raise SourceRefused(CodedMessage("source_token_unsendable", server=urlsplit(url).hostname or ""))
+    return cleaned
 
 
 def _drop_cookies(request: httpx.Request) -> None:

@@ -557,6 +557,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "jira_groups_unlisted": _(
         "Jira lists no members of groups. Cairn needs the account of a Jira administrator."
     ),
+    "source_token_unsendable": _("The token for {server} has characters that no token has. Copy it again."),
     "source_token_invalid": _("{server} doesn’t accept the token: it is wrong, revoked or expired."),
     "gitlab_scope_missing": _("The token lacks the scope “read_api”. Create a new one with it."),
     "source_token_expires": _("The token expires on {day}. Enter a new one before then."),

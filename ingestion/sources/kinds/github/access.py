@@ -37,7 +37,8 @@ class AccessReader:
     def list_groups(self, repository: Repository) -> list[tuple[str, str, list[Account]]]:
         """Return id, name and members of each group that reads a repository. Raises AccessUnknown."""
         is_public = repository.visibility == PUBLIC
-        if repository.visibility not in VISIBILITIES or repository.private == is_public:
+        is_known = repository.visibility in VISIBILITIES and repository.private != is_public
+        if repository.disabled or not is_known:
             raise AccessUnknown(CodedMessage("github_visibility_unknown", repository=repository.path))
         if is_public and self._is_open(repository):
             return []

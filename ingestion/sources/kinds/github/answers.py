@@ -61,13 +61,15 @@ class Collaborator(Account):
 
 
 class Repository(JsonObject):
-    """A repository. `path` has the names of its owner and itself."""
+    """A repository. `path` has the names of its owner and itself. GitHub disables those that it may not
+    show, for example for legal reasons."""
 
     id: int
     path: str = Field(alias="full_name")
     owner: Account
     private: bool = True
     visibility: str = ""
+    disabled: bool = False
     has_issues: bool = True
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import product
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from werkzeug.wrappers import Request, Response
 
 from cairn.library.models import DocumentVersion
@@ -170,11 +170,29 @@ def test_unknown_access_leaves_documents_to_managers(github: GitHubServer) -> No
         {"visibility": None},
         {"private": False},
         {"visibility": "public"},
+        {"disabled": True},
     ):
         github.repositories[1].more = more
         unknown = find_unknown(github)
         assert repositories_of(unknown) == {"1"}, more
         assert all("doesn’t understand" in reason for reason in unknown.values())
+
+
+@pytest.mark.parametrize("space", [" ", "\n", "\t"])
+def test_space_around_the_token_is_ignored(github: GitHubServer, space: str) -> None:
+    given = options(github)
+    token = SecretStr(given.token.get_secret_value() + space)
+    with connect(given.model_copy(update={"token": token})) as source:
+        assert list_items(source)
+
+
+@pytest.mark.parametrize("token", ["secret\nhunter2", "secret\0hunter2", "sécret-hunter2"])
+def test_token_that_cannot_be_sent_is_refused_without_showing_it(github: GitHubServer, token: str) -> None:
+    given = options(github).model_copy(update={"token": SecretStr(token)})
+    with pytest.raises(SourceRefused) as caught, connect(given) as source:
+        list_items(source)
+    assert "Copy it again" in caught.value.message
+    assert "hunter2" not in caught.value.message
 
 
 def test_public_repositories_are_open_only_if_visitors_see_them(github: GitHubServer) -> None:
