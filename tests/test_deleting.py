@@ -49,6 +49,7 @@ JUSTIFIED = {
     "web/backup/restore.py::_require_nothing_there": "Looks whether there is anything; deletes nothing.",
     "web/cli/folder_upload.py::_handle_vanished": "Documents from an imported folder, by their ids.",
     "web/data_dir/help_documents.py::sample_load": "Only documents that Cairn added, by their ids.",
+    "web/pages/settings/views.py::logo": "Lists identity providers for the page; removes the logo alone.",
 }
 
 
