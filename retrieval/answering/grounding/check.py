@@ -31,6 +31,7 @@ from retrieval.answering.grounding.names import unsupported_names
 from retrieval.answering.grounding.negation import contradicts
 from retrieval.answering.grounding.purpose import split_purpose
 from retrieval.answering.grounding.quantities import conflicting_figures, list_figures, unsupported_figures
+from retrieval.answering.grounding.reasons import find_explained_part
 from retrieval.answering.grounding.restrictions import restricts_otherwise
 from retrieval.answering.grounding.rows import (
     Row,
@@ -371,6 +372,7 @@ class SentenceChecker:
             self._is_similar(sentence, item)
             and not self._goes_beyond(sentence, item.window)
             and not self._joins_statements(sentence, item.window)
+            and not self._explains_assumption(sentence, item.window)
             and self._serves_question(sentence, item.window)
         )
 
@@ -385,6 +387,14 @@ class SentenceChecker:
         ]
         parts = (comparable_stems(part, self._language) & window.stems for part in _PARTS.split(sentence))
         return not all(any(part <= stems for stems in statements) for part in parts)
+
+    def _explains_assumption(self, sentence: str, window: Window) -> bool:
+        """Return whether it gives a reason for something that only the question says: "Why are Danes late?"
+        makes "Danes are late because they come by train" of "Danes come by train"."""
+        if language_of(sentence) != self._language:
+            return False
+        explained = comparable_stems(find_explained_part(sentence), self._language)
+        return bool(explained & self._question_stems - window.stems)
 
     def _serves_question(self, sentence: str, window: Window) -> bool:
         """Return whether the window may have words of the question left out: "To make text bigger, name a
