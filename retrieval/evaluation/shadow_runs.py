@@ -89,8 +89,9 @@ def list_due(candidate: RegisteredModel) -> list[Message]:
     """Return the questions that the candidate has to answer, oldest first: a random share of those in the
     chat that the active model has answered since the share was set.
 
-    Left out are temporary chats, assistants, conversations with files, whatever needs no language model, and
-    refusals while documents are still being read, which may be there for the candidate.
+    Left out are temporary chats, assistants, conversations with files, answers of an A/B test's candidate,
+    whatever needs no language model, and refusals while documents are still being read, which may be there
+    for the candidate.
     """
     with_files = KnowledgeBase.objects.filter(conversation__isnull=False).values("conversation")
     messages = Message.objects.filter(
@@ -105,6 +106,7 @@ def list_due(candidate: RegisteredModel) -> list[Message]:
         conversation__user__is_active=True,
     )
     unasked = messages.exclude(conversation__in=with_files).exclude(shadow_runs__model=candidate)
+    unasked = unasked.exclude(ab_test_answer__is_candidate=True)
     return [
         message
         for message in unasked.select_related("conversation__user").order_by("created_at", "id")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from cairn.answers import AnswerMode
-from cairn.errors import Unavailable
+from cairn.errors import ConfigurationError, Unavailable
 from cairn.inference.protocols import Reranker
 from cairn.telemetry.context import close_iterator
 from cairn.telemetry.metrics import count_model_failure
@@ -125,13 +125,21 @@ class PartWriter:
                         return
                 for unit in [*sentences.feed(self._read_rest()), *sentences.close()]:
                     yield from self._show(self._gate.feed(unit, last=True))
-        except Unavailable as error:
+        except (Unavailable, ConfigurationError) as error:
+            yield from self._recover(self._chat, error)
+
+    def _recover(self, chat: ChatModel, error: Unavailable | ConfigurationError) -> Iterator[AnswerEvent]:
+        """Let the active model write in place of a candidate that has shown nothing yet. After any other
+        model that is unavailable, what it has written stays; other errors are raised again."""
+        if isinstance(error, Unavailable):
             count_model_failure("chat")
-            if give_up(self._chat) and not self._gate.opened:
-                self._prepare()
-                yield from self.stream()
-            else:
-                self._run.failure = error
+        if give_up(chat) and not self._gate.opened:
+            self._prepare()
+            yield from self.stream()
+        elif isinstance(error, Unavailable):
+            self._run.failure = error
+        else:
+            raise error
 
     @contextmanager
     def _open_model_stream(self, chat: ChatModel) -> Iterator[tuple[Iterator[str], Iterator[str]]]:

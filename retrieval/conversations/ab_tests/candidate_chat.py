@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from llama_index.core.llms import ChatMessage
@@ -11,6 +11,9 @@ from cairn.inference.registry import candidate_chat_model, lazy
 from cairn.settings import Environment
 from cairn.settings.stored.models import ModelLocation
 from retrieval.answering.protocols import ChatModel, WrappedChat, choose_model, choose_rewriter
+
+REASON: Final = "ab_test"
+"""Why the candidate answers, as it is in the route of an answer."""
 
 
 @dataclass(slots=True)
@@ -26,7 +29,7 @@ class _Candidate(WrappedChat):
 
     attempt: Attempt
     location: ClassVar[str] = ModelLocation.INSIDE.value
-    reason: ClassVar[str] = "ab_test"
+    reason: ClassVar[str] = REASON
 
     def stream(self, messages: Sequence[ChatMessage], *, max_tokens: int) -> Iterator[str]:
         return self.chat.stream(messages, max_tokens=max_tokens)

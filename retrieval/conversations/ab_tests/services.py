@@ -10,6 +10,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
@@ -23,7 +24,7 @@ from cairn.settings import Environment, environment
 from cairn.settings.stored.licences import has_ended
 from cairn.settings.stored.models import ModelLocation, ModelStatus, ModelType, RegisteredModel
 from cairn.settings.stored.store import effective_environment, overrides_of_model
-from retrieval.conversations.ab_tests.candidate_chat import Attempt, build_chat
+from retrieval.conversations.ab_tests.candidate_chat import REASON, Attempt, build_chat
 from retrieval.conversations.ab_tests.results import compare_answers, describe_results, load_results
 from retrieval.conversations.ab_tests.sequential_test import LOOKS, SIGNIFICANT_P, count_due_looks
 from retrieval.engine import Engine
@@ -205,9 +206,11 @@ def _look(test: ABTest) -> None:
 
 
 def _is_failing(test: ABTest) -> bool:
-    """Return whether the candidate's last answers all failed."""
+    """Return whether the candidate failed the last times that it was asked. For refusals without any passage,
+    it isn't."""
     rows = ABTestAnswer.objects.filter(test=test, is_candidate=True).order_by("-created_at", "-id")
-    last = list(rows.values_list("outcome", flat=True)[:MAX_FAILURES_IN_A_ROW])
+    asked = rows.filter(Q(outcome=ABTestOutcome.FAILED) | Q(message__trace__route__reason=REASON))
+    last = list(asked.values_list("outcome", flat=True)[:MAX_FAILURES_IN_A_ROW])
     return last == [ABTestOutcome.FAILED] * MAX_FAILURES_IN_A_ROW
 
 

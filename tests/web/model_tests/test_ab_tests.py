@@ -20,6 +20,7 @@ from cairn.settings.stored.models import RegisteredModel
 from ingestion.erasure.users import user_erase
 from retrieval.conversations.ab_tests.services import ab_test_stop_if_changed, is_assigned
 from retrieval.engine import ConfiguredChat, Engine, use
+from retrieval.evaluation.shadow_runs import list_due
 from retrieval.gaps.models import Notice
 from retrieval.models import ABTest, ABTestAnswer, ABTestState, Conversation, Message
 from tests.cairn.inference.server import Exchange, FakeServer
@@ -43,8 +44,8 @@ class Person:
         self.client = Client()
         self.client.force_login(user)
 
-    def ask(self) -> Message:
-        response = self.client.post("/api/v1/ask", {"question": QUESTION}, content_type="application/json")
+    def ask(self, question: str = QUESTION) -> Message:
+        response = self.client.post("/api/v1/ask", {"question": question}, content_type="application/json")
         assert response.status_code == 200, response.content
         return Message.objects.get(pk=response.json()["id"])
 
@@ -57,6 +58,10 @@ def quote(exchange: Exchange) -> None:
 
 def fail(exchange: Exchange) -> None:
     exchange.answer({"error": {"message": "out of memory"}}, 500)
+
+
+def refuse(exchange: Exchange) -> None:
+    exchange.answer({"error": {"message": "the context is too long"}}, 400)
 
 
 def serve(name: str) -> FakeServer:
@@ -189,12 +194,18 @@ def test_programs_with_keys_stay_with_the_active_model(
     assert not ABTestAnswer.objects.exists()
 
 
-def test_unavailable_candidate_is_replaced_in_the_same_answer_and_stopped_after_three(
-    admin: Caller, library: Document, active: FakeServer, candidate: FakeServer, find: Find
+@pytest.mark.parametrize("respond", [fail, refuse])
+def test_failing_candidate_is_replaced_in_the_same_answer_and_stopped_after_three(
+    admin: Caller,
+    library: Document,
+    active: FakeServer,
+    candidate: FakeServer,
+    find: Find,
+    respond: Callable[[Exchange], None],
 ) -> None:
     test = start(admin)
     person = find(test)
-    candidate.respond = fail
+    candidate.respond = respond
     for number in range(3):
         assert state_of(test) == "running", number
         message = person.ask()
@@ -220,6 +231,29 @@ def test_single_failures_do_not_stop_the_test(
         candidate.respond = respond
         person.ask()
     assert state_of(test) == "running"
+
+
+def test_refusals_without_asking_the_candidate_do_not_hide_its_failures(
+    admin: Caller, library: Document, active: FakeServer, candidate: FakeServer, find: Find
+) -> None:
+    test = start(admin)
+    person = find(test)
+    candidate.respond = fail
+    for _ in range(3):
+        assert person.ask("Who won the chess championship in 1972?").verdict == "refused"
+        assert state_of(test) == "running"
+        person.ask()
+    assert state_of(test) == "failing"
+
+
+def test_shadow_runs_leave_out_what_the_candidate_answered(
+    admin: Caller, library: Document, active: FakeServer, candidate: FakeServer, find: Find
+) -> None:
+    test = start(admin)
+    RegisteredModel.objects.filter(name="new").update(shadow_percent=100)
+    find(test).ask()
+    usual = find(test, of_candidate=False).ask()
+    assert list_due(RegisteredModel.objects.get(name="new")) == [usual]
 
 
 def test_candidate_that_breaks_off_has_failed(
