@@ -150,10 +150,16 @@ def is_assigned(test: ABTest, user: UUID) -> bool:
 def ab_test_count(*, entry: ABTestEntry, message: Message, answer: Answer) -> None:
     """Count a finished answer, and stop the test if one of its rules says so.
 
-    Answers that need no language model don't count, nor do refusals while documents are still being read.
+    Answers that need no language model don't count, nor do temporary chats, of which nothing may remain, nor
+    refusals while documents are still being read.
     """
     test = entry.test
-    if answer.intent != Intent.ASK or answer.mode not in _MODES or not _claim(entry, message, answer):
+    if (
+        message.conversation.temporary
+        or answer.intent != Intent.ASK
+        or answer.mode not in _MODES
+        or not _claim(entry, message, answer)
+    ):
         return
     if entry.attempt.failed and _is_failing(test):
         ab_test_stop(test=test, state=ABTestState.FAILING)

@@ -44,8 +44,9 @@ class Person:
         self.client = Client()
         self.client.force_login(user)
 
-    def ask(self, question: str = QUESTION) -> Message:
-        response = self.client.post("/api/v1/ask", {"question": question}, content_type="application/json")
+    def ask(self, question: str = QUESTION, **more: str) -> Message:
+        body = {"question": question, **more}
+        response = self.client.post("/api/v1/ask", body, content_type="application/json")
         assert response.status_code == 200, response.content
         return Message.objects.get(pk=response.json()["id"])
 
@@ -244,6 +245,16 @@ def test_refusals_without_asking_the_candidate_do_not_hide_its_failures(
         assert state_of(test) == "running"
         person.ask()
     assert state_of(test) == "failing"
+
+
+def test_temporary_chats_do_not_count(
+    admin: Caller, library: Document, active: FakeServer, candidate: FakeServer, find: Find
+) -> None:
+    person = find(start(admin))
+    body = {"temporary": True}
+    made = person.client.post("/api/v1/conversations", body, content_type="application/json")
+    assert person.ask(conversation=made.json()["id"]).trace["route"] == CANDIDATE_ROUTE
+    assert not ABTestAnswer.objects.exists()
 
 
 def test_shadow_runs_leave_out_what_the_candidate_answered(

@@ -59,6 +59,7 @@ STATUSES: Final = {
 _AB_TEST_COUNTS: Final = (
     ("people", gettext_lazy("People")),
     ("answers", gettext_lazy("All answers")),
+    ("good", gettext_lazy("Good")),
     ("supported", gettext_lazy("Supported")),
     ("partial", gettext_lazy("Partly supported")),
     ("refused", gettext_lazy("Unanswered")),
