@@ -35,6 +35,10 @@ _DANGLING: Final = frozenset(_WORDS["dangling"])
 """Words that no complete heading ends with."""
 _INTERROGATIVES: Final = frozenset(_WORDS["interrogatives"])
 """First words of English questions."""
+_QUESTION_WORDS: Final = frozenset(_WORDS["question_words"])
+"""First words of headings that are questions, or clauses such as “What you need”, but never topics."""
+_AUXILIARIES: Final = frozenset(_WORDS["auxiliaries"])
+"""Second words that make a question of a heading: “Who can read it”, unlike “Who we are”."""
 _CIRCUMSTANCES: Final = frozenset({"after", "before", "during", "when", "while", "without"})
 """“Leaving the page during an import” describes what happens then, not how it is done."""
 _ABOUT: Final = {
@@ -94,8 +98,14 @@ def _question_in_heading(heading: str, language: str | None) -> str:
         return ""
     if heading.endswith("?"):
         return heading if 3 <= len(words) <= 20 and _is_question(heading, language) else ""
+    if _lacks_question_mark(words):
+        return f"{heading.rstrip('.:')}?" if language in {"en", None} and len(words) >= 3 else ""
     task = _task(words) if language in {"en", None} and 2 <= len(words) <= 9 else []
     return _how(" ".join(task)) if task else ""
+
+
+def _lacks_question_mark(words: Sequence[str]) -> bool:
+    return len(words) > 1 and words[0].lower() in _QUESTION_WORDS and words[1].lower() in _AUXILIARIES
 
 
 def _is_question(heading: str, language: str | None) -> bool:
@@ -142,6 +152,7 @@ def _about(headings: Iterable[str], language: str | None) -> Iterator[Made]:
             least <= len(words) <= _MAX_TOPIC_WORDS
             and heading.casefold() not in _EMPTY
             and not heading.endswith("?")
+            and words[0].lower() not in _QUESTION_WORDS
             and not _LEANING.search(heading)
         ):
             yield Made(str(template).format(heading=heading.rstrip(".:")), plain=True)

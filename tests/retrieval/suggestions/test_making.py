@@ -24,6 +24,8 @@ def made(*headings: str, title: str = "Leave rules", language: str | None = "en"
         ("How to book a trip", "How do I book a trip?"),
         ("Book a trip", "How do I book a trip?"),
         ("Who approves travel?", "Who approves travel?"),
+        ("Who can read the documents", "Who can read the documents?"),
+        ("How is a trip booked", "How is a trip booked?"),
         ("Open points", "What should I know about Open points?"),
         ("Opening hours", "What should I know about Opening hours?"),
         ("Working hours", "What should I know about Working hours?"),
@@ -44,7 +46,7 @@ def test_heading_becomes_a_question(heading: str, question: str) -> None:
         "One rather long noun heading of many words", "Leave rules", "leave Rules", "x" * 500,
         "I am new. How can I do that?",
         "Want to learn more about pensions?", "Leaving the page during an import",
-        "What? And why is it so?",
+        "What? And why is it so?", "What Cairn takes", "Who we are", "What is",
     ],
 )  # fmt: skip
 def test_heading_without_meaning_of_its_own_is_omitted(heading: str) -> None:
@@ -71,5 +73,6 @@ def test_questions_of_the_document_precede_generated_ones() -> None:
 def test_suggestions_are_generated_only_in_supported_languages() -> None:
     assert made("Krankheit", title="Urlaub", language="de") == ["Was sollte ich zum Thema Krankheit wissen?"]
     assert made("Start ins Berufsleben", title="Urlaub", language="de")[0].startswith("Was sollte ich")
+    assert made("Wer die Dokumente lesen darf", title="Urlaub", language="de") == []
     assert made("Maladie", language="fr") == []
     assert made("Qui peut en prendre ?", language="fr") == ["Qui peut en prendre ?"]
