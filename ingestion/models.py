@@ -425,6 +425,8 @@ class Source(models.Model):
     `removal_confirmed`, that listing may remove most of the documents, since somebody requested it in full. A
     deleted source is hidden until a worker has removed its rows, and with `delete_documents` its
     documents. `check_error` is the problem of the last test of its stored options, at `checked_at`.
+    `webhook_secret` is encrypted; "" if the source receives no webhooks. The last valid one came at
+    `webhook_received_at`.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -445,6 +447,9 @@ class Source(models.Model):
     delete_documents = models.BooleanField(default=False)
     check_error = MessageField(blank=True)
     checked_at = models.DateTimeField(null=True, editable=False)
+    webhook_secret = models.TextField(blank=True, editable=False)
+    webhook_created_at = models.DateTimeField(null=True, editable=False)
+    webhook_received_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     objects = SourceQuerySet.as_manager()

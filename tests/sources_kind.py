@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from cairn.access.source_access import AccessEntry, SourceAccess, SourceGroup, SourcePerson
 from ingestion.sources import kinds
+from ingestion.sources.kinds.webhooks import GITHUB_WEBHOOK
 from ingestion.sources.protocol import (
     Change,
     CheckStep,
@@ -89,6 +90,7 @@ SHELF: Final = SourceKind(
     connect=open_shelf,
     has_access=True,
     has_people=True,
+    webhook=GITHUB_WEBHOOK,
 )
 
 

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from web.api.framework.metrics import metrics
 from web.api.health import healthz, readyz
+from web.protocols.source_webhooks import receive
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("web.protocols.dify.urls")),
     path("", include("web.protocols.mcp.urls")),
     path("scim/v2/", include("web.protocols.scim.urls")),
+    path("hooks/sources/<str:source_id>", receive, name="source-webhook"),
     path("", include("web.pages.account.identity_urls")),
     path("", include("web.pages.urls")),
 ]

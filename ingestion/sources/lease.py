@@ -22,6 +22,8 @@ FIRST_PAUSE: Final = timedelta(minutes=1)
 REFUSED_PAUSE: Final = timedelta(hours=1)
 """Longer, since repeated attempts with a wrong password lock accounts."""
 LONGEST_PAUSE: Final = timedelta(hours=12)
+LONGEST_DELAY: Final = timedelta(minutes=1)
+"""How far ahead a run can be requested."""
 
 
 class SourceLeaseEnded(CairnError):
@@ -157,6 +159,8 @@ def next_run(row: SourceSchedule, now: datetime) -> datetime | None:
 
     Times in the future come from a wrong clock and count as past.
     """
+    if row.requested_at and now < row.requested_at <= now + LONGEST_DELAY:
+        return row.requested_at
     if row.requested_at or row.lease:
         return None
     if row.failures:

@@ -4,7 +4,7 @@ Each kind of source is a module in `ingestion.sources.kinds` that provides a `So
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -194,10 +194,24 @@ class SourceOptions(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """The signature of a system's webhooks. Nothing in one is trusted but that it came.
+
+    `is_authentic` compares the headers and the body with the secret in constant time. An event that
+    `event_header` names among `access_events` may have changed who may read what.
+    """
+
+    is_authentic: Callable[[Mapping[str, str], bytes, str], bool]
+    event_header: str
+    access_events: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class SourceKind:
     """A kind of source. `connect` raises SourceUnavailable or SourceRefused.
 
     `has_access`: the source returns who may read an item. `has_people`: it returns the members of its groups.
+    `webhook`: how its system signs webhooks, None if Cairn receives none from it.
     """
 
     name: str
@@ -208,6 +222,7 @@ class SourceKind:
     has_access: bool = False
     has_people: bool = False
     docs: str = ""
+    webhook: Webhook | None = None
 
 
 def first_problem(steps: Iterable[CheckStep]) -> str:

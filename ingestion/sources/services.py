@@ -151,6 +151,7 @@ def source_delete(*, source: Source, principal: Principal, delete_documents: boo
             enabled=False,
             name=f"{source.id} (deleted)",
             secrets="",
+            webhook_secret="",
         )
         if changed:
             record(

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from cairn.errors import CairnError, MalformedRequest, PayloadTooLarge
 from cairn.http.proxy_headers import Forwarded
+from cairn.http.webhook_limits import WEBHOOK_BYTES, WEBHOOK_PATH
 from cairn.settings import environment
 from cairn.telemetry.request_tracing import Identified
 
@@ -71,20 +72,25 @@ class BodyLimit:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         scope[_ARRIVED] = time.monotonic()
-        if scope["type"] == "http" and self._read_content_length(scope) > self._limit:
-            await self._refuse(send)
+        limit = self._limit_of(scope)
+        if scope["type"] == "http" and self._read_content_length(scope) > limit:
+            await self._refuse(send, limit)
             return
-        exchange = _Exchange(receive, send, self._limit)
+        exchange = _Exchange(receive, send, limit)
         await self._app(scope, exchange.receive, exchange.send)
         if exchange.too_large and not exchange.answered:
-            await self._refuse(send)
+            await self._refuse(send, limit)
+
+    def _limit_of(self, scope: Message) -> int:
+        is_webhook = scope["type"] == "http" and scope["path"].startswith(WEBHOOK_PATH)
+        return min(WEBHOOK_BYTES, self._limit) if is_webhook else self._limit
 
     def _read_content_length(self, scope: Message) -> int:
         length = dict(scope["headers"]).get(b"content-length", b"0")
         return int(length) if length.isdigit() else 0
 
-    async def _refuse(self, send: Send) -> None:
-        await _refuse(send, PayloadTooLarge(f"Requests can be up to {self._limit >> 20} MB."))
+    async def _refuse(self, send: Send, limit: int) -> None:
+        await _refuse(send, PayloadTooLarge(f"Requests can be up to {limit >> 20} MB."))
 
 
 class _Exchange:

@@ -2,6 +2,7 @@ import json
 from typing import Any
 
 from cairn.asgi import BodyLimit
+from cairn.http.webhook_limits import WEBHOOK_BYTES, WEBHOOK_PATH
 
 Message = dict[str, Any]
 
@@ -34,9 +35,11 @@ class Recorder:
         self.sent.append(dict(message))
 
 
-async def run(recorder: Recorder, *headers: tuple[bytes, bytes]) -> None:
-    scope = {"type": "http", "headers": list(headers)}
-    await BodyLimit(recorder, limit=10)(scope, recorder.receive, recorder.send)
+async def run(
+    recorder: Recorder, *headers: tuple[bytes, bytes], limit: int = 10, path: str = "/api/v1/me"
+) -> None:
+    scope = {"type": "http", "path": path, "headers": list(headers)}
+    await BodyLimit(recorder, limit=limit)(scope, recorder.receive, recorder.send)
 
 
 async def test_body_announced_too_large_is_rejected_unread() -> None:
@@ -44,6 +47,19 @@ async def test_body_announced_too_large_is_rejected_unread() -> None:
     await run(recorder, (b"content-length", b"11"))
     assert recorder.sent[0]["status"] == 413
     assert recorder.read == 0
+
+
+async def test_large_webhook_is_rejected_unread_although_other_bodies_may_be_as_large() -> None:
+    size = WEBHOOK_BYTES + 1
+    length = (b"content-length", str(size).encode())
+    webhook, upload = Recorder(b"x" * size), Recorder(b"x" * size)
+    await run(webhook, length, limit=2 * size, path=f"{WEBHOOK_PATH}sources/1")
+    assert (webhook.sent[0]["status"], webhook.read) == (413, 0)
+    await run(upload, length, limit=2 * size)
+    assert (upload.sent, upload.read) == ([], size)
+    unannounced = Recorder(b"x" * WEBHOOK_BYTES, b"x" * 6, b"x" * 6)
+    await run(unannounced, limit=2 * size, path=f"{WEBHOOK_PATH}sources/1")
+    assert (unannounced.hung_up, unannounced.read) == (True, WEBHOOK_BYTES)
 
 
 async def test_body_growing_too_large_is_cut_off() -> None:

@@ -329,3 +329,26 @@ def test_source_kind_without_its_packages_is_not_offered(
     assert "extra" not in html
     assert client.get("/admin/sources/new/extra").status_code == 404
     assert "Staff shelf" in text_of(client.get(f"/admin/sources/{source.id}"))
+
+
+def test_admin_creates_and_sees_the_webhook_of_a_source(
+    signed_in: SignIn, admin: User, source: Source
+) -> None:
+    client, page = signed_in(admin), f"/admin/sources/{source.id}"
+    html = text_of(client.get(page))
+    assert "The source receives no reports." in html
+    assert f"http://testserver/hooks/sources/{source.id}" in html
+    assert "Replace secret" not in html
+    made = client.post(f"/api/v1/sources/{source.id}/webhook").json()
+    html = text_of(client.get(page))
+    assert "Nothing has been reported yet." in html
+    assert "Replace secret" in html
+    assert "Remove webhook" in html
+    assert made["secret"] not in html
+
+
+def test_managers_see_no_webhook(signed_in: SignIn, mia: User, source: Source) -> None:
+    html = text_of(signed_in(mia).get(f"/admin/sources/{source.id}"))
+    assert "Staff shelf" in html
+    assert "ebhook" not in html
+    assert "/hooks/" not in html

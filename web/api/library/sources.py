@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from django.http import HttpRequest
+from django.urls import reverse
 from ninja import Query, Router, Status
 from pydantic import BaseModel, Field, StrictInt, StringConstraints, ValidationError
 
@@ -40,6 +41,7 @@ from web.http.authentication import needs, principal_of
 from web.sources.dry_run import DryRun, check_stored, check_typed, list_stored, list_typed
 from web.sources.option_fields import secret_names
 from web.sources.people import PeopleFilter, link_person, people_of
+from web.sources.webhooks import webhook_create, webhook_remove
 
 router = Router(tags=["Sources"], by_alias=True)
 ADMINS = needs(admin=True)
@@ -52,7 +54,7 @@ DirectoryName = Annotated[str, StringConstraints(strip_whitespace=True, max_leng
 class ConnectedSourceKind(RowSchema):
     """A kind of source. `options`: JSON schema of its options; `secrets`: those that are stored encrypted and
     never returned. `has_access`: the source says who may read an item; `has_people`: who is in its groups.
-    `docs`: path of its page in the documentation.
+    `has_webhook`: sources of this kind can receive webhooks. `docs`: path of its page in the documentation.
     """
 
     name: str
@@ -63,6 +65,7 @@ class ConnectedSourceKind(RowSchema):
     has_access: bool
     has_people: bool
     docs: str
+    has_webhook: bool
 
     @classmethod
     def of(cls, kind: SourceKind) -> Self:
@@ -70,6 +73,7 @@ class ConnectedSourceKind(RowSchema):
             kind,
             options=kind.options.model_json_schema(),
             secrets=sorted(secret_names(kind.options)),
+            has_webhook=kind.webhook is not None,
         )
 
 
@@ -110,8 +114,30 @@ class ConnectedSourceItems(RowSchema):
         return cls.read(counts)
 
 
+class ConnectedSourceWebhook(BaseModel):
+    """A webhook without its secret. `received_at`: when the last valid one came."""
+
+    created_at: datetime
+    received_at: datetime | None
+
+    @classmethod
+    def of(cls, row: Source) -> Self | None:
+        if row.webhook_created_at is None:
+            return None
+        return cls(created_at=row.webhook_created_at, received_at=row.webhook_received_at)
+
+
+class NewConnectedSourceWebhook(BaseModel):
+    """What to enter in the system. The `secret` is returned only once."""
+
+    url: str
+    secret: str
+
+
 class ConnectedSource(RowSchema):
-    """A source. `options` without secrets; `secrets_set`: the secrets that are stored."""
+    """A source. `options` without secrets; `secrets_set`: the secrets that are stored. `webhook`: null if it
+    receives none.
+    """
 
     id: str
     knowledge_base: str
@@ -126,6 +152,7 @@ class ConnectedSource(RowSchema):
     tasks: list[ConnectedSourceTask]
     items: ConnectedSourceItems
     batch: str | None = Field(serialization_alias="import")
+    webhook: ConnectedSourceWebhook | None
     created_at: datetime
 
     @classmethod
@@ -139,6 +166,7 @@ class ConnectedSource(RowSchema):
             tasks=[ConnectedSourceTask.of(state) for state in schedules_of(row)],
             items=ConnectedSourceItems.of(item_counts(row)),
             batch=str(row.batch_id) if row.batch_id else None,
+            webhook=ConnectedSourceWebhook.of(row),
         )
 
 
@@ -479,6 +507,33 @@ def connected_source_sync(
     row = source_for(principal, source_id)
     source_request(source=row, task=payload.task, full=payload.full, principal=principal)
     return Status(202, ConnectedSource.of(row))
+
+
+@router.post(
+    "/{source_id}/webhook",
+    summary="Create a webhook of a source",
+    response={201: NewConnectedSourceWebhook},
+    auth=ADMINS,
+)
+def connected_source_webhook_add(request: HttpRequest, source_id: str) -> Status[NewConnectedSourceWebhook]:
+    """Creates the address and secret with which the system reports changes, or replaces the secret. 422 if
+    the kind of source receives no webhooks.
+    """
+    principal = principal_of(request)
+    row = source_for(principal, source_id)
+    secret = webhook_create(source=row, principal=principal)
+    url = request.build_absolute_uri(reverse("source-webhook", args=[str(row.id)]))
+    return Status(201, NewConnectedSourceWebhook(url=url, secret=secret))
+
+
+@router.delete(
+    "/{source_id}/webhook", summary="Remove the webhook of a source", response={204: None}, auth=ADMINS
+)
+def connected_source_webhook_remove(request: HttpRequest, source_id: str) -> Status[None]:
+    """Forgets the secret. Webhooks are refused from then on."""
+    principal = principal_of(request)
+    webhook_remove(source=source_for(principal, source_id), principal=principal)
+    return Status(204, None)
 
 
 @router.get(

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
@@ -31,6 +32,7 @@ from web.i18n.localize import localize
 from web.pages.shell.decorators import fragment, number_in, page, show
 from web.pages.sources.forms import READERS
 from web.sources.people import count_people
+from web.sources.webhooks import has_webhook
 
 SHOWN: Final = 50
 LONGEST_TEXT: Final = 200
@@ -115,8 +117,10 @@ def index(request: HttpRequest, principal: Principal) -> HttpResponse:
 def source(request: HttpRequest, principal: Principal, source_id: str) -> HttpResponse:
     row = source_for(principal, source_id)
     totals = count_people(row) if principal.is_admin else None
+    path = reverse("source-webhook", args=[str(row.id)]) if principal.is_admin and has_webhook(row) else ""
     context = {
         "tab": "sources",
+        "webhook_url": request.build_absolute_uri(path) if path else "",
         "people": totals if totals and totals.all else None,
         "documents": list_source_documents(row).count(),
         **_source_context(row),

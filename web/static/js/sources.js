@@ -1,6 +1,6 @@
 // Sources: the guided dialog that sets one up, and the actions on a source's page.
 
-import { $, $$, announce, el, fragment, toast, toastAfterwards } from "./dom.js";
+import { $, $$, announce, copy, el, fragment, toast, toastAfterwards } from "./dom.js";
 import { api, page } from "./http.js";
 import { t } from "./i18n.js";
 
@@ -159,6 +159,40 @@ function wireDelete(dialog) {
   form.addEventListener("submit", (event) => { event.preventDefault(); remove(form); });
 }
 
+// Its webhook
+
+function wireWebhook(section) {
+  const path = section.dataset.webhook;
+  const fields = { url: $("[data-webhook-url]", section), secret: $("[data-webhook-secret]", section) };
+
+  async function create() {
+    try {
+      const made = await api("POST", path);
+      for (const [name, field] of Object.entries(fields)) field.textContent = made[name];
+      $("[data-new-webhook]", section).hidden = false;
+      $('[data-copy-webhook="secret"]', section).focus();
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  async function remove() {
+    try {
+      await api("DELETE", path);
+      toastAfterwards(t("The webhook is removed."));
+      location.reload();
+    } catch (error) {
+      toast(error.message);
+    }
+  }
+
+  $("[data-create-webhook]", section).addEventListener("click", create);
+  $("[data-remove-webhook]", section)?.addEventListener("click", remove);
+  for (const button of $$("[data-copy-webhook]", section)) {
+    button.addEventListener("click", () => copy(fields[button.dataset.copyWebhook].textContent, t("Copied.")));
+  }
+}
+
 // People of a source ----------------------------------------------------------------------------------------
 
 async function link(box, user) {
@@ -184,4 +218,5 @@ document.addEventListener("choose", (event) => {
   if (box) link(box, event.detail.value);
 });
 if ($("#source-progress")) follow($("#source-progress"));
+if ($("[data-webhook]")) wireWebhook($("[data-webhook]"));
 if ($("#delete-source")) wireDelete($("#delete-source"));

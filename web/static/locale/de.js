@@ -177,6 +177,7 @@ globalThis.cairnCatalog = {
 "The server answered with an error ({status}). Try again in a moment.":"Der Server meldete einen Fehler ({status}). Versuchen Sie es gleich noch einmal.",
 "The server is busy. The upload resumes automatically in a moment.":"Der Server ist ausgelastet. Das Hochladen wird gleich automatisch fortgesetzt.",
 "The sync starts in a moment.":"Der Abgleich beginnt gleich.",
+"The webhook is removed.":"Der Webhook ist entfernt.",
 "They are signed out at once and can’t sign in. Their data is kept.":"Sie werden sofort abgemeldet und können sich nicht mehr anmelden. Ihre Daten bleiben erhalten.",
 "They can sign in again.":"Sie können sich wieder anmelden.",
 "They get the access of this group.":"Sie erhalten den Zugriff dieser Gruppe.",

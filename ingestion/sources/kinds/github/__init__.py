@@ -6,6 +6,7 @@ from django.utils.translation import gettext_noop as _
 
 from ingestion.sources.kinds.github.options import GitHubOptions
 from ingestion.sources.kinds.github.source import connect
+from ingestion.sources.kinds.webhooks import GITHUB_WEBHOOK
 from ingestion.sources.protocol import SourceKind
 
 KIND: Final = SourceKind(
@@ -20,4 +21,5 @@ KIND: Final = SourceKind(
     has_access=True,
     has_people=True,
     docs="administer/sources/github",
+    webhook=GITHUB_WEBHOOK,
 )

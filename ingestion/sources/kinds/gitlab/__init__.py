@@ -6,6 +6,7 @@ from django.utils.translation import gettext_noop as _
 
 from ingestion.sources.kinds.gitlab.options import GitLabOptions
 from ingestion.sources.kinds.gitlab.source import connect
+from ingestion.sources.kinds.webhooks import GITLAB_WEBHOOK
 from ingestion.sources.protocol import SourceKind
 
 KIND: Final = SourceKind(
@@ -20,4 +21,5 @@ KIND: Final = SourceKind(
     has_access=True,
     has_people=True,
     docs="administer/sources/gitlab",
+    webhook=GITLAB_WEBHOOK,
 )
