@@ -24,6 +24,8 @@ REFUSED_PAUSE: Final = timedelta(hours=1)
 LONGEST_PAUSE: Final = timedelta(hours=12)
 LONGEST_DELAY: Final = timedelta(minutes=1)
 """How far ahead a run can be requested."""
+CLOCK_STEP: Final = timedelta(seconds=1)
+"""More than the difference between two readings of the time at one moment."""
 
 
 class SourceLeaseEnded(CairnError):
@@ -159,7 +161,7 @@ def next_run(row: SourceSchedule, now: datetime) -> datetime | None:
 
     Times in the future come from a wrong clock and count as past.
     """
-    if row.requested_at and now < row.requested_at <= now + LONGEST_DELAY:
+    if row.requested_at and now + CLOCK_STEP < row.requested_at <= now + LONGEST_DELAY:
         return row.requested_at
     if row.requested_at or row.lease:
         return None
