@@ -504,6 +504,47 @@ class SourceSchedule(models.Model):
         return f"{self.task} of {self.source_id}"
 
 
+class VerificationState(models.TextChoices):
+    """`differences`: Cairn enforced other permissions than the source has, or a canary was found."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PASSED = "passed"
+    DIFFERENCES = "differences"
+    FAILED = "failed"
+
+
+class SourceVerification(models.Model):
+    """A comparison of what Cairn enforces for a sample of documents with what their source says.
+
+    `documents` of `planned` were compared. With `people_read`, so were the groups of the source. `canaries`
+    are documents that somebody without permission asked for, and `found` how many of them they found. Of
+    people and documents, `differences` only has ids. `error` says why a run didn't end.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="verifications")
+    state = models.CharField(
+        max_length=11, choices=VerificationState.choices, default=VerificationState.QUEUED
+    )
+    planned = models.PositiveIntegerField(default=0)
+    documents = models.PositiveIntegerField(default=0)
+    people_read = models.BooleanField(default=False)
+    canaries = models.PositiveIntegerField(default=0)
+    found = models.PositiveIntegerField(default=0)
+    differences = models.JSONField(default=list)
+    error = MessageField(blank=True)
+    requested_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"verification of {self.source_id} {self.state}"
+
+
 class SourceItemState(models.TextChoices):
     """`pending`: listed, and not imported yet. `failed`: could not be imported; `error` says why."""
 

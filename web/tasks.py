@@ -16,6 +16,7 @@ from web.access_checks.services import check_begin, check_due, check_run
 from web.mail.password_links import password_mails_send
 from web.model_tests.comparison import comparison_run, comparisons_end_abandoned
 from web.model_tests.red_team import red_team_run, runs_end_abandoned
+from web.sources.verification import verification_run
 
 SURELY_DEAD: Final = timedelta(minutes=10)
 """Answers send a heartbeat every few seconds; after this long without one, their process is gone."""
@@ -33,6 +34,11 @@ def verify_access_due() -> None:
     remove_abandoned_artifacts()
     if check_due():
         check_begin(requested_by=None)
+
+
+@shared_task(name="web.verify_source")
+def verify_source(verification: str) -> None:
+    verification_run(UUID(verification))
 
 
 @shared_task(name="web.red_team")

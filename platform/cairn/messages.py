@@ -368,6 +368,12 @@ CATALOGUE: Final[Mapping[str, Template]] = {
     "source_item_missing": _("The source no longer shows this document to Cairn."),
     "source_item_failed": _("Couldn’t read this file. See the server log."),
     "source_access_pending": _("Who may read this document hasn’t been checked yet."),
+    "source_access_restricted": _(
+        "A check of permissions found that more people could read this document than the source allows."
+    ),
+    "source_verification_late": _(
+        "The source took too long: {documents} of {planned} documents were checked."
+    ),
     "check_interrupted": _("The check was interrupted."),
     "check_failed": _("The check failed; see the server log."),
     "red_team_interrupted": _("The red team run was interrupted."),

@@ -40,6 +40,7 @@ from web.pages.settings import views as settings
 from web.pages.shell import branding, command_palette
 from web.pages.sources import editing as source_editing
 from web.pages.sources import people as source_people
+from web.pages.sources import verification as source_verification
 from web.pages.sources import views as sources
 
 app_name = "pages"
@@ -95,6 +96,11 @@ urlpatterns = [
     path("admin/sources/<str:source_id>", sources.source, name="console-source"),
     path("admin/sources/<str:source_id>/progress", sources.progress, name="console-source-progress"),
     path("admin/sources/<str:source_id>/people", source_people.people, name="console-source-people"),
+    path(
+        "admin/sources/<str:source_id>/verification",
+        source_verification.verification,
+        name="console-source-verification",
+    ),
     path("admin/sources/<str:source_id>/edit", source_editing.edit, name="console-source-edit"),
     path("admin/evaluation", evaluation.evaluation, name="console-evaluation"),
     path("admin/evaluation/runs/<str:run_id>", evaluation.evaluation_run, name="evaluation-run"),

@@ -82,7 +82,7 @@ def _fetch_and_store_access(context: RunContext, rows: Sequence[SourceItem]) -> 
     A document whose content isn't the listed version is opened to nobody new: the earlier content may have
     been meant for fewer people.
     """
-    outdated = _find_outdated(rows)
+    outdated = find_outdated(rows)
     by_id: dict[str, UUID] = {row.external_id: row.document_id for row in rows if row.document_id}
     missing = SourceAccess(unknown=CodedMessage("source_item_missing"))
     accesses = dict.fromkeys(by_id.values(), missing)
@@ -101,7 +101,7 @@ def _fetch_and_store_access(context: RunContext, rows: Sequence[SourceItem]) -> 
     context.counts["access_checked"] += len(rows)
 
 
-def _find_outdated(rows: Sequence[SourceItem]) -> set[UUID]:
+def find_outdated(rows: Sequence[SourceItem]) -> set[UUID]:
     """Return the documents whose searchable content isn't that of the listed item."""
     documents = Document.objects.filter(pk__in=[row.document_id for row in rows]).exclude(active_version=None)
     processing = set(documents.exclude(latest_version=F("active_version")).values_list("pk", flat=True))

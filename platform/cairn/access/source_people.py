@@ -164,7 +164,7 @@ def _save_memberships(
     groups: Mapping[str, SourceGroup],
 ) -> None:
     through = SourceSubject.people.through
-    found = {(subjects[group].pk, subjects[person].pk) for group, person in _find_memberships(people, groups)}
+    found = {(subjects[group].pk, subjects[person].pk) for group, person in find_memberships(people, groups)}
     rows = through.objects.filter(from_sourcesubject__source=source)
     before = {
         (group, person): pk
@@ -181,7 +181,7 @@ def _save_memberships(
     )
 
 
-def _find_memberships(
+def find_memberships(
     people: Mapping[str, SourcePerson], groups: Mapping[str, SourceGroup]
 ) -> Iterator[tuple[str, str]]:
     """Yield each group with each person in it, directly or through other groups."""

@@ -83,7 +83,7 @@ def _without_new_readers(
 ) -> dict[UUID, SourceAccess]:
     """Return the accesses; outdated ones with the levels that apply so far as well."""
     rows = [known[document] for document, access in accesses.items() if access.outdated and document in known]
-    levels = _levels_of({row.access_list_id for row in rows if row.access_list_id})
+    levels = load_levels({row.access_list_id for row in rows if row.access_list_id})
     before = {row.document_id: levels[row.access_list_id] for row in rows if row.access_list_id in levels}
     pending = CodedMessage("source_access_pending")
     found = dict(accesses)
@@ -103,7 +103,7 @@ def _intersect(one: tuple[AccessLevel, ...], other: tuple[AccessLevel, ...]) -> 
     return (*one, *other) if one and other else ()
 
 
-def _levels_of(lists: Collection[int]) -> dict[int, tuple[AccessLevel, ...]]:
+def load_levels(lists: Collection[int]) -> dict[int, tuple[AccessLevel, ...]]:
     """Return the levels of access lists by their ids."""
     counts = dict(AccessList.objects.filter(pk__in=lists).values_list("pk", "level_count"))
     found = {pk: [list[AccessEntry]() for _ in range(count)] for pk, count in counts.items()}

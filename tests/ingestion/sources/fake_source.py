@@ -47,7 +47,7 @@ class FakeServer:
     """The state of the server. `opened` and `listed` record what Cairn read.
 
     `before_listing`, `before_change` and `before_end` are called during a listing, and may raise. `reading`
-    is called while a file is open.
+    is called while a file is open, and `asking` before who may read it is returned.
     """
 
     files: dict[str, FakeFile] = field(default_factory=dict)
@@ -62,6 +62,7 @@ class FakeServer:
     reading: Callable[[Item], None] = lambda _item: None
     leaving: Callable[[Item], None] = lambda _item: None
     checking: Callable[[], None] = lambda: None
+    asking: Callable[[Item], None] = lambda _item: None
     writes: int = 0
     opened: list[str] = field(default_factory=list)
     asked_access: list[str] = field(default_factory=list)
@@ -134,6 +135,7 @@ class FakeConnection:
     def list_access(self, items: Collection[Item]) -> Iterator[tuple[str, SourceAccess]]:
         for item in items:
             self._server.asked_access.append(item.id)
+            self._server.asking(item)
             if item.id in self._server.files:
                 yield item.id, self._server.files[item.id].access
 

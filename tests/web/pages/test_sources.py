@@ -12,7 +12,7 @@ from cairn.access.models import SourceSubject, SubjectKind
 from cairn.accounts.models import User
 from cairn.library.models import Document, DocumentVersion, KnowledgeBase, VersionState
 from ingestion import broker
-from ingestion.models import Source, SourceItem, SourceSchedule
+from ingestion.models import Source, SourceItem, SourceSchedule, SourceVerification
 from ingestion.sources import kinds
 from ingestion.sources.protocol import Complete, Item
 from tests.sources_kind import PASSWORD, Shelf, add_shelf
@@ -352,3 +352,38 @@ def test_managers_see_no_webhook(signed_in: SignIn, mia: User, source: Source) -
     assert "Staff shelf" in html
     assert "ebhook" not in html
     assert "/hooks/" not in html
+
+
+def test_admin_reads_the_verification_of_a_source_in_plain_words(
+    signed_in: SignIn, admin: User, mia: User, source: Source, document: Document
+) -> None:
+    client, page = signed_in(admin), f"/admin/sources/{source.id}"
+    assert "Not checked yet." in text_of(client.get(page))
+    row = SourceVerification.objects.create(source=source, requested_by=admin)
+    html = text_of(client.get(page))
+    assert "This takes up to two minutes." in html
+    assert 'hx-trigger="every 3s"' in html
+    row.state, row.planned, row.documents, row.canaries, row.found = "differences", 3, 2, 1, 0
+    row.differences = [
+        {
+            "document": str(document.id), "too_much": [str(mia.id)], "too_much_count": 2, "too_little": [],
+            "too_little_count": 0, "level": 2, "levels": 3, "action": "corrected",
+        }
+    ]  # fmt: skip
+    row.save()
+    html = text_of(client.get(f"{page}/verification"))
+    for words in (
+        "1 difference", "2 of 3 random documents compared", "groups as of the last sync of people",
+        "1 document searched for by people who may not read it: 0 found", document.title, "mia",
+        "and 1 more", "Refused in the source at level 2 of 3.", "Corrected.", "started by ada",
+    ):  # fmt: skip
+        assert words in html
+    assert "hx-trigger" not in html
+    assert document.title not in text_of(signed_in(mia).get(page))
+    row.state, row.error = "failed", "The password is wrong."
+    row.save()
+    html = text_of(client.get(page))
+    assert "Not finished" in html
+    assert "The password is wrong." in html
+    Source.objects.update(readers="managers")
+    assert "Verify permissions" not in text_of(client.get(page))

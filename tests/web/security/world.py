@@ -27,7 +27,7 @@ from ingestion.documents.resumable_uploads import upload_open
 from ingestion.documents.submit import document_submit
 from ingestion.documents.upload import Upload
 from ingestion.imports.services import import_open
-from ingestion.models import Job, Receipt, SourceItem, Watch
+from ingestion.models import Job, Receipt, SourceItem, SourceVerification, VerificationState, Watch
 from ingestion.parse.page_images import PDF, WIDTH
 from ingestion.sources.services import source_create
 from retrieval.assistants.services import assistant_create
@@ -263,6 +263,7 @@ def _source(base: KnowledgeBase, owner: Principal) -> dict[str, str]:
     person = SourceSubject.objects.create(
         source=row.id, external_id="S-1-5-21-1", kind=SubjectKind.PERSON, name=SECRET, email="u@example.org"
     )
+    SourceVerification.objects.create(source=row, state=VerificationState.PASSED, ended_at=timezone.now())
     return {"source_id": str(row.id), "person_id": str(person.pk)}
 
 

@@ -11,7 +11,16 @@ from pydantic import BaseModel, Field, StrictInt, StringConstraints, ValidationE
 
 from cairn.access.models import SourceSubject, SubjectKind
 from cairn.access.selectors import knowledge_base_for
-from ingestion.models import Source, SourceItem, SourceItemState, SourceReaders, SourceTask
+from cairn.errors import NotFound
+from ingestion.models import (
+    Source,
+    SourceItem,
+    SourceItemState,
+    SourceReaders,
+    SourceTask,
+    SourceVerification,
+    VerificationState,
+)
 from ingestion.sources.kinds import get_kind, list_kinds
 from ingestion.sources.options import stored_secrets
 from ingestion.sources.protocol import CheckState, CheckStep, SourceKind, first_problem
@@ -41,6 +50,7 @@ from web.http.authentication import needs, principal_of
 from web.sources.dry_run import DryRun, check_stored, check_typed, list_stored, list_typed
 from web.sources.option_fields import secret_names
 from web.sources.people import PeopleFilter, link_person, people_of
+from web.sources.verification import last_verification, verification_begin
 from web.sources.webhooks import webhook_create, webhook_remove
 
 router = Router(tags=["Sources"], by_alias=True)
@@ -167,6 +177,55 @@ class ConnectedSource(RowSchema):
             items=ConnectedSourceItems.of(item_counts(row)),
             batch=str(row.batch_id) if row.batch_id else None,
             webhook=ConnectedSourceWebhook.of(row),
+        )
+
+
+class ConnectedSourceDifference(BaseModel):
+    """People who could read a document although the source doesn't allow it, or couldn't although it does, as
+    ids of up to 20 users and how many there were.
+
+    `level` of `levels` is the first one that refuses one of them: in the source for `too_much`, else here; 0
+    if no level does. `action`: `corrected`; `restricted` to managers until the next sync of access; or
+    `found`, and therefore restricted, since a person without permission found the document.
+    """
+
+    document: str
+    too_much: list[str]
+    too_much_count: int
+    too_little: list[str]
+    too_little_count: int
+    level: int
+    levels: int
+    action: Literal["corrected", "restricted", "found"]
+
+
+class ConnectedSourceVerification(RowSchema):
+    """A verification of permissions. `documents` of `planned` were compared, with the groups as they are now
+    if `people_read` is true, else as of the last sync. `canaries`: documents that people without permission
+    searched for; `found`: how many of them they found. A `failed` one didn't end; `error` says why.
+    """
+
+    id: str
+    state: VerificationState
+    planned: int
+    documents: int
+    people_read: bool
+    canaries: int
+    found: int
+    differences: list[ConnectedSourceDifference]
+    error: str
+    requested_by: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+    @classmethod
+    def of(cls, row: SourceVerification) -> Self:
+        return cls.read(
+            row,
+            id=str(row.id),
+            state=VerificationState(row.state),
+            differences=[ConnectedSourceDifference.model_validate(each) for each in row.differences],
+            requested_by=str(row.requested_by_id) if row.requested_by_id else None,
         )
 
 
@@ -507,6 +566,38 @@ def connected_source_sync(
     row = source_for(principal, source_id)
     source_request(source=row, task=payload.task, full=payload.full, principal=principal)
     return Status(202, ConnectedSource.of(row))
+
+
+@router.post(
+    "/{source_id}/verification",
+    summary="Verify the permissions of a source",
+    response={202: ConnectedSourceVerification},
+    auth=ADMINS,
+)
+def connected_source_verification_start(
+    request: HttpRequest, source_id: str
+) -> Status[ConnectedSourceVerification]:
+    """Compares who can read random documents here with what the source says now, and corrects differences.
+    Returns the verification that is already running, if there is one. 409 while the source is paused; 422 if
+    it doesn't decide who may read.
+    """
+    principal = principal_of(request)
+    row = verification_begin(source=source_for(principal, source_id), principal=principal)
+    return Status(202, ConnectedSourceVerification.of(row))
+
+
+@router.get(
+    "/{source_id}/verification",
+    summary="Get the verification of a source",
+    response=ConnectedSourceVerification,
+    auth=ADMINS,
+)
+def connected_source_verification_show(request: HttpRequest, source_id: str) -> ConnectedSourceVerification:
+    """Returns the last verification. 404 if there is none."""
+    row = last_verification(source_for(principal_of(request), source_id))
+    if row is None:
+        raise NotFound
+    return ConnectedSourceVerification.of(row)
 
 
 @router.post(

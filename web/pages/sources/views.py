@@ -31,6 +31,7 @@ from ingestion.sources.selectors import (
 from web.i18n.localize import localize
 from web.pages.shell.decorators import fragment, number_in, page, show
 from web.pages.sources.forms import READERS
+from web.pages.sources.verification import verification_context
 from web.sources.people import count_people
 from web.sources.webhooks import has_webhook
 
@@ -125,6 +126,7 @@ def source(request: HttpRequest, principal: Principal, source_id: str) -> HttpRe
         "documents": list_source_documents(row).count(),
         **_source_context(row),
         **_items_context(request, row),
+        **(verification_context(row) if principal.is_admin else {}),
     }
     return show(request, principal, "pages/sources/source.html", context, area="console")
 

@@ -125,6 +125,17 @@ async function sync(button) {
   due();
 }
 
+async function verify(button) {
+  button.disabled = true;
+  try {
+    await api("POST", button.dataset.verifySource);
+    location.reload();
+  } catch (error) {
+    toast(error.message);
+    button.disabled = false;
+  }
+}
+
 async function pause(button) {
   button.setAttribute("aria-busy", "true");
   try {
@@ -208,8 +219,9 @@ for (const form of $$("form[data-steps]")) wireSteps(form);
 $('form:not([data-steps]) [aria-invalid="true"]')?.focus();
 $("form[data-steps] [aria-invalid='true']")?.focus();
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-source-sync], [data-source-pause], [data-unlink-person]");
+  const button = event.target.closest("[data-source-sync], [data-verify-source], [data-source-pause], [data-unlink-person]");
   if (button?.matches("[data-source-sync]")) sync(button);
+  else if (button?.matches("[data-verify-source]")) verify(button);
   else if (button?.matches("[data-source-pause]")) pause(button);
   else if (button) link(button, null);
 });
