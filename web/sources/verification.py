@@ -137,13 +137,14 @@ def _by_document(items: Sequence[SourceItem], fresh: FreshAccess) -> dict[UUID, 
 def _compare_and_correct(
     row: SourceVerification, fresh: FreshAccess, accesses: Mapping[UUID, SourceAccess]
 ) -> Comparison:
-    """Store what the source says where it differs. What still lets somebody read too much is restricted."""
+    """Store the groups of the source, and what it says about documents that differ. What still lets somebody
+    read too much is restricted."""
     source = row.source
     with transaction.atomic():
         _require_unchanged(source)
         comparison = compare_source_access(source.id, accesses, fresh.people)
         differing = {each.document: accesses[each.document] for each in comparison.differences}
-        if differing and fresh.people is not None:
+        if fresh.people is not None:
             replace_source_people(
                 source.id, fresh.people, directory=source.directory, match_email=source.match_email
             )

@@ -167,6 +167,31 @@ def test_document_that_the_source_shows_nobody_is_for_managers_at_once(
     assert find_readable(mia) == {"pay.md"}
 
 
+def test_person_who_left_a_group_loses_documents_outside_of_the_sample(
+    admin: Caller, source: Source, people: dict[str, Caller], server: FakeServer, monkeypatch: Any
+) -> None:
+    everybody = list(server.people)
+    server.people = [*everybody, SourceGroup("staff", "Staff", ("ann",))]
+    server.files["pay.md"].access = only("staff")
+    sync_source()
+    assert find_readable(people["ann"]) == {"pay.md"}
+    server.people = [*everybody, SourceGroup("staff", "Staff", ())]
+    monkeypatch.setattr(verification, "MAX_DOCUMENTS", 0)
+    row = verification.verification_begin(source=source, principal=admin.principal)
+    verify_source(str(row.id))
+    assert find_readable(people["ann"]) == set()
+
+
+def test_denial_of_an_unknown_group_is_no_difference(
+    verify: Verify, people: dict[str, Caller], server: FakeServer
+) -> None:
+    level = (AccessEntry("nobody-knows", allow=False), AccessEntry("ann"))
+    server.files["pay.md"].access = SourceAccess((level,))
+    sync_source()
+    assert find_readable(people["ann"]) == set()
+    assert verify()["state"] == "passed"
+
+
 def test_document_with_new_content_is_opened_to_nobody_new(
     verify: Verify, people: dict[str, Caller], server: FakeServer
 ) -> None:
