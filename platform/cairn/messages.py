@@ -704,6 +704,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "The provider gave Cairn no token: check the client ID, the secret and the redirect address."
     ),
     "sign_in_issuer": _("The provider’s issuer isn’t the one configured in Cairn."),
+    "sign_in_plain_endpoint": _("The provider names an endpoint without https, which isn’t secure."),
     "sign_in_audience": _(
         "The provider’s response was for another application: check the client ID or the entity ID."
     ),

@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -119,6 +120,27 @@ def test_requests_to_local_and_network_addresses_are_refused(
     with pytest.raises(AddressNotAllowed):
         fetch(redirect_server.url(), redirect_server.url(f"/to?{target}"))
     assert redirect_server.asked == [f"127.0.0.1:{redirect_server.port}"]
+
+
+def test_look_up_of_a_name_is_bounded(monkeypatch: pytest.MonkeyPatch, fetch: Fetch) -> None:
+    """A name server that doesn't respond keeps neither the request nor the end of its event loop waiting."""
+    responds = Event()
+
+    def hang(*_: Any, **__: Any) -> Any:
+        responds.wait(20)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    monkeypatch.setattr(ssrf_guard, "LOOK_UP_SECONDS", 0.2)
+    began = time.monotonic()
+    try:
+        with pytest.raises(httpx.ConnectError, match="has no address"):
+            fetch("http://127.0.0.1/v1", "http://slow.example/")
+        with pytest.raises(httpx.ConnectError, match="has no address"):
+            resolve_server("slow.example", 25)
+        assert time.monotonic() - began < 5
+    finally:
+        responds.set()
 
 
 def test_greeting_of_another_service_is_not_repeated() -> None:

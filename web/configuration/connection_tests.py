@@ -19,12 +19,18 @@ from requests import RequestException
 from cairn.audit.services import record
 from cairn.http import ssrf_guard
 from cairn.inference.model_checks import Report, chat_reports, measure_chat_model
+from cairn.messages import CodedMessage
 from cairn.settings import Environment, environment
 from cairn.settings.stored.sections import LanguageModel, Mail, Section, SignIn
 from cairn.settings.stored.store import overrides_of
 from web.health.secrets import without_secrets
 from web.i18n.localize import localize
-from web.identity.provider_requests import ProviderSession, UnreadableResponse
+from web.identity.provider_requests import (
+    ENDPOINTS,
+    ProviderSession,
+    UnreadableResponse,
+    names_plain_endpoint,
+)
 from web.mail.check import check_mail_server
 from web.mail.server import MailServer
 
@@ -33,7 +39,6 @@ _RESPONSE_SECONDS: Final = 15.0
 _MOST_AT_ONCE: Final = 3
 _places: Final = threading.BoundedSemaphore(_MOST_AT_ONCE)
 _DISCOVERY: Final = "/.well-known/openid-configuration"
-_ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +140,10 @@ def _ask_provider(issuer: str) -> ConnectionResult:
     found = response.json()
     if str(found.get("issuer", "")).rstrip("/") != issuer:
         return ConnectionResult(gettext("The provider names another issuer than this address."))
-    if not all(isinstance(found.get(name), str) for name in _ENDPOINTS):
+    if not all(isinstance(found.get(name), str) for name in ENDPOINTS):
         return ConnectionResult(gettext("There is no OpenID Connect provider at this address."))
+    if names_plain_endpoint(issuer, found):
+        return ConnectionResult(localize(CodedMessage("sign_in_plain_endpoint")))
     return ConnectionResult()
 
 

@@ -7,6 +7,7 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.stages import AuthenticateStage
 from allauth.mfa.totp.internal.auth import generate_totp_secret
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
@@ -39,6 +40,7 @@ from web.identity.jit_users import (
 )
 from web.identity.known_devices import remember_device
 from web.identity.provider_requests import ProviderSession
+from web.identity.second_step import SecondStepStage
 from web.identity.sign_in_throttling import attempt_begin, remember_address
 
 log = logging.getLogger(__name__)
@@ -80,6 +82,12 @@ class AccountAdapter(DefaultAccountAdapter):
         except Unavailable as error:
             raise ValidationError(localize(error.message), code=error.code) from error
         return user
+
+    def get_login_stages(self) -> list[str]:
+        """Return allauth's stages, with Cairn's own second step."""
+        own = f"{SecondStepStage.__module__}.{SecondStepStage.__qualname__}"
+        theirs = f"{AuthenticateStage.__module__}.{AuthenticateStage.__qualname__}"
+        return [own if path == theirs else path for path in super().get_login_stages()]
 
     def is_safe_url(self, url: str | None) -> bool:
         """Allow only this host: others in ALLOWED_HOSTS may be other programs."""

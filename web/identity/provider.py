@@ -22,6 +22,7 @@ from onelogin.saml2.response import OneLogin_Saml2_Response
 from cairn.accounts.sign_in_failures import sign_in_failure_record
 from web.identity.error_pages import render_failure
 from web.identity.failure_causes import INVALID, ResponseRefused
+from web.identity.provider_requests import names_plain_endpoint
 
 SUBJECT_LENGTH = 191
 SKEW_SECONDS = 60
@@ -57,6 +58,8 @@ class OpenIdAdapter(OpenIDConnectOAuth2Adapter):
         server_url = self.get_provider().app.settings["server_url"]
         if str(config.get("issuer", "")).rstrip("/") != server_url:
             raise ResponseRefused("The provider's issuer doesn't match its address.", "sign_in_issuer")
+        if names_plain_endpoint(server_url, config):
+            raise ResponseRefused("The provider names an endpoint without https.", "sign_in_plain_endpoint")
         return config
 
     def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> SocialLogin:

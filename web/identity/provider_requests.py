@@ -23,11 +23,21 @@ from cairn.http.ssrf_guard import AsyncGuardedTransport
 LIMIT_SECONDS: Final = 10.0
 """From the connection to the last byte, however slowly they come."""
 MAX_BYTES: Final = 1 << 20
+ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
 _REPLACED_HEADERS: Final = frozenset({"accept-encoding", "connection"})
 
 
 class UnreadableResponse(InvalidJSONError):
     """Raised for a response that is no JSON object, or too long."""
+
+
+def names_plain_endpoint(server_url: str, discovery: Mapping[str, Any]) -> bool:
+    """Return whether a provider with an https address sends people or Cairn to an endpoint without TLS, where
+    others could read codes and tokens, or replace keys."""
+    named = (str(discovery[name]) for name in ENDPOINTS if name in discovery)
+    return urlsplit(server_url).scheme == "https" and any(
+        not endpoint.lower().startswith("https://") for endpoint in named
+    )
 
 
 class ProviderSession(Session):

@@ -9,7 +9,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from threading import Thread
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -20,6 +22,8 @@ from cairn.settings import environment
 Address = IPv4Address | IPv6Address
 _METADATA: Final = frozenset(map(ip_address, ("100.100.100.200", "192.0.0.192", "fd00:ec2::254")))
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+LOOK_UP_SECONDS: Final = 10.0
+"""For the addresses of a name. The resolver of the system may take much longer, and can't be interrupted."""
 _NO_REUSE: Final = httpx.Limits(max_keepalive_connections=0)  # each connection was made for one host
 
 
@@ -93,7 +97,7 @@ class AsyncGuardedTransport(httpx.AsyncBaseTransport):
         if _host(request) in self._named:
             return await self._open.handle_async_request(request)
         failure = _unknown(request)
-        for hop in _hops(request, await asyncio.to_thread(_resolve_host, request), self._console_host):
+        for hop in _hops(request, await _resolve_host_async(request), self._console_host):
             try:
                 return await self._checked.handle_async_request(hop)
             except httpx.ConnectError as error:
@@ -147,14 +151,46 @@ def _host(request: httpx.Request) -> str:
 
 
 def _resolve_host(request: httpx.Request) -> list[Address]:
-    port = request.url.port or (443 if request.url.scheme == "https" else 80)
     try:
-        return _resolve(_host(request), port)
+        return _resolve(_host(request), _port(request))
     except OSError as error:
         raise _unknown(request) from error
 
 
+async def _resolve_host_async(request: httpx.Request) -> list[Address]:
+    looking_up = asyncio.wrap_future(_begin_look_up(_host(request), _port(request)))
+    try:
+        return await asyncio.wait_for(looking_up, LOOK_UP_SECONDS)
+    except OSError as error:
+        raise _unknown(request) from error
+
+
+def _port(request: httpx.Request) -> int:
+    return request.url.port or (443 if request.url.scheme == "https" else 80)
+
+
 def _resolve(host: str, port: int) -> list[Address]:
+    """Return the addresses of a host. Raises TimeoutError, which is an OSError, after LOOK_UP_SECONDS."""
+    return _begin_look_up(host, port).result(LOOK_UP_SECONDS)
+
+
+def _begin_look_up(host: str, port: int) -> "Future[list[Address]]":
+    """Look up a host in a thread that nobody waits for: neither the event loop when it closes, as it does for
+    those of its executor, nor the process when it ends."""
+    found: Future[list[Address]] = Future()
+    found.set_running_or_notify_cancel()
+    Thread(target=_look_up, args=(host, port, found), name="look-up", daemon=True).start()
+    return found
+
+
+def _look_up(host: str, port: int, result: "Future[list[Address]]") -> None:
+    try:
+        result.set_result(_list_addresses(host, port))
+    except BaseException as error:  # noqa: BLE001 - raised by the thread that waits
+        result.set_exception(error)
+
+
+def _list_addresses(host: str, port: int) -> list[Address]:
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(ip_address(address[0]) for *_, address in found))
 

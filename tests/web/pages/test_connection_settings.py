@@ -20,6 +20,7 @@ from tests.mail_server import HANGS, MailServer
 from tests.openid_server import CLIENT, SECRET
 from tests.web.pages.conftest import text_of
 from tests.web.pages.test_openid import Provider, provider_server  # noqa: F401 - a fixture
+from tests.web.security.attacks.test_openid_tokens import Issuer, tls_issuer  # noqa: F401 - a fixture
 from web.configuration import connection_tests
 from web.mail.server import configured_mail_server
 
@@ -120,6 +121,22 @@ def test_server_without_a_provider_fails_the_test(console: Client, document: Any
     assert "note-bad" in html
     assert problem in html
     assert "hunter2" not in html
+
+
+@pytest.mark.parametrize(
+    "name", ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"]
+)
+def test_provider_with_an_endpoint_without_https_fails_the_test(
+    console: Client,
+    tls_issuer: Issuer,  # noqa: F811
+    name: str,
+) -> None:
+    form = provider_form(tls_issuer.url)
+    assert "note-good" in text_of(console.post(f"{SIGN_IN}/test", form))
+    tls_issuer.endpoints = {name: "http://login.example.org/there"}
+    html = text_of(console.post(f"{SIGN_IN}/test", form))
+    assert "note-bad" in html
+    assert "names an endpoint without https" in html
 
 
 @pytest.mark.parametrize(

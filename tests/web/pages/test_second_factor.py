@@ -21,6 +21,7 @@ from tests.conftest import PASSWORD
 from tests.web.pages.conftest import text_of
 
 SignIn = Callable[[User], Client]
+NEW_PASSWORD = "a much better secret 7"
 OWN = [
     "/account/confirm",
     "/account/confirm/code",
@@ -84,6 +85,47 @@ def test_authenticator_code_is_required_at_the_next_sign_in(signed_in: SignIn, r
     assert second_step(client, "000000").status_code == 200
     assert client.get("/").status_code == 302
     assert second_step(client, code_of(secret))["Location"] == "/library"
+    assert client.get("/").status_code == 200
+
+
+def change_password(rob: User, admin: Client, here: Client) -> None:
+    fields = {"old_password": PASSWORD, "new_password1": NEW_PASSWORD, "new_password2": NEW_PASSWORD}
+    assert here.post("/account", fields).status_code == 302
+
+
+def disable(rob: User, admin: Client, here: Client) -> None:
+    path, body = f"/api/v1/users/{rob.id}", {"is_active": False}
+    assert admin.patch(path, body, content_type="application/json").status_code == 200
+    assert not User.objects.get(pk=rob.pk).is_active
+
+
+def disable_elsewhere(rob: User, admin: Client, here: Client) -> None:
+    User.objects.filter(pk=rob.pk).update(is_active=False)
+
+
+def end_sessions(rob: User, admin: Client, here: Client) -> None:
+    """As a removal of other second factors, or of the identity provider, does."""
+    User.objects.filter(pk=rob.pk).update(session_generation=rob.session_generation + 1)
+
+
+@pytest.mark.parametrize("change", [change_password, disable, disable_elsewhere, end_sessions])
+def test_second_step_begun_before_a_change_of_the_account_signs_nobody_in(
+    signed_in: SignIn, rob: User, admin: User, change: Callable[[User, Client, Client], None]
+) -> None:
+    here = signed_in(rob)
+    secret, _ = app_set_up(here)
+    (thief, _), (other_thief, _) = password_given(), password_given()
+    change(rob, signed_in(admin), here)
+    assert other_thief.get("/login/code")["Location"] == "/login"
+    assert second_step(thief, code_of(secret))["Location"] == "/login"
+    assert thief.get("/").status_code == 302
+    assert thief.get("/login/code")["Location"] == "/login", "nothing is pending any more"
+    User.objects.filter(pk=rob.pk).update(is_active=True)
+    assert second_step(thief, code_of(secret))["Location"] == "/login"
+    password = NEW_PASSWORD if change is change_password else PASSWORD
+    client = Client()
+    client.post("/login", {"username": "rob", "password": password})
+    assert second_step(client, code_of(secret))["Location"] == "/"
     assert client.get("/").status_code == 200
 
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
+from allauth.account.stages import LoginStageController
 from allauth.account.views import ReauthenticateView
 from allauth.mfa.base.views import AuthenticateView, IndexView
 from allauth.mfa.base.views import ReauthenticateView as CodeReauthenticateView
@@ -33,6 +34,7 @@ from cairn.access.selectors import get_or_not_found
 from cairn.accounts.models import User
 from web.http.authentication import VIEWED
 from web.identity.second_factor import must_have_second_factor, second_factor_missing, second_factor_reset
+from web.identity.second_step import SecondStepStage, is_outdated
 from web.pages.account.sign_in import is_throttled, with_retry_after
 from web.pages.shell.decorators import page
 
@@ -67,6 +69,12 @@ class FactorsView(IndexView):
 
 class SecondStepView(AuthenticateView):
     """Second step of the sign-in: a code or a passkey."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        stage = LoginStageController.enter(request, SecondStepStage.key)
+        if stage and is_outdated(stage):
+            return cast("HttpResponse", stage.abort())
+        return cast("HttpResponse", super().dispatch(request, *args, **kwargs))
 
     def form_invalid(self, form: Form) -> HttpResponse:
         response: HttpResponse = super().form_invalid(form)

@@ -5,10 +5,12 @@ import base64
 import hashlib
 import hmac
 import json
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
@@ -19,10 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 
-from cairn.accounts.models import User
+from cairn.accounts.models import SignInFailure, User
 from cairn.http import ssrf_guard
+from cairn.messages import CodedMessage
 from cairn.settings import Environment
 from cairn.settings.identity import IdentityProviders, OidcProvider, allauth_settings
+from tests.directory import make_certificate
 from tests.openid_server import CLIENT, SECRET
 from tests.threaded_server import SilentRequests
 from tests.web.security.attacks.recorder import Attack
@@ -57,7 +61,7 @@ class Issuer:
     """`token` is what the next exchange of a code gets; `userinfo` what is told of the person. `endpoints`:
     other addresses in the discovery document. `misbehaving`: what to send instead, by path."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: tuple[Path, Path] | None = None) -> None:
         self.token, self.userinfo = "", {"sub": SUBJECT, "preferred_username": "rob"}
         self.endpoints: dict[str, str] = {}
         self.misbehaving: dict[str, Misbehaviour] = {}
@@ -86,7 +90,12 @@ class Issuer:
                 self.wfile.write(text)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"{scheme}://127.0.0.1:{self.server.server_port}"
 
     def answer(self, path: str) -> Any:
         if path == "/userinfo":
@@ -122,7 +131,21 @@ class Issuer:
 
 @pytest.fixture(scope="module")
 def issuer_server() -> Iterator[Issuer]:
-    issuer = Issuer()
+    yield from serve(Issuer())
+
+
+@pytest.fixture
+def tls_issuer(tmp_path: Path, settings: Any, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
+    """The configured provider, with a certificate that Cairn trusts."""
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    make_certificate(certificate, key, "127.0.0.1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    for issuer in serve(Issuer((certificate, key))):
+        configure(settings, issuer)
+        yield issuer
+
+
+def serve(issuer: Issuer) -> Iterator[Issuer]:
     thread = Thread(target=issuer.server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     yield issuer
@@ -135,12 +158,16 @@ def issuer_server() -> Iterator[Issuer]:
 def issuer(issuer_server: Issuer, settings: Any, db: None) -> Issuer:
     issuer_server.userinfo = {"sub": SUBJECT, "preferred_username": "rob"}
     issuer_server.endpoints, issuer_server.misbehaving, issuer_server.asked = {}, {}, []
+    configure(settings, issuer_server)
+    return issuer_server
+
+
+def configure(settings: Any, issuer: Issuer) -> None:
     found = OidcProvider(
-        id="house", name="House", server_url=issuer_server.url, client_id=CLIENT, client_secret=SECRET
+        id="house", name="House", server_url=issuer.url, client_id=CLIENT, client_secret=SECRET
     )
     settings.IDENTITY_PROVIDERS = IdentityProviders(oidc=(found,))
     settings.SOCIALACCOUNT_PROVIDERS = allauth_settings(settings.IDENTITY_PROVIDERS)
-    return issuer_server
 
 
 Forge = Callable[[Issuer, str], str]
@@ -334,6 +361,25 @@ def test_misbehaving_provider_signs_nobody_in(
     monkeypatch.undo()
     issuer.misbehaving = {}
     attack.allowed(signs_in(issuer, genuine))
+
+
+@pytest.mark.parametrize(
+    "name", ["authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"]
+)
+@pytest.mark.parametrize("scheme", ["http", "HTTP", " http", "ftp"])
+def test_https_provider_may_name_no_endpoint_without_https(
+    attack: Attack, tls_issuer: Issuer, name: str, scheme: str
+) -> None:
+    attack.allowed(signs_in(tls_issuer, genuine))
+    client = Client()
+    sent = begin(client)
+    tls_issuer.token, tls_issuer.asked = tls_issuer.sign(sent["nonce"]), []
+    tls_issuer.endpoints = {name: f"{scheme}://login.example.org/{name}"}
+    attack.refused(not come_back(client, sent["state"]))
+    attack.refused(not [each for each in tls_issuer.asked if "well-known" not in each], "nothing is sent")
+    attack.refused(client.get("/oidc/house/login").status_code == 403)
+    causes = [row.cause.code for row in SignInFailure.objects.all() if isinstance(row.cause, CodedMessage)]
+    assert set(causes) == {"sign_in_plain_endpoint"}
 
 
 @pytest.mark.parametrize("name", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
