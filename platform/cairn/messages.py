@@ -391,6 +391,7 @@ CATALOGUE: Final[Mapping[str, Template]] = {
         "retire the active model nevertheless, give a reason, or activate another one instead."
     ),
     "comparison_of": _("comparison of {day} with the questions of “{knowledge_base}”"),
+    "ab_test_of": _("A/B test that ended on {day}"),
     "comparison_of_deleted": _("comparison of {day} with the questions of a deleted knowledge base"),
     "unknown_model": _("There is no model “{name}”. Available: {names}"),
     # whether the mail server works

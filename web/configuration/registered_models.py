@@ -49,7 +49,13 @@ from retrieval.evaluation.models import ShadowRun
 from retrieval.models import ABTest
 from web.configuration.connection_tests import ConnectionResult, measure_language_model
 from web.configuration.services import REDACTED
-from web.model_tests.gate import describe_override, is_uncompared, require_may_retire, require_not_worse
+from web.model_tests.gate import (
+    describe_override,
+    is_uncompared,
+    require_ab_testable,
+    require_may_retire,
+    require_not_worse,
+)
 
 CHANGED_MEANWHILE: Final = gettext_noop(
     "Someone else has changed this model. Reload the page to see it, then make your change again."
@@ -290,7 +296,9 @@ def _require_ab_testable(row: RegisteredModel) -> None:
     if row.status != ModelStatus.CANDIDATE or row.location != ModelLocation.INSIDE:
         raise Conflict(gettext_noop("Only candidates inside your organisation can answer in an A/B test."))
     _require_activatable(row)
-    _require_not_worse(row, _find_active(row), "")
+    candidate = place_of(environment_of(row))
+    for active in _places_replaced(_find_active(row)):
+        require_ab_testable(candidate, active)
 
 
 def find_objection(row: RegisteredModel) -> str:

@@ -196,13 +196,16 @@ def _outcome(entry: ABTestEntry, answer: Answer) -> ABTestOutcome:
 
 def _look(test: ABTest) -> None:
     """Examine the answers if that is due, and stop the test if the result or the number of answers says so.
-    Of several processes, one does it."""
+    Several processes may compute the same look, outside of the transaction because that takes long, but the
+    result of one counts."""
     due = count_due_looks(ABTestAnswer.objects.filter(test=test).count(), test.max_answers)
+    looks = ABTest.objects.filter(pk=test.pk, state=ABTestState.RUNNING, looks__lt=due)
+    if not looks.exists():
+        return
+    found = compare_answers(test)
     with transaction.atomic():
-        looks = ABTest.objects.filter(pk=test.pk, state=ABTestState.RUNNING, looks__lt=due)
         if not looks.update(looks=due):
             return
-        found = compare_answers(test)
         if found is not None and found.p_value <= SIGNIFICANT_P:
             state = ABTestState.BETTER if found.difference > 0 else ABTestState.WORSE
             ab_test_stop(test=test, state=state, p_value=found.p_value)

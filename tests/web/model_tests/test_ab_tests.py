@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.core import serializers
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -18,6 +19,9 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings.stored.models import RegisteredModel
 from ingestion.erasure.users import user_erase
+from retrieval.conversations.ab_tests import services
+from retrieval.conversations.ab_tests.results import compare_answers
+from retrieval.conversations.ab_tests.sequential_test import DifferenceTest
 from retrieval.conversations.ab_tests.services import ab_test_stop_if_changed, is_assigned
 from retrieval.engine import ConfiguredChat, Engine, use
 from retrieval.evaluation.shadow_runs import list_due
@@ -325,6 +329,75 @@ def test_rules_stop_the_test(
     assert admin.get("/notices").json()["items"][0]["kind"] == "ab_test"
     event = Event.objects.get(action="ab_test.stopped")
     assert (event.detail["reason"], event.actor) == (state, None)
+
+
+def change(admin: Caller, name: str, action: str, **more: object) -> Any:
+    version = admin.get(f"/models/{name}").json()["version"]
+    return admin.post(f"/models/{name}/{action}", {"version": version, **more})
+
+
+def finish(test: ABTest, person: Person, **outcomes: str) -> str:
+    add_answers(test, **outcomes)
+    for _ in range(2):
+        person.ask()
+    return state_of(test)
+
+
+def test_worse_candidate_is_activated_with_a_reason_only(
+    admin: Caller, library: Document, active: FakeServer, candidate: FakeServer, find: Find
+) -> None:
+    test = start(admin)
+    outcomes = {"candidate_outcome": "refused", "active_outcome": "supported"}
+    assert finish(test, find(test), **outcomes) == "worse"
+    problem = assert_problem(change(admin, "new", "activate"), 409, "model_worse")
+    assert f"A/B test that ended on {test.ended_at:%Y-%m-%d}" in problem["detail"]
+    assert_problem(change(admin, "own", "retire"), 409, "model_worse")
+    assert change(admin, "new", "activate", override_reason="It costs half.").status_code == 200
+    event = Event.objects.filter(subject="model:new", detail__has_key="override_reason").get()
+    assert event.detail["override_reason"] == "It costs half."
+
+
+@pytest.mark.parametrize(
+    ("of_candidate", "state"), [("supported", "equal"), ("partial", "worse")], ids=["equal", "worse again"]
+)
+def test_later_ab_test_replaces_an_earlier_result(
+    of_candidate: str,
+    state: str,
+    admin: Caller,
+    library: Document,
+    active: FakeServer,
+    candidate: FakeServer,
+    find: Find,
+) -> None:
+    first = start(admin)
+    outcomes = {"candidate_outcome": "refused", "active_outcome": "supported"}
+    assert finish(first, find(first), **outcomes) == "worse"
+    User.objects.filter(username__startswith="earlier-").delete()
+    second = start(admin)
+    outcomes["candidate_outcome"] = of_candidate
+    assert finish(second, find(second), **outcomes) == state
+    assert change(admin, "new", "activate").status_code == (200 if state == "equal" else 409)
+
+
+def test_answers_are_compared_outside_of_a_transaction(
+    admin: Caller,
+    library: Document,
+    active: FakeServer,
+    candidate: FakeServer,
+    find: Find,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes a while, in which SQLite would let nobody else write."""
+    found = list[bool]()
+
+    def compare(test: ABTest) -> DifferenceTest | None:
+        found.append(connection.in_atomic_block)
+        return compare_answers(test)
+
+    monkeypatch.setattr(services, "compare_answers", compare)
+    test = start(admin)
+    assert finish(test, find(test), candidate_outcome="refused", active_outcome="supported") == "worse"
+    assert set(found) == {False}
 
 
 def test_unhelpful_answers_do_not_count_as_good(
