@@ -14,6 +14,9 @@ from retrieval.answering.protocols import ChatModel, WrappedChat, choose_model, 
 
 REASON: Final = "ab_test"
 """Why the candidate answers, as it is in the route of an answer."""
+MAX_WAIT_SECONDS: Final = 30.0
+"""How long people wait for the candidate, in its queue and for its first token, before the active model
+answers."""
 
 
 @dataclass(slots=True)
@@ -80,4 +83,13 @@ class ABTestChat:
 
 def build_chat(settings: Environment, active: ChatModel, attempt: Attempt) -> ABTestChat:
     """Return the chat of a person whom the model of these settings answers."""
-    return ABTestChat(lazy(lambda: candidate_chat_model(settings)), active, attempt)
+    bounded = _bound_waits(settings)
+    return ABTestChat(lazy(lambda: candidate_chat_model(bounded)), active, attempt)
+
+
+def _bound_waits(settings: Environment) -> Environment:
+    limits = {
+        "llm_queue_timeout_seconds": min(settings.llm_queue_timeout_seconds, MAX_WAIT_SECONDS),
+        "llm_first_token_timeout_seconds": min(settings.llm_first_token_timeout_seconds, MAX_WAIT_SECONDS),
+    }
+    return settings.model_copy(update=limits)

@@ -19,7 +19,7 @@ from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from cairn.settings.stored.models import RegisteredModel
 from ingestion.erasure.users import user_erase
-from retrieval.conversations.ab_tests import services
+from retrieval.conversations.ab_tests import candidate_chat, services
 from retrieval.conversations.ab_tests.results import compare_answers
 from retrieval.conversations.ab_tests.sequential_test import DifferenceTest
 from retrieval.conversations.ab_tests.services import ab_test_stop_if_changed, is_assigned
@@ -225,6 +225,21 @@ def test_failing_candidate_is_replaced_in_the_same_answer_and_stopped_after_thre
     assert notice["kind"] == "ab_test"
     assert "new couldn’t answer several times in a row" in notice["text"]
     assert notice["url"] == "/admin/models/registry/new"
+
+
+def test_hanging_candidate_is_replaced_in_the_same_answer(
+    admin: Caller,
+    library: Document,
+    active: FakeServer,
+    candidate: FakeServer,
+    find: Find,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(candidate_chat, "MAX_WAIT_SECONDS", 0.3)
+    candidate.respond = Exchange.wait_for_hangup
+    message = find(start(admin)).ask()
+    assert (message.verdict, message.trace["route"]) == ("supported", ACTIVE_ROUTE)
+    assert ABTestAnswer.objects.get().outcome == "failed"
 
 
 def test_single_failures_do_not_stop_the_test(
