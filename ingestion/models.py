@@ -118,7 +118,7 @@ class Job(models.Model):
         ordering = ["created_at", "id"]
         indexes = [
             models.Index(fields=["lane", "turn", "created_at"], condition=_QUEUED, name="job_queue"),
-            models.Index(fields=["user", "lane", "turn"], condition=_QUEUED, name="job_queue_of_user"),
+            models.Index(fields=["user", "lane", "stage", "turn"], name="job_queue_of_user"),
             models.Index(fields=["stage", "updated_at"], name="job_stage"),
         ]
 

@@ -8,8 +8,6 @@ user's jobs, and claiming a job costs the same however many wait.
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Max, Q
-
 from ingestion.models import Job, Lane
 
 MAX_INTERACTIVE_JOBS: Final = 20
@@ -30,11 +28,10 @@ def current_ticket(lane: Lane) -> int:
 
 def next_ticket(lane: Lane, user: UUID | None) -> int:
     mine = Job.objects.queued().filter(lane=lane, user=user)
-    found = mine.aggregate(last=Max("turn"), fresh=Max("turn", filter=Q(not_before=None)))
-    last: int | None = found["last"]
+    last = mine.order_by("-turn").values_list("turn", "not_before").first()
     if last is None:
         return current_ticket(lane)
-    ticket = last + 1
-    if found["fresh"] is not None:  # it is not before the front, so the ticket lies behind that
+    ticket = last[0] + 1
+    if last[1] is None:  # it is not before the front, so the ticket lies behind that
         return ticket
     return max(current_ticket(lane), ticket)

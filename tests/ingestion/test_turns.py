@@ -2,9 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Max
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -12,7 +14,7 @@ from cairn.accounts.models import User
 from cairn.accounts.services import user_create
 from cairn.library.models import KnowledgeBase
 from ingestion.jobs import lifecycle
-from ingestion.jobs.fair_queue import MAX_INTERACTIVE_JOBS, lane_for
+from ingestion.jobs.fair_queue import MAX_INTERACTIVE_JOBS, lane_for, next_ticket
 from ingestion.models import Job, Lane, Stage
 from tests.ingestion.queueing import queued
 
@@ -116,6 +118,24 @@ def test_claiming_costs_the_same_however_many_wait(base: KnowledgeBase, ada: Use
     assert "job_queue" in plan
     if connection.vendor == "sqlite":
         assert "SCAN" not in plan
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL chooses its plan by the number of rows")
+def test_queueing_costs_the_same_however_many_jobs_of_the_user_wait(base: KnowledgeBase, ada: User) -> None:
+    """The user's last turn comes from an index, whose condition SQLite must know without the parameters."""
+    queued(base, ada, count=3)
+    plans: list[str] = []
+
+    def explain(execute: Any, sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+        execute(f"EXPLAIN QUERY PLAN {sql}", params, many, context)
+        plans.extend(str(row) for row in context["cursor"].fetchall())
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(explain):
+        ticket = next_ticket(Lane.BULK, ada.pk)
+    assert ticket == Job.objects.aggregate(last=Max("turn"))["last"] + 1
+    assert len(plans) == 1
+    assert "USING INDEX job_queue_of_user (user_id=? AND lane=? AND stage=?)" in plans[0]
 
 
 @pytest.mark.django_db(transaction=True)
