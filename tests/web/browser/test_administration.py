@@ -84,3 +84,20 @@ def test_number_fields_send_only_numbers(sign_in: Callable[..., Page]) -> None:
     share.press_sequentially("1e")
     page.get_by_role("button", name="Save").click()
     expect(page.locator("#model-shadow-problem")).to_have_text("Enter a number.")
+
+
+def test_prices_have_a_decimal_comma_in_german(sign_in: Callable[..., Page]) -> None:
+    page = sign_in()
+    page.set_extra_http_headers({"Accept-Language": "de"})
+    page.goto("/admin/models/new")
+    for field, value in {"name": "comma", "url": "http://127.0.0.1:9/v1", "model": "comma"}.items():
+        page.locator(f"#model-{field}").fill(value)
+    page.locator("#model-in").fill("0,5")
+    page.locator("#model-out").fill("1.000,25")
+    page.get_by_role("button", name="Speichern").click()
+    page.wait_for_url("**/admin/models/registry/comma")
+    expect(page.locator("#model-in")).to_have_value("0,5000")
+    expect(page.locator("#model-out")).to_have_value("1000,2500")
+    page.get_by_role("button", name="Speichern").click()
+    expect(page.locator(".toast")).to_be_visible()
+    expect(page.locator("#model-in")).to_have_value("0,5000")

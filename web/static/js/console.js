@@ -3,12 +3,18 @@
 import { $, $$, confirmed, el, toast, toastAfterwards } from "./dom.js";
 import { wireDocuments } from "./documents.js";
 import { api } from "./http.js";
-import { t, tn } from "./i18n.js";
+import { number, t, tn } from "./i18n.js";
+
+const usesDecimalComma = number(0.5).includes(",");
+
+/** A number as the page's language writes it, in the notation of the REST API. */
+const decimal = (text) => (usesDecimalComma && text.includes(",") ? text.replaceAll(".", "").replace(",", ".") : text);
 
 function valueOf(input) {
   if (input.hasAttribute("data-bool")) return input.checked;
   if (input.hasAttribute("data-nullable") && input.value === "") return null;
   if (input.type === "number") return input.value === "" ? null : Number(input.value);
+  if (input.inputMode === "decimal") return decimal(input.value);
   if (input.hasAttribute("data-lines")) return input.value.split("\n").map((line) => line.trim()).filter(Boolean);
   return input.value;
 }
