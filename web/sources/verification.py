@@ -23,7 +23,14 @@ from cairn.audit.services import record
 from cairn.errors import CairnError, Conflict, InvalidInput
 from cairn.messages import CodedMessage
 from ingestion import broker
-from ingestion.models import Source, SourceItem, SourceReaders, SourceVerification, VerificationState
+from ingestion.models import (
+    Source,
+    SourceItem,
+    SourceReaders,
+    SourceSchedule,
+    SourceVerification,
+    VerificationState,
+)
 from ingestion.sources.kinds import get_kind
 from ingestion.sources.sync.access import find_outdated
 from web.sources.canaries import find_leaked_documents
@@ -37,6 +44,8 @@ NAMED: Final = 20
 """People named for each document."""
 ABANDONED_AFTER: Final = timedelta(minutes=10)
 _OPEN: Final = (VerificationState.QUEUED, VerificationState.RUNNING)
+_READ_WITH: Final = ("options", "secrets", "directory", "match_email")
+Runs = Sequence[tuple[Any, ...]]
 
 
 def can_verify(source: Source) -> bool:
@@ -104,17 +113,20 @@ def verification_run(verification_id: UUID, *, seconds: float = READ_SECONDS) ->
 
 
 def _verify(row: SourceVerification, seconds: float) -> None:
+    runs = _list_runs(row.source)
     items = _sample(row.source)
     row.planned = len(items)
     fresh = read_fresh_access(row.source, items, seconds)
     row.error, row.people_read = fresh.problem, fresh.people is not None
     accesses = _by_document(items, fresh)
     row.documents = len(accesses)
-    comparison = _compare_and_correct(row, fresh, accesses)
+    comparison = _compare_and_correct(row, runs, fresh, accesses)
     row.canaries, leaked = find_leaked_documents(comparison.allowed)
     row.found = len(leaked)
     if leaked:
-        _restrict(row.source, leaked)
+        with transaction.atomic():
+            _require_unchanged(row.source, runs)
+            _restrict(row.source, leaked)
         row.differences += [
             _describe(AccessDifference(each, frozenset(), frozenset()), "found") for each in leaked
         ]
@@ -135,13 +147,13 @@ def _by_document(items: Sequence[SourceItem], fresh: FreshAccess) -> dict[UUID, 
 
 
 def _compare_and_correct(
-    row: SourceVerification, fresh: FreshAccess, accesses: Mapping[UUID, SourceAccess]
+    row: SourceVerification, runs: Runs, fresh: FreshAccess, accesses: Mapping[UUID, SourceAccess]
 ) -> Comparison:
     """Store the groups of the source, and what it says about documents that differ. What still lets somebody
     read too much is restricted."""
     source = row.source
     with transaction.atomic():
-        _require_unchanged(source)
+        _require_unchanged(source, runs)
         comparison = compare_source_access(source.id, accesses, fresh.people)
         differing = {each.document: accesses[each.document] for each in comparison.differences}
         if fresh.people is not None:
@@ -160,12 +172,21 @@ def _compare_and_correct(
     return comparison
 
 
-def _require_unchanged(source: Source) -> None:
-    """Lock the source. Raises Conflict if it was paused, deleted or changed since it was read."""
+def _list_runs(source: Source) -> Runs:
+    """Return which runs of the source's tasks have begun and ended, to notice new ones."""
+    rows = SourceSchedule.objects.filter(source=source).order_by("task")
+    return list(rows.values_list("task", "lease", "started_at", "finished_at"))
+
+
+def _require_unchanged(source: Source, runs: Runs) -> None:
+    """Lock the source. Raises Conflict if it was paused, deleted or changed since it was read, or if a sync
+    has run: that may know of narrower permissions than were read before."""
     rows = Source.objects.present().select_for_update(of=("self",), no_key=True)
     row = rows.filter(pk=source.pk, enabled=True, readers=SourceReaders.SOURCE).first()
-    if row is None or (row.options, row.secrets) != (source.options, source.secrets):
+    if row is None or any(getattr(row, name) != getattr(source, name) for name in _READ_WITH):
         raise Conflict(gettext_noop("The source was changed during the check."))
+    if any(lease for _task, lease, *_times in runs) or _list_runs(source) != runs:
+        raise Conflict(gettext_noop("A sync ran during the check. Repeat the check after it."))
 
 
 def _restrict(source: Source, documents: set[UUID]) -> None:

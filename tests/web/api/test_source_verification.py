@@ -16,7 +16,7 @@ from cairn.accounts.models import User
 from cairn.audit.models import Event
 from cairn.library.models import Document, KnowledgeBase
 from ingestion import broker
-from ingestion.models import Source, SourceItem, SourceVerification
+from ingestion.models import Source, SourceItem, SourceSchedule, SourceVerification
 from ingestion.sources import kinds
 from ingestion.sources.protocol import Item, SourceUnavailable
 from retrieval.engine import Engine
@@ -339,6 +339,24 @@ def test_source_changed_meanwhile_is_not_corrected(
     found = verify()
     assert (found["state"], found["error"]) == ("failed", "The source was changed during the check.")
     assert find_readable(people["ann"]) == {"pay.md"}
+
+
+def test_sync_meanwhile_prevails_over_what_was_read_before(
+    verify: Verify, source: Source, people: dict[str, Caller], server: FakeServer, monkeypatch: Any
+) -> None:
+    server.files["pay.md"].access = only("ann", "bob")
+    read = verification.read_fresh_access
+
+    def read_then_sync(*args: Any) -> Any:
+        found = read(*args)
+        SourceSchedule.objects.filter(source=source).update(finished_at=timezone.now())
+        return found
+
+    monkeypatch.setattr(verification, "read_fresh_access", read_then_sync)
+    found = verify()
+    error = "A sync ran during the check. Repeat the check after it."
+    assert (found["state"], found["error"]) == ("failed", error)
+    assert find_readable(people["bob"]) == set()
 
 
 def test_verification_needs_an_enabled_source_that_decides(admin: Caller, source: Source) -> None:
